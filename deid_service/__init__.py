@@ -1,0 +1,1 @@
+"""De-identifies DICOM streams by the profile that the cascade selects."""

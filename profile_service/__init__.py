@@ -1,0 +1,1 @@
+"""The hierarchy of containers, their de-identification profiles, and the cascade."""

@@ -1,0 +1,412 @@
+"""What a valid profile says, as data.
+
+The model is what `parse_profile` makes and what the engine executes: it knows
+neither YAML nor DICOM encoding. All defaults are resolved: an action carries
+the options that apply to it, whether they were written on the rule, in the
+`dicom` section, or nowhere.
+
+What each action does to an element that is absent or empty is said in its
+docstring. Each value of a multi-valued element is transformed on its own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Literal, Protocol
+
+
+class PatternTimeoutError(Exception):
+    """A regular expression took longer than a worker may be held."""
+
+
+class Pattern(Protocol):
+    """A regular expression that cannot hold a worker."""
+
+    @property
+    def source(self) -> str:
+        """The expression as its author wrote it."""
+        ...
+
+    @property
+    def group_names(self) -> frozenset[str]:
+        """The names of its named groups."""
+        ...
+
+    def match(self, text: str) -> dict[str, str | None] | None:
+        """Match from the start, not necessarily to the end, of the text.
+
+        Returns:
+            The named groups (None for one that took no part), or None where the
+            text does not match.
+
+        Raises:
+            PatternTimeoutError: the bound on time was reached.
+        """
+        ...
+
+
+# --- Which elements -----------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Element:
+    """One tag, as a 32-bit number: (0010,0020) is 0x00100020."""
+
+    tag: int
+
+
+@dataclass(frozen=True, slots=True)
+class PrivateElement:
+    """An element of a private creator's block, wherever the block is (PS3.5 7.8.1).
+
+    Attributes:
+        group: the group number, odd.
+        creator: the private creator, as it stands in (gggg,0010-00FF), without
+            trailing spaces.
+        offset: the low byte of the element number.
+    """
+
+    group: int
+    creator: str
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class RepeaterElement:
+    """An element of every group of a repeating range (PS3.5 7.6).
+
+    A tag belongs to it when `tag & mask == value` and its group is even.
+    """
+
+    value: int
+    mask: int
+
+
+ElementRef = Element | PrivateElement | RepeaterElement
+
+
+@dataclass(frozen=True, slots=True)
+class PathSelector:
+    """Elements by their place.
+
+    Attributes:
+        parents: the sequences on the way from the top level, each with the index
+            of the item (from 0), or None for every item. Empty: the top level
+            (and every depth where `Settings.recurse_sequence` says so). The
+            sequence of a parent is never a RepeaterElement.
+        element: the element itself.
+    """
+
+    parents: tuple[tuple[ElementRef, int | None], ...]
+    element: ElementRef
+
+
+@dataclass(frozen=True, slots=True)
+class RegexSelector:
+    """Elements at every depth whose dotted path matches from the start.
+
+    The path is tried in its keyword spelling (where every part has a keyword of
+    its own) and in its hex spelling: `OtherPatientIDsSequence.0.PatientID`,
+    `00101002.0.00100020` (lower case).
+    """
+
+    pattern: Pattern
+
+
+Selector = PathSelector | RegexSelector
+
+
+# --- What is done to them -------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """Leaves the element. Protects it from remove-private-tags and remove-undefined."""
+
+
+@dataclass(frozen=True, slots=True)
+class Remove:
+    """The element goes. Absent: stays absent. Empty: goes too."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReplaceWith:
+    r"""The value becomes the text. Absent: inserted when `insert`. Empty: replaced.
+
+    Attributes:
+        text: the new value as text; a backslash separates values where the VR
+            has several. Empty: the element is emptied, and a sequence is left
+            without items.
+        insert: an absent element is inserted. Never true for a regex, for a
+            nested path with `*`, nor for a private element whose VR is in no
+            dictionary. With `Settings.recurse_sequence` it concerns the top
+            level only.
+    """
+
+    text: str
+    insert: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Hash:
+    """The first `Settings.hash_digits` hex digits of SHA-256(salt + value).
+
+    Absent and empty: stay as they are.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class HashUid:
+    """A UID derived from SHA-256(salt + uid). Absent and empty: stay as they are."""
+
+
+JitterUnit = Literal["days", "weeks", "hours", "minutes", "seconds"]
+
+
+@dataclass(frozen=True, slots=True)
+class DateJitter:
+    """A random non-zero whole number of `unit` within -reach .. +reach; reach >= 1."""
+
+    reach: int
+    unit: JitterUnit
+
+
+@dataclass(frozen=True, slots=True)
+class RelativeDate:
+    """A moment so many days (fractional, may be negative) from now."""
+
+    days: float
+
+
+DateBound = date | RelativeDate
+
+
+@dataclass(frozen=True, slots=True)
+class DateShift:
+    """By how much a date moves, and between what it stays.
+
+    Attributes:
+        days: days added, may be fractional or negative.
+        jitter: a random amount added to that, or None.
+        minimum: the earliest result, or None.
+        maximum: the latest result, or None.
+    """
+
+    days: float
+    jitter: DateJitter | None
+    minimum: DateBound | None
+    maximum: DateBound | None
+
+
+@dataclass(frozen=True, slots=True)
+class IncrementDate:
+    """Moves a date written in `format` (strptime). Absent and empty: stay as they are."""
+
+    format: str
+    shift: DateShift
+
+
+@dataclass(frozen=True, slots=True)
+class IncrementDateTime:
+    """Moves a date and time written in `format` (strptime).
+
+    With the default format, every legal DT form (PS3.5 6.2) is moved and keeps
+    its form. Absent and empty: stay as they are.
+    """
+
+    format: str
+    shift: DateShift
+
+
+@dataclass(frozen=True, slots=True)
+class Jitter:
+    """Adds a random non-zero amount within -reach .. +reach, uniform.
+
+    Attributes:
+        reach: the largest amount, positive.
+        whole: the amount is a whole number (`jitter-type: int`); reach >= 1.
+        minimum: the smallest result, or None.
+        maximum: the largest result, or None.
+    """
+
+    reach: float
+    whole: bool
+    minimum: float | None
+    maximum: float | None
+
+
+SimpleAction = (
+    Keep | Remove | ReplaceWith | Hash | HashUid | IncrementDate | IncrementDateTime | Jitter
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Capture:
+    """What a named group captured, put through an action when there is one.
+
+    A group that took no part in the match gives the empty text.
+    """
+
+    name: str
+    action: SimpleAction | None
+
+
+@dataclass(frozen=True, slots=True)
+class ElementValue:
+    """The value of a top-level element, put through an action when there is one.
+
+    In a regex-sub the value is the original one; in an output file name it is
+    the de-identified one. An absent element gives the empty text.
+    """
+
+    element: ElementRef
+    action: SimpleAction | None
+
+
+Template = tuple[str | Capture | ElementValue, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RegexSubCase:
+    """One alternative of a regex-sub: the pattern of the value, and what it becomes."""
+
+    pattern: Pattern
+    output: Template
+
+
+@dataclass(frozen=True, slots=True)
+class RegexSub:
+    """The first case whose pattern matches from the start gives the new value.
+
+    No match rejects the file. Absent and empty: stay as they are.
+    """
+
+    cases: tuple[RegexSubCase, ...]
+
+
+Action = SimpleAction | RegexSub
+
+# The name of each action in the profile language; receipts count by it.
+ACTION_NAMES: dict[type[Action], str] = {
+    Keep: "keep",
+    Remove: "remove",
+    ReplaceWith: "replace-with",
+    Hash: "hash",
+    HashUid: "hashuid",
+    IncrementDate: "increment-date",
+    IncrementDateTime: "increment-datetime",
+    Jitter: "jitter",
+    RegexSub: "regex-sub",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One entry of `dicom.fields`.
+
+    Attributes:
+        selector: which elements.
+        action: what is done to them.
+        path: where it stands, for example `dicom.fields[3]`.
+        line: the line in the text, from 1.
+    """
+
+    selector: Selector
+    action: Action
+    path: str
+    line: int
+
+
+# --- The profile ----------------------------------------------------------------------
+
+
+AgeUnit = Literal["D", "M", "Y"]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The settings of the `dicom` section that are not defaults of an action.
+
+    Attributes:
+        salt: put before the value in every hash.
+        hash_digits: hex digits kept of a hash, 1 to 64.
+        uid_prefix_fields: nodes of the UID that hashuid keeps at the front.
+        uid_suffix_fields: nodes that it keeps at the end.
+        uid_numeric_name: the root used instead of the kept prefix, or None.
+        remove_private_tags: private elements go, at every depth, except those
+            that a rule names.
+        remove_undefined: elements that no rule names go, at every depth.
+        recurse_sequence: rules apply at every depth.
+        age_from_birthdate: the finest unit that PatientAge is computed in, or
+            None where it is not computed.
+        date_format: the strptime format of the dates that an age is computed from.
+    """
+
+    salt: str = ""
+    hash_digits: int = 16
+    uid_prefix_fields: int = 4
+    uid_suffix_fields: int = 1
+    uid_numeric_name: str | None = None
+    remove_private_tags: bool = False
+    remove_undefined: bool = False
+    recurse_sequence: bool = False
+    age_from_birthdate: AgeUnit | None = None
+    date_format: str = "%Y%m%d"
+
+
+@dataclass(frozen=True, slots=True)
+class FilenameRule:
+    """One entry of `filenames`: the output name of a file whose name matches.
+
+    Attributes:
+        pattern: matched from the start of the original name, or None for every name.
+        output: the new name, before it is made safe for a file system.
+    """
+
+    pattern: Pattern | None
+    output: Template
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One problem in a profile text.
+
+    Attributes:
+        code: stable, for example `UNKNOWN_KEYWORD`.
+        path: where in the document, for example `dicom.fields[3].name`.
+        line: from 1; 0 when there is no place.
+        column: from 1, in characters; 0 when there is no place.
+        message: what is wrong, in a sentence.
+        suggestion: what was probably meant, or the empty text.
+    """
+
+    code: str
+    path: str
+    line: int
+    column: int
+    message: str
+    suggestion: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """A valid profile.
+
+    Attributes:
+        name: free text of the author.
+        description: free text of the author.
+        settings: see there.
+        rules: in the order written.
+        filenames: in the order written.
+        blank: `fields: []` and no other setting: data is not de-identified.
+        warnings: what the author should know, in the order of the text.
+    """
+
+    name: str
+    description: str
+    settings: Settings
+    rules: tuple[Rule, ...]
+    filenames: tuple[FilenameRule, ...]
+    blank: bool
+    warnings: tuple[Violation, ...]
