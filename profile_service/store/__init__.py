@@ -1,0 +1,1 @@
+"""PostgreSQL: the queries, the schema and its migrations, and the pool."""

@@ -1,0 +1,1 @@
+"""The contract of deid-cascade, as generated stubs."""
