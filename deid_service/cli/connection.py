@@ -1,0 +1,132 @@
+"""How the command reaches the services, and what it says when they refuse."""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TypeVar, cast
+
+import click
+import grpc
+from deidcascade.v1.profile_service_pb2_grpc import ProfileServiceStub
+from google.rpc import error_details_pb2
+from grpc_status import rpc_status
+
+from deid_service.cli.console import Failure
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from google.protobuf.message import Message
+
+MessageT = TypeVar("MessageT", bound="Message")
+
+PROFILE_SERVICE = "DEIDCASCADE_PROFILE_SERVICE"
+DEID_SERVICE = "DEIDCASCADE_DEID_SERVICE"
+DEFAULT_PROFILE_PORT = 50051
+DEFAULT_DEID_PORT = 50052
+
+# gRPC's list of hosts that it reaches without a proxy; it hides `no_proxy`.
+NOT_THROUGH_PROXY = "no_grpc_proxy"
+
+# No call of ProfileService takes long: this tells a server that hangs from one that works.
+CALL_CONFIG = {"methodConfig": [{"name": [{}], "timeout": "15s"}]}
+
+# A page of a list: the most that ProfileService gives at once.
+PAGE_SIZE = 1000
+
+profile_service_option = click.option(
+    "--profile-service",
+    "address",
+    metavar="HOST:PORT",
+    envvar=PROFILE_SERVICE,
+    default=f"localhost:{DEFAULT_PROFILE_PORT}",
+    show_default=True,
+    show_envvar=True,
+    help="The address of ProfileService.",
+)
+deid_service_option = click.option(
+    "--deid-service",
+    "address",
+    metavar="HOST:PORT",
+    envvar=DEID_SERVICE,
+    default=f"localhost:{DEFAULT_DEID_PORT}",
+    show_default=True,
+    show_envvar=True,
+    help="The address of DeidService.",
+)
+
+
+class ServiceError(Failure):
+    """A service answered with an error.
+
+    Attributes:
+        code: the gRPC status.
+        reason: the stable reason of its ErrorInfo; empty when it has none.
+    """
+
+    def __init__(self, message: str, code: grpc.StatusCode, reason: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.reason = reason
+
+
+@contextmanager
+def profile_service(address: str) -> Iterator[ProfileServiceStub]:
+    """Opens ProfileService; what goes wrong inside becomes a Failure.
+
+    Raises:
+        ServiceError: a call was answered with an error, or not at all.
+    """
+    options = [("grpc.service_config", json.dumps(CALL_CONFIG))]
+    with grpc.insecure_channel(address, options) as channel:
+        try:
+            yield ProfileServiceStub(channel)
+        except grpc.RpcError as error:
+            raise service_error(error, "ProfileService", address, PROFILE_SERVICE) from error
+
+
+def service_error(error: grpc.RpcError, service: str, address: str, variable: str) -> ServiceError:
+    """Returns what a person should read about a failed call.
+
+    Args:
+        error: the error of the call.
+        service: the name of the service.
+        address: where it was called.
+        variable: the environment variable that names the address.
+    """
+    code, text = error.code(), error.details() or ""
+    info = detail(error, error_details_pb2.ErrorInfo)
+    reason = info.reason if info else ""
+    if info is None and code in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED}:
+        option = variable.removeprefix("DEIDCASCADE_").lower().replace("_", "-")
+        text = (
+            f"no {service} answers at {address}. Start one with `deidcascade up`, or give the "
+            f"address with --{option} or {variable}."
+        )
+    elif info is None:
+        text = f"{service} at {address} answered {code.name}: {text}"
+    return ServiceError(text, code, reason)
+
+
+def detail(error: grpc.RpcError, kind: type[MessageT]) -> MessageT | None:
+    """Returns the detail of a kind that the status of an error carries, or None."""
+    # The error of a call is the call itself.
+    status = rpc_status.from_call(cast("grpc.Call", error))
+    for packed in status.details if status else ():
+        message = kind()
+        if packed.Unpack(message):
+            return message
+    return None
+
+
+def keep_proxies_from_local_services() -> None:
+    """Makes gRPC reach services of this machine directly.
+
+    gRPC sends plain-text calls through the machine's web proxy when one is set,
+    the calls to localhost too.
+    """
+    excepted = os.environ.get(NOT_THROUGH_PROXY) or os.environ.get("no_proxy") or ""
+    local = "localhost,127.0.0.1,::1"
+    os.environ[NOT_THROUGH_PROXY] = f"{excepted},{local}" if excepted else local

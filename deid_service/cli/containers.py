@@ -1,0 +1,190 @@
+"""`deidcascade container`: sites, groups, projects and devices."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+from deidcascade.v1 import profile_service_pb2 as pb
+from google.protobuf.field_mask_pb2 import FieldMask
+
+from deid_service.cli.connection import PAGE_SIZE, profile_service, profile_service_option
+from deid_service.cli.console import (
+    as_json_value,
+    console,
+    enum_word,
+    json_option,
+    print_json,
+    printable,
+    table,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from deidcascade.v1.profile_service_pb2_grpc import ProfileServiceStub
+
+ENFORCEMENTS = {
+    "enforced": pb.ENFORCEMENT_ENFORCED,
+    "disabled": pb.ENFORCEMENT_DISABLED,
+}
+
+display_name_option = click.option("--display-name", metavar="TEXT", help="A text for people.")
+enforcement_option = click.option(
+    "--enforcement",
+    type=click.Choice(list(ENFORCEMENTS)),
+    help="Sites only. 'disabled' lets the bytes of every upload through unchanged.",
+)
+etag_option = click.option(
+    "--etag", metavar="ETAG", default="", help="Refuse when the container has changed since."
+)
+
+
+@click.group("container")
+def container_group() -> None:
+    r"""Creates, shows and deletes sites, groups, projects and devices.
+
+    \b
+    Names are paths:
+      sites/SITE
+      sites/SITE/groups/GROUP
+      sites/SITE/groups/GROUP/projects/PROJECT
+      sites/SITE/devices/DEVICE
+    """
+
+
+@container_group.command("create")
+@click.argument("name")
+@display_name_option
+@enforcement_option
+@json_option
+@profile_service_option
+def create(
+    name: str,
+    display_name: str | None,
+    enforcement: str | None,
+    as_json: bool,
+    address: str,
+) -> None:
+    """Creates the container NAME; its parent must exist."""
+    wanted = container(name, display_name, enforcement)
+    with profile_service(address) as stub:
+        answer = stub.CreateContainer(pb.CreateContainerRequest(container=wanted))
+    show(answer.container, as_json=as_json)
+
+
+@container_group.command("get")
+@click.argument("name")
+@json_option
+@profile_service_option
+def get(name: str, as_json: bool, address: str) -> None:
+    """Shows the container NAME."""
+    with profile_service(address) as stub:
+        answer = stub.GetContainer(pb.GetContainerRequest(name=name))
+    show(answer.container, as_json=as_json)
+
+
+@container_group.command("list")
+@click.argument("parent", default="")
+@json_option
+@profile_service_option
+def list_(parent: str, as_json: bool, address: str) -> None:
+    """Lists what is directly in PARENT, a site or a group; without it the sites."""
+    with profile_service(address) as stub:
+        found = list(children(stub, parent))
+    if as_json:
+        print_json([as_json_value(item) for item in found])
+        return
+    console().print(
+        table(
+            ("NAME", "DISPLAY NAME", "ENFORCEMENT"),
+            ((item.name, item.display_name, enforcement_word(item)) for item in found),
+        )
+    )
+
+
+@container_group.command("update")
+@click.argument("name")
+@display_name_option
+@enforcement_option
+@etag_option
+@json_option
+@profile_service_option
+def update(
+    name: str,
+    display_name: str | None,
+    enforcement: str | None,
+    etag: str,
+    as_json: bool,
+    address: str,
+) -> None:
+    """Changes the display name or the enforcement switch of NAME."""
+    changes = {"display_name": display_name, "enforcement": enforcement}
+    paths = [field for field, value in changes.items() if value is not None]
+    if not paths:
+        raise click.UsageError("Nothing to change: give --display-name or --enforcement.")
+    wanted = container(name, display_name, enforcement)
+    wanted.etag = etag
+    with profile_service(address) as stub:
+        answer = stub.UpdateContainer(
+            pb.UpdateContainerRequest(container=wanted, update_mask=FieldMask(paths=paths)),
+        )
+    show(answer.container, as_json=as_json)
+
+
+@container_group.command("delete")
+@click.argument("name")
+@etag_option
+@profile_service_option
+def delete(name: str, etag: str, address: str) -> None:
+    """Deletes NAME and the versions of its profile; it must have no children."""
+    with profile_service(address) as stub:
+        stub.DeleteContainer(pb.DeleteContainerRequest(name=name, etag=etag))
+    click.echo(f"Deleted {name}.")
+
+
+def container(name: str, display_name: str | None, enforcement: str | None) -> pb.Container:
+    """Returns the container that the options describe."""
+    return pb.Container(
+        name=name,
+        display_name=display_name or "",
+        enforcement=ENFORCEMENTS.get(enforcement or "", pb.ENFORCEMENT_UNSPECIFIED),
+    )
+
+
+def children(stub: ProfileServiceStub, parent: str) -> Iterator[pb.Container]:
+    """Gives all direct children of a container, page by page."""
+    token = ""
+    while True:
+        page = stub.ListContainers(
+            pb.ListContainersRequest(parent=parent, page_size=PAGE_SIZE, page_token=token),
+        )
+        yield from page.containers
+        token = page.next_page_token
+        if not token:
+            return
+
+
+def enforcement_word(item: pb.Container) -> str:
+    """Returns the enforcement switch for people; empty for what is not a site."""
+    if item.enforcement == pb.ENFORCEMENT_UNSPECIFIED:
+        return ""
+    return enum_word(pb.Enforcement.Name(item.enforcement), "ENFORCEMENT")
+
+
+def show(item: pb.Container, *, as_json: bool) -> None:
+    """Prints a container."""
+    if as_json:
+        print_json(as_json_value(item))
+        return
+    lines = {
+        "name": item.name,
+        "display name": item.display_name,
+        "enforcement": enforcement_word(item),
+        "created": item.create_time.ToJsonString(),
+        "updated": item.update_time.ToJsonString(),
+        "etag": item.etag,
+    }
+    for label, value in lines.items():
+        if value:
+            click.echo(f"{label + ':':<14}{printable(value)}")

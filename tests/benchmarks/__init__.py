@@ -1,0 +1,1 @@
+"""What is measured, as ratios to peers in the same run."""
