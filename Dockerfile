@@ -1,0 +1,26 @@
+# One image for both services; the command line says which one runs:
+#
+#   docker run IMAGE python -m profile_service --listen 0.0.0.0:50051 --database CONNINFO
+#   docker run IMAGE python -m deid_service --listen 0.0.0.0:50052 --profile-service HOST:PORT
+
+FROM python:3.13-slim AS build
+WORKDIR /src
+RUN python -m venv /opt/deid-cascade
+COPY pyproject.toml README.md LICENSE ./
+COPY protos protos
+COPY profile_service profile_service
+COPY deid_service deid_service
+RUN /opt/deid-cascade/bin/pip install --no-cache-dir .
+
+FROM python:3.13-slim
+# No shell, no home: the services write nothing to disk.
+RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin deid
+COPY --from=build /opt/deid-cascade /opt/deid-cascade
+ENV PATH=/opt/deid-cascade/bin:$PATH \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1
+USER deid
+EXPOSE 50051 50052
+# Both services finish what is under way after SIGTERM.
+STOPSIGNAL SIGTERM
+CMD ["deidcascade", "--help"]
