@@ -1,0 +1,71 @@
+"""Serves DeidService: `python -m deid_service --help`."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+
+from deid_service import config, logs
+from deid_service.workers import Supervisor, Worker
+
+
+def main(arguments: list[str]) -> int:
+    """Runs the supervisor, or one worker where the supervisor started this process.
+
+    Returns:
+        The exit code.
+    """
+    settings = config.parse(arguments, os.environ)
+    logs.set_up()
+    worker = Worker.from_environment()
+    if worker is not None:
+        return asyncio.run(_work(settings, worker))
+    supervisor = Supervisor(
+        [sys.executable, "-m", "deid_service", *arguments],
+        listen=settings.listen,
+        count=settings.workers,
+        drain_seconds=settings.drain_seconds,
+        announce=_announce,
+        log=logs.write,
+    )
+    try:
+        return supervisor.run()
+    except OSError as error:
+        print(f"deid_service: {error}", file=sys.stderr)
+        return 1
+
+
+def _announce(address: str) -> None:
+    """Tells a parent process where the service listens."""
+    print(f"listening on {address}", flush=True)
+
+
+async def _work(settings: config.Config, worker: Worker) -> int:
+    # Not above: the supervisor needs no gRPC and starts the workers sooner without.
+    from deid_service.server import serve
+
+    if not worker.wait_for_turn():
+        return 0
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, stop.set)
+
+    def told() -> None:
+        loop.remove_reader(worker.fileno())
+        stop.set()
+
+    loop.add_reader(worker.fileno(), told)
+    await serve(
+        settings,
+        worker.address,
+        listening=lambda _: worker.serving(),
+        stop=stop,
+        on_count=worker.report_load,
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,586 @@
+"""Worker processes behind one port: started, balanced, replaced, drained.
+
+One supervisor process holds the port and starts the workers; each worker is the
+same command in a process of its own, and listens on the port itself with
+SO_REUSEPORT. No connection and no byte passes through the supervisor.
+
+    supervisor                      worker
+        start, with one socket   ->     imports what it needs
+                                 <-     READY
+        LISTEN, one at a time    ->     listens
+                                 <-     SERVING, with its listening sockets
+        end of input             ->     drains and exits
+                                 <-     end of input: it has exited
+
+Which worker takes a new connection is by default the kernel's choice, a hash of
+the addresses, and four connections easily meet on one of two workers. On Linux
+the supervisor attaches a program to the group of listening sockets that names
+the worker with the fewest open streams, and renews it as connections come and
+streams end. Elsewhere, and should a kernel refuse the program, the hash stays.
+
+The module knows nothing of what the workers serve.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+import os
+import select
+import selectors
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+# How a worker is told what it is: file descriptors and the address.
+_ENVIRONMENT = "DEIDCASCADE_WORKER"
+
+_READY, _LISTEN, _SERVING = b"R", b"L", b"S"
+
+# A host name may stand for several addresses, each with a listening socket.
+_MAX_SOCKETS = 16
+
+# A worker that lived this long was sound, and is replaced at once. One that did
+# not is replaced after a wait that doubles: a fault at the start must not keep a
+# core busy with starting.
+SOUND_SECONDS = 10.0
+FIRST_WAIT_SECONDS = 0.25
+LONGEST_WAIT_SECONDS = 30.0
+
+# How long workers have to exit beyond the drain that they were granted.
+EXIT_SECONDS = 5.0
+
+# Loads change while no connection comes: how often the balance is looked at again.
+TICK_SECONDS = 0.5
+
+# A connection counts as load for so long; by then it has opened its streams.
+ARRIVAL_SECONDS = 1.0
+
+
+# --- The worker's side ------------------------------------------------------------------
+
+
+class Worker:
+    """The end of a worker process; made from its environment."""
+
+    def __init__(self, address: str, control: socket.socket, loads: mmap.mmap, slot: int) -> None:
+        self.address = address
+        self._control = control
+        self._loads = memoryview(loads).cast("q")
+        self._slot = slot
+
+    @classmethod
+    def from_environment(cls) -> Worker | None:
+        """Returns the worker that this process is, or None where it is not one."""
+        text = os.environ.pop(_ENVIRONMENT, None)
+        if text is None:
+            return None
+        control, loads, slot, address = text.split(" ", 3)
+        memory = mmap.mmap(int(loads), 0)
+        os.close(int(loads))
+        return cls(address, socket.socket(fileno=int(control)), memory, int(slot))
+
+    def wait_for_turn(self) -> bool:
+        """Waits until this worker may listen; False when it is to exit instead.
+
+        Workers listen one after the other, so that the supervisor knows the order
+        of their sockets in the kernel's group.
+        """
+        self._control.sendall(_READY)
+        return self._control.recv(1) == _LISTEN
+
+    def serving(self) -> None:
+        """Tells the supervisor that the worker listens and serves."""
+        sockets = _listening_sockets(port=int(self.address.rpartition(":")[2]))
+        socket.send_fds(self._control, [_SERVING], [each.fileno() for each in sockets])
+        for each in sockets:
+            each.close()
+
+    def report_load(self, load: int) -> None:
+        """Notes how many streams are open; costs no more than writing a number."""
+        self._loads[self._slot] = load
+
+    def fileno(self) -> int:
+        """Returns a descriptor that becomes readable when the worker is to drain and exit."""
+        return self._control.fileno()
+
+
+def _listening_sockets(port: int) -> list[socket.socket]:
+    """Returns duplicates of this process's sockets that listen on a port.
+
+    The server library keeps its sockets to itself; Linux lists them.
+    """
+    found: list[socket.socket] = []
+    folder = Path("/proc/self/fd")
+    # A list: looking at the folder opens a descriptor in it.
+    for entry in list(folder.iterdir()) if folder.is_dir() else ():
+        try:
+            duplicate = os.dup(int(entry.name))
+        except OSError:
+            continue
+        try:
+            candidate = socket.socket(fileno=duplicate)
+        except OSError:
+            os.close(duplicate)
+            continue
+        if _listens(candidate, port):
+            found.append(candidate)
+        else:
+            candidate.close()
+    return found[:_MAX_SOCKETS]
+
+
+def _listens(candidate: socket.socket, port: int) -> bool:
+    if candidate.family not in {socket.AF_INET, socket.AF_INET6}:
+        return False
+    return (
+        candidate.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN) == 1
+        and candidate.getsockname()[1] == port
+    )
+
+
+# --- The supervisor's side ----------------------------------------------------------------
+
+
+@dataclass
+class _Run:
+    """A worker process that has been started and not yet been seen to exit."""
+
+    process: subprocess.Popen[bytes]
+    control: socket.socket
+    started: float
+    waiting: bool = False
+    serving: bool = False
+
+
+@dataclass
+class _Slot:
+    """The place of one worker, and the process that fills it now."""
+
+    number: int
+    run: _Run | None = None
+    start_at: float = 0.0
+    short_lives: int = 0
+
+
+class Supervisor:
+    """Keeps a number of workers running behind one address, until told to stop."""
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        *,
+        listen: str,
+        count: int,
+        drain_seconds: float,
+        announce: Callable[[str], None],
+        log: Callable[..., None],
+    ) -> None:
+        """Prepares; nothing is started yet.
+
+        Args:
+            command: starts one worker, which finds `Worker.from_environment()`.
+            listen: HOST:PORT; port 0 takes one that is free.
+            count: how many workers.
+            drain_seconds: how long the workers may take to finish what is open.
+            announce: called once with HOST:PORT, when all workers serve.
+            log: called with an event and its fields.
+        """
+        self._command = list(command)
+        self._listen = listen
+        self._drain_seconds = drain_seconds
+        self._announce = announce
+        self._log = log
+        self._slots = [_Slot(number) for number in range(count)]
+        self._announced = False
+        self._turn: _Slot | None = None
+        self._deadline: float | None = None
+        self._failed = False
+        self._address = ""
+        self._selector = selectors.DefaultSelector()
+        # One number per worker, written by it and read here.
+        self._load_file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by run()
+        self._load_file.truncate(8 * count)
+        self._loads = memoryview(mmap.mmap(self._load_file.fileno(), 8 * count)).cast("q")
+        self._balancer = Balancer(self._loads) if sys.platform == "linux" else None
+
+    def run(self) -> int:
+        """Runs until SIGTERM or SIGINT, and returns the exit code.
+
+        A second signal ends open files at once.
+
+        Raises:
+            OSError: the address cannot be had.
+        """
+        with ExitStack() as held:
+            held.callback(self._load_file.close)
+            held.callback(self._selector.close)
+            reserved, self._address = reserve(self._listen)
+            for one in reserved:
+                held.enter_context(one)
+            signals = held.enter_context(_signals())
+            self._selector.register(signals, selectors.EVENT_READ)
+            if self._balancer is not None:
+                held.callback(self._balancer.close)
+                self._selector.register(self._balancer, selectors.EVENT_READ)
+            held.callback(self._kill)
+            self._loop(signals)
+        return 1 if self._failed else 0
+
+    def _loop(self, signals: socket.socket) -> None:
+        while True:
+            now = time.monotonic()
+            if self._deadline is None:
+                self._start_due(now)
+            elif not self._runs():
+                return
+            elif now >= self._deadline:
+                self._log("workers_killed", count=len(self._runs()))
+                self._failed = True
+                return
+            self._give_turn()
+            for key, _ in self._selector.select(TICK_SECONDS):
+                if key.fileobj is signals:
+                    self._on_signal(signals)
+                elif isinstance(key.data, _Slot) and key.data.run is not None:
+                    self._on_worker(key.data, key.data.run)
+            if self._balancer is not None:
+                self._balancer.steer()
+
+    def _on_signal(self, signals: socket.socket) -> None:
+        with suppress(BlockingIOError):
+            signals.recv(64)
+        if self._deadline is None:
+            self._stop()
+        else:
+            self._deadline = time.monotonic()
+
+    def _stop(self) -> None:
+        self._deadline = time.monotonic() + self._drain_seconds + EXIT_SECONDS
+        if self._balancer is not None:
+            # Its duplicates would keep the port open after the workers closed it.
+            self._balancer.clear()
+        for run in self._runs():
+            with suppress(OSError):
+                run.control.shutdown(socket.SHUT_WR)
+
+    def _start_due(self, now: float) -> None:
+        for slot in self._slots:
+            if slot.run is None and slot.start_at <= now:
+                self._start(slot, now)
+
+    def _start(self, slot: _Slot, now: float) -> None:
+        ours, theirs = socket.socketpair()
+        loads = self._load_file.fileno()
+        self._loads[slot.number] = 0
+        given = f"{theirs.fileno()} {loads} {slot.number} {self._address}"
+        with theirs:
+            process = subprocess.Popen(  # noqa: S603 - the service's own command
+                self._command,
+                env=os.environ | {_ENVIRONMENT: given},
+                pass_fds=(theirs.fileno(), loads),
+                stdin=subprocess.DEVNULL,
+                # Ctrl-C reaches the processes of the terminal's group: what
+                # becomes of the workers is the supervisor's to say.
+                process_group=0,
+            )
+        slot.run = _Run(process, ours, now)
+        self._selector.register(ours, selectors.EVENT_READ, slot)
+        self._log("worker_started", worker=slot.number, pid=process.pid)
+
+    def _on_worker(self, slot: _Slot, run: _Run) -> None:
+        try:
+            message, descriptors, _, _ = socket.recv_fds(run.control, 1, _MAX_SOCKETS)
+        except OSError:
+            message, descriptors = b"", []
+        sockets = [socket.socket(fileno=descriptor) for descriptor in descriptors]
+        if message == _READY:
+            run.waiting = True
+        elif message == _SERVING:
+            self._on_serving(slot, run, sockets)
+        else:
+            self._on_exit(slot, run)
+
+    def _on_serving(self, slot: _Slot, run: _Run, sockets: list[socket.socket]) -> None:
+        run.serving = True
+        self._turn = None
+        if self._balancer is not None and self._deadline is None:
+            self._balancer.add(slot.number, sockets)
+        else:
+            for one in sockets:
+                one.close()
+        runs = self._runs()
+        if (
+            not self._announced
+            and len(runs) == len(self._slots)
+            and all(each.serving for each in runs)
+        ):
+            self._announced = True
+            self._announce(self._address)
+
+    def _give_turn(self) -> None:
+        if self._turn is not None or self._deadline is not None:
+            return
+        for slot in self._slots:
+            if slot.run is not None and slot.run.waiting:
+                slot.run.waiting = False
+                self._turn = slot
+                with suppress(OSError):  # It has died, which its end of input tells.
+                    slot.run.control.sendall(_LISTEN)
+                return
+
+    def _on_exit(self, slot: _Slot, run: _Run) -> None:
+        slot.run = None
+        self._selector.unregister(run.control)
+        run.control.close()
+        if self._turn is slot:
+            self._turn = None
+        if self._balancer is not None:
+            # Closes the supervisor's duplicates, and with them the connections
+            # that wait for this worker: their callers come back to another one.
+            self._balancer.remove(slot.number)
+        code = _exit_code(run.process)
+        if self._deadline is not None:
+            self._failed = self._failed or code != 0
+            return
+        now = time.monotonic()
+        self._log("worker_died", worker=slot.number, code=code, seconds=now - run.started)
+        if not self._announced:
+            # Not even the first ones came up: trying again would not help.
+            self._failed = True
+            self._stop()
+            return
+        slot.short_lives = 0 if now - run.started >= SOUND_SECONDS else slot.short_lives + 1
+        wait = 0.0
+        if slot.short_lives > 1:
+            wait = min(FIRST_WAIT_SECONDS * 2.0 ** (slot.short_lives - 2), LONGEST_WAIT_SECONDS)
+        slot.start_at = now + wait
+
+    def _runs(self) -> list[_Run]:
+        return [slot.run for slot in self._slots if slot.run is not None]
+
+    def _kill(self) -> None:
+        for run in self._runs():
+            run.process.kill()
+            run.process.wait()
+            run.control.close()
+
+
+@contextmanager
+def _signals() -> Iterator[socket.socket]:
+    """Gives a socket that becomes readable when SIGTERM or SIGINT comes."""
+    with ExitStack() as held:
+        bell, heard = socket.socketpair()
+        for end in (bell, heard):
+            held.enter_context(end)
+            end.setblocking(False)
+        held.callback(signal.set_wakeup_fd, signal.set_wakeup_fd(bell.fileno()))
+        for number in (signal.SIGTERM, signal.SIGINT):
+            held.callback(signal.signal, number, signal.signal(number, lambda *_: None))
+        yield heard
+
+
+def _exit_code(process: subprocess.Popen[bytes]) -> int:
+    """Waits for a process that has closed its control socket, and so is ending."""
+    try:
+        return process.wait(EXIT_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        return process.wait()
+
+
+def reserve(listen: str) -> tuple[list[socket.socket], str]:
+    """Takes an address for this process's workers alone.
+
+    The sockets are bound and never listen. They must stay open: they hold the
+    port while no worker lives.
+
+    Args:
+        listen: HOST:PORT; port 0 takes one that is free.
+
+    Returns:
+        The sockets, and HOST:PORT with the port that was taken.
+
+    Raises:
+        OSError: the address does not exist, or something else listens on it.
+    """
+    host, _, port_text = listen.rpartition(":")
+    if not port_text.isdigit():
+        raise OSError(f"The address to listen on must be HOST:PORT, not {listen!r}.")
+    port = int(port_text)
+    held: list[socket.socket] = []
+    try:
+        found = socket.getaddrinfo(
+            host.strip("[]") or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+        for family, kind, protocol, _, address in found:
+            one = socket.socket(family, kind, protocol)
+            held.append(one)
+            if family == socket.AF_INET6:
+                one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            # Lets connections that have ended and still linger be. Sharing the
+            # port is allowed only after it is bound, so that a second service on
+            # the same port fails instead of taking half of the connections.
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            one.bind((address[0], port, *address[2:]))
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            port = one.getsockname()[1]
+    except OSError as error:
+        for one in held:
+            one.close()
+        raise OSError(f"Cannot listen on {listen}: {error.strerror or error}.") from None
+    return held, f"{host}:{port}"
+
+
+# --- The balance ----------------------------------------------------------------------------
+
+# asm-generic/socket.h; Python has no name for it.
+_SO_ATTACH_REUSEPORT_CBPF = 51
+
+# linux/filter.h and linux/bpf_common.h: return a constant; load a word from an
+# absolute offset, where this one stands for a random number; remainder by a
+# constant; jump if equal to a constant.
+_RETURN = 0x06
+_LOAD = 0x20
+_RANDOM = 0xFFFFF000 + 56
+_MODULO = 0x94
+_JUMP_EQUAL = 0x15
+
+
+def steering_program(choices: Sequence[int]) -> bytes:
+    """Returns a classic BPF program that picks one of some sockets, each as likely.
+
+    Args:
+        choices: places of sockets in their group, in the order they joined it.
+    """
+    instructions = [(_LOAD, 0, 0, _RANDOM), (_MODULO, 0, 0, len(choices))]
+    for number, choice in enumerate(choices[:-1]):
+        instructions += [(_JUMP_EQUAL, 0, 1, number), (_RETURN, 0, 0, choice)]
+    instructions.append((_RETURN, 0, 0, choices[-1]))
+    return b"".join(struct.pack("HBBI", *instruction) for instruction in instructions)
+
+
+@dataclass
+class _Group:
+    """The listening sockets on one address, in the kernel's order, and their program."""
+
+    members: list[tuple[int, socket.socket]] = field(default_factory=list)
+    program: bytes = b""
+
+
+class Balancer:
+    """Names the worker that takes the next connection. Linux only."""
+
+    def __init__(self, loads: Sequence[int] | memoryview[int]) -> None:
+        """Begins with no workers.
+
+        Args:
+            loads: how many streams each worker has open, as they change.
+        """
+        self._loads = loads
+        self._groups: dict[str, _Group] = {}
+        self._watched: dict[int, int] = {}
+        self._arrivals: dict[int, list[float]] = {}
+        self._totals: dict[int, int] = {}
+        self._events = select.epoll()
+
+    def fileno(self) -> int:
+        """Returns a descriptor that becomes readable when connections came."""
+        return self._events.fileno()
+
+    def add(self, worker: int, sockets: Sequence[socket.socket]) -> None:
+        """Takes in a worker's listening sockets, the latest to join their groups."""
+        # A newcomer is not owed what the others have taken before.
+        self._totals[worker] = max(self._totals.values(), default=0)
+        self._arrivals[worker] = []
+        for one in sockets:
+            self._groups.setdefault(str(one.getsockname()), _Group()).members.append((worker, one))
+            self._watched[one.fileno()] = worker
+            # Edge-triggered: tells of each connection that comes, although it is
+            # the worker that takes it.
+            self._events.register(one.fileno(), select.EPOLLIN | select.EPOLLET)
+        self._attach_all()
+
+    def remove(self, worker: int) -> None:
+        """Lets a worker's sockets go."""
+        for group in self._groups.values():
+            for place, (owner, one) in enumerate(group.members):
+                if owner == worker:
+                    self._release(one)
+                    # The kernel fills the gap with the last of the group.
+                    last = group.members.pop()
+                    if place < len(group.members):
+                        group.members[place] = last
+                    break
+        self._totals.pop(worker, None)
+        self._arrivals.pop(worker, None)
+        self._attach_all()
+
+    def clear(self) -> None:
+        """Lets all sockets go."""
+        for group in self._groups.values():
+            for _, one in group.members:
+                self._release(one)
+        self._groups.clear()
+        self._totals.clear()
+        self._arrivals.clear()
+
+    def close(self) -> None:
+        """Lets everything go, for good."""
+        self.clear()
+        self._events.close()
+
+    def steer(self) -> None:
+        """Counts the connections that came, and names who takes the next one."""
+        now = time.monotonic()
+        for descriptor, _ in self._events.poll(0):
+            worker = self._watched.get(descriptor)
+            if worker is not None:
+                self._totals[worker] += 1
+                self._arrivals[worker].append(now)
+        for worker, times in self._arrivals.items():
+            self._arrivals[worker] = [then for then in times if now - then < ARRIVAL_SECONDS]
+        self._attach_all()
+
+    def _release(self, one: socket.socket) -> None:
+        self._events.unregister(one.fileno())
+        del self._watched[one.fileno()]
+        one.close()
+
+    def _attach_all(self) -> None:
+        for group in self._groups.values():
+            if not group.members:
+                continue
+            # Streams decide; where they are equal, past connections do, so that
+            # health probes and connections that wait do not gather on one worker.
+            weights = [
+                (self._loads[worker] + len(self._arrivals[worker]), self._totals[worker])
+                for worker, _ in group.members
+            ]
+            least = min(weights)
+            program = steering_program([i for i, w in enumerate(weights) if w == least])
+            if program != group.program and _attach(group.members[0][1], program):
+                group.program = program
+
+
+def _attach(one: socket.socket, program: bytes) -> bool:
+    """Attaches a program to the group of a socket; False where the kernel will not."""
+    code = ctypes.create_string_buffer(program, len(program))
+    # struct sock_fprog: the number of instructions of eight bytes, and their address.
+    described = struct.pack("HP", len(program) // 8, ctypes.addressof(code))
+    try:
+        one.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_REUSEPORT_CBPF, described)
+    except OSError:
+        return False
+    return True
