@@ -195,6 +195,9 @@ class Process:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
+                # Modules come from where they are installed, never from the folder
+                # that somebody happens to be in.
+                env=os.environ | {"PYTHONSAFEPATH": "1"},
                 text=True,
                 encoding="utf-8",
                 errors="backslashreplace",
@@ -256,8 +259,8 @@ class Process:
 def require_free(port: int) -> None:
     """Checks that a port is free.
 
-    The services share their ports among worker processes, and would share them
-    with a stranger too.
+    Asked before anything is started, for an answer that comes at once and says
+    what to do.
 
     Raises:
         StandaloneError: it is not.

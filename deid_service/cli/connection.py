@@ -62,14 +62,14 @@ class ServiceError(Failure):
     """A service answered with an error.
 
     Attributes:
-        code: the gRPC status.
         reason: the stable reason of its ErrorInfo; empty when it has none.
+        call: the error of the call, with its details.
     """
 
-    def __init__(self, message: str, code: grpc.StatusCode, reason: str) -> None:
+    def __init__(self, message: str, reason: str, call: grpc.RpcError) -> None:
         super().__init__(message)
-        self.code = code
         self.reason = reason
+        self.call = call
 
 
 @contextmanager
@@ -98,7 +98,6 @@ def service_error(error: grpc.RpcError, service: str, address: str, variable: st
     """
     code, text = error.code(), error.details() or ""
     info = detail(error, error_details_pb2.ErrorInfo)
-    reason = info.reason if info else ""
     if info is None and code in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED}:
         option = variable.removeprefix("DEIDCASCADE_").lower().replace("_", "-")
         text = (
@@ -107,7 +106,7 @@ def service_error(error: grpc.RpcError, service: str, address: str, variable: st
         )
     elif info is None:
         text = f"{service} at {address} answered {code.name}: {text}"
-    return ServiceError(text, code, reason)
+    return ServiceError(text, info.reason if info else "", error)
 
 
 def detail(error: grpc.RpcError, kind: type[MessageT]) -> MessageT | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from typing import TYPE_CHECKING
 
@@ -12,18 +12,41 @@ import pydicom
 from pydicom import config
 from pydicom.datadict import keyword_for_tag
 from pydicom.multival import MultiValue
+from pydicom.tag import Tag
+
+from deid_service.engine.errors import format_tag
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pydicom.dataelem import DataElement
     from pydicom.dataset import Dataset
+    from pydicom.tag import BaseTag
 
 # More of a value than this says nothing more to a person.
 MAX_CHARACTERS = 72
 
+# PS3.5 7.8.1: (gggg,0010-00FF) are private creators; blocks of elements come after.
+PRIVATE_BLOCKS = 0x1000
+
 # What pydicom complains about may quote values, and stays out of the terminal.
 logging.getLogger("pydicom").addHandler(logging.NullHandler())
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A step on the way to an element.
+
+    Attributes:
+        tag: of the sequence on the way, or of the element itself.
+        creator: its private creator, or None.
+        index: the item of the sequence that the way goes through, from 0; None
+            for the element itself.
+    """
+
+    tag: int
+    creator: str | None
+    index: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,25 +54,34 @@ class Shown:
     """An element as it is shown.
 
     Attributes:
-        path: `PatientID`, `OtherPatientIDsSequence[0].PatientID`; the tag where
-            an element has no keyword.
-        tag: of the element itself, as (gggg,eeee).
-        vr: its VR.
+        steps: the way to it from the top level; the last step is itself.
+        vr: its VR; empty when its value cannot be read.
         text: its value for people.
         content: its value for comparing.
-        depth: 0 at the top level.
     """
 
-    path: str
-    tag: str
+    steps: tuple[Step, ...]
     vr: str
     text: str
     content: bytes | str
-    depth: int
+
+    @property
+    def tag(self) -> str:
+        """The tag of the element itself, as (gggg,eeee)."""
+        return format_tag(self.steps[-1].tag)
+
+    @property
+    def path(self) -> str:
+        """`PatientID`, `OtherPatientIDsSequence[0].PatientID`; a tag without keyword as it is."""
+        return ".".join(
+            (keyword_for_tag(step.tag) or format_tag(step.tag))
+            + ("" if step.index is None else f"[{step.index}]")
+            for step in self.steps
+        )
 
 
-def elements(data: bytes) -> dict[str, Shown]:
-    """Returns every element of a file at every depth, by its path, in file order.
+def elements(data: bytes) -> dict[tuple[Step, ...], Shown]:
+    """Returns every element of a file at every depth, by the way to it, in file order.
 
     Raises:
         ValueError: pydicom cannot read the file.
@@ -58,37 +90,46 @@ def elements(data: bytes) -> dict[str, Shown]:
         warnings.simplefilter("ignore")
         try:
             dataset = pydicom.dcmread(BytesIO(data), force=True)
-            meta = list(walk(dataset.file_meta, "", 0))
-            return {shown.path: shown for shown in (*meta, *walk(dataset, "", 0))}
+            found = [*walk(dataset.file_meta, ()), *walk(dataset, ())]
         except Exception as error:  # noqa: BLE001 -- any kind comes out of a file that is broken
             # The text of the error may quote a value.
             raise ValueError(f"pydicom cannot read it ({type(error).__name__})") from None
+    return {shown.steps: shown for shown in found}
 
 
-def walk(dataset: Dataset, prefix: str, depth: int) -> Iterator[Shown]:
+def walk(dataset: Dataset, way: tuple[Step, ...]) -> Iterator[Shown]:
     """Gives the elements of a data set and of the items in it, in order."""
     for tag in sorted(dataset.keys()):
-        name = f"({tag.group:04X},{tag.element:04X})"
-        path = prefix + (keyword_for_tag(tag) or name)
+        step = Step(int(tag), creator_of(dataset, tag))
         try:
             element = dataset[tag]
         except Exception:  # noqa: BLE001 -- a value that its VR cannot hold, in many ways
-            raw = dataset.get_item(tag)
-            content = getattr(raw, "value", None) or b""
-            yield Shown(path, name, "", "unreadable", content, depth)
+            content = getattr(dataset.get_item(tag), "value", None) or b""
+            yield Shown((*way, step), "", "unreadable", content)
             continue
         text, content = value_of(element)
-        yield Shown(path, name, str(element.VR), text, content, depth)
+        yield Shown((*way, step), str(element.VR), text, content)
         if element.VR == "SQ":
             for index, item in enumerate(element.value):
-                yield from walk(item, f"{path}[{index}].", depth + 1)
+                yield from walk(item, (*way, replace(step, index=index)))
+
+
+def creator_of(dataset: Dataset, tag: BaseTag) -> str | None:
+    """Returns the private creator of an element (PS3.5 7.8.1), or None when it has none."""
+    if not tag.is_private or tag.element < PRIVATE_BLOCKS:
+        return None
+    creator = dataset.get_item(Tag(tag.group, tag.element >> 8))
+    value = getattr(creator, "value", None)
+    if isinstance(value, bytes):
+        value = value.decode("ascii", errors="replace")
+    return str(value).rstrip(" \0") if value else None
 
 
 def value_of(element: DataElement) -> tuple[str, bytes | str]:
     """Returns the value of an element: as a text to show, and whole, to compare."""
     value = element.value
     if element.VR == "SQ":
-        text = f"{len(value)} items"
+        text = f"{len(value)} item{'' if len(value) == 1 else 's'}"
         return text, text
     if isinstance(value, bytes):
         return f"{len(value)} bytes", value

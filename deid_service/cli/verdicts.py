@@ -48,5 +48,5 @@ def reason(verdict: LevelVerdict) -> str:
 def problem_line(problem: ProfileProblem) -> str:
     """Returns a violation in one line, with its place in the text."""
     place = f"line {problem.line}, column {problem.column}: " if problem.line else ""
-    guess = f" {problem.suggestion}" if problem.suggestion else ""
+    guess = f" Did you mean '{problem.suggestion}'?" if problem.suggestion else ""
     return f"{place}{problem.code}: {problem.message}{guess}"

@@ -1,0 +1,99 @@
+"""`deidcascade up`: the embedded mode in the foreground."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+import click
+import platformdirs
+
+from deid_service.cli.connection import (
+    DEFAULT_DEID_PORT,
+    DEFAULT_PROFILE_PORT,
+    DEID_SERVICE,
+    PROFILE_SERVICE,
+)
+from deid_service.cli.console import Failure
+from deid_service.standalone import Standalone, StandaloneError
+
+PORT = click.IntRange(0, 65535)
+
+
+def default_data_folder() -> Path:
+    """Returns the folder that keeps the data of this user."""
+    return Path(platformdirs.user_data_dir("deid-cascade", appauthor=False))
+
+
+@click.command("up")
+@click.option(
+    "--data",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=default_data_folder,
+    show_default=str(default_data_folder()),
+    help="The folder that keeps the data.",
+)
+@click.option(
+    "--profile-port",
+    type=PORT,
+    default=DEFAULT_PROFILE_PORT,
+    show_default=True,
+    help="The port of ProfileService; 0 takes one that is free.",
+)
+@click.option(
+    "--deid-port",
+    type=PORT,
+    default=DEFAULT_DEID_PORT,
+    show_default=True,
+    help="The port of DeidService; 0 takes one that is free.",
+)
+def up(data: Path, profile_port: int, deid_port: int) -> None:
+    """Starts PostgreSQL and both services on this machine, until Ctrl-C.
+
+    Both listen on 127.0.0.1 alone. The data stays in its folder, and is there
+    again with the next start.
+    """
+    # What ends a program politely ends this one like Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        click.echo(f"Starting PostgreSQL, ProfileService and DeidService in {data} ...", err=True)
+        with Standalone(data, profile_port=profile_port, deid_port=deid_port) as pair:
+            click.echo(introduction(pair))
+            try:
+                pair.wait()
+            finally:
+                click.echo("Stopping ...", err=True)
+    except StandaloneError as error:
+        raise Failure(str(error)) from error
+    except KeyboardInterrupt:
+        click.echo("Stopped.", err=True)
+
+
+def introduction(pair: Standalone) -> str:
+    """Returns what a person should know once everything runs."""
+    addresses = ""
+    if not pair.profile_service.endswith(f":{DEFAULT_PROFILE_PORT}"):
+        addresses += f"  export {PROFILE_SERVICE}={pair.profile_service}\n"
+    if not pair.deid_service.endswith(f":{DEFAULT_DEID_PORT}"):
+        addresses += f"  export {DEID_SERVICE}={pair.deid_service}\n"
+    return f"""\
+ProfileService listens on {pair.profile_service}
+DeidService    listens on {pair.deid_service}
+Logs are in {pair.logs}
+
+In another terminal:
+
+{addresses}\
+  deidcascade container create sites/hospital
+  deidcascade container create sites/hospital/groups/radiology
+  deidcascade container create sites/hospital/groups/radiology/projects/first
+  printf 'dicom: {{fields: [{{name: PatientName, remove: true}}]}}' \\
+    | deidcascade profile set sites/hospital -
+  deidcascade profile resolve sites/hospital/groups/radiology/projects/first
+  deidcascade upload FOLDER --to sites/hospital/groups/radiology/projects/first --out OUT
+
+  grpcurl -plaintext {pair.profile_service} list
+  grpcurl -plaintext -d '{{"target": "sites/hospital/groups/radiology/projects/first"}}' \\
+    {pair.profile_service} deidcascade.v1.ProfileService/ResolveProfile
+
+Ctrl-C stops everything; the data stays."""
