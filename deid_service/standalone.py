@@ -36,10 +36,13 @@ HOST = "127.0.0.1"
 # longer is reported instead of waited for.
 START_SECONDS = 60.0
 
-# How long DeidService may finish the files under way once it is told to stop, and
-# how long any process may take to end before it is killed.
+# How long DeidService may finish the files under way once it is told to stop.
 DRAIN_SECONDS = 3.0
+
+# How long a process may take to end before it is killed. The database takes a
+# moment, and is not to be killed while it writes to a slow disk.
 STOP_SECONDS = 6.0
+DATABASE_STOP_SECONDS = 40.0
 
 # The end of a log that is shown when a process ends by itself.
 LOG_LINES = 12
@@ -113,7 +116,10 @@ class Standalone:
             require_free(port)
         self.logs.mkdir(exist_ok=True)
         database = self._spawn(
-            "postgresql", "deid_service.embedded_postgres", str(self._data / "postgresql")
+            "postgresql",
+            "deid_service.embedded_postgres",
+            str(self._data / "postgresql"),
+            stop_seconds=DATABASE_STOP_SECONDS,
         )
         profile_port, deid_port = self._ports
         conninfo = database.said(re.compile(r"ready (.+)"))
@@ -137,9 +143,11 @@ class Standalone:
             raise service.failure(f"was not ready within {START_SECONDS:g} s")
         return address
 
-    def _spawn(self, name: str, module: str, *arguments: str) -> Process:
+    def _spawn(
+        self, name: str, module: str, *arguments: str, stop_seconds: float = STOP_SECONDS
+    ) -> Process:
         process = Process(name, module, arguments, self.logs / f"{name}.log", self._ended)
-        self._running.callback(process.stop)
+        self._running.callback(process.stop, stop_seconds)
         return process
 
     def _lock(self) -> None:
@@ -230,12 +238,12 @@ class Process:
         tail = "\n".join(f"  {line}" for line in lines[-LOG_LINES:])
         return StandaloneError(f"{self._name} {what}. The end of {self._log}:\n{tail}")
 
-    def stop(self) -> None:
-        """Ends it: asks first, and kills it when it does not listen."""
+    def stop(self, seconds: float) -> None:
+        """Ends it: asks first, and kills it when it does not listen for some seconds."""
         self._stopping = True
         self._process.terminate()
         try:
-            self._process.wait(STOP_SECONDS)
+            self._process.wait(seconds)
         except (subprocess.TimeoutExpired, KeyboardInterrupt):
             # Its own children are in its process group.
             os.killpg(self._process.pid, signal.SIGKILL)

@@ -99,14 +99,19 @@ def service_error(error: grpc.RpcError, service: str, address: str, variable: st
     code, text = error.code(), error.details() or ""
     info = detail(error, error_details_pb2.ErrorInfo)
     if info is None and code in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED}:
-        option = variable.removeprefix("DEIDCASCADE_").lower().replace("_", "-")
-        text = (
-            f"no {service} answers at {address}. Start one with `deidcascade up`, or give the "
-            f"address with --{option} or {variable}."
-        )
+        text = nobody_answers(service, address, variable)
     elif info is None:
         text = f"{service} at {address} answered {code.name}: {text}"
     return ServiceError(text, info.reason if info else "", error)
+
+
+def nobody_answers(service: str, address: str, variable: str) -> str:
+    """Returns what to say, and to try, when a service is not there."""
+    option = variable.removeprefix("DEIDCASCADE_").lower().replace("_", "-")
+    return (
+        f"no {service} answers at {address}. Start one with `deidcascade up`, or give the "
+        f"address with --{option} or {variable}."
+    )
 
 
 def detail(error: grpc.RpcError, kind: type[MessageT]) -> MessageT | None:

@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from deid_service.cli.console import console, print_json, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 
@@ -50,7 +50,22 @@ def report(reports: Iterable[FileReport], total: int, out: Path, *, as_json: boo
 
     Rejections go to standard error at once; on a terminal a bar shows how far it is.
     """
-    collected = []
+    collected: list[FileReport] = []
+    try:
+        for one in with_progress(reports, total):
+            collected.append(one)
+    finally:
+        # What was done is done, also when the rest could not be.
+        if as_json:
+            print_json([one.as_json() for one in collected])
+        else:
+            click.echo(summary(collected, out))
+    if any(one.output is None for one in collected):
+        sys.exit(1)
+
+
+def with_progress(reports: Iterable[FileReport], total: int) -> Iterator[FileReport]:
+    """Passes reports on; shows how far they are, and prints rejections at once."""
     errors = console(stderr=True)
     with Progress(
         TextColumn("files"),
@@ -63,17 +78,11 @@ def report(reports: Iterable[FileReport], total: int, out: Path, *, as_json: boo
     ) as progress:
         bar = progress.add_task("files", total=total)
         for one in reports:
-            collected.append(one)
-            progress.advance(bar)
             if one.output is None:
                 line = printable(f"rejected {one.source}: {one.problem}")
-                progress.console.print(line, markup=False, soft_wrap=True)
-    if as_json:
-        print_json([one.as_json() for one in collected])
-    else:
-        click.echo(summary(collected, out))
-    if any(one.output is None for one in collected):
-        sys.exit(1)
+                errors.print(line, markup=False, soft_wrap=True)
+            progress.advance(bar)
+            yield one
 
 
 def summary(reports: list[FileReport], out: Path) -> str:
