@@ -1,0 +1,389 @@
+"""Reads what a rule does: its action, with the options of the rule and their defaults."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from profile_service.language.codes import Code
+from profile_service.language.dates import DAYS_PER_UNIT, MAX_DAYS
+from profile_service.language.document import ListNode, MapNode, Node, Scalar
+from profile_service.language.model import (
+    Action,
+    DateJitter,
+    DateShift,
+    Hash,
+    HashUid,
+    IncrementDate,
+    IncrementDateTime,
+    Jitter,
+    Keep,
+    Pattern,
+    RegexSub,
+    RegexSubCase,
+    Remove,
+    ReplaceWith,
+    SimpleAction,
+)
+from profile_service.language.patterns import PatternCompiler, PatternError
+from profile_service.language.problems import quoted
+from profile_service.language.selectors import SelectorError, read_element
+from profile_service.language.settings import (
+    JITTER_TYPES,
+    JITTER_UNITS,
+    Defaults,
+    read_bounds,
+    read_format,
+    read_jitter_range,
+)
+from profile_service.language.templates import OutputName, read_output
+from profile_service.language.values import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+_DATE_OPTIONS = (
+    "date-increment-override",
+    "jitter-date",
+    "jitter-range",
+    "jitter-unit",
+    "datetime-min",
+    "datetime-max",
+)
+_KEY_OPTIONS = ("asymmetric-encryption", "public-key", "private-key", "secret-key", "force-nonce")
+
+# Each action of the language, and the options that it takes.
+OPTIONS: dict[str, frozenset[str]] = {
+    "keep": frozenset(),
+    "identity": frozenset(),
+    "remove": frozenset(),
+    "replace-with": frozenset(("replace-with-insert",)),
+    "hash": frozenset(),
+    "hashuid": frozenset(),
+    "increment-date": frozenset(("date-format", *_DATE_OPTIONS)),
+    "increment-datetime": frozenset(("datetime-format", *_DATE_OPTIONS)),
+    "jitter": frozenset(("jitter-range", "jitter-type", "jitter-min", "jitter-max")),
+    "regex-sub": frozenset(),
+    "encrypt": frozenset(_KEY_OPTIONS),
+    "decrypt": frozenset(_KEY_OPTIONS),
+}
+ALL_OPTIONS = frozenset[str]().union(*OPTIONS.values())
+
+_NOT_IMPLEMENTED = frozenset(("encrypt", "decrypt"))
+
+# What a date action takes for its jitter where no range is written.
+_DEFAULT_DATE_JITTER_RANGE = 10
+
+# What `jitter` takes where no range is written.
+_DEFAULT_JITTER_RANGE = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What reading an action takes besides the rule itself."""
+
+    defaults: Defaults
+    patterns: PatternCompiler
+
+
+def action_of(table: Table, selectors: frozenset[str]) -> str | None:
+    """Finds the one action of a rule, and checks that all its keys belong to it.
+
+    Args:
+        table: the rule.
+        selectors: the keys that say what the rule is about.
+
+    Returns:
+        The action's name (`keep` where none is written), or None where the keys
+        are wrong in a way that leaves it open, which is noted.
+    """
+    named = [key for key in table if key in OPTIONS]
+    for key in table:
+        if key not in selectors and key not in OPTIONS and key not in ALL_OPTIONS:
+            known = selectors | OPTIONS.keys() | ALL_OPTIONS
+            table.report_unknown(Code.UNKNOWN_RULE_KEY, key, "an action or an option", known)
+    if len(named) > 1:
+        table.report_key(
+            Code.SEVERAL_ACTIONS,
+            named[1],
+            f"The rule has the action '{named[0]}' already; a rule has one action.",
+        )
+        return None
+    action = named[0] if named else "keep"
+    for key in table:
+        if key in ALL_OPTIONS and key not in OPTIONS[action]:
+            takers = " and ".join(f"'{name}'" for name in OPTIONS if key in OPTIONS[name])
+            table.report_key(
+                Code.OPTION_WITHOUT_ACTION,
+                key,
+                f"'{key}' is an option of {takers}, not of "
+                + (f"'{action}'." if named else "a rule without an action."),
+            )
+    if action in _NOT_IMPLEMENTED:
+        table.report_key(Code.NOT_IMPLEMENTED, action, f"'{action}' is not implemented.")
+        return None
+    return action
+
+
+def read_action(name: str, table: Table, reading: Reading) -> Action | None:
+    """Reads the action of a rule with its options.
+
+    Args:
+        name: what `action_of` found.
+        table: the rule.
+        reading: the defaults, and the compiler of patterns.
+
+    Returns:
+        The action, or None where it is wrong, which is noted.
+    """
+    if name == "regex-sub":
+        return _read_regex_sub(table, reading)
+    return _read_simple(name, table, reading)
+
+
+def compile_pattern(table: Table, key: str, patterns: PatternCompiler) -> Pattern | None:
+    """Compiles the pattern of a key; what is wrong with it is noted."""
+    text = table.parsed(key, Code.REGEX_INVALID, lambda text: text or None, "a regular expression")
+    if text is None:
+        return None
+    try:
+        return patterns.compile(text)
+    except PatternError as error:
+        table.report(error.code, key, error.message)
+        return None
+
+
+def read_groups(
+    table: Table, pattern: Pattern | None, reading: Reading
+) -> dict[OutputName, SimpleAction]:
+    """Reads `groups`: what is done to each value that an `output` names."""
+    actions: dict[OutputName, SimpleAction] = {}
+    captured = frozenset[str]() if pattern is None else pattern.group_names
+    for index, node in enumerate(table.items("groups", "names with their actions")):
+        path = f"{table.at('groups')}[{index}]"
+        group = as_rule(node, path, table)
+        if group is None:
+            continue
+        name = _read_group_name(group, captured)
+        found = action_of(group, frozenset(("name",)))
+        if name is None or found is None:
+            continue
+        if found == "regex-sub":
+            group.report_key(
+                Code.OPTION_WITHOUT_ACTION, found, "A 'regex-sub' cannot stand within another one."
+            )
+            continue
+        action = _read_simple(found, group, reading)
+        if name in actions:
+            group.report(Code.DUPLICATE_KEY, "name", "'groups' has this name already.")
+        elif action is not None:
+            actions[name] = action
+    return actions
+
+
+def as_rule(node: Node, path: str, table: Table) -> Table | None:
+    """Takes an entry of a list for a rule; what is no mapping is noted."""
+    if isinstance(node, MapNode):
+        return Table(node, path, table.problems)
+    message = "A rule is a mapping with the keys 'name' or 'regex' and an action."
+    suggestion = ""
+    if isinstance(node, Scalar):
+        key, colon, value = node.text.partition(":")
+        if colon and key in {"name", "regex", *OPTIONS}:
+            message = "A space is missing after the colon."
+            suggestion = f"{key}: {value.strip()}"
+    table.problems.add(Code.RULE_NOT_A_MAPPING, node, path, message, suggestion)
+    return None
+
+
+def _read_group_name(group: Table, captured: frozenset[str]) -> OutputName | None:
+    if "name" not in group:
+        group.problems.add(
+            Code.SELECTOR_MISSING, group.node, group.path, "An entry of 'groups' needs a 'name'."
+        )
+        return None
+    name = group.parsed("name", Code.UNKNOWN_GROUP, lambda text: text or None, "a name")
+    if name is None or name in captured:
+        return name
+    try:
+        return read_element(name)
+    except SelectorError as error:
+        group.report(
+            Code.UNKNOWN_GROUP,
+            "name",
+            f"{quoted(name)} is neither a named group of the input-regex nor an element.",
+            error.suggestion,
+        )
+        return None
+
+
+def _read_simple(name: str, table: Table, reading: Reading) -> SimpleAction | None:
+    if name in _SWITCHES:
+        return _SWITCHES[name] if name not in table or _is_on(name, table) else None
+    if name == "replace-with":
+        return _read_replace_with(table, reading.defaults)
+    if not _is_on(name, table):
+        return None
+    return _WITH_OPTIONS[name](table, reading.defaults)
+
+
+def _is_on(name: str, table: Table) -> bool:
+    value = table.value(name)
+    if isinstance(value, Scalar) and value.text.lower() in {"true", "yes", "on"}:
+        return True
+    table.report(
+        Code.SWITCH_NOT_TRUE,
+        name,
+        f"'{name}' takes true; without the action the rule keeps the element.",
+        f"{name}: true",
+    )
+    return False
+
+
+def _read_replace_with(table: Table, defaults: Defaults) -> ReplaceWith | None:
+    node = table.value("replace-with")
+    values = node.items if isinstance(node, ListNode) else (node,)
+    texts: list[str] = []
+    for value in values:
+        if not isinstance(value, Scalar):
+            table.report(
+                Code.WRONG_TYPE, "replace-with", "'replace-with' takes a value or a list of values."
+            )
+            return None
+        texts.append("" if value.is_null else value.text)
+    written = table.switch("replace-with-insert")
+    return ReplaceWith("\\".join(texts), defaults.insert if written is None else written)
+
+
+def _read_increment_date(table: Table, defaults: Defaults) -> IncrementDate | None:
+    written = read_format(table, "date-format")
+    shift = _read_shift("increment-date", table, defaults)
+    return None if shift is None else IncrementDate(written or defaults.date_format, shift)
+
+
+def _read_increment_datetime(table: Table, defaults: Defaults) -> IncrementDateTime | None:
+    written = read_format(table, "datetime-format")
+    shift = _read_shift("increment-datetime", table, defaults)
+    return None if shift is None else IncrementDateTime(written or defaults.datetime_format, shift)
+
+
+def _read_shift(name: str, table: Table, defaults: Defaults) -> DateShift | None:
+    minimum, maximum = read_bounds(table, defaults.minimum, defaults.maximum)
+    jitter = _read_date_jitter(name, table, defaults)
+    override = table.number("date-increment-override", MAX_DAYS)
+    days = defaults.date_increment if override is None else override
+    if days is None and jitter is None:
+        if "date-increment-override" not in table and "jitter-range" not in table:
+            table.report_key(
+                Code.DATE_NOT_SHIFTED,
+                name,
+                f"'{name}' needs a 'date-increment' in the dicom section, or a "
+                "'date-increment-override' or 'jitter-date: true' in the rule.",
+            )
+        return None
+    if not days and jitter is None:
+        table.report_key(Code.DATE_NOT_MOVED, name, f"'{name}' moves dates by 0 days: they stay.")
+    return DateShift(days or 0.0, jitter, minimum, maximum)
+
+
+def _read_date_jitter(name: str, table: Table, defaults: Defaults) -> DateJitter | None:
+    written = table.switch("jitter-date")
+    reach = read_jitter_range(table)
+    unit = table.choice("jitter-unit", JITTER_UNITS)
+    if not (defaults.jitter_date if written is None else written):
+        return None
+    # The range of the section belongs to dates only where the section jitters
+    # them: otherwise it is the range of numbers, for `jitter`.
+    if reach is None and defaults.jitter_date:
+        reach = defaults.jitter_range
+    whole = int(_DEFAULT_DATE_JITTER_RANGE if reach is None else reach)
+    jitter_unit = next((known for known in JITTER_UNITS if known == unit), defaults.jitter_unit)
+    place = "jitter-range" if "jitter-range" in table else name
+    if whole < 1:
+        table.report(
+            Code.JITTER_RANGE, place, "The jitter of a date needs a 'jitter-range' of at least 1."
+        )
+        return None
+    if whole * DAYS_PER_UNIT[jitter_unit] > MAX_DAYS:
+        table.report(Code.OUT_OF_RANGE, place, "The 'jitter-range' goes beyond the calendar.")
+        return None
+    return DateJitter(whole, jitter_unit)
+
+
+def _read_jitter(table: Table, defaults: Defaults) -> Jitter | None:
+    reach = read_jitter_range(table)
+    kind = table.choice("jitter-type", JITTER_TYPES)
+    whole = defaults.whole_jitter if kind is None else kind == "int"
+    minimum, maximum = table.number("jitter-min"), table.number("jitter-max")
+    if minimum is not None and maximum is not None and minimum > maximum:
+        table.report(Code.BOUNDS_REVERSED, "jitter-min", "jitter-min is above jitter-max.")
+        return None
+    if reach is None:
+        reach = defaults.jitter_range or _DEFAULT_JITTER_RANGE
+    if whole and reach < 1:
+        place = "jitter-range" if "jitter-range" in table else "jitter"
+        table.report(Code.JITTER_RANGE, place, "With 'jitter-type: int' the range is at least 1.")
+        return None
+    return Jitter(reach, whole, minimum, maximum)
+
+
+_SWITCHES: Mapping[str, SimpleAction] = {
+    "keep": Keep(),
+    "identity": Keep(),
+    "remove": Remove(),
+    "hash": Hash(),
+    "hashuid": HashUid(),
+}
+
+_WITH_OPTIONS: Mapping[str, Callable[[Table, Defaults], SimpleAction | None]] = {
+    "increment-date": _read_increment_date,
+    "increment-datetime": _read_increment_datetime,
+    "jitter": _read_jitter,
+}
+
+
+def _read_regex_sub(table: Table, reading: Reading) -> RegexSub | None:
+    key = "regex-sub"
+    cases: list[RegexSubCase | None] = []
+    nodes = table.items(key, "cases with 'input-regex' and 'output'")
+    for index, node in enumerate(nodes):
+        path = f"{table.at(key)}[{index}]"
+        if not isinstance(node, MapNode):
+            table.problems.add(
+                Code.RULE_NOT_A_MAPPING,
+                node,
+                path,
+                "A case is a mapping with 'input-regex', 'output' and 'groups'.",
+            )
+            cases.append(None)
+            continue
+        cases.append(_read_case(Table(node, path, table.problems), reading))
+    if not nodes and isinstance(table.value(key), ListNode):
+        table.report(Code.WRONG_TYPE, key, "'regex-sub' has no case.")
+    read = tuple(case for case in cases if case is not None)
+    return RegexSub(read) if read and len(read) == len(nodes) else None
+
+
+def check_case_keys(case: Table) -> None:
+    """Notes the keys that a case of a regex-sub or a rule of a file name has not."""
+    known = ("input-regex", "output", "groups")
+    for key in case:
+        if key not in known:
+            case.report_unknown(
+                Code.UNKNOWN_RULE_KEY, key, "one of 'input-regex', 'output' and 'groups'", known
+            )
+
+
+def _read_case(case: Table, reading: Reading) -> RegexSubCase | None:
+    check_case_keys(case)
+    if "input-regex" not in case:
+        case.problems.add(
+            Code.SELECTOR_MISSING, case.node, case.path, "A case needs an 'input-regex'."
+        )
+        return None
+    pattern = compile_pattern(case, "input-regex", reading.patterns)
+    if pattern is None:
+        return None
+    actions = read_groups(case, pattern, reading)
+    output = read_output(case, pattern, actions, elements_need_action=True)
+    return None if output is None else RegexSubCase(pattern, output)

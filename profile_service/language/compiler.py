@@ -1,0 +1,408 @@
+"""Profile text -> profile, or everything that is wrong with it.
+
+The stages: text to nodes (`document`), the `dicom` settings (`settings`), then each
+rule: which elements (`selectors`), what is done (`actions`), whether that fits
+(`fitness`), and last what only the whole shows (`checks`).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from profile_service.language.actions import (
+    Reading,
+    action_of,
+    as_rule,
+    check_case_keys,
+    compile_pattern,
+    read_action,
+    read_groups,
+)
+from profile_service.language.checks import KeywordSearch, check_rules
+from profile_service.language.codes import Code
+from profile_service.language.dictionary import name_of, vrs_of
+from profile_service.language.document import ListNode, MapNode, Scalar, load
+from profile_service.language.errors import ProfileInvalid
+from profile_service.language.fitness import fit
+from profile_service.language.model import (
+    Action,
+    Element,
+    FilenameRule,
+    Profile,
+    RegexSelector,
+    RepeaterElement,
+    ReplaceWith,
+    Rule,
+    Selector,
+    Settings,
+    Violation,
+)
+from profile_service.language.patterns import GuardedPattern, PatternCompiler
+from profile_service.language.problems import Problems, quoted
+from profile_service.language.selectors import SelectorError, Target, read_name
+from profile_service.language.settings import FIELDS, FILENAMES, KNOWN_KEYS, read_settings
+from profile_service.language.suggest import is_slip, nearest
+from profile_service.language.templates import read_output
+from profile_service.language.values import Table
+
+# Part of every stored verdict: a text is decided again by a newer version. To be
+# changed with every change that could turn a verdict, or add or take a problem.
+VALIDATOR_VERSION = "1"
+
+_LANGUAGE_VERSION = 1
+_DICOM = "dicom"
+_TEXTS = ("name", "description")
+_VERSION = "version"
+_MAP_SUBJECTS = "map-subjects"
+
+# Sections for other types of files, or for other tools.
+_OTHER_SECTIONS = frozenset(
+    (
+        "jpg",
+        "png",
+        "tiff",
+        "xml",
+        "json",
+        "csv",
+        "tsv",
+        "table",
+        "nifti",
+        "key-value-text-file",
+        "filename",
+        "zip",
+        "only-config-profiles",
+        "deid-log",
+        "flywheel",
+        "export",
+        "template",
+    )
+)
+
+_SELECTORS = frozenset(("name", "regex"))
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedProfile:
+    """The verdict on a text.
+
+    Attributes:
+        profile: None where the text is invalid.
+        violations: what makes it invalid, in the order of the text.
+        warnings: what the author should know besides, in the order of the text.
+    """
+
+    profile: Profile | None
+    violations: tuple[Violation, ...]
+    warnings: tuple[Violation, ...]
+
+
+def check_profile(source: str | bytes) -> CheckedProfile:
+    """Checks a profile text and says everything that is wrong with it at once.
+
+    Any text and any bytes get an answer, within a second and in bounded memory.
+
+    Args:
+        source: the YAML text, or its bytes as UTF-8.
+    """
+    problems = Problems()
+    root = load(source, problems)
+    profile = None
+    if isinstance(root, MapNode):
+        profile = _Compiler(Table(root, "", problems)).compile()
+    elif root is not None:
+        code = Code.EMPTY_DOCUMENT if isinstance(root, Scalar) and root.is_null else Code.WRONG_TYPE
+        problems.add(code, root, "", "A profile is a mapping with the key 'dicom'.")
+    elif not problems.any_violation:
+        problems.add(Code.EMPTY_DOCUMENT, None, "", "The document is empty.")
+    if problems.any_violation:
+        return CheckedProfile(None, problems.violations, problems.warnings)
+    return CheckedProfile(profile, (), problems.warnings)
+
+
+def parse_profile(source: str | bytes) -> Profile:
+    """Reads a profile text.
+
+    Args:
+        source: the YAML text, or its bytes as UTF-8.
+
+    Raises:
+        ProfileInvalid: it is not a valid profile; the error holds every violation.
+    """
+    checked = check_profile(source)
+    if checked.profile is None:
+        raise ProfileInvalid(checked.violations, checked.warnings)
+    return checked.profile
+
+
+class _Compiler:
+    """Compiles one document whose root is a mapping."""
+
+    def __init__(self, root: Table) -> None:
+        self._root = root
+        self._problems = root.problems
+        self._patterns = PatternCompiler()
+        self._search = KeywordSearch()
+
+    def compile(self) -> Profile | None:
+        """Reads everything; the profile means nothing where a violation was noted."""
+        root = self._root
+        name, description = (root.text(key) or "" for key in _TEXTS)
+        self._check_version()
+        self._check_sections()
+        node = root.value(_DICOM)
+        if not isinstance(node, MapNode):
+            self._dicom_is_missing()
+            return None
+        dicom = Table(node, _DICOM, self._problems)
+        settings, defaults = read_settings(dicom)
+        reading = Reading(defaults, self._patterns)
+        rules = self._read_rules(dicom, settings, reading)
+        filenames = self._read_filenames(dicom, reading)
+        fields = dicom.value(FIELDS)
+        blank = list(dicom) == [FIELDS] and isinstance(fields, ListNode) and not fields.items
+        if blank:
+            dicom.report_key(
+                Code.BLANK_PROFILE,
+                FIELDS,
+                "The profile is blank: data that it applies to is not de-identified.",
+            )
+        elif not self._problems.any_violation:
+            check_rules(rules, settings, dicom)
+        return Profile(
+            name=name,
+            description=description,
+            settings=settings,
+            rules=tuple(rule for rule, _ in rules),
+            filenames=filenames,
+            blank=blank,
+            warnings=self._problems.warnings,
+        )
+
+    def _check_version(self) -> None:
+        text = self._root.text(_VERSION)
+        if not text:
+            return
+        if re.fullmatch(r"[+-]?[0-9]+", text, re.ASCII) is None:
+            self._root.report(
+                Code.VERSION_LABEL, _VERSION, "'version' is taken for a label of your own."
+            )
+        elif text.lstrip("+0") != str(_LANGUAGE_VERSION):
+            self._root.report(
+                Code.UNKNOWN_VERSION,
+                _VERSION,
+                f"This is not version {_LANGUAGE_VERSION} of the language, the only one known.",
+                str(_LANGUAGE_VERSION),
+            )
+
+    def _check_sections(self) -> None:
+        known = (_DICOM, _VERSION, *_TEXTS)
+        for key in self._root:
+            if key in known:
+                continue
+            if key == _MAP_SUBJECTS:
+                self._root.report_key(
+                    Code.NOT_IMPLEMENTED, key, f"'{key}' would change results, and is not done."
+                )
+            elif key in _OTHER_SECTIONS:
+                self._root.report_key(
+                    Code.SECTION_NOT_APPLIED, key, f"'{key}' does not apply to DICOM files."
+                )
+            elif key in KNOWN_KEYS:
+                self._root.report_key(
+                    Code.UNKNOWN_SECTION,
+                    key,
+                    f"'{key}' is a key of the 'dicom' section; here it does nothing.",
+                    f"{_DICOM}: {key}",
+                )
+            else:
+                guess = "" if self._problems.full else nearest(key, (*known, *_OTHER_SECTIONS))
+                self._root.report_key(
+                    Code.UNKNOWN_SECTION,
+                    key,
+                    f"{quoted(key)} is not known, and does nothing.",
+                    guess,
+                )
+
+    def _dicom_is_missing(self) -> None:
+        root = self._root
+        if _DICOM not in root:
+            slip = next((key for key in root if is_slip(key, _DICOM)), None)
+            place = root.node if slip is None else root.key(slip)
+            self._problems.add(
+                Code.DICOM_MISSING,
+                place,
+                "" if slip is None else slip,
+                "There is no 'dicom' section: nothing would be de-identified.",
+                "" if slip is None else _DICOM,
+            )
+            return
+        node = root.value(_DICOM)
+        if isinstance(node, Scalar) and node.is_null:
+            root.report_key(
+                Code.DICOM_MISSING,
+                _DICOM,
+                "The 'dicom' section is empty: nothing would be de-identified.",
+            )
+        else:
+            root.report(Code.WRONG_TYPE, _DICOM, "'dicom' takes a mapping.")
+
+    # --- Rules ---
+
+    def _read_rules(
+        self, dicom: Table, settings: Settings, reading: Reading
+    ) -> list[tuple[Rule, Table]]:
+        node = dicom.value(FIELDS)
+        if node is None or (isinstance(node, Scalar) and node.is_null):
+            place = dicom.node if node is None else dicom.key(FIELDS)
+            self._problems.add(
+                Code.FIELDS_MISSING,
+                place,
+                dicom.path,
+                "The 'dicom' section needs 'fields', a list of rules, which may be empty beside "
+                "other settings.",
+            )
+            return []
+        rules: list[tuple[Rule, Table]] = []
+        for index, item in enumerate(dicom.items(FIELDS, "rules")):
+            if self._problems.full:
+                break
+            path = f"{dicom.path}.{FIELDS}[{index}]"
+            table = as_rule(item, path, dicom)
+            rule = None if table is None else self._read_rule(table, settings, reading)
+            if table is not None and rule is not None:
+                rules.append((rule, table))
+        return rules
+
+    def _read_rule(self, table: Table, settings: Settings, reading: Reading) -> Rule | None:
+        name = action_of(table, _SELECTORS)
+        action = None if name is None else read_action(name, table, reading)
+        if name == "identity":
+            table.report_key(
+                Code.DEPRECATED_IDENTITY, name, "'identity' is the old name of 'keep'.", "keep"
+            )
+        selected = self._read_selector(table, settings)
+        if action is None or selected is None or name is None:
+            return None
+        selector: Selector
+        if isinstance(selected, Target):
+            selector = selected.selector
+            action = fit(action, selected, name if name in table else "name", table)
+        else:
+            selector = selected
+            action = _without_insert(action)
+        return Rule(selector, action, table.path, table.node.line)
+
+    def _read_selector(self, table: Table, settings: Settings) -> Target | RegexSelector | None:
+        if "name" in table and "regex" in table:
+            table.report_key(
+                Code.SELECTOR_TWICE, "regex", "A rule has 'name' or 'regex', not both."
+            )
+            return None
+        if "regex" in table:
+            return self._read_regex(table, settings)
+        if "name" in table:
+            return self._read_name(table, settings)
+        self._problems.add(
+            Code.SELECTOR_MISSING,
+            table.node,
+            table.path,
+            "The rule says not which elements it is about: 'name' or 'regex' is missing.",
+        )
+        return None
+
+    def _read_regex(self, table: Table, settings: Settings) -> RegexSelector | None:
+        if settings.recurse_sequence:
+            table.report_key(
+                Code.RECURSE_WITH_PATH,
+                "regex",
+                "With 'recurse-sequence' a rule has no regex: a regex is matched at every "
+                "depth anyway.",
+            )
+        pattern = compile_pattern(table, "regex", self._patterns)
+        if pattern is None:
+            return None
+        if isinstance(pattern, GuardedPattern) and self._search.matches_middle_only(pattern):
+            table.report(
+                Code.REGEX_MATCHES_NOTHING,
+                "regex",
+                "The regex matches no keyword: it is matched from the start of the name, and "
+                "matches keywords in the middle only.",
+                f".*{pattern.source}",
+            )
+        return RegexSelector(pattern)
+
+    def _read_name(self, table: Table, settings: Settings) -> Target | None:
+        node = table.value("name")
+        if not isinstance(node, Scalar):
+            table.report(Code.WRONG_TYPE, "name", "'name' takes a text.", _tag_of_list(node))
+            return None
+        try:
+            target = read_name(node.text)
+        except SelectorError as error:
+            table.report(error.code, "name", error.message, error.suggestion)
+            return None
+        if settings.recurse_sequence and target.dotted:
+            table.report(
+                Code.RECURSE_WITH_PATH,
+                "name",
+                "With 'recurse-sequence' a rule names an element, not a path to it.",
+            )
+        self._check_known(target, table)
+        return target
+
+    def _check_known(self, target: Target, table: Table) -> None:
+        for element in (
+            *(parent for parent, _ in target.selector.parents),
+            target.selector.element,
+        ):
+            if isinstance(element, Element | RepeaterElement) and not vrs_of(element):
+                is_private = isinstance(element, Element) and (element.tag >> 16) % 2 == 1
+                table.report(
+                    Code.UNKNOWN_TAG,
+                    "name",
+                    f"{name_of(element)} is a private element, whose number says nothing without "
+                    'its creator: it is named as (group, "creator", two hex digits).'
+                    if is_private
+                    else f"{name_of(element)} is in no dictionary.",
+                )
+
+    # --- File names ---
+
+    def _read_filenames(self, dicom: Table, reading: Reading) -> tuple[FilenameRule, ...]:
+        rules: list[FilenameRule] = []
+        for index, node in enumerate(dicom.items(FILENAMES, "rules for file names")):
+            path = f"{dicom.path}.{FILENAMES}[{index}]"
+            if not isinstance(node, MapNode):
+                self._problems.add(
+                    Code.RULE_NOT_A_MAPPING,
+                    node,
+                    path,
+                    "A rule for file names is a mapping with 'input-regex', 'output' and 'groups'.",
+                )
+                continue
+            table = Table(node, path, self._problems)
+            check_case_keys(table)
+            pattern = compile_pattern(table, "input-regex", reading.patterns)
+            if "input-regex" in table and pattern is None:
+                continue
+            actions = read_groups(table, pattern, reading)
+            output = read_output(table, pattern, actions, elements_need_action=False)
+            if output is not None:
+                rules.append(FilenameRule(pattern, output))
+        return tuple(rules)
+
+
+def _without_insert(action: Action) -> Action:
+    """A regex names no single place where an absent element could be inserted."""
+    return ReplaceWith(action.text, insert=False) if isinstance(action, ReplaceWith) else action
+
+
+def _tag_of_list(node: object) -> str:
+    """The tag that was meant by `[0010, 0020]`, or the empty text."""
+    if not isinstance(node, ListNode) or len(node.items) != 2:
+        return ""
+    group, element = node.items
+    if not isinstance(group, Scalar) or not isinstance(element, Scalar):
+        return ""
+    return f"({group.text[:8]}, {element.text[:8]})"

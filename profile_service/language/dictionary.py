@@ -1,0 +1,133 @@
+"""What the DICOM dictionaries (PS3.6, and the known private ones) say about elements."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import NamedTuple
+
+from pydicom._dicom_dict import DicomDictionary, RepeatersDictionary
+from pydicom.datadict import private_dictionary_VR
+
+from profile_service.language.model import Element, ElementRef, PrivateElement, RepeaterElement
+
+# The dictionary's mark for what has no VR: items and delimiters.
+_NO_VR = "NONE"
+
+
+class Entry(NamedTuple):
+    """An element of the public dictionary.
+
+    Attributes:
+        keyword: empty where the dictionary has none.
+        vrs: the VRs that it may have: `US or SS` gives both.
+    """
+
+    keyword: str
+    vrs: tuple[str, ...]
+
+
+def find_tag(tag: int) -> Entry | None:
+    """Looks up a tag; a member of a repeating range gives the entry of the range."""
+    found = DicomDictionary.get(tag)
+    if found is not None:
+        return _entry(found)
+    return next(
+        (
+            entry
+            for repeater, entry in _repeaters().items()
+            if tag & repeater.mask == repeater.value
+        ),
+        None,
+    )
+
+
+def find_repeater(repeater: RepeaterElement) -> Entry | None:
+    """Looks up a repeating range."""
+    return _repeaters().get(repeater)
+
+
+def find_keyword(keyword: str) -> Element | RepeaterElement | None:
+    """Looks up a keyword, in any letter case, retired ones and repeaters too."""
+    return _elements_by_keyword().get(keyword.lower())
+
+
+@cache
+def all_keywords() -> tuple[str, ...]:
+    """All keywords of the public dictionary."""
+    entries = (*DicomDictionary.values(), *RepeatersDictionary.values())
+    return tuple(entry[4] for entry in entries if entry[4])
+
+
+def vrs_of(element: ElementRef) -> tuple[str, ...]:
+    """The VRs that an element may have; empty where no dictionary knows it."""
+    if isinstance(element, PrivateElement):
+        return _private_vrs(element)
+    entry = find_tag(element.tag) if isinstance(element, Element) else find_repeater(element)
+    return () if entry is None else entry.vrs
+
+
+def name_of(element: ElementRef) -> str:
+    """The keyword of an element, or its tag in the spelling of the language."""
+    match element:
+        case PrivateElement(group, creator, offset):
+            return f'({group:04X}, "{creator}", {offset:02X})'
+        case Element(tag):
+            entry = DicomDictionary.get(tag)
+            return entry[4] if entry is not None and entry[4] else format_tag(tag)
+        case RepeaterElement():
+            found = find_repeater(element)
+            return found.keyword if found is not None and found.keyword else _spell(element)
+
+
+def format_tag(tag: int) -> str:
+    """Writes a tag as (gggg,eeee)."""
+    return f"({tag >> 16:04X},{tag & 0xFFFF:04X})"
+
+
+def _spell(repeater: RepeaterElement) -> str:
+    value, mask = f"{repeater.value:08X}", f"{repeater.mask:08X}"
+    digits = "".join(
+        "x" if known == "0" else digit for digit, known in zip(value, mask, strict=True)
+    )
+    return f"({digits[:4]},{digits[4:]})"
+
+
+def repeater_from(pattern: str) -> RepeaterElement:
+    """Reads eight hex digits of which some are `x`."""
+    lower = pattern.lower()
+    return RepeaterElement(
+        value=int(lower.replace("x", "0"), 16),
+        mask=int("".join("0" if digit == "x" else "f" for digit in lower), 16),
+    )
+
+
+def _entry(found: tuple[str, str, str, str, str]) -> Entry:
+    vrs = () if found[0] in {"", _NO_VR} else tuple(found[0].split(" or "))
+    return Entry(found[4], vrs)
+
+
+@cache
+def _repeaters() -> dict[RepeaterElement, Entry]:
+    return {repeater_from(key): _entry(found) for key, found in RepeatersDictionary.items()}
+
+
+@cache
+def _elements_by_keyword() -> dict[str, Element | RepeaterElement]:
+    found: dict[str, Element | RepeaterElement] = {
+        entry[4].lower(): Element(tag) for tag, entry in DicomDictionary.items() if entry[4]
+    }
+    for repeater, entry in _repeaters().items():
+        if entry.keyword:
+            found.setdefault(entry.keyword.lower(), repeater)
+    return found
+
+
+def _private_vrs(element: PrivateElement) -> tuple[str, ...]:
+    # The block number is no part of the dictionary's key; 10 is the first one.
+    tag = (element.group << 16) | 0x1000 | element.offset
+    try:
+        found = private_dictionary_VR(tag, element.creator)
+    except KeyError:
+        return ()
+    # The dictionary's two notations for alternatives: `US or SS`, `OB_OW`.
+    return tuple(found.replace("_", " or ").split(" or "))

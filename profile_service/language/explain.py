@@ -1,0 +1,198 @@
+"""Says in plain words what a profile does, rule by rule."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from profile_service.language.dictionary import format_tag, name_of
+from profile_service.language.model import (
+    Capture,
+    Element,
+    ElementValue,
+    Hash,
+    HashUid,
+    IncrementDate,
+    IncrementDateTime,
+    Jitter,
+    Keep,
+    RegexSelector,
+    RegexSub,
+    RelativeDate,
+    Remove,
+    ReplaceWith,
+)
+
+if TYPE_CHECKING:
+    from profile_service.language.model import (
+        Action,
+        DateBound,
+        DateShift,
+        ElementRef,
+        FilenameRule,
+        PathSelector,
+        Profile,
+        Rule,
+        Selector,
+        Settings,
+        Template,
+    )
+
+_AGE_UNITS = {"D": "days", "M": "months", "Y": "years"}
+
+
+def explain(profile: Profile) -> list[str]:
+    """Describes a profile: its settings, then each rule in the order written.
+
+    Returns:
+        Sentences; those about rules begin with the line of the rule.
+    """
+    if profile.blank:
+        return ["The profile is blank: data goes through unchanged, and is not de-identified."]
+    sentences = _explain_settings(profile.settings)
+    sentences += [explain_rule(rule, profile.settings) for rule in profile.rules]
+    sentences += [_explain_filename(rule, profile.settings) for rule in profile.filenames]
+    return sentences
+
+
+def explain_rule(rule: Rule, settings: Settings) -> str:
+    """Describes one rule in a sentence that begins with its line."""
+    where = describe_selector(rule.selector)
+    if settings.recurse_sequence:
+        where += ", at every depth,"
+    return f"Line {rule.line}: {where} {_describe_action(rule.action, settings)}."
+
+
+def describe_selector(selector: Selector) -> str:
+    """Describes which elements a rule is about."""
+    if isinstance(selector, RegexSelector):
+        return f"every element whose path matches /{selector.pattern.source}/"
+    return _describe_path(selector)
+
+
+def _describe_path(selector: PathSelector) -> str:
+    words = _describe_element(selector.element)
+    for sequence, index in reversed(selector.parents):
+        item = "every item" if index is None else f"item {index}"
+        words += f" in {item} of {_describe_element(sequence)}"
+    return words
+
+
+def _describe_element(element: ElementRef) -> str:
+    name = name_of(element)
+    if isinstance(element, Element):
+        tag = format_tag(element.tag)
+        return name if name == tag else f"{name} {tag}"
+    return name
+
+
+def _explain_settings(settings: Settings) -> list[str]:
+    sentences = []
+    if settings.age_from_birthdate is not None:
+        unit = _AGE_UNITS[settings.age_from_birthdate]
+        sentences.append(
+            "First, PatientAge is computed from StudyDate and PatientBirthDate, "
+            f"in {unit} or the next coarser unit that fits."
+        )
+    if settings.remove_private_tags:
+        sentences.append("Private elements that no rule names are removed, at every depth.")
+    if settings.remove_undefined:
+        sentences.append("Every element that no rule names is removed, at every depth.")
+    if settings.salt:
+        sentences.append("A salt is put before every value that is hashed.")
+    return sentences
+
+
+def _describe_action(action: Action, settings: Settings) -> str:
+    match action:
+        case Keep():
+            return "is kept"
+        case Remove():
+            return "is removed"
+        case ReplaceWith(text, insert):
+            return _describe_replace_with(text, insert)
+        case Hash():
+            return f"becomes the first {settings.hash_digits} hex digits of its SHA-256"
+        case HashUid():
+            return _describe_hash_uid(settings)
+        case IncrementDate(form, shift):
+            return f"is read as a date ({form}) and {_describe_shift(shift)}"
+        case IncrementDateTime(form, shift):
+            return f"is read as a date and time ({form}) and {_describe_shift(shift)}"
+        case Jitter():
+            return _describe_jitter(action)
+        case RegexSub(cases):
+            named = "; or ".join(
+                f"where it matches /{case.pattern.source}/, to "
+                + _describe_template(case.output, settings)
+                for case in cases
+            )
+            return f"is rewritten: {named}; a value that matches nothing rejects the file"
+
+
+def _describe_replace_with(text: str, insert: bool) -> str:
+    absent = "inserted where it is absent" if insert else "left out where it is absent"
+    if not text:
+        return f"is emptied, and {absent}"
+    return f"becomes '{text}', and is {absent}"
+
+
+def _describe_hash_uid(settings: Settings) -> str:
+    if settings.uid_numeric_name is not None:
+        prefix = f"the root {settings.uid_numeric_name}"
+    else:
+        prefix = f"its first {_count(settings.uid_prefix_fields, 'node')}"
+    suffix = _count(settings.uid_suffix_fields, "node")
+    return f"becomes a UID of {prefix}, its SHA-256 in digits, and its last {suffix}"
+
+
+def _count(number: float, unit: str) -> str:
+    return f"{number:g} {unit}" if number == 1 else f"{number:g} {unit}s"
+
+
+def _describe_shift(shift: DateShift) -> str:
+    words = f"moved by {_count(shift.days, 'day')}"
+    if shift.jitter is not None:
+        words += f", give or take up to {shift.jitter.reach} {shift.jitter.unit} at random"
+    if shift.minimum is not None:
+        words += f", but not before {_describe_bound(shift.minimum)}"
+    if shift.maximum is not None:
+        words += f", but not after {_describe_bound(shift.maximum)}"
+    return words
+
+
+def _describe_bound(bound: DateBound) -> str:
+    if isinstance(bound, RelativeDate):
+        return f"{abs(bound.days):g} days {'before' if bound.days < 0 else 'after'} the present day"
+    return bound.isoformat()
+
+
+def _describe_jitter(jitter: Jitter) -> str:
+    kind = "a random whole number" if jitter.whole else "a random amount"
+    words = f"is changed by {kind} of at most {jitter.reach:g}"
+    if jitter.minimum is not None:
+        words += f", but not below {jitter.minimum:g}"
+    if jitter.maximum is not None:
+        words += f", but not above {jitter.maximum:g}"
+    return words
+
+
+def _explain_filename(rule: FilenameRule, settings: Settings) -> str:
+    which = "Every file" if rule.pattern is None else f"A file named /{rule.pattern.source}/"
+    return f"{which} is given the name made of {_describe_template(rule.output, settings)}."
+
+
+def _describe_template(template: Template, settings: Settings) -> str:
+    return " + ".join(_describe_piece(piece, settings) for piece in template)
+
+
+def _describe_piece(piece: str | Capture | ElementValue, settings: Settings) -> str:
+    match piece:
+        case str():
+            return f"'{piece}'"
+        case Capture(name, action):
+            words = f"what the group {name} captured"
+        case ElementValue(element, action):
+            words = f"the value of {_describe_element(element)}"
+    if action is None:
+        return words
+    return f"{words} (which {_describe_action(action, settings)})"

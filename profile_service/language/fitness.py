@@ -1,0 +1,165 @@
+"""Checks that an action fits the elements that a rule names.
+
+An element may have one of several VRs (`US or SS`): the action fits when it fits
+one of them. Where no dictionary knows the VR, the file decides.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from profile_service.language.codes import Code
+from profile_service.language.dictionary import format_tag, name_of
+from profile_service.language.document import ListNode
+from profile_service.language.model import (
+    ACTION_NAMES,
+    Action,
+    Element,
+    Hash,
+    HashUid,
+    IncrementDate,
+    IncrementDateTime,
+    Jitter,
+    Keep,
+    PrivateElement,
+    RegexSub,
+    Remove,
+    ReplaceWith,
+)
+from profile_service.language.vr import (
+    BINARY_NUMBERS,
+    BYTES_OR_ITEMS,
+    MULTI_VALUED,
+    NOT_HASHABLE,
+    problem,
+)
+
+if TYPE_CHECKING:
+    from profile_service.language.selectors import Target
+    from profile_service.language.values import Table
+
+_BINARY = BYTES_OR_ITEMS | BINARY_NUMBERS
+
+# The VRs that an action can never work on. A new UID has at least 42 characters,
+# which rules out the short ones; a number can be written into free text.
+_UNFIT: dict[type[Action], frozenset[str]] = {
+    Hash: NOT_HASHABLE,
+    HashUid: _BINARY | {"AE", "AS", "CS", "DA", "DS", "DT", "IS", "SH", "TM"},
+    IncrementDate: _BINARY,
+    IncrementDateTime: _BINARY,
+    Jitter: BYTES_OR_ITEMS | {"AE", "AS", "AT", "CS", "DA", "DT", "PN", "TM", "UI", "UR"},
+    RegexSub: _BINARY,
+}
+
+# A hash is no legal value of these, though they hold text.
+_HASH_NOT_LEGAL = frozenset({"AS", "DA", "DT", "TM"})
+
+_FILE_META_GROUP = 0x0002
+_TRANSFER_SYNTAX = 0x00020010
+
+# PS3.10 table 7.1-1, type 1. The group length is no target of rules at all.
+_MANDATORY = frozenset((0x00020001, 0x00020002, 0x00020003, _TRANSFER_SYNTAX))
+
+# Of these nothing may change: no file could be read with another version or
+# transfer syntax than its own.
+_UNCHANGEABLE = frozenset((0x00020001, _TRANSFER_SYNTAX))
+
+# Groups that belong to some kinds of objects only, and make no sense in others.
+_MISPLACED = {
+    0x0004: "a media directory",
+    0x0028: "an image",
+    0x5200: "a multi-frame object",
+    0x5400: "a waveform",
+    0x7FE0: "an image",
+    0xFFFA: "a signed object",
+    0xFFFC: "a padded file",
+}
+
+
+def fit(action: Action, target: Target, key: str, rule: Table) -> Action:
+    """Notes where an action does not fit, and resolves whether it inserts.
+
+    Args:
+        action: of the rule.
+        target: what the rule names.
+        key: the action's key, as written; `name` where there is none.
+        rule: where problems are noted.
+
+    Returns:
+        The action as it is carried out.
+    """
+    element = target.selector.element
+    if isinstance(element, Element) and element.tag >> 16 == _FILE_META_GROUP:
+        _check_file_meta(action, element.tag, key, rule)
+    unfit = _UNFIT.get(type(action), frozenset())
+    if target.vrs and unfit.issuperset(target.vrs):
+        vr = " or ".join(target.vrs)
+        if isinstance(action, HashUid) and not _BINARY.issuperset(target.vrs):
+            reason = f"{vr} is too short for a UID."
+        else:
+            reason = f"'{ACTION_NAMES[type(action)]}' cannot work on {vr}."
+        rule.report_key(Code.ACTION_NOT_FOR_VR, key, f"{name_of(element)} is {vr}: {reason}")
+    if isinstance(action, Hash) and target.vrs and _HASH_NOT_LEGAL.issuperset(target.vrs):
+        rule.report_key(
+            Code.HASH_NOT_LEGAL,
+            key,
+            f"{name_of(element)} is {target.vrs[0]}: a hash is not a legal value of it.",
+        )
+    if isinstance(action, ReplaceWith):
+        _check_value(action, target, rule)
+        return _resolve_insert(action, target, rule)
+    return action
+
+
+def _check_file_meta(action: Action, tag: int, key: str, rule: Table) -> None:
+    if isinstance(action, Keep) or tag not in _MANDATORY:
+        return
+    if tag in _UNCHANGEABLE or isinstance(action, Remove | ReplaceWith):
+        what = "changed" if tag in _UNCHANGEABLE else "removed or replaced"
+        rule.report_key(
+            Code.FILE_META_MANDATORY,
+            key,
+            f"{name_of(Element(tag))} cannot be {what}: no file can do without it.",
+        )
+
+
+def _check_value(action: ReplaceWith, target: Target, rule: Table) -> None:
+    reasons = [problem(vr, action.text) for vr in target.vrs]
+    value = rule.value("replace-with")
+    if isinstance(value, ListNode) and len(value.items) > 1:
+        reasons = [
+            reason if vr in MULTI_VALUED or reason is not None else f"{vr} has a single value."
+            for vr, reason in zip(target.vrs, reasons, strict=True)
+        ]
+    if reasons and all(reason is not None for reason in reasons):
+        rule.report(
+            Code.VALUE_NOT_FOR_VR,
+            "replace-with",
+            f"{name_of(target.selector.element)} cannot hold the value: {reasons[0]}",
+        )
+
+
+def _resolve_insert(action: ReplaceWith, target: Target, rule: Table) -> ReplaceWith:
+    if not action.insert:
+        return action
+    element = target.selector.element
+    if isinstance(element, PrivateElement) and not target.vrs:
+        rule.report(
+            Code.PRIVATE_NOT_INSERTED,
+            "name",
+            f"The VR of {name_of(element)} is in no dictionary: the element is replaced where "
+            "it is present, and not inserted where it is absent.",
+        )
+    if not target.is_one_place:
+        return replace(action, insert=False)
+    kind = _MISPLACED.get(element.tag >> 16) if isinstance(element, Element) else None
+    if kind is not None and isinstance(element, Element) and not target.dotted:
+        rule.report(
+            Code.INSERT_MISPLACED,
+            "name",
+            f"{name_of(element)} {format_tag(element.tag)} belongs to {kind}, and is inserted into "
+            "every file that has none.",
+            "replace-with-insert: false",
+        )
+    return action

@@ -1,0 +1,93 @@
+"""Collects what is wrong with a profile, all of it, in the order of the text."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from profile_service.language.codes import Code, Severity
+from profile_service.language.model import Violation
+
+# More help nobody: past this a text is not a profile with slips. It bounds the
+# work on hostile input as well.
+MAX_PROBLEMS = 1000
+
+# Long enough for every keyword; a message stays a sentence.
+_MAX_QUOTED = 60
+
+
+class Place(Protocol):
+    """Anything that stands somewhere in the text: lines and columns from 1, in characters."""
+
+    @property
+    def line(self) -> int:
+        """The line."""
+        ...
+
+    @property
+    def column(self) -> int:
+        """The column."""
+        ...
+
+
+class Problems:
+    """The violations and warnings found so far."""
+
+    def __init__(self) -> None:
+        self._found: dict[Severity, list[Violation]] = {severity: [] for severity in Severity}
+
+    @property
+    def any_violation(self) -> bool:
+        """Whether the profile is invalid."""
+        return bool(self._found[Severity.VIOLATION])
+
+    @property
+    def full(self) -> bool:
+        """Whether further violations are not collected, so that looking on is in vain."""
+        return len(self._found[Severity.VIOLATION]) > MAX_PROBLEMS
+
+    @property
+    def violations(self) -> tuple[Violation, ...]:
+        """What makes the profile invalid, in the order of the text."""
+        return self._sorted(Severity.VIOLATION)
+
+    @property
+    def warnings(self) -> tuple[Violation, ...]:
+        """What the author should know, in the order of the text."""
+        return self._sorted(Severity.WARNING)
+
+    def add(
+        self, code: Code, place: Place | None, path: str, message: str, suggestion: str = ""
+    ) -> None:
+        """Notes a problem; its code says whether it is a violation or a warning."""
+        found = self._found[code.severity]
+        if len(found) > MAX_PROBLEMS:
+            return
+        if len(found) == MAX_PROBLEMS:
+            last = {
+                Severity.VIOLATION: Code.TOO_MANY_PROBLEMS,
+                Severity.WARNING: Code.TOO_MANY_WARNINGS,
+            }[code.severity]
+            found.append(Violation(last.name, "", 0, 0, f"Only {MAX_PROBLEMS} are reported."))
+            return
+        line, column = (place.line, place.column) if place is not None else (0, 0)
+        found.append(Violation(code.name, path, line, column, message, suggestion))
+
+    def _sorted(self, severity: Severity) -> tuple[Violation, ...]:
+        # What has no place is about the whole document and stands last.
+        return tuple(
+            sorted(
+                self._found[severity],
+                key=lambda found: (found.line == 0, found.line, found.column),
+            )
+        )
+
+
+def quoted(text: str) -> str:
+    """Quotes a piece of the profile for a message: short, on one line, printable."""
+    short = text if len(text) <= _MAX_QUOTED else text[: _MAX_QUOTED - 3] + "..."
+    return "'" + printable(short) + "'"
+
+
+def printable(text: str) -> str:
+    """Replaces what a terminal would not show, or would obey."""
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)

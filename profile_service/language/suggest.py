@@ -1,0 +1,60 @@
+"""Guesses which known word was meant by an unknown one."""
+
+from __future__ import annotations
+
+from collections import Counter
+from difflib import SequenceMatcher, get_close_matches
+from functools import cache
+from typing import TYPE_CHECKING
+
+from profile_service.language.dictionary import all_keywords
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+# Candidates that share the most groups of letters; the best guess is among them.
+_CANDIDATES = 12
+
+# Below this likeness (difflib's ratio) a guess would rather mislead.
+_ENOUGH = 0.7
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Finds the most similar of a few words; the empty text when none is similar."""
+    by_lower = {candidate.lower(): candidate for candidate in known}
+    found = get_close_matches(word.lower()[:64], by_lower, n=1, cutoff=_ENOUGH)
+    return by_lower[found[0]] if found else ""
+
+
+def nearest_keyword(word: str) -> str:
+    """Finds the most similar keyword of the DICOM dictionary, or the empty text.
+
+    Comparing with each of some 5,000 keywords takes too long for a text full of
+    slips, so only those that share groups of three letters are compared.
+    """
+    votes: Counter[str] = Counter()
+    index = _keywords_by_trigram()
+    for trigram in _trigrams(word[:64]):
+        votes.update(index.get(trigram, ()))
+    # The number shared says little about a long keyword: it is put in relation.
+    ranked = sorted(votes, key=lambda keyword: -votes[keyword] / (len(keyword) + len(word)))
+    return nearest(word, ranked[:_CANDIDATES])
+
+
+def is_slip(word: str, meant: str) -> bool:
+    """Whether a word is probably another one, misspelt."""
+    return SequenceMatcher(None, word.lower()[:64], meant.lower()).ratio() >= _ENOUGH
+
+
+@cache
+def _keywords_by_trigram() -> dict[str, list[str]]:
+    index: dict[str, list[str]] = {}
+    for keyword in all_keywords():
+        for trigram in _trigrams(keyword):
+            index.setdefault(trigram, []).append(keyword)
+    return index
+
+
+def _trigrams(word: str) -> set[str]:
+    padded = f"^{word.lower()}$"
+    return {padded[start : start + 3] for start in range(len(padded) - 2)}
