@@ -11,3 +11,21 @@ or, in pieces of any size and in constant memory:
     result = deidentifier.finish()
     send(*result.tail)
 """
+
+from deid_service.engine.deidentifier import Deidentifier, Result, deidentify
+from deid_service.engine.errors import DicomError, Reason
+from deid_service.engine.filemeta import ENGINE_VERSION
+from deid_service.engine.limits import MAX_HELD_BYTES
+from deid_service.engine.plan import Plan, compile_plan
+
+__all__ = [
+    "ENGINE_VERSION",
+    "MAX_HELD_BYTES",
+    "Deidentifier",
+    "DicomError",
+    "Plan",
+    "Reason",
+    "Result",
+    "compile_plan",
+    "deidentify",
+]

@@ -1,0 +1,177 @@
+"""Dates and times that move by a number of days, and the ages between them."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, time, timedelta
+from random import SystemRandom
+from typing import Final
+
+from profile_service.language.model import AgeUnit, DateBound, DateShift, RelativeDate
+
+DICOM_DATE_FORMAT: Final = "%Y%m%d"
+DICOM_DATETIME_FORMAT: Final = "%Y%m%d%H%M%S.%f"
+
+# PS3.5 6.2: DT is YYYYMMDDHHMMSS.FFFFFF&ZZXX, from the year on as far as known.
+_DATETIME: Final = re.compile(
+    r"(\d{4})(?:(\d{2})(?:(\d{2})(?:(\d{2})(?:(\d{2})(?:(\d{2})(?:\.(\d{1,6}))?)?)?)?)?)?([+-]\d{4})?",
+    re.ASCII,
+)
+_DATE: Final = re.compile(r"\d{8}", re.ASCII)
+_OFFSET: Final = re.compile(r"(.+)([+-]\d{2}:?\d{2})", re.ASCII | re.DOTALL)
+_FRACTION: Final = ".%f"
+
+# PS3.5 6.2: AS has three digits; from 960 on the next coarser unit is taken.
+_MAX_AGE: Final = 960
+
+# What a jitter adds must not be guessed from other outputs.
+_RANDOM: Final = SystemRandom()
+
+
+def shift_date(text: str, strptime_format: str, shift: DateShift) -> str:
+    """Moves a date that is written in a strptime format.
+
+    Raises:
+        ValueError: the text is not in the format, or the result is not in the
+            years 1 to 9999. The message holds no part of the text.
+    """
+    if strptime_format == DICOM_DATE_FORMAT:
+        moment = _parse_date(text)
+        return _move(moment, shift).date().isoformat().replace("-", "")
+    moment = _parse(text, strptime_format)
+    return _write(_move(moment, shift), strptime_format)
+
+
+def shift_datetime(text: str, strptime_format: str, shift: DateShift) -> str:
+    """Moves a date and time; an offset from UTC and the form of the text stay.
+
+    Raises:
+        ValueError: as in `shift_date`.
+    """
+    if strptime_format == DICOM_DATETIME_FORMAT:
+        return _shift_dicom_datetime(text, shift)
+    suffix = ""
+    try:
+        return _shift_with_fraction(text, strptime_format, shift)
+    except ValueError:
+        match = _OFFSET.fullmatch(text)
+        if match is None:
+            raise
+        text, suffix = match.groups()
+    return _shift_with_fraction(text, strptime_format, shift) + suffix
+
+
+def age(birth: str, study: str, strptime_format: str, finest: AgeUnit) -> str:
+    """Returns the age at a study as an Age String, in the finest unit that fits.
+
+    Args:
+        birth: the birth date.
+        study: the study date.
+        strptime_format: how both are written.
+        finest: days, months or years.
+
+    Raises:
+        ValueError: a date is not in the format, or the study is before the birth.
+    """
+    dates = []
+    for text in (birth, study):
+        is_dicom = strptime_format == DICOM_DATE_FORMAT
+        dates.append(_parse_date(text) if is_dicom else _parse(text, strptime_format))
+    born, studied = dates
+    if studied < born:
+        raise ValueError("the study date is before the birth date")
+    months = (studied.year - born.year) * 12 + studied.month - born.month
+    if studied.day < born.day:
+        months -= 1
+    amounts = {"D": (studied - born).days, "M": months, "Y": months // 12}
+    units = "DMY"[("DMY").index(finest) :]
+    unit = next((unit for unit in units if amounts[unit] < _MAX_AGE), units[-1])
+    return f"{min(amounts[unit], _MAX_AGE):03d}{unit}"
+
+
+def _shift_dicom_datetime(text: str, shift: DateShift) -> str:
+    match = _DATETIME.fullmatch(text)
+    if match is None:
+        raise ValueError("not a legal date and time")
+    *parts, fraction, offset = match.groups()
+    known = [int(part) for part in parts if part is not None]
+    year, month, day, *clock = known + [1, 1, 1][len(known) : 3]
+    # PS3.5 6.2: second 60 is a leap second; a calendar has no place for it.
+    microsecond = int((fraction or "0").ljust(6, "0"))
+    try:
+        moment = datetime(year, month, day, *clock, microsecond=microsecond)  # type: ignore[misc]
+    except ValueError:
+        raise ValueError("not a legal date and time") from None
+    moved = _move(moment, shift)
+    form = (
+        f"{moved.year:04d}{moved.month:02d}{moved.day:02d}"
+        f"{moved.hour:02d}{moved.minute:02d}{moved.second:02d}"
+    )
+    kept = form[: 4 + 2 * (len(known) - 1)]
+    if fraction is not None:
+        kept += "." + f"{moved.microsecond:06d}"[: len(fraction)]
+    return kept + (offset or "")
+
+
+def _shift_with_fraction(text: str, strptime_format: str, shift: DateShift) -> str:
+    digits = 0
+    if strptime_format.endswith(_FRACTION):
+        whole, point, fraction = text.rpartition(".")
+        if point and fraction.isdigit():
+            digits = len(fraction)
+        else:
+            whole, strptime_format = text, strptime_format[: -len(_FRACTION)]
+    moment = _parse(text, strptime_format, digits)
+    moved = _write(_move(moment, shift), strptime_format)
+    return moved if not digits else moved[: len(moved) - 6 + digits]
+
+
+def _parse_date(text: str) -> datetime:
+    if not _DATE.fullmatch(text):
+        raise ValueError("not a legal date")
+    try:
+        return datetime(int(text[:4]), int(text[4:6]), int(text[6:]))
+    except ValueError:
+        raise ValueError("not a legal date") from None
+
+
+def _parse(text: str, strptime_format: str, fraction_digits: int = 6) -> datetime:
+    try:
+        moment = datetime.strptime(text, strptime_format)
+    except ValueError:
+        raise ValueError("not in the date format of the rule") from None
+    # strptime takes "2004119" for 2004-11-09: what is not written back as it
+    # was read has not been understood.
+    written = _write(moment, strptime_format)
+    if strptime_format.endswith("%f"):
+        written = written[: len(written) - 6 + fraction_digits]
+    if written.casefold() != text.casefold():
+        raise ValueError("not in the date format of the rule")
+    return moment
+
+
+def _write(moment: datetime, strptime_format: str) -> str:
+    # strftime does not pad years below 1000 everywhere.
+    return moment.strftime(strptime_format.replace("%Y", f"{moment.year:04d}"))
+
+
+def _move(moment: datetime, shift: DateShift) -> datetime:
+    moved = timedelta(days=shift.days)
+    if shift.jitter is not None:
+        amount = _RANDOM.randint(1, shift.jitter.reach) * _RANDOM.choice((-1, 1))
+        moved += timedelta(**{shift.jitter.unit: amount})
+    try:
+        result = moment + moved
+        if shift.minimum is not None:
+            result = max(result, _bound(shift.minimum, moment))
+        if shift.maximum is not None:
+            result = min(result, _bound(shift.maximum, moment))
+    except OverflowError:
+        raise ValueError("the moved date is not in the years 1 to 9999") from None
+    return result
+
+
+def _bound(bound: DateBound, moment: datetime) -> datetime:
+    if isinstance(bound, RelativeDate):
+        bound = (datetime.now().astimezone() + timedelta(days=bound.days)).date()
+    return datetime.combine(bound, time(tzinfo=moment.tzinfo))

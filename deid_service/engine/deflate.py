@@ -1,0 +1,98 @@
+"""Deflated data sets (PS3.5 A.5): inflated for the walk, and deflated again."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from deid_service.engine.errors import DicomError, Reason
+from deid_service.engine.output import Buffer
+
+# A few bytes can inflate to a thousand times as many: they are taken in pieces.
+_PIECE: Final = 256 * 1024
+
+# RFC 1951 without the header and checksum of RFC 1950.
+_RAW: Final = -zlib.MAX_WBITS
+
+
+class Inflater:
+    """Inflates a data set in pieces of bounded size."""
+
+    def __init__(self) -> None:
+        self._inflater = zlib.decompressobj(_RAW)
+        self._rest = b""
+
+    def pieces(self, data: bytes) -> Iterator[bytes]:
+        """Yields what the data inflates to.
+
+        Raises:
+            DicomError: it is not deflated data, or goes on after its end.
+        """
+        if self._inflater.eof:
+            self._check_padding(data)
+            return
+        while data:
+            try:
+                piece = self._inflater.decompress(data, _PIECE)
+            except zlib.error:
+                raise DicomError(
+                    Reason.MALFORMED, "the deflated data set cannot be inflated"
+                ) from None
+            if piece:
+                yield piece
+            data = self._inflater.unconsumed_tail
+            if self._inflater.eof:
+                self._check_padding(self._inflater.unused_data)
+                return
+            if not piece and not data:
+                return
+
+    def finish(self) -> None:
+        """Ends the data.
+
+        Raises:
+            DicomError: it ends too early.
+        """
+        if not self._inflater.eof:
+            raise DicomError(Reason.TRUNCATED, "the file ends before the deflated data set does")
+
+    def _check_padding(self, data: bytes) -> None:
+        # PS3.5 A.5: a NUL byte makes the length even.
+        self._rest += data[:2]
+        if self._rest not in {b"", b"\0"} or len(data) > 1:
+            raise DicomError(Reason.MALFORMED, "something follows the deflated data set")
+
+
+class Deflater:
+    """Deflates a data set; the result does not hang on how its input is cut."""
+
+    def __init__(self) -> None:
+        self._deflater = zlib.compressobj(wbits=_RAW)
+        self._pending = bytearray()
+        self._written = 0
+
+    def add(self, buffers: Iterable[Buffer]) -> list[Buffer]:
+        """Adds to the data set, and returns what is ready."""
+        ready: list[Buffer] = []
+        for buffer in buffers:
+            self._pending += buffer
+            # zlib may answer to the cut of its input; so it gets always the same.
+            while len(self._pending) >= _PIECE:
+                self._take(self._deflater.compress(self._pending[:_PIECE]), ready)
+                del self._pending[:_PIECE]
+        return ready
+
+    def finish(self) -> list[Buffer]:
+        """Ends the data set, and returns the rest."""
+        ready: list[Buffer] = []
+        self._take(self._deflater.compress(self._pending), ready)
+        self._take(self._deflater.flush(), ready)
+        if self._written % 2:
+            ready.append(b"\0")
+        return ready
+
+    def _take(self, deflated: bytes, ready: list[Buffer]) -> None:
+        if deflated:
+            self._written += len(deflated)
+            ready.append(deflated)

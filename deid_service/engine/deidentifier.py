@@ -1,0 +1,370 @@
+"""De-identifies one file as it streams through.
+
+    START --preamble, or none--> FILE_META --first other group--> DATA_SET
+      |                                                              |
+      +--- a blank plan ---> UNCHANGED ------------ finish --> FINISHED
+
+Any error leads to FAILED, for good.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Final
+
+from deid_service.engine.deflate import Deflater, Inflater
+from deid_service.engine.elements import Encoding
+from deid_service.engine.errors import DicomError, Reason
+from deid_service.engine.filemeta import (
+    MAGIC,
+    PREAMBLE_LENGTH,
+    FileMeta,
+    TransferSyntax,
+    guessed_encoding,
+)
+from deid_service.engine.limits import MAX_HELD_BYTES
+from deid_service.engine.names import output_name
+from deid_service.engine.output import Buffer, Output, Slot
+from deid_service.engine.plan import SOP_INSTANCE_UID, Plan
+from deid_service.engine.walk import Walk
+
+_FILE_HEADER: Final = PREAMBLE_LENGTH + len(MAGIC)
+_ELEMENT_HEADER: Final = 8
+
+_MEDIA_DIRECTORY: Final = "1.2.840.10008.1.3.10"
+
+
+class _State(Enum):
+    START = auto()
+    FILE_META = auto()
+    DATA_SET = auto()
+    UNCHANGED = auto()
+    FINISHED = auto()
+    FAILED = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What was done to a file.
+
+    Attributes:
+        tail: the last of the output.
+        actions: how many elements each action changed, by its name in the
+            profile language, and by the names of the settings that remove or
+            compute elements.
+        warnings: what the caller should know; never a value.
+        suggested_filename: as `Deidentifier.suggested_filename`.
+    """
+
+    tail: list[Buffer]
+    actions: dict[str, int]
+    warnings: tuple[str, ...]
+    suggested_filename: str
+
+
+class Deidentifier:
+    """De-identifies one file.
+
+    The output is the same however the input is cut. Output that was released
+    before an error must be thrown away.
+    """
+
+    def __init__(
+        self, plan: Plan, *, filename: str = "", max_held_bytes: int = MAX_HELD_BYTES
+    ) -> None:
+        """Prepares for one file.
+
+        Args:
+            plan: what is done; can serve any number of files at once.
+            filename: the name that the file came with, for the `filenames` of
+                the profile.
+            max_held_bytes: how much of the file may be held, see `MAX_HELD_BYTES`.
+        """
+        self._plan = plan
+        self._filename = filename
+        self._max_held = max_held_bytes
+        self._state = _State.UNCHANGED if plan.blank else _State.START
+        self._name: str | None = "" if plan.blank else None
+        self._tail = bytearray()
+        self._need = _FILE_HEADER
+        # How much of the input has been read, in bytes.
+        self._offset = 0
+        self._output = Output()
+        self._name_slot = Slot(0, give_up=self._settle_name)
+        self._meta_slot: Slot | None = None
+        self._meta = FileMeta(max_held_bytes)
+        self._syntax: TransferSyntax | None = None
+        self._walk: Walk | None = None
+        self._walk_output = self._output
+        self._inflater: Inflater | None = None
+        self._deflater: Deflater | None = None
+        self._inflated = bytearray()
+        self._uid_changes = False
+        self._counts: dict[str, int] = {}
+        self._warnings: list[str] = []
+        if not plan.blank:
+            self._output.open(self._name_slot)
+
+    @property
+    def suggested_filename(self) -> str | None:
+        """The name for the output: None until it is known, which is before any output.
+
+        It is empty with a blank plan. It holds no identity but what the profile
+        lets through, and is safe for a file system.
+        """
+        return self._name
+
+    def receive(self, data: bytes | bytearray | memoryview) -> list[Buffer]:
+        """Takes the next bytes of the file, cut anywhere.
+
+        Returns:
+            The next of the output, as buffers that may be slices of the input.
+
+        Raises:
+            DicomError: the file is rejected. Final.
+        """
+        if self._state is _State.UNCHANGED:
+            return [data if isinstance(data, bytes) else bytes(data)] if data else []
+        self._check_open()
+        if not data:
+            return []
+        try:
+            self._take(data if isinstance(data, bytes) else bytes(data))
+            return self._released()
+        except DicomError:
+            self._state = _State.FAILED
+            raise
+
+    def finish(self) -> Result:
+        """Ends the file.
+
+        Raises:
+            DicomError: the file is rejected. Final.
+        """
+        if self._state is _State.UNCHANGED:
+            self._state = _State.FINISHED
+            return Result([], {}, (), "")
+        self._check_open()
+        try:
+            tail = self._end()
+        except DicomError:
+            self._state = _State.FAILED
+            raise
+        self._state = _State.FINISHED
+        assert self._name is not None
+        return Result(tail, self._counts, tuple(self._warnings), self._name)
+
+    def _check_open(self) -> None:
+        if self._state in {_State.FINISHED, _State.FAILED}:
+            raise RuntimeError("the file has ended")
+
+    # --- input ---
+
+    def _take(self, data: bytes) -> None:
+        if self._tail:
+            self._tail += data
+            if len(self._tail) < self._need:
+                return
+            data = bytes(self._tail)
+            self._tail.clear()
+        read = self._read(data, ended=False)
+        if read < len(data):
+            self._tail += memoryview(data)[read:]
+
+    def _read(self, data: bytes, *, ended: bool) -> int:
+        """Reads as far as it can, and returns how far that is."""
+        position = 0
+        if self._state is _State.START:
+            if len(data) < _FILE_HEADER and not ended:
+                self._need = _FILE_HEADER
+                return 0
+            position = self._begin(data)
+        if self._state is _State.FILE_META:
+            position, complete = self._meta.read(data, position, self._offset + position)
+            # The first element of the data set shows how it is encoded.
+            missing = 0 if complete else self._meta.need
+            if complete and len(data) - position < _ELEMENT_HEADER:
+                missing = _ELEMENT_HEADER
+            if missing and not ended:
+                self._need = missing
+                self._offset += position
+                return position
+            if not complete and position < len(data):
+                raise DicomError(
+                    Reason.TRUNCATED,
+                    "the file ends in its file meta",
+                    offset=self._offset + position,
+                )
+            self._begin_data_set(data[position : position + _ELEMENT_HEADER], position)
+        self._offset += position
+        if position:
+            data = data[position:]
+        if not data:
+            return position
+        read = self._read_data_set(data)
+        self._offset += read
+        return position + read
+
+    def _begin(self, data: bytes) -> int:
+        """Reads the preamble, if there is one, and returns where the elements begin."""
+        if data[PREAMBLE_LENGTH:_FILE_HEADER] == MAGIC:
+            # PS3.10 7.5: the preamble can hold another file format, or a text.
+            self._output.parts.append(bytes(PREAMBLE_LENGTH) + MAGIC)
+            self._state = _State.FILE_META
+            return _FILE_HEADER
+        if data[: len(MAGIC)] == MAGIC:
+            self._output.parts.append(MAGIC)
+            self._state = _State.FILE_META
+            return len(MAGIC)
+        if len(data) < _ELEMENT_HEADER:
+            raise DicomError(Reason.NOT_DICOM, "too short for a DICOM file", offset=0)
+        if data[:2] == b"\x02\0" and data[2:4] <= b"\x16\0":
+            self._state = _State.FILE_META
+            return 0
+        if guessed_encoding(data[:_ELEMENT_HEADER]) is None:
+            raise DicomError(
+                Reason.NOT_DICOM,
+                "neither the prefix of a DICOM file nor the first element of a data set",
+                offset=0,
+            )
+        self._begin_data_set(data[:_ELEMENT_HEADER], 0)
+        return 0
+
+    def _begin_data_set(self, header: bytes, position: int) -> None:
+        """Prepares for the data set, of which the first element header is seen."""
+        if self._meta.sop_class() == _MEDIA_DIRECTORY:
+            raise DicomError(
+                Reason.NOT_SUPPORTED,
+                "a media directory (DICOMDIR) points to byte offsets that would change",
+            )
+        syntax = self._meta.transfer_syntax()
+        base = self._offset + position
+        if syntax is not None and syntax.deflated:
+            self._inflater = Inflater()
+            self._deflater = Deflater()
+            self._walk_output = Output()
+            base = 0
+        else:
+            syntax = TransferSyntax(self._encoding(syntax, header))
+        self._walk = Walk(
+            self._plan,
+            self._walk_output,
+            syntax.encoding,
+            base=base,
+            max_held_bytes=self._max_held,
+            on_final=self._on_final,
+        )
+        self._counts = self._walk.counts
+        if self._meta.elements:
+            self._meta_slot = Slot(base, SOP_INSTANCE_UID)
+            self._output.open(self._meta_slot)
+            op = self._plan.top.lookup(SOP_INSTANCE_UID)
+            self._uid_changes = SOP_INSTANCE_UID in self._plan.top.insertions or (
+                op is not None and (op.changes or op.drop is not None)
+            )
+            if not self._uid_changes:
+                self._settle_meta(None)
+        self._state = _State.DATA_SET
+
+    def _encoding(self, syntax: TransferSyntax | None, header: bytes) -> Encoding:
+        """Returns the encoding of the data set.
+
+        Where the transfer syntax and the first element disagree, the element is
+        right: some writers change the one without the other.
+        """
+        seen = guessed_encoding(header) if len(header) == _ELEMENT_HEADER else None
+        if syntax is None:
+            if seen is None:
+                raise DicomError(
+                    Reason.UNKNOWN_TRANSFER_SYNTAX,
+                    "no transfer syntax, and the first element does not show one",
+                    offset=self._offset,
+                )
+            return seen
+        if seen is not None and seen is not syntax.encoding:
+            self._warnings.append("the data set is not encoded as its transfer syntax says")
+            return seen
+        return syntax.encoding
+
+    def _read_data_set(self, data: bytes) -> int:
+        assert self._walk is not None
+        if self._inflater is None or self._deflater is None:
+            read = self._walk.feed(data)
+            self._need = self._walk.need
+            return read
+        for piece in self._inflater.pieces(data):
+            self._inflated += piece
+            if len(self._inflated) >= self._walk.need:
+                read = self._walk.feed(bytes(self._inflated))
+                del self._inflated[:read]
+        self._output.parts.extend(self._deflater.add(self._walk_output.release()))
+        return len(data)
+
+    # --- the end ---
+
+    def _end(self) -> list[Buffer]:
+        data = bytes(self._tail)
+        self._tail.clear()
+        if self._state is not _State.DATA_SET:
+            data = data[self._read(data, ended=True) :]
+        assert self._walk is not None
+        if self._inflater is not None:
+            self._inflater.finish()
+            data = bytes(self._inflated)
+        if data:
+            raise DicomError(
+                Reason.TRUNCATED,
+                "the file ends in the middle of an element",
+                offset=self._walk.offset,
+            )
+        self._walk.finish()
+        if self._deflater is not None:
+            self._output.parts.extend(self._deflater.add(self._walk_output.release()))
+            self._output.parts.extend(self._deflater.finish())
+        return self._released()
+
+    # --- what waits for the data set ---
+
+    def _on_final(self) -> None:
+        """Writes the file meta and the name once what they need is known."""
+        assert self._walk is not None
+        finals = self._walk.finals
+        if SOP_INSTANCE_UID in finals and self._meta_slot is not None:
+            self._walk.check_overdue(self._meta_slot)
+            self._settle_meta(finals[SOP_INSTANCE_UID])
+        if self._name is None and self._plan.finals <= finals.keys():
+            self._settle_name()
+
+    def _settle_meta(self, instance_uid: str | None) -> None:
+        slot = self._meta_slot
+        assert slot is not None
+        self._meta_slot = None
+        written = self._meta.write(
+            self._plan.top,
+            self._plan.settings,
+            instance_uid_changes=self._uid_changes,
+            instance_uid=instance_uid,
+            counts=self._counts,
+        )
+        self._output.fill(slot, [written])
+
+    def _settle_name(self) -> None:
+        """Names the output by what is known of it; an unknown value is an empty one."""
+        finals = {} if self._walk is None else self._walk.finals
+        self._name = output_name(self._plan.filenames, self._filename, finals, self._plan.settings)
+        self._output.fill(self._name_slot, [])
+
+    def _released(self) -> list[Buffer]:
+        return self._output.release()
+
+
+def deidentify(data: bytes, plan: Plan, *, filename: str = "") -> bytes:
+    """De-identifies a file that is in memory.
+
+    Raises:
+        DicomError: the file is rejected.
+    """
+    deidentifier = Deidentifier(plan, filename=filename)
+    buffers = deidentifier.receive(data)
+    return b"".join([*buffers, *deidentifier.finish().tail])

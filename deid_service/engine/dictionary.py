@@ -1,0 +1,58 @@
+"""The data dictionary (PS3.6), as the engine asks it."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Final
+
+from pydicom.datadict import (
+    dictionary_keyword,
+    dictionary_VR,
+    private_dictionary_VR,
+    tag_for_keyword,
+)
+
+# A dictionary has some ten thousand entries; private tags come on top.
+_CACHED: Final = 65_536
+
+
+@lru_cache(maxsize=_CACHED)
+def vr_of(tag: int) -> str:
+    """Returns the VR of a public element, `UN` for one that is not in the dictionary.
+
+    Where the dictionary offers several (US or SS, OB or OW), the first that
+    is written without knowing the rest of the data set: PS3.5 A.1 makes OW the
+    VR of implicit VR pixel data, and for US or SS an empty value has no sign.
+    """
+    if tag >> 16 & 1:
+        # PS3.5 7.8.1: a private creator is LO; the rest needs its creator.
+        return "LO" if 0x10 <= tag & 0xFFFF <= 0xFF else "UN"
+    if not tag & 0xFFFF:
+        return "UL"  # PS3.5 7.2: group length
+    try:
+        vr = dictionary_VR(tag)
+    except KeyError:
+        return "UN"
+    if " or " in vr:
+        return "OW" if "OW" in vr else vr[:2]
+    return vr
+
+
+@lru_cache(maxsize=_CACHED)
+def private_vr_of(group: int, creator: str, offset: int) -> str | None:
+    """Returns the VR of a private element, or None where no dictionary has it."""
+    try:
+        vr = private_dictionary_VR(group << 16 | 0x1000 | offset, creator)
+    except KeyError:
+        return None
+    return vr[:2]
+
+
+@lru_cache(maxsize=_CACHED)
+def keyword_of(tag: int) -> str | None:
+    """Returns the keyword whose only tag this is, or None (repeating groups have none)."""
+    try:
+        keyword = dictionary_keyword(tag)
+    except KeyError:
+        return None
+    return keyword if keyword and tag_for_keyword(keyword) == tag else None

@@ -1,0 +1,95 @@
+"""The output of a file while it is put together: runs of input, and slots still open.
+
+A slot is a place whose bytes are not known yet: the length of a sequence whose
+items are still coming, the file meta that waits for the new SOP Instance UID,
+a value that is made from another one further on. What stands behind an open
+slot is held back; everything before it is released.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+Buffer = bytes | memoryview
+
+
+class Slot:
+    """A place in the output whose bytes come later.
+
+    Attributes:
+        parts: the bytes, once they are known; None while the slot is open.
+        offset: where in the input it was opened.
+        tag: the element that it is about, or None.
+        give_up: fills the slot where it has waited for too long; None where
+            nothing but what it waits for can fill it.
+    """
+
+    __slots__ = ("give_up", "offset", "parts", "tag")
+
+    def __init__(
+        self, offset: int, tag: int | None = None, give_up: Callable[[], None] | None = None
+    ) -> None:
+        self.parts: list[Buffer] | None = None
+        self.offset = offset
+        self.tag = tag
+        self.give_up = give_up
+
+
+class Output:
+    """Collects buffers and slots in their order."""
+
+    __slots__ = ("_has_slots", "open_slots", "parts")
+
+    def __init__(self) -> None:
+        # Typed loosely for the walk, which appends runs without a call.
+        self.parts: list[Any] = []
+        self.open_slots = 0
+        self._has_slots = False
+
+    def open(self, slot: Slot) -> None:
+        """Appends a slot."""
+        self.parts.append(slot)
+        self.open_slots += 1
+        self._has_slots = True
+
+    def fill(self, slot: Slot, parts: Iterable[Buffer]) -> None:
+        """Gives a slot its bytes."""
+        slot.parts = list(parts)
+        self.open_slots -= 1
+
+    def cut(self, slot: Slot) -> None:
+        """Takes away an open slot, and everything behind it."""
+        index = len(self.parts) - 1
+        while self.parts[index] is not slot:
+            part = self.parts[index]
+            if isinstance(part, Slot) and part.parts is None:
+                self.open_slots -= 1
+            index -= 1
+        self.open_slots -= 1
+        del self.parts[index:]
+
+    def first_open(self) -> Slot | None:
+        """Returns the first slot that is still open."""
+        if not self.open_slots:
+            return None
+        return next(part for part in self.parts if isinstance(part, Slot) and part.parts is None)
+
+    def release(self) -> list[Buffer]:
+        """Returns what stands before the first open slot, and forgets it."""
+        parts = self.parts
+        if not self._has_slots:
+            self.parts = []
+            return parts
+        released: list[Buffer] = []
+        for index, part in enumerate(parts):
+            if not isinstance(part, Slot):
+                released.append(part)
+            elif part.parts is not None:
+                released.extend(part.parts)
+            else:
+                self.parts = parts[index:]
+                return released
+        self.parts = []
+        self._has_slots = False
+        return released
