@@ -8,9 +8,15 @@ from __future__ import annotations
 
 import click
 
+from deid_service.cli.apply import apply
 from deid_service.cli.connection import keep_proxies_from_local_services
 from deid_service.cli.containers import container_group
+from deid_service.cli.demo import demo
 from deid_service.cli.health import health
+from deid_service.cli.preview import preview
+from deid_service.cli.profiles import profile_group
+from deid_service.cli.up import up
+from deid_service.cli.upload import upload
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -20,5 +26,5 @@ def main() -> None:
     keep_proxies_from_local_services()
 
 
-for command in (container_group, health):
+for command in (up, demo, container_group, profile_group, upload, apply, preview, health):
     main.add_command(command)

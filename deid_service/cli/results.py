@@ -52,8 +52,7 @@ def report(reports: Iterable[FileReport], total: int, out: Path, *, as_json: boo
     """
     collected: list[FileReport] = []
     try:
-        for one in with_progress(reports, total):
-            collected.append(one)
+        collected.extend(with_progress(reports, total))
     finally:
         # What was done is done, also when the rest could not be.
         if as_json:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -54,7 +55,7 @@ keep_names_option = click.option(
 def read_profile(path: str) -> bytes:
     """Returns the bytes of a profile file, or of standard input for `-`."""
     if path == STANDARD_INPUT:
-        return click.get_binary_stream("stdin").read()
+        return sys.stdin.buffer.read()
     return read_bytes(Path(path))
 
 

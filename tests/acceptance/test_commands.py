@@ -1,0 +1,305 @@
+"""The command with good and bad input: what it prints, and how it exits."""
+
+from __future__ import annotations
+
+import json
+import socket
+from typing import TYPE_CHECKING
+
+import pydicom
+import pytest
+
+from tests.acceptance.conftest import dicom_files
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.acceptance.conftest import Installation, Run, Up
+
+VALID = """\
+dicom:
+  fields:
+    - {name: PatientName, replace-with: REDACTED}
+    - {name: SOPInstanceUID, hashuid: true}
+"""
+INVALID = """\
+dicom:
+  fields:
+    - {name: PatientNme, remove: true}
+"""
+
+
+@pytest.fixture
+def profile(tmp_path: Path) -> Path:
+    """A file with a valid profile."""
+    path = tmp_path / "profile.yaml"
+    path.write_text(VALID)
+    return path
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Path:
+    """A folder with two good files, one of them below, a broken one, and one that is no DICOM."""
+    folder = tmp_path / "files"
+    (folder / "below").mkdir(parents=True)
+    ct, mr = dicom_files("CT_small.dcm", "MR_small.dcm")
+    (folder / "Doe^Jane.dcm").write_bytes(ct.read_bytes())
+    (folder / "below" / "mr.dcm").write_bytes(mr.read_bytes())
+    (folder / "half.dcm").write_bytes(mr.read_bytes()[:3000])
+    (folder / "notes.txt").write_text("No image at all. " * 20)
+    return folder
+
+
+@pytest.fixture
+def project(run: Run, request: pytest.FixtureRequest) -> str:
+    """A project of its own for each test; there is no profile yet."""
+    name = request.node.name.replace("_", "-").split("[")[0]
+    parts = [f"sites/{name}", f"sites/{name}/groups/g", f"sites/{name}/groups/g/projects/p"]
+    for part in parts:
+        assert run("container", "create", part).returncode == 0
+    return parts[-1]
+
+
+def site_of(project: str) -> str:
+    """Returns the name of the site that a project is in."""
+    return "/".join(project.split("/")[:2])
+
+
+def test_containers(run: Run) -> None:
+    """Containers are created, listed, changed and deleted, and shown as JSON."""
+    site = "sites/containers"
+    created = run("container", "create", site, "--display-name", "A clinic", "--json")
+    assert (created.returncode, created.stderr) == (0, "")
+    assert json.loads(created.stdout)["displayName"] == "A clinic"
+    assert run("container", "create", f"{site}/devices/mr-1").returncode == 0
+
+    assert f"{site}/devices/mr-1" in run("container", "list", site).stdout
+    listed = json.loads(run("container", "list", "--json").stdout)
+    assert site in [container["name"] for container in listed]
+
+    assert run("container", "update", site, "--enforcement", "disabled").returncode == 0
+    shown = json.loads(run("container", "get", site, "--json").stdout)
+    assert (shown["displayName"], shown["enforcement"]) == ("A clinic", "ENFORCEMENT_DISABLED")
+
+    refused = run("container", "delete", site)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert run("container", "delete", f"{site}/devices/mr-1").returncode == 0
+    assert run("container", "delete", site).returncode == 0
+    assert run("container", "get", site).returncode == 1
+
+
+def test_profile_versions(run: Run, project: str) -> None:
+    """A profile is set, counted, read back exactly, and cleared."""
+    site = site_of(project)
+    assert run("profile", "set", site, "-", stdin=VALID).returncode == 0
+    second = VALID.replace("REDACTED", "ANONYMOUS")
+    assert run("profile", "set", site, "-", stdin=second).returncode == 0
+
+    assert run("profile", "get", site).stdout == second
+    assert run("profile", "get", site, "--version", "1").stdout == VALID
+    listed = json.loads(run("profile", "versions", site, "--json").stdout)
+    assert [each["version"] for each in listed["profiles"]] == ["2", "1"]
+    assert run("profile", "clear", site).returncode == 0
+    assert run("profile", "get", site).returncode == 1
+
+
+def test_invalid_profile_is_refused(run: Run, project: str) -> None:
+    """An invalid profile is refused with every violation, and stored only when told so."""
+    refused = run("profile", "set", project, "-", stdin=INVALID)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert "UNKNOWN_KEYWORD" in refused.stderr
+    assert "PatientName" in refused.stderr
+
+    stored = run("profile", "set", project, "-", "--allow-invalid", stdin=INVALID)
+    assert stored.returncode == 0
+    resolved = run("profile", "resolve", project)
+    assert resolved.returncode == 1
+    assert "invalid" in resolved.stdout
+    assert "UNKNOWN_KEYWORD" in resolved.stdout
+
+
+def test_resolve_names_the_level(run: Run, project: str) -> None:
+    """Resolving shows the level that applies, and the verdict on each."""
+    assert run("profile", "set", site_of(project), "-", stdin=VALID).returncode == 0
+
+    told = run("profile", "resolve", project)
+    answer = json.loads(run("profile", "resolve", project, "--json").stdout)
+
+    assert told.returncode == 0
+    assert f"{site_of(project)}/profile version 1 applies" in told.stdout
+    assert [level["verdict"] for level in answer["levels"]] == [
+        "VERDICT_ABSENT",
+        "VERDICT_ABSENT",
+        "VERDICT_SELECTED",
+    ]
+
+
+def test_upload(run: Run, project: str, files: Path, tmp_path: Path) -> None:
+    """An upload keeps what is complete, under names that tell nothing, and reports the rest."""
+    assert run("profile", "set", site_of(project), "-", stdin=VALID).returncode == 0
+    out = tmp_path / "out"
+
+    done = run("upload", files, "--to", project, "--out", out, "--json")
+
+    assert done.returncode == 1
+    results = {result["source"]: result for result in json.loads(done.stdout)}
+    assert {name for name, result in results.items() if result["output"]} == {
+        "Doe^Jane.dcm",
+        "below/mr.dcm",
+    }
+    assert results["half.dcm"]["reason"] == "TRUNCATED"
+    assert results["notes.txt"]["reason"] == "NOT_DICOM"
+    assert {str(path) for path in out.iterdir()} == {
+        result["output"] for result in results.values() if result["output"]
+    }
+    for path in out.iterdir():
+        dataset = pydicom.dcmread(path)
+        assert dataset.PatientName == "REDACTED"
+        assert path.name == f"{dataset.SOPInstanceUID}.{dataset.Modality}.dcm"
+
+
+def test_upload_without_a_profile(run: Run, project: str, files: Path, tmp_path: Path) -> None:
+    """Where no level has a valid profile, the upload is refused with the verdict on each."""
+    out = tmp_path / "out"
+
+    done = run("upload", files, "--to", project, "--out", out)
+
+    assert done.returncode == 1
+    assert done.stderr.count("has no profile") == 3
+    assert "no level has a valid profile" in done.stderr
+    assert list(out.iterdir()) == []
+
+
+def test_apply(installation: Installation, profile: Path, files: Path, tmp_path: Path) -> None:
+    """The engine alone gives the same as an upload, and needs no server."""
+    out = tmp_path / "out"
+
+    done = installation.run("apply", "--profile", profile, files, "--out", out)
+
+    assert done.returncode == 1
+    assert done.stdout == f"2 de-identified, 2 rejected. Output is in {out}.\n"
+    assert "rejected half.dcm: TRUNCATED" in done.stderr
+    assert "rejected notes.txt: NOT_DICOM" in done.stderr
+    assert [pydicom.dcmread(path).PatientName for path in out.iterdir()] == ["REDACTED"] * 2
+
+
+def test_apply_keeps_names(
+    installation: Installation, profile: Path, files: Path, tmp_path: Path
+) -> None:
+    """With --keep-names the relative paths stay, and a second run overwrites nothing."""
+    (files / "half.dcm").unlink()
+    (files / "notes.txt").unlink()
+    out = tmp_path / "out"
+
+    first = installation.run("apply", "--profile", profile, files, "--out", out, "--keep-names")
+    written = {path: path.stat().st_mtime_ns for path in out.rglob("*.dcm")}
+    again = installation.run("apply", "--profile", profile, files, "--out", out, "--keep-names")
+
+    assert (first.returncode, first.stderr) == (0, "")
+    assert set(written) == {out / "Doe^Jane.dcm", out / "below" / "mr.dcm"}
+    assert again.returncode == 1
+    assert again.stderr.count("exists already") == 2
+    assert written == {path: path.stat().st_mtime_ns for path in out.rglob("*.dcm")}
+
+
+def test_preview_shows_what_changes(installation: Installation, profile: Path) -> None:
+    """A preview lists the elements that change, before and after, and no others."""
+    (ct,) = dicom_files("CT_small.dcm")
+
+    done = installation.run("preview", "--profile", profile, ct, "--json")
+
+    assert (done.returncode, done.stderr) == (0, "")
+    rows = {row["path"]: row for row in json.loads(done.stdout)}
+    assert {"PatientName", "SOPInstanceUID", "MediaStorageSOPInstanceUID"} <= set(rows)
+    assert rows["PatientName"]["before"] == "CompressedSamples^CT1"
+    assert rows["PatientName"]["after"] == "REDACTED"
+    assert "PatientID" not in rows
+
+
+@pytest.mark.parametrize(("text", "code"), [(VALID, 0), (INVALID, 1), ("", 1), ("dicom: {", 1)])
+def test_validate(installation: Installation, text: str, code: int) -> None:
+    """Validating says with the exit code what it prints, for people and for programs."""
+    told = installation.run("profile", "validate", "-", stdin=text)
+    answer = installation.run("profile", "validate", "-", "--json", stdin=text)
+
+    assert (told.returncode, answer.returncode) == (code, code)
+    found = json.loads(answer.stdout)
+    assert found["validity"] == ("VALIDITY_INVALID" if code else "VALIDITY_VALID")
+    assert bool(found["violations"]) == bool(code)
+    for violation in found["violations"]:
+        assert violation["code"] in told.stderr
+    assert "Traceback" not in told.stderr + answer.stderr
+
+
+def test_validate_points_at_the_place(installation: Installation) -> None:
+    """A violation is printed with its line of the text and a caret below it."""
+    done = installation.run("profile", "validate", "-", stdin=INVALID)
+
+    lines = done.stderr.splitlines()
+    at = next(i for i, line in enumerate(lines) if "{name: PatientNme, remove: true}" in line)
+    assert lines[at + 1].index("^") == lines[at].index("PatientNme")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("container",),
+        ("container", "create"),
+        ("container", "create", "sites/a", "--enforcement", "perhaps"),
+        ("container", "update", "sites/a"),
+        ("profile", "validate", "no-such-file.yaml"),
+        ("profile", "get", "sites/a", "--version", "0"),
+        ("upload", "no-such-folder", "--to", "x", "--out", "y"),
+        ("upload", "--to", "x", "--out", "y"),
+        ("apply", "--out", "y", "."),
+        ("preview",),
+        ("up", "--profile-port", "70000"),
+        ("nonsense",),
+        ("--nonsense",),
+    ],
+    ids=" ".join,
+)
+def test_misuse(installation: Installation, arguments: tuple[str, ...]) -> None:
+    """A wrong command line gives exit code 2 and says what is wrong, with no traceback."""
+    done = installation.run(*arguments)
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "Usage:" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_output_below_the_source(installation: Installation, profile: Path, files: Path) -> None:
+    """Output is never written where it would be read again."""
+    done = installation.run("apply", "--profile", profile, files, "--out", files / "out")
+
+    assert done.returncode == 2
+    assert not (files / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("container", "list"),
+        ("profile", "resolve", "sites/a/devices/b"),
+    ],
+    ids=" ".join,
+)
+def test_profile_service_is_not_there(
+    installation: Installation, arguments: tuple[str, ...]
+) -> None:
+    """A ProfileService that is not there is named with its address and what to try."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+    done = installation.run(*arguments, DEIDCASCADE_PROFILE_SERVICE=address)
+
+    assert (done.returncode, done.stdout) == (1, "")
+    (line,) = done.stderr.splitlines()
+    assert address in line
+    assert "deidcascade up" in line
+
+
+def test_health(installation: Installation, up: Up) -> None:
+    """The health command says with its exit code whether a service serves."""
+    assert installation.run("health", up.profile_service).returncode == 0
+    assert installation.run("health", up.deid_service).returncode == 0
+    assert installation.run("health", "127.0.0.1:1").returncode == 1

@@ -1,0 +1,100 @@
+"""`deidcascade up`: starts, keeps its data, and leaves nothing running."""
+
+from __future__ import annotations
+
+import signal
+from typing import TYPE_CHECKING
+
+import psutil
+
+from tests.acceptance.conftest import PATIENCE_SECONDS, Installation, Up
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PROFILE = "dicom: {fields: [{name: PatientName, remove: true}]}\n"
+
+
+def test_data_survives_a_restart(installation: Installation, tmp_path: Path) -> None:
+    """What was created before Ctrl-C is there after the next start, also on other ports."""
+    with Up(installation, tmp_path / "data") as first:
+        created = installation.run("container", "create", "sites/kept", **first.addresses)
+        assert (created.returncode, created.stderr) == (0, "")
+        done = installation.run(
+            "profile", "set", "sites/kept", "-", stdin=PROFILE, **first.addresses
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        first.signal(signal.SIGINT)
+        code, errors = first.end()
+        assert code == 0
+        assert errors.endswith("Stopped.\n")
+
+    with Up(installation, tmp_path / "data") as second:
+        kept = installation.run("profile", "get", "sites/kept", **second.addresses)
+
+    assert (kept.returncode, kept.stdout, kept.stderr) == (0, PROFILE, "")
+
+
+def test_nothing_runs_after_ctrl_c(installation: Installation, tmp_path: Path) -> None:
+    """Ctrl-C ends every process that `up` started, PostgreSQL and workers too."""
+    with Up(installation, tmp_path / "data") as started:
+        family = psutil.Process(started.process.pid).children(recursive=True)
+        assert {"postgres"} <= {process.name() for process in family}
+        started.signal(signal.SIGINT)
+        code, _ = started.end()
+
+    assert code == 0
+    assert [process for process in family if process.is_running()] == []
+
+
+def test_nothing_runs_after_a_kill(installation: Installation, tmp_path: Path) -> None:
+    """A killed `up` takes everything with it, and the next one on its data works."""
+    with Up(installation, tmp_path / "data") as started:
+        installation.run("container", "create", "sites/kept", **started.addresses)
+        family = psutil.Process(started.process.pid).children(recursive=True)
+        started.signal(signal.SIGKILL)
+        started.end()
+        _, alive = psutil.wait_procs(family, timeout=PATIENCE_SECONDS)
+        assert alive == []
+
+    with Up(installation, tmp_path / "data") as second:
+        kept = installation.run("container", "get", "sites/kept", **second.addresses)
+
+    assert (kept.returncode, kept.stderr) == (0, "")
+
+
+def test_second_up_on_the_same_data(installation: Installation, up: Up) -> None:
+    """A second `up` on data that is in use says so, and which process has it."""
+    second = installation.run("up", "--data", up.data, "--profile-port=0", "--deid-port=0")
+
+    assert second.returncode == 1
+    assert f"is in use by process {up.process.pid}" in second.stderr
+    assert "Traceback" not in second.stderr
+
+
+def test_port_in_use(installation: Installation, up: Up, tmp_path: Path) -> None:
+    """A port that something else listens on is named, and nothing is started."""
+    port = up.deid_service.rpartition(":")[2]
+
+    done = installation.run("up", "--data", tmp_path, "--profile-port=0", f"--deid-port={port}")
+
+    assert done.returncode == 1
+    assert f"port {port} is not to be had" in done.stderr
+    assert not (tmp_path / "postgresql").exists()
+
+
+def test_a_service_that_dies_ends_it_all(installation: Installation, tmp_path: Path) -> None:
+    """When a service dies, `up` names it, stops the others and fails."""
+    with Up(installation, tmp_path / "data") as started:
+        family = psutil.Process(started.process.pid).children(recursive=True)
+        (service,) = (
+            process
+            for process in family
+            if "profile_service" in process.cmdline() and process.ppid() == started.process.pid
+        )
+        service.kill()
+        code, errors = started.end()
+
+    assert code == 1
+    assert "profile-service ended by itself" in errors
+    assert [process for process in family if process.is_running()] == []
