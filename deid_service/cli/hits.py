@@ -21,6 +21,8 @@ from profile_service.language.model import (
 if TYPE_CHECKING:
     from deid_service.cli.elements import Shown, Step
 
+FILE_META_GROUP = 0x0002
+
 
 def is_hit(rule: Rule, shown: Shown, *, recurse: bool) -> bool:
     """Tells whether a rule is about an element.
@@ -35,6 +37,9 @@ def is_hit(rule: Rule, shown: Shown, *, recurse: bool) -> bool:
     """
     match rule.selector:
         case RegexSelector(pattern):
+            # File meta is addressed by keyword or tag, never by a pattern.
+            if shown.steps[0].tag >> 16 == FILE_META_GROUP:
+                return False
             # What changes values passes over sequences that match.
             if shown.vr == "SQ" and not isinstance(rule.action, Keep | Remove):
                 return False
