@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 from pathlib import Path
 
 import click
 import platformdirs
+from pydicom.data import get_testdata_file
 
 from deid_service.cli.connection import (
     DEFAULT_DEID_PORT,
@@ -76,6 +78,8 @@ def introduction(pair: Standalone) -> str:
         addresses += f"  export {PROFILE_SERVICE}={pair.profile_service}\n"
     if not pair.deid_service.endswith(f":{DEFAULT_DEID_PORT}"):
         addresses += f"  export {DEID_SERVICE}={pair.deid_service}\n"
+    project = "sites/hospital/groups/radiology/projects/first"
+    sample = shlex.quote(str(get_testdata_file("CT_small.dcm", download=False)))
     return f"""\
 ProfileService listens on {pair.profile_service}
 DeidService    listens on {pair.deid_service}
@@ -86,14 +90,15 @@ In another terminal:
 {addresses}\
   deidcascade container create sites/hospital
   deidcascade container create sites/hospital/groups/radiology
-  deidcascade container create sites/hospital/groups/radiology/projects/first
-  printf 'dicom: {{fields: [{{name: PatientName, remove: true}}]}}' \\
+  deidcascade container create {project}
+  echo 'dicom: {{fields: [{{name: PatientName, remove: true}}]}}' \\
     | deidcascade profile set sites/hospital -
-  deidcascade profile resolve sites/hospital/groups/radiology/projects/first
-  deidcascade upload FOLDER --to sites/hospital/groups/radiology/projects/first --out OUT
+  deidcascade profile resolve {project}
+  deidcascade upload {sample} \\
+    --to {project} --out deidentified
 
   grpcurl -plaintext {pair.profile_service} list
-  grpcurl -plaintext -d '{{"target": "sites/hospital/groups/radiology/projects/first"}}' \\
+  grpcurl -plaintext -d '{{"target": "{project}"}}' \\
     {pair.profile_service} deidcascade.v1.ProfileService/ResolveProfile
 
 Ctrl-C stops everything; the data stays."""
