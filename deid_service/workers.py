@@ -9,14 +9,16 @@ SO_REUSEPORT. No connection and no byte passes through the supervisor.
                                  <-     READY
         LISTEN, one at a time    ->     listens
                                  <-     SERVING, with its listening sockets
+                                 <-     MORE, when its load has grown
         end of input             ->     drains and exits
                                  <-     end of input: it has exited
 
 Which worker takes a new connection is by default the kernel's choice, a hash of
 the addresses, and four connections easily meet on one of two workers. On Linux
-the supervisor attaches a program to the group of listening sockets that names
-the worker with the fewest open streams, and renews it as connections come and
-streams end. Elsewhere, and should a kernel refuse the program, the hash stays.
+the supervisor attaches a program to the group of listening sockets that picks
+among the workers with the least load, and renews it whenever loads change. It
+takes effect within a millisecond; connections that come in one burst are spread
+at random. Elsewhere, and should a kernel refuse the program, the hash stays.
 
 The module knows nothing of what the workers serve.
 """
@@ -26,13 +28,12 @@ from __future__ import annotations
 import ctypes
 import mmap
 import os
-import select
 import selectors
 import signal
 import socket
+import stat
 import struct
 import subprocess
-import sys
 import tempfile
 import time
 from contextlib import ExitStack, contextmanager, suppress
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
 # How a worker is told what it is: file descriptors and the address.
 _ENVIRONMENT = "DEIDCASCADE_WORKER"
 
-_READY, _LISTEN, _SERVING = b"R", b"L", b"S"
+_READY, _LISTEN, _SERVING, _MORE = b"R", b"L", b"S", b"+"
 
 # A host name may stand for several addresses, each with a listening socket.
 _MAX_SOCKETS = 16
@@ -61,11 +62,8 @@ LONGEST_WAIT_SECONDS = 30.0
 # How long workers have to exit beyond the drain that they were granted.
 EXIT_SECONDS = 5.0
 
-# Loads change while no connection comes: how often the balance is looked at again.
-TICK_SECONDS = 0.5
-
-# A connection counts as load for so long; by then it has opened its streams.
-ARRIVAL_SECONDS = 1.0
+# Load that shrinks is not reported: how often the balance is looked at anyway.
+TICK_SECONDS = 0.25
 
 
 # --- The worker's side ------------------------------------------------------------------
@@ -108,8 +106,14 @@ class Worker:
             each.close()
 
     def report_load(self, load: int) -> None:
-        """Notes how many streams are open; costs no more than writing a number."""
+        """Notes how much this worker has to do, in whatever unit all workers use."""
+        grown = load > self._loads[self._slot]
         self._loads[self._slot] = load
+        if grown:
+            # A full buffer holds enough to wake the supervisor; one that is gone
+            # is told of elsewhere.
+            with suppress(OSError):
+                self._control.send(_MORE, socket.MSG_DONTWAIT)
 
     def fileno(self) -> int:
         """Returns a descriptor that becomes readable when the worker is to drain and exit."""
@@ -121,24 +125,22 @@ def _listening_sockets(port: int) -> list[socket.socket]:
 
     The server library keeps its sockets to itself; Linux lists them.
     """
-    found: list[socket.socket] = []
+    found: dict[int, socket.socket] = {}
     folder = Path("/proc/self/fd")
-    # A list: looking at the folder opens a descriptor in it.
     for entry in list(folder.iterdir()) if folder.is_dir() else ():
         try:
-            duplicate = os.dup(int(entry.name))
-        except OSError:
+            status = os.fstat(int(entry.name))
+        except OSError:  # The descriptor of the listing itself.
             continue
-        try:
-            candidate = socket.socket(fileno=duplicate)
-        except OSError:
-            os.close(duplicate)
+        # A duplicate made here may have got a number that is in the listing.
+        if not stat.S_ISSOCK(status.st_mode) or status.st_ino in found:
             continue
+        candidate = socket.socket(fileno=os.dup(int(entry.name)))
         if _listens(candidate, port):
-            found.append(candidate)
+            found[status.st_ino] = candidate
         else:
             candidate.close()
-    return found[:_MAX_SOCKETS]
+    return list(found.values())[:_MAX_SOCKETS]
 
 
 def _listens(candidate: socket.socket, port: int) -> bool:
@@ -213,7 +215,7 @@ class Supervisor:
         self._load_file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by run()
         self._load_file.truncate(8 * count)
         self._loads = memoryview(mmap.mmap(self._load_file.fileno(), 8 * count)).cast("q")
-        self._balancer = Balancer(self._loads) if sys.platform == "linux" else None
+        self._balancer = Balancer(self._loads)
 
     def run(self) -> int:
         """Runs until SIGTERM or SIGINT, and returns the exit code.
@@ -231,9 +233,7 @@ class Supervisor:
                 held.enter_context(one)
             signals = held.enter_context(_signals())
             self._selector.register(signals, selectors.EVENT_READ)
-            if self._balancer is not None:
-                held.callback(self._balancer.close)
-                self._selector.register(self._balancer, selectors.EVENT_READ)
+            held.callback(self._balancer.clear)
             held.callback(self._kill)
             self._loop(signals)
         return 1 if self._failed else 0
@@ -255,8 +255,7 @@ class Supervisor:
                     self._on_signal(signals)
                 elif isinstance(key.data, _Slot) and key.data.run is not None:
                     self._on_worker(key.data, key.data.run)
-            if self._balancer is not None:
-                self._balancer.steer()
+            self._balancer.steer()
 
     def _on_signal(self, signals: socket.socket) -> None:
         with suppress(BlockingIOError):
@@ -268,9 +267,8 @@ class Supervisor:
 
     def _stop(self) -> None:
         self._deadline = time.monotonic() + self._drain_seconds + EXIT_SECONDS
-        if self._balancer is not None:
-            # Its duplicates would keep the port open after the workers closed it.
-            self._balancer.clear()
+        # Its duplicates would keep the port open after the workers closed it.
+        self._balancer.clear()
         for run in self._runs():
             with suppress(OSError):
                 run.control.shutdown(socket.SHUT_WR)
@@ -301,21 +299,21 @@ class Supervisor:
 
     def _on_worker(self, slot: _Slot, run: _Run) -> None:
         try:
-            message, descriptors, _, _ = socket.recv_fds(run.control, 1, _MAX_SOCKETS)
+            messages, descriptors, _, _ = socket.recv_fds(run.control, 4096, _MAX_SOCKETS)
         except OSError:
-            message, descriptors = b"", []
-        sockets = [socket.socket(fileno=descriptor) for descriptor in descriptors]
-        if message == _READY:
-            run.waiting = True
-        elif message == _SERVING:
-            self._on_serving(slot, run, sockets)
-        else:
+            messages, descriptors = b"", []
+        if not messages:
             self._on_exit(slot, run)
+        if _READY in messages:
+            run.waiting = True
+        if _SERVING in messages:
+            sockets = [socket.socket(fileno=descriptor) for descriptor in descriptors]
+            self._on_serving(slot, run, sockets)
 
     def _on_serving(self, slot: _Slot, run: _Run, sockets: list[socket.socket]) -> None:
         run.serving = True
         self._turn = None
-        if self._balancer is not None and self._deadline is None:
+        if self._deadline is None:
             self._balancer.add(slot.number, sockets)
         else:
             for one in sockets:
@@ -346,10 +344,9 @@ class Supervisor:
         run.control.close()
         if self._turn is slot:
             self._turn = None
-        if self._balancer is not None:
-            # Closes the supervisor's duplicates, and with them the connections
-            # that wait for this worker: their callers come back to another one.
-            self._balancer.remove(slot.number)
+        # Closes the supervisor's duplicates, and with them the connections that
+        # wait for this worker: their callers come back to another one.
+        self._balancer.remove(slot.number)
         code = _exit_code(run.process)
         if self._deadline is not None:
             self._failed = self._failed or code != 0
@@ -480,107 +477,59 @@ class _Group:
 
 
 class Balancer:
-    """Names the worker that takes the next connection. Linux only."""
+    """Lets the workers with the least load take the next connections."""
 
     def __init__(self, loads: Sequence[int] | memoryview[int]) -> None:
         """Begins with no workers.
 
         Args:
-            loads: how many streams each worker has open, as they change.
+            loads: how much each worker has to do, as it changes.
         """
         self._loads = loads
         self._groups: dict[str, _Group] = {}
-        self._watched: dict[int, int] = {}
-        self._arrivals: dict[int, list[float]] = {}
-        self._totals: dict[int, int] = {}
-        self._events = select.epoll()
-
-    def fileno(self) -> int:
-        """Returns a descriptor that becomes readable when connections came."""
-        return self._events.fileno()
 
     def add(self, worker: int, sockets: Sequence[socket.socket]) -> None:
         """Takes in a worker's listening sockets, the latest to join their groups."""
-        # A newcomer is not owed what the others have taken before.
-        self._totals[worker] = max(self._totals.values(), default=0)
-        self._arrivals[worker] = []
         for one in sockets:
             self._groups.setdefault(str(one.getsockname()), _Group()).members.append((worker, one))
-            self._watched[one.fileno()] = worker
-            # Edge-triggered: tells of each connection that comes, although it is
-            # the worker that takes it.
-            self._events.register(one.fileno(), select.EPOLLIN | select.EPOLLET)
-        self._attach_all()
 
     def remove(self, worker: int) -> None:
         """Lets a worker's sockets go."""
         for group in self._groups.values():
             for place, (owner, one) in enumerate(group.members):
                 if owner == worker:
-                    self._release(one)
+                    one.close()
                     # The kernel fills the gap with the last of the group.
                     last = group.members.pop()
                     if place < len(group.members):
                         group.members[place] = last
+                    group.program = b""
                     break
-        self._totals.pop(worker, None)
-        self._arrivals.pop(worker, None)
-        self._attach_all()
 
     def clear(self) -> None:
         """Lets all sockets go."""
         for group in self._groups.values():
             for _, one in group.members:
-                self._release(one)
+                one.close()
         self._groups.clear()
-        self._totals.clear()
-        self._arrivals.clear()
-
-    def close(self) -> None:
-        """Lets everything go, for good."""
-        self.clear()
-        self._events.close()
 
     def steer(self) -> None:
-        """Counts the connections that came, and names who takes the next one."""
-        now = time.monotonic()
-        for descriptor, _ in self._events.poll(0):
-            worker = self._watched.get(descriptor)
-            if worker is not None:
-                self._totals[worker] += 1
-                self._arrivals[worker].append(now)
-        for worker, times in self._arrivals.items():
-            self._arrivals[worker] = [then for then in times if now - then < ARRIVAL_SECONDS]
-        self._attach_all()
-
-    def _release(self, one: socket.socket) -> None:
-        self._events.unregister(one.fileno())
-        del self._watched[one.fileno()]
-        one.close()
-
-    def _attach_all(self) -> None:
+        """Looks at the loads, and renews the programs where that changes them."""
         for group in self._groups.values():
-            if not group.members:
-                continue
-            # Streams decide; where they are equal, past connections do, so that
-            # health probes and connections that wait do not gather on one worker.
-            weights = [
-                (self._loads[worker] + len(self._arrivals[worker]), self._totals[worker])
-                for worker, _ in group.members
-            ]
-            least = min(weights)
-            program = steering_program([i for i, w in enumerate(weights) if w == least])
-            if program != group.program and _attach(group.members[0][1], program):
+            loads = [self._loads[worker] for worker, _ in group.members]
+            least = [place for place, load in enumerate(loads) if load == min(loads)]
+            program = steering_program(least) if least else b""
+            if program != group.program:
                 group.program = program
+                if group.members:
+                    _attach(group.members[0][1], program)
 
 
-def _attach(one: socket.socket, program: bytes) -> bool:
-    """Attaches a program to the group of a socket; False where the kernel will not."""
+def _attach(one: socket.socket, program: bytes) -> None:
+    """Attaches a program to the group of a socket, if the kernel lets it."""
     code = ctypes.create_string_buffer(program, len(program))
     # struct sock_fprog: the number of instructions of eight bytes, and their address.
     described = struct.pack("HP", len(program) // 8, ctypes.addressof(code))
-    try:
+    # Without it the kernel's hash decides: less even, but nothing is lost.
+    with suppress(OSError):
         one.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_REUSEPORT_CBPF, described)
-    except OSError:
-        return False
-    return True
