@@ -12,6 +12,7 @@ at a time uses it.
 from __future__ import annotations
 
 import fcntl
+import importlib
 import os
 import re
 import signal
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 HOST = "127.0.0.1"
+
+# Needs the extra `embedded`, which the services do not.
+DATABASE_MODULE = "deid_service.embedded_postgres"
 
 # A start takes seconds, on a busy machine several times that; one that takes
 # longer is reported instead of waited for.
@@ -111,13 +115,14 @@ class Standalone:
         raise self._ended.get().failure("ended by itself")
 
     def _start(self) -> None:
+        require_embedded_postgres()
         self._lock()
         for port in self._ports:
             require_free(port)
         self.logs.mkdir(exist_ok=True)
         database = self._spawn(
             "postgresql",
-            "deid_service.embedded_postgres",
+            DATABASE_MODULE,
             str(self._data / "postgresql"),
             stop_seconds=DATABASE_STOP_SECONDS,
         )
@@ -262,6 +267,21 @@ class Process:
         self._lines.put(None)
         if not self._stopping:
             ended.put(self)
+
+
+def require_embedded_postgres() -> None:
+    """Checks that what the embedded PostgreSQL needs is installed.
+
+    Raises:
+        StandaloneError: it is not.
+    """
+    try:
+        importlib.import_module(DATABASE_MODULE)
+    except ModuleNotFoundError as error:
+        raise StandaloneError(
+            f"the embedded mode needs the package {error.name}, which is not installed: "
+            "pip install 'deid-cascade[embedded]'."
+        ) from error
 
 
 def require_free(port: int) -> None:
