@@ -12,6 +12,10 @@ from deid_service.engine.output import Buffer
 # A few bytes can inflate to a thousand times as many: they are taken in pieces.
 _PIECE: Final = 256 * 1024
 
+# PS3.5 A.5: a NUL byte makes the length even. Some writers leave the checksum and
+# the length of RFC 1952 there. What follows is not passed on.
+_MAX_PADDING: Final = 8
+
 # RFC 1951 without the header and checksum of RFC 1950.
 _RAW: Final = -zlib.MAX_WBITS
 
@@ -21,7 +25,7 @@ class Inflater:
 
     def __init__(self) -> None:
         self._inflater = zlib.decompressobj(_RAW)
-        self._rest = b""
+        self._padding = 0
 
     def pieces(self, data: bytes) -> Iterator[bytes]:
         """Yields what the data inflates to.
@@ -58,9 +62,8 @@ class Inflater:
             raise DicomError(Reason.TRUNCATED, "the file ends before the deflated data set does")
 
     def _check_padding(self, data: bytes) -> None:
-        # PS3.5 A.5: a NUL byte makes the length even.
-        self._rest += data[:2]
-        if self._rest not in {b"", b"\0"} or len(data) > 1:
+        self._padding += len(data)
+        if self._padding > _MAX_PADDING:
             raise DicomError(Reason.MALFORMED, "something follows the deflated data set")
 
 

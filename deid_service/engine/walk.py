@@ -603,20 +603,23 @@ class Walk:
             ) from None
 
     def _note_original(self, place: Place, texts: list[str]) -> None:
-        if place.tag in self.originals:
-            raise place.error(
-                Reason.MALFORMED, "an element that other elements need stands out of order"
-            )
-        self.originals[place.tag] = "\\".join(texts)
+        self._note(self.originals, place, "\\".join(texts))
         self._resolve_deferred()
 
     def _note_final(self, place: Place, text: str) -> None:
-        if place.tag in self.finals:
-            raise place.error(
-                Reason.MALFORMED, "an element that the file header needs stands out of order"
-            )
-        self.finals[place.tag] = text
+        self._note(self.finals, place, text)
         self._on_final()
+
+    def _note(self, known: dict[int, str | None], place: Place, text: str) -> None:
+        """Takes note of a value that is needed elsewhere.
+
+        An element can stand twice, with the same value. Where it does not, what
+        was made with the first value, or with none, may be out already.
+        """
+        if known.setdefault(place.tag, text) != text:
+            raise place.error(
+                Reason.MALFORMED, "an element that is needed elsewhere stands out of order"
+            )
 
     def _absent(self, tag: int) -> Callable[[Level, int], None]:
         """Returns what is done when a needed element has been passed."""
