@@ -284,7 +284,8 @@ class _File:
         answers: list[bytes] = []
         if not self._announced:
             self._announced = True
-            name = "" if self._applied.plan.blank else self._engine.suggested_filename
+            blank = self._applied.plan.blank
+            name = "" if blank else self._engine.suggested_filename or ""
             head = pb.FileOutput(file_id=self._file_id, suggested_filename=name)
             answers.append(pb.DeidentifyResponse(file=head).SerializeToString())
         parts: Sequence[Buffer] = output

@@ -188,14 +188,12 @@ class Upload:
         self._progress_lock = threading.Lock()
         self._files = 0
         self._bytes_sent = 0
-        self._running = len(channels)
+        self._running = 0
         self._streams = [_Stream(self, channel) for channel in channels]
-        self._threads = [
-            threading.Thread(target=self._run, args=(stream,), name="deidcascade-upload")
-            for stream in self._streams
-        ]
-        for thread in self._threads:
-            thread.start()
+        self._unstarted = deque(self._streams)
+        self._threads: list[threading.Thread] = []
+        self._threads_lock = threading.Lock()
+        self.start_next_stream()
 
     def __enter__(self) -> Self:
         return self
@@ -241,7 +239,10 @@ class Upload:
     def close(self) -> None:
         """Stops what is going on and waits for its end; nothing partial stays."""
         self._stop()
-        for thread in self._threads:
+        # None is started after the stop.
+        with self._threads_lock:
+            threads = list(self._threads)
+        for thread in threads:
             thread.join()
 
     def _next(self) -> FileResult | None:
@@ -281,7 +282,8 @@ class Upload:
                 for other in self._streams:
                     other.cancel()
         finally:
-            with self._progress_lock:
+            self.start_next_stream()
+            with self._threads_lock:
                 self._running -= 1
                 last = self._running == 0
             if last:
@@ -304,6 +306,22 @@ class Upload:
         """Whether nothing new is to be begun."""
         return self._stopped.is_set() or self._error is not None
 
+    def start_next_stream(self) -> None:
+        """Starts a stream, if there are more.
+
+        One after the other, each when the one before is open: the service then
+        knows where that one went, and gives the next connection to another worker.
+        """
+        with self._threads_lock:
+            if self.ending or not self._unstarted:
+                return
+            thread = threading.Thread(
+                target=self._run, args=(self._unstarted.popleft(),), name="deidcascade-upload"
+            )
+            self._threads.append(thread)
+            self._running += 1
+            thread.start()
+
     def wait(self, seconds: float) -> None:
         """Waits, at most until the upload is stopped."""
         self._stopped.wait(seconds)
@@ -325,9 +343,9 @@ class Upload:
         """Begins an output file; OutputError."""
         return self._destination.begin()
 
-    def keep(self, partial: PartialFile, name: str, suggested: str) -> Path:
-        """Gives an output file its name; OutputError."""
-        if self._keep_names or not suggested:
+    def keep(self, partial: PartialFile, name: str, suggested: str | None) -> Path:
+        """Gives an output file its name, the suggested one if there is one; OutputError."""
+        if self._keep_names or suggested is None:
             return self._destination.keep(partial, name)
         return self._destination.keep_suggested(partial, suggested)
 
@@ -399,6 +417,8 @@ class _Stream:
             attempt = _Attempt(self._upload, first)
             with self._lock:
                 self._attempt = attempt
+            if self._upload.ending:
+                attempt.cancel()
             try:
                 attempt.run(self._call)
             except grpc.RpcError as error:
@@ -460,6 +480,7 @@ class _Attempt:
         self._problem = ""
         self._suggested = ""
         self._opened = False
+        self._unchanged = False
         self._sources_error: Exception | None = None
         self.progressed = False
 
@@ -584,7 +605,8 @@ class _Attempt:
         elif kind == "chunk":
             self._on_chunk(memoryview(message.chunk))
         elif kind == "opened":
-            self._opened = True
+            self._opened, self._unchanged = True, message.opened.unchanged
+            self._upload.start_next_stream()
         else:
             raise UnexpectedAnswerError("The service sent a message that is not known.")
 
@@ -638,7 +660,10 @@ class _Attempt:
         if (receipt.bytes_out, receipt.sha256) != (output.size, output.sha256):
             return file.fail("The output does not match its receipt.")
         try:
-            path = self._upload.keep(output, name, self._suggested)
+            # An original name may carry an identity: it is used where bytes go
+            # through unchanged, and not because a suggestion is missing.
+            suggested = None if self._unchanged else self._suggested
+            path = self._upload.keep(output, name, suggested)
         except OutputError as error:
             return file.fail(str(error))
         return FileResult(name, path=path, receipt=receipt)
