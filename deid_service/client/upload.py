@@ -301,8 +301,7 @@ class Upload:
         """What is still to be sent."""
         return self._work
 
-    @property
-    def ending(self) -> bool:
+    def is_ending(self) -> bool:
         """Whether nothing new is to be begun."""
         return self._stopped.is_set() or self._error is not None
 
@@ -313,7 +312,7 @@ class Upload:
         knows where that one went, and gives the next connection to another worker.
         """
         with self._threads_lock:
-            if self.ending or not self._unstarted:
+            if self.is_ending() or not self._unstarted:
                 return
             thread = threading.Thread(
                 target=self._run, args=(self._unstarted.popleft(),), name="deidcascade-upload"
@@ -409,7 +408,7 @@ class _Stream:
         """
         broken = 0
         wait = FIRST_WAIT_SECONDS
-        while not self._upload.ending:
+        while not self._upload.is_ending():
             # Nothing is opened for nothing.
             first = self._upload.work.take()
             if first is None:
@@ -417,7 +416,7 @@ class _Stream:
             attempt = _Attempt(self._upload, first)
             with self._lock:
                 self._attempt = attempt
-            if self._upload.ending:
+            if self._upload.is_ending():
                 attempt.cancel()
             try:
                 attempt.run(self._call)
@@ -426,7 +425,11 @@ class _Stream:
                 if attempt.progressed:
                     broken, wait = 0, FIRST_WAIT_SECONDS
                 broken += 1
-                again = _passes(refused) and broken < MAX_BROKEN_STREAMS and not self._upload.ending
+                again = (
+                    _passes(refused)
+                    and broken < MAX_BROKEN_STREAMS
+                    and not self._upload.is_ending()
+                )
                 attempt.settle(again=again)
                 if not again:
                     raise refused from None
@@ -562,7 +565,7 @@ class _Attempt:
             if self._first is not None:
                 first, self._first = self._first, None
                 return first
-        if self._upload.ending:
+        if self._upload.is_ending():
             return None
         file = self._upload.work.take()
         if file is None or self._add(file):
