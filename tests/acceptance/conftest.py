@@ -107,6 +107,14 @@ class Up:
             "DEIDCASCADE_DEID_SERVICE": self.deid_service,
         }
 
+    def introduction(self) -> str:
+        """Returns all that it says when it has started."""
+        for line in self.process.stdout or ():
+            self._said.append(line)
+            if line.startswith("Ctrl-C"):
+                break
+        return "".join(self._said)
+
     def signal(self, number: signal.Signals) -> None:
         """Sends it a signal."""
         self.process.send_signal(number)
