@@ -1,0 +1,191 @@
+"""What can go wrong, as the service itself knows it: no transport, no database.
+
+    ProfileServiceError
+        InvalidRequestError
+            InvalidNameError, InvalidContainerError, InvalidUpdateMaskError,
+            InvalidPageSizeError, InvalidPageTokenError, InvalidVersionError,
+            InvalidDigestError
+        ProfileInvalidError
+        NotFoundError
+            ContainerNotFoundError, ParentNotFoundError, TargetNotFoundError,
+            ProfileNotFoundError, VersionNotFoundError
+        ContainerAlreadyExistsError
+        ContainerNotEmptyError
+        EtagMismatchError
+        StoreUnavailableError
+        StoreFaultError
+        SchemaTooNewError
+
+A message never repeats a profile text, nor what a caller sent in place of a name.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from profile_service.language.model import Violation
+
+
+class ProfileServiceError(Exception):
+    """The request could not be carried out.
+
+    Attributes:
+        message: the reason in a sentence.
+        names: the resource names that it is about, by what they are.
+        cause: what only the log is told; no values.
+    """
+
+    cause = ""
+
+    def __init__(self, message: str, **names: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.names = names
+
+
+class InvalidRequestError(ProfileServiceError):
+    """A field of the request holds something that it cannot hold.
+
+    Attributes:
+        field: the path of the field in the request message.
+    """
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(f"{field}: {message}")
+        self.field = field
+
+
+class InvalidNameError(InvalidRequestError):
+    """A resource name is malformed, or names a kind of container that does not fit."""
+
+
+class InvalidContainerError(InvalidRequestError):
+    """A container has a display name or an enforcement switch that it cannot have."""
+
+
+class InvalidUpdateMaskError(InvalidRequestError):
+    """An update mask names a field that cannot be changed."""
+
+
+class InvalidPageSizeError(InvalidRequestError):
+    """A page size is out of range."""
+
+
+class InvalidPageTokenError(InvalidRequestError):
+    """A page token is not one that this list gave."""
+
+
+class InvalidVersionError(InvalidRequestError):
+    """A version is not a whole number from 1, nor 0 for the current one."""
+
+
+class InvalidDigestError(InvalidRequestError):
+    """The digests are too many, or one is not 64 hex digits."""
+
+
+class ProfileInvalidError(ProfileServiceError):
+    """The profile is invalid and was not stored.
+
+    Attributes:
+        violations: every one, in the order of the text.
+    """
+
+    def __init__(self, container: str, violations: Sequence[Violation]) -> None:
+        super().__init__("The profile is invalid and was not stored.", container=container)
+        self.violations = tuple(violations)
+
+
+class NotFoundError(ProfileServiceError):
+    """Something that the request names does not exist."""
+
+
+class ContainerNotFoundError(NotFoundError):
+    """The container does not exist."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"There is no container {name}.", container=name)
+
+
+class ParentNotFoundError(NotFoundError):
+    """The container cannot be created because its parent does not exist."""
+
+    def __init__(self, name: str, parent: str) -> None:
+        super().__init__(
+            f"{name} cannot be created: there is no {parent}.", container=name, parent=parent
+        )
+
+
+class TargetNotFoundError(NotFoundError):
+    """The project or device does not exist."""
+
+    def __init__(self, target: str) -> None:
+        super().__init__(f"There is no {target}.", target=target)
+
+
+class ProfileNotFoundError(NotFoundError):
+    """No profile is attached to the container."""
+
+    def __init__(self, container: str) -> None:
+        super().__init__(f"No profile is attached to {container}.", container=container)
+
+
+class VersionNotFoundError(NotFoundError):
+    """The container has no profile of that version."""
+
+    def __init__(self, container: str, version: int) -> None:
+        super().__init__(f"{container} has no version {version} of a profile.", container=container)
+
+
+class ContainerAlreadyExistsError(ProfileServiceError):
+    """The container exists already."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{name} exists already.", container=name)
+
+
+class ContainerNotEmptyError(ProfileServiceError):
+    """The container still has children and was not deleted."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"{name} still has children: delete those first, if they are to go.", container=name
+        )
+
+
+class EtagMismatchError(ProfileServiceError):
+    """What was to be changed has changed since the etag was read."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"{name} has changed since the etag was read: read it again, and decide again.",
+            container=name,
+        )
+
+
+class StoreUnavailableError(ProfileServiceError):
+    """The database does not answer."""
+
+    def __init__(self, cause: str) -> None:
+        super().__init__("The database does not answer; try again later.")
+        self.cause = cause
+
+
+class StoreFaultError(ProfileServiceError):
+    """A statement failed in a way that this build does not foresee."""
+
+    def __init__(self, cause: str) -> None:
+        super().__init__("The database refused a statement; the log of the service says why.")
+        self.cause = cause
+
+
+class SchemaTooNewError(ProfileServiceError):
+    """The database was migrated by a newer build than this one."""
+
+    def __init__(self, found: int, known: int) -> None:
+        super().__init__(
+            f"The database is at migration {found}, and this build knows {known}: a newer "
+            "build has used it. Run that build, or a newer one."
+        )

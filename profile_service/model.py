@@ -1,0 +1,79 @@
+"""What the store keeps and the service answers, as data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from profile_service.language.model import Violation
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """A site, group, project or device.
+
+    Attributes:
+        name: the resource name.
+        display_name: a text for people, or the empty text.
+        enforced: whether de-identification is on; None for what is not a site.
+        create_time: when it was created.
+        update_time: when it was last changed.
+        etag: changes with every change.
+    """
+
+    name: str
+    display_name: str
+    enforced: bool | None
+    create_time: datetime
+    update_time: datetime
+    etag: str
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What one version of the validator says of a text on one kind of container.
+
+    Attributes:
+        validator_version: the version that decided.
+        blank: data that the profile applies to is not de-identified.
+        violations: in the order of the text; none makes the profile valid.
+        warnings: in the order of the text.
+    """
+
+    validator_version: str
+    blank: bool
+    violations: tuple[Violation, ...]
+    warnings: tuple[Violation, ...]
+
+    @property
+    def valid(self) -> bool:
+        """Whether the cascade may select the profile."""
+        return not self.violations
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileVersion:
+    """One immutable version of the profile of a container.
+
+    Attributes:
+        container_id: the identity of the container, which outlives no deletion.
+        container: its resource name.
+        version: from 1, counted per container.
+        sha256: of the text as UTF-8.
+        decision: whether it may be applied, and why not.
+        create_time: when it was set.
+        etag: changes with every change of what is attached to the container.
+        source: the text, or None where it was not asked for.
+    """
+
+    container_id: int
+    container: str
+    version: int
+    sha256: bytes
+    decision: Decision
+    create_time: datetime
+    etag: str
+    source: str | None

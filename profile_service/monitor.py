@@ -1,0 +1,71 @@
+"""Keeps the health of the service in step with the database."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from profile_service import logs
+from profile_service.errors import StoreUnavailableError
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable
+
+    from profile_service.store import Store
+
+# How often the database is asked whether it answers.
+INTERVAL_SECONDS = 1.0
+
+
+class Monitor:
+    """Watches the database, and migrates it when it is first there.
+
+    The service can start before its database, and outlive it.
+    """
+
+    def __init__(self, store: Store, on_change: Callable[[bool], None]) -> None:
+        """Prepares.
+
+        Args:
+            store: what is watched.
+            on_change: called with whether the database serves, when that changes.
+        """
+        self._store = store
+        self._on_change = on_change
+        self._migrated = False
+        self._serving: bool | None = None
+
+    def look(self) -> None:
+        """Looks once.
+
+        Raises:
+            SchemaTooNewError: a newer build has used the database.
+        """
+        try:
+            if not self._migrated:
+                for number in self._store.migrate():
+                    logs.write("migrated", number=number)
+                self._migrated = True
+            self._store.ping()
+        except StoreUnavailableError as error:
+            self._set(serving=False, cause=error.cause)
+        else:
+            self._set(serving=True)
+
+    def run(self, stop: threading.Event) -> None:
+        """Looks again and again, until told to stop.
+
+        Raises:
+            SchemaTooNewError: see `look`.
+        """
+        while not stop.wait(INTERVAL_SECONDS):
+            self.look()
+
+    def _set(self, *, serving: bool, cause: str = "") -> None:
+        if serving == self._serving:
+            return
+        self._serving = serving
+        level = logging.INFO if serving else logging.ERROR
+        logs.write("database", level=level, answers=str(serving).lower(), cause=cause)
+        self._on_change(serving)

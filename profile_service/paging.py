@@ -1,0 +1,55 @@
+"""Pages of lists: sizes and tokens.
+
+A token says after which entry the next page begins. It is written so that nobody
+reads a meaning into it, and holds nothing but names that its holder has seen: one
+that was made up reaches no entry that a name of the caller's would not reach.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+
+from profile_service.errors import InvalidPageSizeError, InvalidPageTokenError
+
+DEFAULT_PAGE_SIZE = 100
+MAX_PAGE_SIZE = 1000
+
+
+def page_size(size: int) -> int:
+    """Returns how many entries a page has.
+
+    Raises:
+        InvalidPageSizeError: the size is negative or above the maximum.
+    """
+    if not 0 <= size <= MAX_PAGE_SIZE:
+        raise InvalidPageSizeError("page_size", f"must be 0 to {MAX_PAGE_SIZE}.")
+    return size or DEFAULT_PAGE_SIZE
+
+
+def write_token(listed: str, last: str) -> str:
+    """Returns the token of the page that begins after an entry.
+
+    Args:
+        listed: what is listed, so that the token of one list is none of another.
+        last: the last entry of the page before.
+    """
+    return base64.urlsafe_b64encode(f"{listed}\n{last}".encode()).decode()
+
+
+def read_token(listed: str, token: str) -> str:
+    """Returns the entry after which a page begins; the empty text for the first page.
+
+    Raises:
+        InvalidPageTokenError: the token is not one of this list.
+    """
+    if not token:
+        return ""
+    try:
+        text = base64.b64decode(token, altchars=b"-_", validate=True).decode()
+    except (binascii.Error, ValueError):
+        text = ""
+    found, _, last = text.partition("\n")
+    if found != listed or not last.isascii() or not last.isprintable():
+        raise InvalidPageTokenError("page_token", "must be the next_page_token of this list.")
+    return last

@@ -1,0 +1,110 @@
+"""One serving process: ProfileService, health and reflection on one port."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+import grpc
+from deidcascade.v1.profile_service_pb2_grpc import add_ProfileServiceServicer_to_server
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from profile_service import logs
+from profile_service.calls import CallInterceptor
+from profile_service.monitor import Monitor
+from profile_service.service import Profiles
+from profile_service.servicer import SERVICE, ProfileServicer
+from profile_service.store import Store
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable
+
+# Calls that are carried out at once. Most of the time of a call is Python, which one
+# core carries out, so more would not be faster; these are enough that calls that wait
+# for a stalled database leave some for others.
+THREADS = 32
+
+# Calls that are accepted at once; further ones are refused with RESOURCE_EXHAUSTED. A
+# call that waits for a thread holds its request, up to MAX_MESSAGE_BYTES.
+MAX_CALLS = 1000
+
+# A text of 1 MiB and what is around it. A text that is a little longer gets the answer
+# that says so.
+MAX_MESSAGE_BYTES = 2 << 20
+
+# How long calls that are under way may take to finish. None takes longer than its
+# waits for the database.
+GRACE_SECONDS = 5.0
+
+SERVING = health_pb2.HealthCheckResponse.SERVING
+NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+
+SERVER_OPTIONS = (
+    # Two processes on one port would each get half of the calls: a second one fails.
+    ("grpc.so_reuseport", 0),
+    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+    # A caller that vanished without a word is noticed after 30 + 10 seconds.
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    # Callers keep their connection between calls, and may ping every ten seconds.
+    ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+)
+
+
+def serve(
+    database: str, address: str, *, listening: Callable[[int], None], stop: threading.Event
+) -> None:
+    """Serves until told to stop.
+
+    A database that does not answer does not keep the service from starting: calls then
+    fail with UNAVAILABLE and the health service says NOT_SERVING, until it does.
+
+    Args:
+        database: how libpq connects to PostgreSQL.
+        address: HOST:PORT to listen on; port 0 takes one that is free.
+        listening: called with the port, once it is served.
+        stop: set to end.
+
+    Raises:
+        OSError: the address cannot be listened on.
+        SchemaTooNewError: a newer build has used the database.
+        StoreFaultError: the database cannot be migrated, for want of a privilege for instance.
+    """
+    with ExitStack() as running:
+        store = Store(database)
+        running.callback(store.close)
+        store.open()
+        healthiness = health.HealthServicer()
+
+        def set_health(serving: bool) -> None:
+            for service in ("", SERVICE):
+                healthiness.set(service, SERVING if serving else NOT_SERVING)
+
+        monitor = Monitor(store, set_health)
+        # Before the first call, so that it finds the schema.
+        monitor.look()
+        server = grpc.server(
+            ThreadPoolExecutor(THREADS, thread_name_prefix="call"),
+            interceptors=[CallInterceptor()],
+            options=SERVER_OPTIONS,
+            maximum_concurrent_rpcs=MAX_CALLS,
+        )
+        add_ProfileServiceServicer_to_server(ProfileServicer(store, Profiles(store)), server)
+        health_pb2_grpc.add_HealthServicer_to_server(healthiness, server)
+        names = (SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
+        reflection.enable_server_reflection(names, server)
+        try:
+            port = server.add_insecure_port(address)
+        except RuntimeError:
+            raise OSError(f"Cannot listen on {address}.") from None
+        server.start()
+        running.callback(lambda: server.stop(GRACE_SECONDS).wait())
+        listening(port)
+        # First of all, so that load balancers send what is new elsewhere.
+        running.callback(healthiness.enter_graceful_shutdown)
+        monitor.run(stop)
+        logs.write("stop")

@@ -1,0 +1,132 @@
+"""What the service does, without transport: each method is one call of the contract."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from profile_service.errors import (
+    ProfileInvalidError,
+    ProfileNotFoundError,
+    TargetNotFoundError,
+    VersionNotFoundError,
+)
+from profile_service.hierarchy import Level, Resolution, cascade, parse_name
+from profile_service.language.document import MAX_BYTES
+from profile_service.validity import decide, is_outdated
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from profile_service.hierarchy import ContainerName, Kind
+    from profile_service.model import Decision, ProfileVersion
+    from profile_service.store import Store
+
+# Decisions made anew that are remembered. One is needed again only until it is written
+# back, which takes moments; a decision can hold a thousand violations.
+MAX_DECISIONS = 64
+
+
+class Profiles:
+    """Sets, reads and resolves profiles."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._deciding = threading.Lock()
+        self._decisions: OrderedDict[tuple[bytes, Kind], Decision] = OrderedDict()
+
+    def set(
+        self, name: ContainerName, source: str, *, allow_invalid: bool, etag: str
+    ) -> ProfileVersion:
+        """Attaches a profile to a container.
+
+        Args:
+            name: the container.
+            source: the YAML text.
+            allow_invalid: store it even if it is invalid; the cascade skips it then.
+            etag: the one that the profile must have, or the empty text.
+
+        Raises:
+            ProfileInvalidError: it is invalid, or too large to be stored at all.
+            ContainerNotFoundError: the container does not exist.
+            EtagMismatchError: another profile was attached since.
+        """
+        text = source.encode()
+        decision = decide(source, name.kind)
+        if not decision.valid and (len(text) > MAX_BYTES or not allow_invalid):
+            raise ProfileInvalidError(name.text, decision.violations)
+        stored = self._store.set_profile(name, text, decision, etag=etag)
+        return self._decided(stored, name.kind)
+
+    def get(self, name: ContainerName, version: int) -> ProfileVersion:
+        """Returns the profile that is attached (version 0), or one of the versions.
+
+        Raises:
+            ContainerNotFoundError: the container does not exist.
+            ProfileNotFoundError: nothing is attached.
+            VersionNotFoundError: there is no such version.
+        """
+        found = self._store.get_version(name, version)
+        if found is None and version == 0:
+            raise ProfileNotFoundError(name.text)
+        if found is None:
+            raise VersionNotFoundError(name.text, version)
+        return self._decided(found, name.kind)
+
+    def resolve(self, target: ContainerName, known: Sequence[bytes]) -> Resolution:
+        """Says which profile applies to an upload, and why.
+
+        Args:
+            target: the project or the device.
+            known: digests of texts that the caller has.
+
+        Returns:
+            The answer. Its profile comes without a text that the caller has.
+
+        Raises:
+            TargetNotFoundError: the target does not exist.
+        """
+        found = self._store.levels(target, known)
+        if found is None:
+            raise TargetNotFoundError(target.text)
+        enforced, levels = found
+        if any(level.profile and is_outdated(level.profile.decision) for level in levels):
+            levels = [self._level_decided(level) for level in levels]
+        resolution = cascade(levels, enforced=enforced)
+        profile = resolution.profile
+        if profile is not None and profile.source is None and profile.sha256 not in known:
+            # A decision made anew has selected another level than the query expected.
+            source = self._store.get_source(profile)
+            if source is None:
+                raise TargetNotFoundError(target.text)
+            resolution = replace(resolution, profile=replace(profile, source=source))
+        return resolution
+
+    def _level_decided(self, level: Level) -> Level:
+        if level.profile is None:
+            return level
+        kind = parse_name(level.container, field="container").kind
+        return replace(level, profile=self._decided(level.profile, kind))
+
+    def _decided(self, profile: ProfileVersion, kind: Kind) -> ProfileVersion:
+        """Returns a version with the decision of this build's validator, or a newer one's."""
+        if not is_outdated(profile.decision):
+            return profile
+        key = (profile.sha256, kind)
+        # One at a time: many streams of one site open together, and deciding keeps a
+        # core busy.
+        with self._deciding:
+            decision = self._decisions.get(key)
+            if decision is None:
+                source = profile.source
+                if source is None:
+                    source = self._store.get_source(profile)
+                if source is None:
+                    raise TargetNotFoundError(profile.container)
+                decision = self._decisions[key] = decide(source, kind)
+                if len(self._decisions) > MAX_DECISIONS:
+                    self._decisions.popitem(last=False)
+        self._store.record_decision(profile, decision)
+        return replace(profile, decision=decision)

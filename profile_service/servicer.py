@@ -1,0 +1,226 @@
+"""Protobuf to domain and back, and nothing else.
+
+What is wrong raises a ProfileServiceError; `calls.py` makes a status of it.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from deidcascade.v1 import profile_service_pb2 as pb
+from deidcascade.v1.profile_service_pb2_grpc import ProfileServiceServicer
+
+from profile_service import messages, paging
+from profile_service.errors import (
+    InvalidContainerError,
+    InvalidDigestError,
+    InvalidPageTokenError,
+    InvalidUpdateMaskError,
+    InvalidVersionError,
+)
+from profile_service.hierarchy import PARENTS, TARGETS, Kind, parse_name
+from profile_service.validity import decide
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import grpc
+
+    from profile_service.service import Profiles
+    from profile_service.store import Store
+
+SERVICE = pb.DESCRIPTOR.services_by_name["ProfileService"].full_name
+
+MAX_DISPLAY_NAME = 200
+MAX_KNOWN_DIGESTS = 64
+
+# bigint
+MAX_VERSION = 2**63 - 1
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_DIGEST = re.compile("[0-9a-f]{64}")
+
+
+class ProfileServicer(ProfileServiceServicer):
+    """The calls of the contract; each is described there."""
+
+    def __init__(self, store: Store, profiles: Profiles) -> None:
+        self._store = store
+        self._profiles = profiles
+
+    def CreateContainer(  # noqa: N802, D102
+        self, request: pb.CreateContainerRequest, context: grpc.ServicerContext
+    ) -> pb.CreateContainerResponse:
+        del context
+        name = parse_name(request.container.name, field="container.name")
+        created = self._store.create_container(
+            name,
+            _display_name(request.container),
+            enforced=_enforced(request.container, name.kind),
+        )
+        return pb.CreateContainerResponse(container=messages.container(created))
+
+    def GetContainer(  # noqa: N802, D102
+        self, request: pb.GetContainerRequest, context: grpc.ServicerContext
+    ) -> pb.GetContainerResponse:
+        del context
+        found = self._store.get_container(parse_name(request.name, field="name"))
+        return pb.GetContainerResponse(container=messages.container(found))
+
+    def ListContainers(  # noqa: N802, D102
+        self, request: pb.ListContainersRequest, context: grpc.ServicerContext
+    ) -> pb.ListContainersResponse:
+        del context
+        parent = None
+        if request.parent:
+            parent = parse_name(request.parent, field="parent", kinds=PARENTS)
+        size = paging.page_size(request.page_size)
+        after = paging.read_token(request.parent, request.page_token)
+        # One more than asked for tells whether there is a next page.
+        found = self._store.list_containers(parent, after=after, limit=size + 1)
+        page = found[:size]
+        more = len(found) > size
+        return pb.ListContainersResponse(
+            containers=map(messages.container, page),
+            next_page_token=paging.write_token(request.parent, page[-1].name) if more else "",
+        )
+
+    def UpdateContainer(  # noqa: N802, D102
+        self, request: pb.UpdateContainerRequest, context: grpc.ServicerContext
+    ) -> pb.UpdateContainerResponse:
+        del context
+        name = parse_name(request.container.name, field="container.name")
+        paths = _paths(request, name.kind)
+        updated = self._store.update_container(
+            name,
+            display_name=_display_name(request.container) if "display_name" in paths else None,
+            enforced=_enforced(request.container, name.kind) if "enforcement" in paths else None,
+            etag=request.container.etag,
+        )
+        return pb.UpdateContainerResponse(container=messages.container(updated))
+
+    def DeleteContainer(  # noqa: N802, D102
+        self, request: pb.DeleteContainerRequest, context: grpc.ServicerContext
+    ) -> pb.DeleteContainerResponse:
+        del context
+        self._store.delete_container(parse_name(request.name, field="name"), etag=request.etag)
+        return pb.DeleteContainerResponse()
+
+    def ValidateProfile(  # noqa: N802, D102
+        self, request: pb.ValidateProfileRequest, context: grpc.ServicerContext
+    ) -> pb.ValidateProfileResponse:
+        del context
+        kind = None
+        if request.container:
+            kind = parse_name(request.container, field="container").kind
+        return messages.validation(decide(request.source, kind))
+
+    def SetProfile(  # noqa: N802, D102
+        self, request: pb.SetProfileRequest, context: grpc.ServicerContext
+    ) -> pb.SetProfileResponse:
+        del context
+        stored = self._profiles.set(
+            parse_name(request.container, field="container"),
+            request.source,
+            allow_invalid=request.allow_invalid,
+            etag=request.etag,
+        )
+        return pb.SetProfileResponse(profile=messages.profile(stored))
+
+    def ClearProfile(  # noqa: N802, D102
+        self, request: pb.ClearProfileRequest, context: grpc.ServicerContext
+    ) -> pb.ClearProfileResponse:
+        del context
+        name = parse_name(request.container, field="container")
+        self._store.clear_profile(name, etag=request.etag)
+        return pb.ClearProfileResponse()
+
+    def GetProfile(  # noqa: N802, D102
+        self, request: pb.GetProfileRequest, context: grpc.ServicerContext
+    ) -> pb.GetProfileResponse:
+        del context
+        name = parse_name(request.container, field="container")
+        if request.version < 0:
+            raise InvalidVersionError("version", "must be from 1, or 0 for the current one.")
+        found = self._profiles.get(name, request.version)
+        return pb.GetProfileResponse(profile=messages.profile(found))
+
+    def ListProfileVersions(  # noqa: N802, D102
+        self, request: pb.ListProfileVersionsRequest, context: grpc.ServicerContext
+    ) -> pb.ListProfileVersionsResponse:
+        del context
+        name = parse_name(request.container, field="container")
+        size = paging.page_size(request.page_size)
+        listed = f"{name}/profile"
+        before = _version_in(paging.read_token(listed, request.page_token))
+        current, found = self._store.list_versions(name, before=before, limit=size + 1)
+        page = found[:size]
+        more = len(found) > size
+        return pb.ListProfileVersionsResponse(
+            profiles=map(messages.summary, page),
+            next_page_token=paging.write_token(listed, str(page[-1].version)) if more else "",
+            current_version=current,
+        )
+
+    def ResolveProfile(  # noqa: N802, D102
+        self, request: pb.ResolveProfileRequest, context: grpc.ServicerContext
+    ) -> pb.ResolveProfileResponse:
+        del context
+        target = parse_name(request.target, field="target", kinds=TARGETS)
+        return messages.resolution(self._profiles.resolve(target, _digests(request.known_sha256)))
+
+
+def _display_name(container: pb.Container) -> str:
+    """Raises InvalidContainerError for a text that people could not read on one line."""
+    if len(container.display_name) > MAX_DISPLAY_NAME:
+        raise InvalidContainerError(
+            "container.display_name", f"must be at most {MAX_DISPLAY_NAME} characters."
+        )
+    if _CONTROL.search(container.display_name):
+        raise InvalidContainerError(
+            "container.display_name", "must not hold control characters, such as line ends."
+        )
+    return container.display_name
+
+
+def _enforced(container: pb.Container, kind: Kind) -> bool | None:
+    """Returns the switch of a site, by default on; None for anything else."""
+    value = container.enforcement
+    if kind is not Kind.SITE:
+        if value != pb.ENFORCEMENT_UNSPECIFIED:
+            raise InvalidContainerError("container.enforcement", "can be set on a site only.")
+        return None
+    if value not in pb.Enforcement.values():
+        raise InvalidContainerError("container.enforcement", "must be a value of Enforcement.")
+    return value != pb.ENFORCEMENT_DISABLED
+
+
+def _paths(request: pb.UpdateContainerRequest, kind: Kind) -> frozenset[str]:
+    """Returns which fields to change: those of the mask, or without one those that are set."""
+    given = request.container
+    if not request.update_mask.paths:
+        return frozenset(path for path in ("display_name", "enforcement") if getattr(given, path))
+    paths = frozenset(request.update_mask.paths)
+    if not paths <= {"display_name", "enforcement"}:
+        raise InvalidUpdateMaskError("update_mask", "may name display_name and enforcement only.")
+    if "enforcement" in paths and kind is not Kind.SITE:
+        raise InvalidContainerError("container.enforcement", "can be set on a site only.")
+    return paths
+
+
+def _version_in(entry: str) -> int:
+    """Reads the version that a page token holds; without one, the page begins anywhere."""
+    if not entry:
+        return MAX_VERSION
+    if not entry.isdecimal() or int(entry) > MAX_VERSION:
+        raise InvalidPageTokenError("page_token", "must be the next_page_token of this list.")
+    return int(entry)
+
+
+def _digests(known: Sequence[str]) -> list[bytes]:
+    if len(known) > MAX_KNOWN_DIGESTS:
+        raise InvalidDigestError("known_sha256", f"must be at most {MAX_KNOWN_DIGESTS} digests.")
+    if not all(map(_DIGEST.fullmatch, known)):
+        raise InvalidDigestError("known_sha256", "must be 64 lower case hex digits each.")
+    return [bytes.fromhex(digest) for digest in known]

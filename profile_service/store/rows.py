@@ -1,0 +1,101 @@
+"""Rows to data, and data to parameters."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from psycopg.types.json import Json
+
+from profile_service.language.model import Violation
+from profile_service.model import Container, Decision, ProfileVersion
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+Row = tuple[Any, ...]
+
+# The columns of a version in every query that gives one, in this order: the id of the
+# container and its profile_revision; version, sha256, create_time, validator_version,
+# blank, violations, warnings, source.
+VERSION_COLUMNS = 10
+
+
+def etag(container_id: int, revision: int) -> str:
+    """Returns the etag of a revision; those of a container made anew are other ones."""
+    return f"{container_id:x}-{revision:x}"
+
+
+def to_container(row: Row) -> Container:
+    """Reads a container."""
+    container_id, name, display_name, enforced, create_time, update_time, revision = row
+    return Container(
+        name, display_name, enforced, create_time, update_time, etag(container_id, revision)
+    )
+
+
+def to_version(container: str, row: Row) -> ProfileVersion | None:
+    """Reads a version; None where there is none.
+
+    Args:
+        container: the name of the container.
+        row: the columns of the version.
+    """
+    (
+        container_id,
+        revision,
+        version,
+        sha256,
+        create_time,
+        validator_version,
+        blank,
+        violations,
+        warnings,
+        source,
+    ) = row
+    if version is None:
+        return None
+    return ProfileVersion(
+        container_id,
+        container,
+        version,
+        sha256,
+        Decision(
+            validator_version,
+            blank,
+            _to_violations(violations) if violations else (),
+            _to_violations(warnings) if warnings else (),
+        ),
+        create_time,
+        etag(container_id, revision),
+        None if source is None else source.decode(),
+    )
+
+
+def decision_parameters(decision: Decision) -> dict[str, Any]:
+    """Returns the parameters of the columns that hold a decision."""
+    return {
+        "validator_version": decision.validator_version,
+        "valid": decision.valid,
+        "blank": decision.blank,
+        "violations": _to_json(decision.violations),
+        "warnings": _to_json(decision.warnings),
+    }
+
+
+def _to_json(violations: Sequence[Violation]) -> Json | None:
+    return Json([asdict(violation) for violation in violations]) if violations else None
+
+
+def _to_violations(items: list[dict[str, Any]]) -> tuple[Violation, ...]:
+    return tuple(
+        Violation(
+            item["code"],
+            item["path"],
+            item["line"],
+            item["column"],
+            item["message"],
+            item["suggestion"],
+        )
+        for item in items
+    )

@@ -1,0 +1,451 @@
+"""The store: each method is one use of the database, and one transaction at most."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+from psycopg_pool import ConnectionPool
+
+from profile_service.errors import (
+    ContainerAlreadyExistsError,
+    ContainerNotEmptyError,
+    ContainerNotFoundError,
+    EtagMismatchError,
+    ParentNotFoundError,
+    ProfileNotFoundError,
+    ProfileServiceError,
+    StoreUnavailableError,
+)
+from profile_service.hierarchy import ContainerName, Kind, Level
+from profile_service.store import rows
+from profile_service.store.faults import translated
+from profile_service.store.migrate import migrate
+from profile_service.store.queries import QUERIES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from psycopg import Cursor
+    from psycopg.abc import RV, PQGen
+
+    from profile_service.model import Container, Decision, ProfileVersion
+    from profile_service.store.rows import Row
+
+# Connections of one process. A resolution keeps one for a tenth of a millisecond, so a
+# few serve all that Python can; PostgreSQL has 100 for everyone, by default.
+MIN_CONNECTIONS = 1
+MAX_CONNECTIONS = 4
+
+# How long a request waits for a connection, and a statement for its answer. A caller
+# is to hear soon that the database does not answer.
+CHECKOUT_SECONDS = 1.0
+STATEMENT_SECONDS = 5.0
+
+# How long making a connection may take: libpq's smallest value is 2.
+CONNECT_SECONDS = 2
+
+
+class BoundedConnection(psycopg.Connection["Row"]):
+    """A connection on which no statement is waited for without an end.
+
+    The server may have stopped, or the network may have swallowed it, without a word.
+    """
+
+    def wait(
+        self,
+        gen: PQGen[RV],
+        interval: float = 0.1,
+        timeout: float | None = STATEMENT_SECONDS,
+    ) -> RV:
+        """Waits for the server; what it left unanswered makes the connection useless."""
+        try:
+            return super().wait(gen, interval, timeout)
+        except psycopg.OperationalError:
+            self.close()
+            raise
+
+
+class Store:
+    """Containers and profile versions in PostgreSQL. Safe to use from many threads.
+
+    Every method raises StoreUnavailableError when the database does not answer.
+    """
+
+    def __init__(self, conninfo: str) -> None:
+        """Connects to nothing yet.
+
+        Args:
+            conninfo: how libpq connects: a URI or key=value pairs.
+        """
+        self._conninfo = conninfo
+        self._pool = ConnectionPool(
+            conninfo,
+            connection_class=BoundedConnection,
+            # Autocommit: a single statement needs no BEGIN and no COMMIT, and so one
+            # round trip. Prepared from the first use on.
+            kwargs={
+                "autocommit": True,
+                "prepare_threshold": 0,
+                "connect_timeout": CONNECT_SECONDS,
+                "application_name": "profile_service",
+            },
+            min_size=MIN_CONNECTIONS,
+            max_size=MAX_CONNECTIONS,
+            open=False,
+            timeout=CHECKOUT_SECONDS,
+            # The pool would try again at growing distances; the next request that
+            # finds no connection tries at once.
+            reconnect_timeout=CONNECT_SECONDS,
+        )
+
+    def migrate(self) -> list[int]:
+        """Brings the database to the schema of this build.
+
+        Returns:
+            The numbers of the migrations that were run.
+
+        Raises:
+            SchemaTooNewError: a newer build has used the database.
+        """
+        return migrate(self._conninfo, CONNECT_SECONDS)
+
+    def open(self) -> None:
+        """Begins to make connections; does not wait for them."""
+        self._pool.open()
+
+    def close(self) -> None:
+        """Closes all connections, for good."""
+        self._pool.close()
+
+    def ping(self) -> None:
+        """Makes sure that the database answers, and drops connections that are dead."""
+        try:
+            self._one("ping", {})
+        except StoreUnavailableError:
+            # A server that came back left all old connections dead, and it is there.
+            self._pool.check()
+            self._one("ping", {})
+
+    # --- Containers ---------------------------------------------------------------------
+
+    def create_container(
+        self, name: ContainerName, display_name: str, *, enforced: bool | None
+    ) -> Container:
+        """Creates a container.
+
+        Args:
+            name: its name.
+            display_name: a text for people.
+            enforced: the switch of a site; None for anything else.
+
+        Raises:
+            ParentNotFoundError: the parent does not exist.
+            ContainerAlreadyExistsError: it does exist.
+        """
+        parent = name.parent or ""
+        no_parent = ParentNotFoundError(name.text, parent)
+        row = self._one(
+            "create_site" if name.kind is Kind.SITE else "create_child",
+            {
+                "name": name.text,
+                "parent": parent,
+                "display_name": display_name,
+                "enforced": enforced,
+            },
+            # The parent may be deleted at the very same time.
+            container_parent_id_fkey=no_parent,
+            container_name_key=ContainerAlreadyExistsError(name.text),
+        )
+        if row is None:
+            raise no_parent
+        return rows.to_container(row)
+
+    def get_container(self, name: ContainerName) -> Container:
+        """Returns a container.
+
+        Raises:
+            ContainerNotFoundError: it does not exist.
+        """
+        return rows.to_container(self._existing("get_container", name))
+
+    def list_containers(
+        self, parent: ContainerName | None, *, after: str, limit: int
+    ) -> list[Container]:
+        """Returns the children of a container, or the sites, in the order of their names.
+
+        Args:
+            parent: the container, or None for the sites.
+            after: the name after which they begin.
+            limit: how many at most.
+
+        Raises:
+            ContainerNotFoundError: the parent does not exist.
+        """
+        page = {"after": after, "limit": limit}
+        if parent is None:
+            return [rows.to_container(row) for row in self._all("list_sites", page)]
+        found = self._all("list_children", page | {"parent": parent.text})
+        if not found:
+            raise ContainerNotFoundError(parent.text)
+        return [rows.to_container(row) for row in found if row[0] is not None]
+
+    def update_container(
+        self,
+        name: ContainerName,
+        *,
+        display_name: str | None,
+        enforced: bool | None,
+        etag: str,
+    ) -> Container:
+        """Changes a container; a change that changes nothing leaves the etag as it is.
+
+        Args:
+            name: which one.
+            display_name: the new one, or None to leave it.
+            enforced: the new switch, or None to leave it.
+            etag: the one that it must have, or the empty text.
+
+        Raises:
+            ContainerNotFoundError: it does not exist.
+            EtagMismatchError: it has changed since.
+        """
+        with self._transaction() as connection:
+            row = self._lock(connection, name, etag)
+            before = rows.to_container(row)
+            new_name = before.display_name if display_name is None else display_name
+            new_switch = before.enforced if enforced is None else enforced
+            if (new_name, new_switch) == (before.display_name, before.enforced):
+                return before
+            changed = execute(
+                connection,
+                "update_container",
+                {"id": row[0], "display_name": new_name, "enforced": new_switch},
+            ).fetchone()
+        assert changed is not None  # noqa: S101 -- the row is locked
+        return rows.to_container(changed)
+
+    def delete_container(self, name: ContainerName, *, etag: str) -> None:
+        """Deletes a container and its profile versions.
+
+        Args:
+            name: which one.
+            etag: the one that it must have, or the empty text.
+
+        Raises:
+            ContainerNotFoundError: it does not exist.
+            ContainerNotEmptyError: it has children.
+            EtagMismatchError: it has changed since.
+        """
+        with self._transaction(
+            container_parent_id_fkey=ContainerNotEmptyError(name.text)
+        ) as connection:
+            row = self._lock(connection, name, etag)
+            execute(connection, "delete_container", {"id": row[0]})
+
+    # --- Profiles -----------------------------------------------------------------------
+
+    def set_profile(
+        self, name: ContainerName, source: bytes, decision: Decision, *, etag: str
+    ) -> ProfileVersion:
+        """Attaches a text as a new version, unless it is the one that is attached.
+
+        Args:
+            name: the container.
+            source: the text as UTF-8.
+            decision: what the validator of this build says of it; stored with a new
+                version only.
+            etag: the one that the profile must have, or the empty text.
+
+        Raises:
+            ContainerNotFoundError: it does not exist.
+            EtagMismatchError: another profile was attached since.
+        """
+        with self._transaction() as connection:
+            container_id, current, latest = self._lock_profile(connection, name, etag)
+            if current is not None:
+                attached = self._version(connection, name, current)
+                if attached.sha256 == sha256(source).digest():
+                    return attached
+            number = {"id": container_id, "version": latest + 1}
+            execute(
+                connection,
+                "insert_version",
+                number | {"source": source} | rows.decision_parameters(decision),
+            )
+            execute(connection, "attach_version", number)
+            return self._version(connection, name, latest + 1)
+
+    def clear_profile(self, name: ContainerName, *, etag: str) -> None:
+        """Detaches what is attached; the versions stay.
+
+        Args:
+            name: the container.
+            etag: the one that the profile must have, or the empty text.
+
+        Raises:
+            ContainerNotFoundError: it does not exist.
+            ProfileNotFoundError: nothing is attached.
+            EtagMismatchError: another profile was attached since.
+        """
+        with self._transaction() as connection:
+            container_id, current, _ = self._lock_profile(connection, name, etag)
+            if current is None:
+                raise ProfileNotFoundError(name.text)
+            execute(connection, "attach_version", {"id": container_id, "version": None})
+
+    def get_version(self, name: ContainerName, version: int) -> ProfileVersion | None:
+        """Returns a version with its text; None when there is none of that number.
+
+        Args:
+            name: the container.
+            version: which one; 0 is the one that is attached.
+
+        Raises:
+            ContainerNotFoundError: the container does not exist.
+        """
+        return rows.to_version(name.text, self._existing("get_version", name, {"version": version}))
+
+    def list_versions(
+        self, name: ContainerName, *, before: int, limit: int
+    ) -> tuple[int, list[ProfileVersion]]:
+        """Returns versions without their texts, newest first.
+
+        Args:
+            name: the container.
+            before: the version below which they begin.
+            limit: how many at most.
+
+        Returns:
+            The version that is attached now, or 0, and the versions.
+
+        Raises:
+            ContainerNotFoundError: the container does not exist.
+        """
+        found = self._all("list_versions", {"name": name.text, "before": before, "limit": limit})
+        if not found:
+            raise ContainerNotFoundError(name.text)
+        versions = [rows.to_version(name.text, row[1:]) for row in found]
+        return found[0][0], [version for version in versions if version is not None]
+
+    def get_source(self, version: ProfileVersion) -> str | None:
+        """Returns the text of a version; None when its container has been deleted."""
+        row = self._one("get_source", {"id": version.container_id, "version": version.version})
+        return None if row is None else row[0].decode()
+
+    def record_decision(self, version: ProfileVersion, decision: Decision) -> None:
+        """Stores what a newer validator says of a version.
+
+        Args:
+            version: as it was read, with the decision that is replaced.
+            decision: the new one.
+        """
+        with translated(), self._pool.connection() as connection:
+            execute(
+                connection,
+                "record_decision",
+                {
+                    "id": version.container_id,
+                    "version": version.version,
+                    "decided_by": version.decision.validator_version,
+                }
+                | rows.decision_parameters(decision),
+            )
+
+    def levels(
+        self, target: ContainerName, known: Sequence[bytes]
+    ) -> tuple[bool, list[Level]] | None:
+        """Reads what the cascade asks for: one query, one round trip.
+
+        Args:
+            target: a project or a device.
+            known: digests of texts that are not wanted.
+
+        Returns:
+            Whether the site enforces de-identification, and the levels, nearest
+            first. The nearest valid profile comes with its text, unless its digest
+            is known. None when the target does not exist.
+        """
+        project = target.kind is Kind.PROJECT
+        row = self._one(
+            "resolve_project" if project else "resolve_device",
+            {"target": target.text, "known": known},
+        )
+        if row is None:
+            return None
+        names = [target.text]
+        if project:
+            names += [target.text.rsplit("/", 2)[0], target.site]
+        width = rows.VERSION_COLUMNS
+        return row[0], [
+            Level(name, rows.to_version(name, row[1 + width * i : 1 + width * (i + 1)]))
+            for i, name in enumerate(names)
+        ]
+
+    # --- Parts --------------------------------------------------------------------------
+
+    def _one(
+        self, query: str, parameters: dict[str, Any], **constraints: ProfileServiceError
+    ) -> Row | None:
+        """Runs a statement of its own and returns its first row, if it has one."""
+        with translated(constraints), self._pool.connection() as connection:
+            return execute(connection, query, parameters).fetchone()
+
+    def _all(self, query: str, parameters: dict[str, Any]) -> list[Row]:
+        with translated(), self._pool.connection() as connection:
+            return execute(connection, query, parameters).fetchall()
+
+    def _existing(
+        self, query: str, name: ContainerName, parameters: dict[str, Any] | None = None
+    ) -> Row:
+        row = self._one(query, {"name": name.text} | (parameters or {}))
+        if row is None:
+            raise ContainerNotFoundError(name.text)
+        return row
+
+    @contextmanager
+    def _transaction(self, **constraints: ProfileServiceError) -> Iterator[BoundedConnection]:
+        with (
+            translated(constraints),
+            self._pool.connection() as connection,
+            connection.transaction(),
+        ):
+            yield connection
+
+    @staticmethod
+    def _lock(connection: BoundedConnection, name: ContainerName, etag: str) -> Row:
+        row = execute(connection, "lock_container", {"name": name.text}).fetchone()
+        if row is None:
+            raise ContainerNotFoundError(name.text)
+        if etag not in {"", rows.to_container(row).etag}:
+            raise EtagMismatchError(name.text)
+        return row
+
+    @staticmethod
+    def _lock_profile(
+        connection: BoundedConnection, name: ContainerName, etag: str
+    ) -> tuple[int, int | None, int]:
+        row = execute(connection, "lock_profile", {"name": name.text}).fetchone()
+        if row is None:
+            raise ContainerNotFoundError(name.text)
+        container_id, current, latest, revision = row
+        if etag not in {"", rows.etag(container_id, revision)}:
+            raise EtagMismatchError(f"{name}/profile")
+        return container_id, current, latest
+
+    @staticmethod
+    def _version(
+        connection: BoundedConnection, name: ContainerName, version: int
+    ) -> ProfileVersion:
+        """Returns a version that exists: the container is locked."""
+        row = execute(connection, "get_version", {"name": name.text, "version": version}).fetchone()
+        found = None if row is None else rows.to_version(name.text, row)
+        assert found is not None  # noqa: S101 -- a version goes only with its container
+        return found
+
+
+def execute(connection: BoundedConnection, query: str, parameters: dict[str, Any]) -> Cursor[Row]:
+    """Runs a named statement. Binary: bytes and times need no text form in between."""
+    return connection.execute(QUERIES[query], parameters, binary=True)

@@ -1,0 +1,56 @@
+"""Whether a profile text is valid on a kind of container."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from profile_service.hierarchy import Kind
+from profile_service.language import VALIDATOR_VERSION, Violation, check_profile
+from profile_service.language.codes import Code
+from profile_service.model import Decision
+
+# Where a blank profile would switch de-identification off for everything below.
+NEVER_BLANK = frozenset({Kind.SITE, Kind.GROUP})
+
+_NOWHERE = Violation(code="", path="dicom.fields", line=0, column=0, message="")
+
+
+def decide(source: str, kind: Kind | None) -> Decision:
+    """Checks a profile text by the language, and by the rules of the level.
+
+    Args:
+        source: the YAML text.
+        kind: what the profile is attached to, or None for the language alone.
+    """
+    checked = check_profile(source)
+    blank = checked.profile is not None and checked.profile.blank
+    violations, warnings = checked.violations, checked.warnings
+    if blank and kind in NEVER_BLANK:
+        # What is said of a blank profile elsewhere also tells where it stands.
+        said = [warning for warning in warnings if warning.code == Code.BLANK_PROFILE.name]
+        violations = (_blank_here(kind, said[0] if said else _NOWHERE),)
+        warnings = tuple(warning for warning in warnings if warning not in said)
+    return Decision(VALIDATOR_VERSION, blank, violations, warnings)
+
+
+def is_outdated(decision: Decision) -> bool:
+    """Tells whether this build has a newer validator than the one that decided.
+
+    What a newer validator decided stands: while replicas of two builds run side by
+    side, they would otherwise overrule each other again and again.
+    """
+    return _order(decision.validator_version) < _order(VALIDATOR_VERSION)
+
+
+def _order(version: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in version.split("."))
+
+
+def _blank_here(kind: Kind, place: Violation) -> Violation:
+    return replace(
+        place,
+        code="BLANK_PROFILE_HERE",
+        message=f"A blank profile on a {kind.name.lower()} would switch de-identification off "
+        "for everything below it. Attach it to a project or a device; for all of a site there "
+        "is the enforcement switch of the site.",
+    )
