@@ -1,0 +1,49 @@
+"""Fixtures that tests of several parts share."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import grpc
+import pytest
+from deidcascade.v1.profile_service_pb2_grpc import ProfileServiceStub
+
+from deid_service.embedded_postgres import EmbeddedPostgres
+from tests.support.databases import Databases
+from tests.support.services import running_profile_service
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture(scope="session")
+def databases() -> Iterator[Databases]:
+    """One PostgreSQL server for all tests, with a migrated template."""
+    with (
+        tempfile.TemporaryDirectory(prefix="pg-") as folder,
+        EmbeddedPostgres(Path(folder), durable=False) as conninfo,
+    ):
+        yield Databases(conninfo)
+
+
+@pytest.fixture
+def database(databases: Databases) -> Iterator[str]:
+    """The conninfo of a migrated database of the test's own."""
+    with databases.clone() as conninfo:
+        yield conninfo
+
+
+@pytest.fixture
+def profile_service_address(database: str) -> Iterator[str]:
+    """The address of a ProfileService on a database of the test's own."""
+    with running_profile_service(database) as address:
+        yield address
+
+
+@pytest.fixture
+def profile_service(profile_service_address: str) -> Iterator[ProfileServiceStub]:
+    """A client of a ProfileService on a database of the test's own."""
+    with grpc.insecure_channel(profile_service_address) as channel:
+        yield ProfileServiceStub(channel)

@@ -1,0 +1,1 @@
+"""What tests of several parts share: databases and running services."""

@@ -1,0 +1,54 @@
+"""Databases for tests: clones of one that is migrated once."""
+
+from __future__ import annotations
+
+import itertools
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+
+from profile_service.store.migrate import migrate
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+TEMPLATE = "migrated"
+
+
+class Databases:
+    """The databases of one server."""
+
+    def __init__(self, conninfo: str) -> None:
+        """Makes the template.
+
+        Args:
+            conninfo: how to connect to the server.
+        """
+        self._conninfo = conninfo
+        self._numbers = itertools.count(1)
+        self._execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(TEMPLATE)))
+        migrate(self._of(TEMPLATE), connect_seconds=5)
+
+    @contextmanager
+    def clone(self, template: str = TEMPLATE) -> Iterator[str]:
+        """Gives the conninfo of a database of its own; `template0` makes an empty one."""
+        name = f"test_{next(self._numbers)}"
+        self._execute(
+            sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
+                sql.Identifier(name), sql.Identifier(template)
+            )
+        )
+        try:
+            yield self._of(name)
+        finally:
+            self._execute(sql.SQL("DROP DATABASE {} (FORCE)").format(sql.Identifier(name)))
+
+    def _of(self, name: str) -> str:
+        return make_conninfo(self._conninfo, dbname=name)
+
+    def _execute(self, statement: sql.Composed) -> None:
+        with psycopg.connect(self._conninfo, autocommit=True) as connection:
+            connection.execute(statement)

@@ -1,0 +1,41 @@
+"""ProfileService, running in this process on a port that the system chose."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import Future
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from profile_service.server import serve
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@contextmanager
+def running_profile_service(database: str) -> Iterator[str]:
+    """Gives the address of a ProfileService on a database; raises what `serve` raises."""
+    address: Future[str] = Future()
+    stop = threading.Event()
+
+    def run() -> None:
+        try:
+            serve(
+                database,
+                "127.0.0.1:0",
+                listening=lambda port: address.set_result(f"127.0.0.1:{port}"),
+                stop=stop,
+            )
+        except BaseException as error:
+            if address.done():
+                raise
+            address.set_exception(error)
+
+    thread = threading.Thread(target=run, name="profile-service")
+    thread.start()
+    try:
+        yield address.result()
+    finally:
+        stop.set()
+        thread.join()
