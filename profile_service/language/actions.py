@@ -25,7 +25,7 @@ from profile_service.language.model import (
     ReplaceWith,
     SimpleAction,
 )
-from profile_service.language.patterns import PatternCompiler, PatternError
+from profile_service.language.patterns import GuardedPattern, PatternCompiler, PatternError
 from profile_service.language.problems import quoted
 from profile_service.language.selectors import SelectorError, read_element
 from profile_service.language.settings import (
@@ -36,6 +36,7 @@ from profile_service.language.settings import (
     read_format,
     read_jitter_range,
 )
+from profile_service.language.suggest import nearest, nearest_keyword
 from profile_service.language.templates import OutputName, read_output
 from profile_service.language.values import Table
 
@@ -141,7 +142,7 @@ def read_action(name: str, table: Table, reading: Reading) -> Action | None:
     return _read_simple(name, table, reading)
 
 
-def compile_pattern(table: Table, key: str, patterns: PatternCompiler) -> Pattern | None:
+def compile_pattern(table: Table, key: str, patterns: PatternCompiler) -> GuardedPattern | None:
     """Compiles the pattern of a key; what is wrong with it is noted."""
     text = table.parsed(key, Code.REGEX_INVALID, lambda text: text or None, "a regular expression")
     if text is None:
@@ -212,7 +213,8 @@ def _read_group_name(group: Table, captured: frozenset[str]) -> OutputName | Non
             Code.UNKNOWN_GROUP,
             "name",
             f"{quoted(name)} is neither a named group of the input-regex nor an element.",
-            error.suggestion,
+            group.problems.guess(lambda word: nearest(word, captured), name)
+            or group.problems.guess(nearest_keyword, error.keyword),
         )
         return None
 

@@ -25,40 +25,49 @@ if TYPE_CHECKING:
     from profile_service.language.patterns import GuardedPattern
     from profile_service.language.values import Table
 
-# Seconds for looking through the dictionary with all patterns of a profile. An
+# Seconds of computing for looking through the dictionary with all patterns of a profile. An
 # honest pattern takes a thousandth of a second; the warning is not worth more.
 _SEARCH_SECONDS = 0.1
 
 
+# A pattern that matches so many keywords from the start is meant as it is written.
+_MANY_FROM_START = 25
+
+# One that matches so many times more in the middle is probably meant for those:
+# `Date` matches DateTime, but not StudyDate.
+_TIMES_MORE = 8
+
+
 class KeywordSearch:
-    """Looks for patterns that match keywords in the middle only, within a bound on time."""
+    """Looks which keywords patterns match, within a bound on time for all of them."""
 
     def __init__(self) -> None:
         self._left = _SEARCH_SECONDS
 
-    def matches_middle_only(self, pattern: GuardedPattern) -> bool:
-        """Whether a pattern matches no keyword from the start, but one in the middle.
+    def expects_more(self, pattern: GuardedPattern) -> bool:
+        """Whether the author of a pattern probably expects it to match in the middle.
 
         False as well where the time does not suffice to tell.
         """
-        started = time.monotonic()
+        until = time.thread_time() + self._left
         try:
-            return self._look(pattern)
+            return self._look(pattern, until)
         except PatternTimeoutError:
             return False
         finally:
-            self._left -= time.monotonic() - started
+            self._left = until - time.thread_time()
 
-    def _look(self, pattern: GuardedPattern) -> bool:
-        until = time.monotonic() + self._left
-        in_middle = False
+    def _look(self, pattern: GuardedPattern, until: float) -> bool:
+        start = middle = 0
         for keyword in all_keywords():
-            if time.monotonic() >= until:
+            left = until - time.thread_time()
+            if left <= 0 or start >= _MANY_FROM_START:
                 return False
             if pattern.match(keyword) is not None:
-                return False
-            in_middle = in_middle or pattern.found_in(keyword, self._left)
-        return in_middle
+                start += 1
+            else:
+                middle += pattern.found_in(keyword, left)
+        return middle > start * _TIMES_MORE
 
 
 def check_rules(rules: list[tuple[Rule, Table]], settings: Settings, dicom: Table) -> None:

@@ -93,7 +93,7 @@ class Code(Enum):
     UNKNOWN_TAG = (_W, "A tag is in no dictionary.")
     PRIVATE_NOT_INSERTED = (_W, "A private element of unknown VR is only replaced, not inserted.")
     INSERT_MISPLACED = (_W, "A rule may insert an element where it does not belong.")
-    REGEX_MATCHES_NOTHING = (_W, "A regex matches keywords in the middle only, hence none.")
+    REGEX_MATCHES_FEW = (_W, "A regex matches keywords in the middle, where it is not looked for.")
     RULE_UNDONE = (_W, "A rule is undone by a later one.")
     RULE_REPEATED = (_W, "An element has two rules; both run, one after the other.")
     DATE_NOT_MOVED = (_W, "A date action moves dates by nothing.")

@@ -38,11 +38,11 @@ from profile_service.language.model import (
     Settings,
     Violation,
 )
-from profile_service.language.patterns import GuardedPattern, PatternCompiler
+from profile_service.language.patterns import PatternCompiler, match_anywhere
 from profile_service.language.problems import Problems, quoted
 from profile_service.language.selectors import SelectorError, Target, read_name
 from profile_service.language.settings import FIELDS, FILENAMES, KNOWN_KEYS, read_settings
-from profile_service.language.suggest import is_slip, nearest
+from profile_service.language.suggest import nearest, nearest_keyword
 from profile_service.language.templates import read_output
 from profile_service.language.values import Table
 
@@ -145,7 +145,7 @@ class _Compiler:
         self._search = KeywordSearch()
 
     def compile(self) -> Profile | None:
-        """Reads everything; the profile means nothing where a violation was noted."""
+        """Reads everything; None where a violation was noted."""
         root = self._root
         name, description = (root.text(key) or "" for key in _TEXTS)
         self._check_version()
@@ -161,13 +161,15 @@ class _Compiler:
         filenames = self._read_filenames(dicom, reading)
         fields = dicom.value(FIELDS)
         blank = list(dicom) == [FIELDS] and isinstance(fields, ListNode) and not fields.items
+        if self._problems.any_violation:
+            return None
         if blank:
             dicom.report_key(
                 Code.BLANK_PROFILE,
                 FIELDS,
                 "The profile is blank: data that it applies to is not de-identified.",
             )
-        elif not self._problems.any_violation:
+        else:
             check_rules(rules, settings, dicom)
         return Profile(
             name=name,
@@ -227,14 +229,13 @@ class _Compiler:
     def _dicom_is_missing(self) -> None:
         root = self._root
         if _DICOM not in root:
-            slip = next((key for key in root if is_slip(key, _DICOM)), None)
-            place = root.node if slip is None else root.key(slip)
+            slip = nearest(_DICOM, (key for key in root if key not in _OTHER_SECTIONS))
             self._problems.add(
                 Code.DICOM_MISSING,
-                place,
-                "" if slip is None else slip,
+                root.key(slip) if slip else root.node,
+                slip,
                 "There is no 'dicom' section: nothing would be de-identified.",
-                "" if slip is None else _DICOM,
+                _DICOM if slip else "",
             )
             return
         node = root.value(_DICOM)
@@ -254,11 +255,10 @@ class _Compiler:
     ) -> list[tuple[Rule, Table]]:
         node = dicom.value(FIELDS)
         if node is None or (isinstance(node, Scalar) and node.is_null):
-            place = dicom.node if node is None else dicom.key(FIELDS)
             self._problems.add(
                 Code.FIELDS_MISSING,
-                place,
-                dicom.path,
+                dicom.node if node is None else dicom.key(FIELDS),
+                dicom.path if node is None else dicom.at(FIELDS),
                 "The 'dicom' section needs 'fields', a list of rules, which may be empty beside "
                 "other settings.",
             )
@@ -307,7 +307,7 @@ class _Compiler:
             Code.SELECTOR_MISSING,
             table.node,
             table.path,
-            "The rule says not which elements it is about: 'name' or 'regex' is missing.",
+            "The rule does not say which elements it is about: 'name' or 'regex' is missing.",
         )
         return None
 
@@ -322,13 +322,13 @@ class _Compiler:
         pattern = compile_pattern(table, "regex", self._patterns)
         if pattern is None:
             return None
-        if isinstance(pattern, GuardedPattern) and self._search.matches_middle_only(pattern):
+        if self._search.expects_more(pattern):
             table.report(
-                Code.REGEX_MATCHES_NOTHING,
+                Code.REGEX_MATCHES_FEW,
                 "regex",
-                "The regex matches no keyword: it is matched from the start of the name, and "
-                "matches keywords in the middle only.",
-                f".*{pattern.source}",
+                "A regex is matched from the start of a name, where this one matches few "
+                "keywords or none; most of those that it fits have it in the middle.",
+                match_anywhere(pattern.source),
             )
         return RegexSelector(pattern)
 
@@ -340,7 +340,8 @@ class _Compiler:
         try:
             target = read_name(node.text)
         except SelectorError as error:
-            table.report(error.code, "name", error.message, error.suggestion)
+            guess = error.suggestion or self._problems.guess(nearest_keyword, error.keyword)
+            table.report(error.code, "name", error.message, guess)
             return None
         if settings.recurse_sequence and target.dotted:
             table.report(

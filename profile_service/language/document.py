@@ -239,7 +239,8 @@ class _Builder:
     def _scalar(self, event: yaml.ScalarEvent) -> None:
         self._check_tag(event)
         line, column = _start(event)
-        plain = event.style is None and event.tag not in _TEXT_TAGS
+        # The parser says '' or None for a scalar without quotes.
+        plain = not event.style and event.tag not in _TEXT_TAGS
         node = Scalar(event.value, plain, line, column)
         self._count(event, 1, len(event.value))
         if event.anchor is not None:

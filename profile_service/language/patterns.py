@@ -26,19 +26,20 @@ MAX_PATTERN_CHARACTERS = 4096
 # Nesting costs the compilers stack.
 MAX_GROUP_DEPTH = 40
 
-# What a pattern may unroll to, in atoms: some microseconds each to compile.
-MAX_PATTERN_WEIGHT = 20_000
+# What a pattern may unroll to, in atoms: up to ten microseconds each to compile.
+MAX_PATTERN_WEIGHT = 10_000
 
 # What all patterns of a profile may weigh together, so that a text full of them
 # is answered within a second. The fixed part is what the smallest pattern costs.
-MAX_TOTAL_WEIGHT = 100_000
-_FIXED_WEIGHT = 100
+MAX_TOTAL_WEIGHT = 40_000
+_FIXED_WEIGHT = 20
 
 # A class with characters outside Latin-1 makes `re` build a table of all of
 # Unicode: about as much work as so many atoms.
-_WIDE_CLASS_WEIGHT = 1000
+_WIDE_CLASS_WEIGHT = 400
 
 _REPEAT = re.compile(r"\{([0-9]*)(?:,[0-9]*)?\}")
+_LEADING_FLAGS = re.compile(r"(?:\(\?[aimsux]+\))+")
 _WIDE_ESCAPE = re.compile(r"\\[uUN]")
 
 # In a class, `re` reserves these for set operations that `regex` may know.
@@ -64,7 +65,7 @@ class GuardedPattern:
     """A regular expression with a bound on the time of each match."""
 
     source: str
-    group_names: frozenset[str] = field(compare=False)
+    group_names: frozenset[str] = field(compare=False, repr=False)
     _compiled: regex.Pattern[str] = field(compare=False, repr=False)
 
     def match(self, text: str) -> dict[str, str | None] | None:
@@ -75,11 +76,12 @@ class GuardedPattern:
             text does not match.
 
         Raises:
-            PatternTimeoutError: the match took longer than MATCH_SECONDS.
+            PatternTimeoutError: the match took longer than MATCH_SECONDS, or more memory
+                than there is.
         """
         try:
             found = self._compiled.match(text, timeout=MATCH_SECONDS)
-        except TimeoutError:
+        except (TimeoutError, MemoryError):
             raise PatternTimeoutError from None
         return None if found is None else found.groupdict()
 
@@ -95,8 +97,16 @@ class GuardedPattern:
         """
         try:
             return self._compiled.search(text, timeout=seconds) is not None
-        except TimeoutError:
+        except (TimeoutError, MemoryError):
             raise PatternTimeoutError from None
+
+
+def match_anywhere(source: str) -> str:
+    """Writes a pattern so that it matches anywhere, not only from the start."""
+    flags = _LEADING_FLAGS.match(source)
+    cut = 0 if flags is None else flags.end()
+    rest = source[cut:]
+    return source[:cut] + ".*" + (f"(?:{rest})" if "|" in rest else rest)
 
 
 class PatternCompiler:
@@ -133,15 +143,17 @@ class PatternCompiler:
             raise PatternError(
                 Code.REGEX_UNGUARDED, "The patterns of the profile are too many or too large."
             )
+        # First, because `re` warns about some of what is ambiguous.
+        if reading.ambiguity:
+            raise PatternError(Code.REGEX_AMBIGUOUS, reading.ambiguity)
         try:
             reference = re.compile(source)
         except (re.error, OverflowError, RecursionError) as error:
             raise PatternError(Code.REGEX_INVALID, _explain(error)) from None
-        if reading.ambiguity:
-            raise PatternError(Code.REGEX_AMBIGUOUS, reading.ambiguity)
         try:
-            # Version 0 is the behaviour of `re`.
-            compiled = regex.compile(source, regex.VERSION0)
+            # Version 0 is the behaviour of `re`. The module's own cache is slow once
+            # it is full, and the patterns of a profile differ.
+            compiled = regex.compile(source, regex.VERSION0, cache_pattern=False)
         except (regex.error, ValueError, RecursionError, MemoryError):
             raise PatternError(
                 Code.REGEX_UNGUARDED, "The pattern uses what cannot be run within bounds."
@@ -241,7 +253,7 @@ class _Reading:
                 break
             if char == "[":
                 self._note("A bracket within a character class must be written as \\[.")
-            if self._source.startswith(_SET_OPERATORS, self._at) and self._at > first:
+            if self._source.startswith(_SET_OPERATORS, self._at):
                 self._note("A doubled -, &, | or ~ within a character class must be escaped.")
             self._at += 2 if char == "\\" else 1
         self._at += 1

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from profile_service.language.codes import Code, Severity
 from profile_service.language.model import Violation
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 # More help nobody: past this a text is not a profile with slips. It bounds the
 # work on hostile input as well.
 MAX_PROBLEMS = 1000
+
+# A guess at what was meant compares with thousands of words; a text with more slips
+# than this is answered without the further ones.
+_MAX_GUESSES = 200
 
 # Long enough for every keyword; a message stays a sentence.
 _MAX_QUOTED = 60
@@ -34,6 +41,7 @@ class Problems:
 
     def __init__(self) -> None:
         self._found: dict[Severity, list[Violation]] = {severity: [] for severity in Severity}
+        self._guesses = 0
 
     @property
     def any_violation(self) -> bool:
@@ -71,6 +79,11 @@ class Problems:
             return
         line, column = (place.line, place.column) if place is not None else (0, 0)
         found.append(Violation(code.name, path, line, column, message, suggestion))
+
+    def guess(self, find: Callable[[str], str], word: str) -> str:
+        """Guesses what a word was meant to be, within a bound on the work."""
+        self._guesses += 1
+        return find(word) if self._guesses <= _MAX_GUESSES else ""
 
     def _sorted(self, severity: Severity) -> tuple[Violation, ...]:
         # What has no place is about the whole document and stands last.

@@ -23,7 +23,6 @@ from profile_service.language.model import (
     RepeaterElement,
 )
 from profile_service.language.problems import quoted
-from profile_service.language.suggest import nearest_keyword
 from profile_service.language.vr import MAX_CHARACTERS, problem
 
 # Longer than any path of real data; it bounds the work on a hostile one.
@@ -33,7 +32,7 @@ _HEX_TAG = re.compile(r"(?:0x)?([0-9a-f]{8})", re.IGNORECASE | re.ASCII)
 _PAIR = re.compile(
     r"\(\s*(?:0x)?([0-9a-fx]{4})\s*,\s*(?:0x)?([0-9a-fx]{4})\s*\)", re.IGNORECASE | re.ASCII
 )
-_REPEATER = re.compile(r"(?:0x)?([0-9a-fx]{8})", re.IGNORECASE | re.ASCII)
+_REPEATER = re.compile(r"(?!0x)([0-9a-fx]{8})", re.IGNORECASE | re.ASCII)
 _TRIPLE = re.compile(r"\(([^,]*),(.*),([^,]*)\)", re.DOTALL)
 _GROUP = re.compile(r"\s*(?:0x)?([0-9a-f]{4})\s*", re.IGNORECASE | re.ASCII)
 _OFFSET = re.compile(r"\s*(?:0x)?([0-9a-f]{2})\s*", re.IGNORECASE | re.ASCII)
@@ -57,12 +56,15 @@ class SelectorError(Exception):
         code: why, as a stable code.
         message: why, in a sentence.
         suggestion: what was probably meant, or the empty text.
+        keyword: what was probably meant for a keyword, or the empty text; a guess
+            at which one takes time, and is left to who reports the error.
     """
 
-    def __init__(self, code: Code, message: str, suggestion: str = "") -> None:
+    def __init__(self, code: Code, message: str, suggestion: str = "", keyword: str = "") -> None:
         self.code = code
         self.message = message
         self.suggestion = suggestion
+        self.keyword = keyword
         super().__init__(message)
 
 
@@ -109,7 +111,8 @@ def read_name(name: str) -> Target:
     parts = _split(name.strip())
     parents: list[tuple[ElementRef, int | None]] = []
     for sequence, index in zip(parts[:-1:2], parts[1::2], strict=False):
-        parents.append((_read_parent(sequence), _read_index(name, sequence, index)))
+        number = _read_index(name, sequence, index)
+        parents.append((_read_parent(sequence), number))
     if len(parts) % 2 == 0:
         raise SelectorError(
             Code.BAD_PATH, "The name ends with an item; the element within the item is missing."
@@ -179,22 +182,24 @@ def _read_parent(sequence: str) -> ElementRef:
 
 
 def _read_index(name: str, sequence: str, index: str) -> int | None:
-    if _INDEX.fullmatch(index) is None:
-        fixed = name.replace(f"{sequence}.{index}", f"{sequence}.*.{index}", 1)
+    if _INDEX.fullmatch(index) is not None:
+        return None if index == "*" else int(index)
+    if index.startswith("*"):
         raise SelectorError(
-            Code.BAD_PATH,
-            f"After {quoted(sequence)} an item number (from 0) or * is expected, "
-            f"not {quoted(index)}.",
-            fixed if fixed != name else "",
+            Code.BAD_PATH, f"{quoted(name)} looks like a pattern, which stands under 'regex'."
         )
-    return None if index == "*" else int(index)
+    is_element = find_keyword(index) is not None or _read_tag(index) is not None
+    raise SelectorError(
+        Code.BAD_PATH,
+        f"After {quoted(sequence)} an item number (from 0) or * is expected, not {quoted(index)}.",
+        name.replace(f"{sequence}.{index}", f"{sequence}.*.{index}", 1) if is_element else "",
+    )
 
 
 def _read_tag(text: str) -> Element | RepeaterElement | None:
     pair = _PAIR.fullmatch(text)
     digits = pair[1] + pair[2] if pair is not None else ""
     if not digits:
-        # With `0x` in front, the x is no digit.
         plain = _HEX_TAG.fullmatch(text) or _REPEATER.fullmatch(text)
         if plain is None:
             return None
@@ -290,7 +295,7 @@ def _not_an_element(text: str) -> SelectorError:
             Code.BAD_TAG, f"{quoted(text)} looks like a tag, which is written as (gggg,eeee)."
         )
     return SelectorError(
-        Code.UNKNOWN_KEYWORD, f"{quoted(text)} is not a DICOM keyword.", nearest_keyword(text)
+        Code.UNKNOWN_KEYWORD, f"{quoted(text)} is not a DICOM keyword.", keyword=text
     )
 
 

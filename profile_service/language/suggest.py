@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from difflib import SequenceMatcher, get_close_matches
+from difflib import get_close_matches
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -39,11 +39,6 @@ def nearest_keyword(word: str) -> str:
     # The number shared says little about a long keyword: it is put in relation.
     ranked = sorted(votes, key=lambda keyword: -votes[keyword] / (len(keyword) + len(word)))
     return nearest(word, ranked[:_CANDIDATES])
-
-
-def is_slip(word: str, meant: str) -> bool:
-    """Whether a word is probably another one, misspelt."""
-    return SequenceMatcher(None, word.lower()[:64], meant.lower()).ratio() >= _ENOUGH
 
 
 @cache

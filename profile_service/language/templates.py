@@ -18,7 +18,7 @@ from profile_service.language.model import (
 )
 from profile_service.language.problems import quoted
 from profile_service.language.selectors import SelectorError, read_element
-from profile_service.language.suggest import nearest
+from profile_service.language.suggest import nearest, nearest_keyword
 from profile_service.language.vr import BYTES_OR_ITEMS
 
 if TYPE_CHECKING:
@@ -105,7 +105,8 @@ def _read_value(
             Code.UNKNOWN_OUTPUT_NAME,
             "output",
             f"{quoted(name)} is neither a named group of the input-regex nor an element.",
-            nearest(name, captured) or error.suggestion,
+            table.problems.guess(lambda word: nearest(word, captured), name)
+            or table.problems.guess(nearest_keyword, error.keyword),
         )
         return None
     vrs = vrs_of(element)

@@ -68,7 +68,7 @@ class Table:
 
     def report_unknown(self, code: Code, key: str, what: str, known: Iterable[str]) -> None:
         """Notes a key that is none of the known ones, with the nearest of them."""
-        guess = "" if self.problems.full else nearest(key, known)
+        guess = self.problems.guess(lambda word: nearest(word, known), key)
         self.report_key(code, key, f"{quoted(key)} is not {what}.", guess)
 
     def switch(self, key: str) -> bool | None:
@@ -128,7 +128,10 @@ class Table:
             return None
         if text not in known:
             self.report(
-                Code.OUT_OF_RANGE, key, f"{quoted(key)} takes {wanted}.", nearest(text, known)
+                Code.OUT_OF_RANGE,
+                key,
+                f"{quoted(key)} takes {wanted}.",
+                self.problems.guess(lambda word: nearest(word, known), text),
             )
             return None
         return text
