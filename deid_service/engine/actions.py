@@ -19,6 +19,7 @@ from profile_service.language.model import (
     IncrementDateTime,
     Jitter,
     Keep,
+    RelativeDate,
     Remove,
     ReplaceWith,
     Settings,
@@ -46,10 +47,12 @@ class Step:
     Attributes:
         name: of the action, as receipts count it.
         apply: the action itself.
+        repeatable: the same value always becomes the same.
     """
 
     name: str
     apply: ValueFunction
+    repeatable: bool
 
 
 def step_of(action: SimpleAction, settings: Settings) -> Step:
@@ -80,7 +83,16 @@ def step_of(action: SimpleAction, settings: Settings) -> Step:
             function = _shift_with(shift_datetime, action)
         case Jitter():
             function = _jitter_with(action)
-    return Step(ACTION_NAMES[type(action)], function)
+    return Step(ACTION_NAMES[type(action)], function, _is_repeatable(action))
+
+
+def _is_repeatable(action: SimpleAction) -> bool:
+    if isinstance(action, IncrementDate | IncrementDateTime):
+        shift = action.shift
+        return shift.jitter is None and not any(
+            isinstance(bound, RelativeDate) for bound in (shift.minimum, shift.maximum)
+        )
+    return not isinstance(action, Jitter)
 
 
 def _keep(value: str, vr: str) -> str:  # noqa: ARG001

@@ -95,11 +95,11 @@ def _shift_dicom_datetime(text: str, shift: DateShift) -> str:
         raise ValueError("not a legal date and time")
     *parts, fraction, offset = match.groups()
     known = [int(part) for part in parts if part is not None]
-    year, month, day, *clock = known + [1, 1, 1][len(known) : 3]
+    year, month, day, hour, minute, second = known + [1, 1, 1, 0, 0, 0][len(known) :]
     # PS3.5 6.2: second 60 is a leap second; a calendar has no place for it.
     microsecond = int((fraction or "0").ljust(6, "0"))
     try:
-        moment = datetime(year, month, day, *clock, microsecond=microsecond)  # type: ignore[misc]
+        moment = datetime(year, month, day, hour, minute, second, microsecond)
     except ValueError:
         raise ValueError("not a legal date and time") from None
     moved = _move(moment, shift)

@@ -101,7 +101,6 @@ class Deidentifier:
         self._deflater: Deflater | None = None
         self._inflated = bytearray()
         self._uid_changes = False
-        self._counts: dict[str, int] = {}
         self._warnings: list[str] = []
         if not plan.blank:
             self._output.open(self._name_slot)
@@ -153,7 +152,8 @@ class Deidentifier:
             raise
         self._state = _State.FINISHED
         assert self._name is not None
-        return Result(tail, self._counts, tuple(self._warnings), self._name)
+        counts = {} if self._walk is None else self._walk.counts()
+        return Result(tail, counts, tuple(self._warnings), self._name)
 
     def _check_open(self) -> None:
         if self._state in {_State.FINISHED, _State.FAILED}:
@@ -181,7 +181,7 @@ class Deidentifier:
                 return 0
             position = self._begin(data)
         if self._state is _State.FILE_META:
-            position, complete = self._meta.read(data, position, self._offset + position)
+            position, complete = self._meta.read(data, position, self._offset)
             # The first element of the data set shows how it is encoded.
             missing = 0 if complete else self._meta.need
             if complete and len(data) - position < _ELEMENT_HEADER:
@@ -255,7 +255,6 @@ class Deidentifier:
             max_held_bytes=self._max_held,
             on_final=self._on_final,
         )
-        self._counts = self._walk.counts
         if self._meta.elements:
             self._meta_slot = Slot(base, SOP_INSTANCE_UID)
             self._output.open(self._meta_slot)
@@ -339,15 +338,15 @@ class Deidentifier:
     def _settle_meta(self, instance_uid: str | None) -> None:
         slot = self._meta_slot
         assert slot is not None
+        assert self._walk is not None
         self._meta_slot = None
         written = self._meta.write(
-            self._plan.top,
-            self._plan.settings,
+            self._plan,
             instance_uid_changes=self._uid_changes,
             instance_uid=instance_uid,
-            counts=self._counts,
+            count=self._walk.count,
         )
-        self._output.fill(slot, [written])
+        self._output.fill(slot, written)
 
     def _settle_name(self) -> None:
         """Names the output by what is known of it; an unknown value is an empty one."""

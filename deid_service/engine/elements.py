@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from struct import Struct
-from typing import Final
+from typing import Final, Literal
 
 UNDEFINED_LENGTH: Final = 0xFFFFFFFF
 
@@ -64,7 +64,7 @@ class Encoding:
 
     def __post_init__(self) -> None:
         order = ">" if self.big else "<"
-        byteorder = "big" if self.big else "little"
+        byteorder: Literal["big", "little"] = "big" if self.big else "little"
         names = {int.from_bytes(vr.encode(), byteorder): vr for vr in VRS} if self.explicit else {}
         values: dict[str, object] = {
             "quad": Struct(order + "HHHH").unpack_from,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib.metadata import version
-from typing import Final
+from typing import Final, NamedTuple
 
-from pydicom.uid import UID_dictionary
+from pydicom._uid_dict import UID_dictionary
 
 from deid_service.engine.charsets import DEFAULT_CHARACTER_SETS
 from deid_service.engine.dictionary import vr_of
@@ -15,13 +17,13 @@ from deid_service.engine.elements import (
     EXPLICIT_LITTLE,
     IMPLICIT_LITTLE,
     UNDEFINED_LENGTH,
+    VRS,
     Encoding,
 )
 from deid_service.engine.errors import DicomError, Reason
-from deid_service.engine.plan import Node
+from deid_service.engine.plan import Plan
 from deid_service.engine.rewriting import Place, apply_steps, bytes_of, constant_texts, texts_of
 from deid_service.engine.uids import stand_in_uid
-from profile_service.language.model import Settings
 
 ENGINE_VERSION: Final = version("deid-cascade")
 
@@ -34,6 +36,7 @@ PREAMBLE_LENGTH: Final = 128
 MAGIC: Final = b"DICM"
 
 _GROUP_LENGTH: Final = 0x00020000
+_SOP_CLASS_UID: Final = 0x00020002
 _INSTANCE_UID: Final = 0x00020003
 _TRANSFER_SYNTAX: Final = 0x00020010
 _IMPLEMENTATION_CLASS: Final = 0x00020012
@@ -49,6 +52,10 @@ _TRANSFER_SYNTAXES: Final = frozenset(
     uid for uid, entry in UID_dictionary.items() if entry[1] == "Transfer Syntax"
 )
 
+# Writes the elements of the file meta but for the instance UID, remembered for
+# as many kinds of files as are worked on at once.
+_MAX_REMEMBERED: Final = 64
+
 
 @dataclass(frozen=True, slots=True)
 class TransferSyntax:
@@ -63,23 +70,26 @@ class TransferSyntax:
     deflated: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class MetaElement:
+class MetaElement(NamedTuple):
     """An element of the file meta, as it came.
 
     Attributes:
         tag: of the element.
         vr: of the element.
         value: its value.
-        offset: in the file, in bytes.
         whole: header and value.
+        offset: in the file, in bytes.
     """
 
     tag: int
     vr: str
     value: bytes
-    offset: int
     whole: bytes
+    offset: int
+
+    def text(self) -> str:
+        """Returns the value without padding."""
+        return self.value.rstrip(b" \0").decode("latin-1")
 
 
 class FileMeta:
@@ -87,23 +97,28 @@ class FileMeta:
 
     Attributes:
         need: how many bytes must be there for the next element.
-        elements: read so far.
+        elements: read so far, by tag.
     """
 
     def __init__(self, max_held_bytes: int) -> None:
+        """Starts with no elements.
+
+        Args:
+            max_held_bytes: how long the file meta may be.
+        """
         self.need = 8
-        self.elements: list[MetaElement] = []
+        self.elements: dict[int, MetaElement] = {}
         self._encoding: Encoding | None = None
         self._max_held = max_held_bytes
         self._held = 0
 
-    def read(self, data: bytes, start: int, offset: int) -> tuple[int, bool]:
+    def read(self, data: bytes, position: int, base: int) -> tuple[int, bool]:
         """Reads elements up to the first of another group.
 
         Args:
             data: the input.
-            start: where the next element begins in it.
-            offset: of that place in the file.
+            position: where the next element begins in it.
+            base: the offset of `data` in the file.
 
         Returns:
             Where reading stopped in `data`, and whether the file meta has ended.
@@ -111,51 +126,51 @@ class FileMeta:
         Raises:
             DicomError: it cannot be read.
         """
-        position = start
-        while len(data) - position >= 8:
-            if self._encoding is None:
+        size = len(data)
+        self.need = 8
+        while size - position >= 8:
+            encoding = self._encoding
+            if encoding is None:
                 # PS3.10 7.1: explicit VR little endian; some writers do otherwise.
                 is_explicit = data[position + 4 : position + 6].isalpha()
-                self._encoding = EXPLICIT_LITTLE if is_explicit else IMPLICIT_LITTLE
-            encoding = self._encoding
-            group, element, code, length = encoding.quad(data, position)
-            tag = group << 16 | element
+                encoding = self._encoding = EXPLICIT_LITTLE if is_explicit else IMPLICIT_LITTLE
+            group, number, code, length = encoding.quad(data, position)
             if group != 2:
                 return position, True
+            tag = group << 16 | number
             header = 8
             if encoding.explicit:
                 vr = encoding.vr_names.get(code)
                 if vr is None:
-                    raise _error(Reason.MALFORMED, "the element has no legal VR", tag, offset)
+                    raise _error(
+                        Reason.MALFORMED, "the element has no legal VR", tag, base + position
+                    )
                 if code not in encoding.short_codes:
                     header = 12
-                    if len(data) - position < header:
+                    if size - position < header:
                         self.need = header
-                        return position, False
+                        break
                     length = encoding.long(data, position + 8)[0]
             else:
                 vr = vr_of(tag)
                 length = code | length << 16
-            here = offset + position - start
             if length == UNDEFINED_LENGTH or vr == "SQ":
-                raise _error(Reason.MALFORMED, "a sequence in the file meta", tag, here)
-            end = position + header + length
-            self._held += header + length
-            if self._held > self._max_held:
+                raise _error(Reason.MALFORMED, "a sequence in the file meta", tag, base + position)
+            if self._held + header + length > self._max_held:
                 raise _error(
                     Reason.LIMIT_EXCEEDED,
                     f"the file meta is longer than {self._max_held} bytes",
                     tag,
-                    here,
+                    base + position,
                 )
-            if end > len(data):
-                self._held -= header + length
+            end = position + header + length
+            if end > size:
                 self.need = end - position
-                return position, False
+                break
+            self._held += header + length
             whole = data[position:end]
-            self.elements.append(MetaElement(tag, vr, whole[header:], here, whole))
+            self.elements[tag] = MetaElement(tag, vr, whole[header:], whole, base + position)
             position = end
-        self.need = 8
         return position, False
 
     def transfer_syntax(self) -> TransferSyntax | None:
@@ -164,8 +179,8 @@ class FileMeta:
         Raises:
             DicomError: the transfer syntax is not known.
         """
-        element = next((each for each in self.elements if each.tag == _TRANSFER_SYNTAX), None)
-        uid = "" if element is None else element.value.rstrip(b" \0").decode("latin-1")
+        element = self.elements.get(_TRANSFER_SYNTAX)
+        uid = "" if element is None else element.text()
         if element is None or not uid:
             return None
         if uid not in _TRANSFER_SYNTAXES:
@@ -175,116 +190,155 @@ class FileMeta:
                 element.tag,
                 element.offset,
             )
-        if uid == _IMPLICIT:
-            return TransferSyntax(IMPLICIT_LITTLE)
-        if uid == _BIG_ENDIAN:
-            return TransferSyntax(EXPLICIT_BIG)
-        return TransferSyntax(EXPLICIT_LITTLE, uid in _DEFLATED)
+        return _transfer_syntax(uid)
 
     def sop_class(self) -> str:
         """Returns the Media Storage SOP Class UID, or the empty text."""
-        value = next((each.value for each in self.elements if each.tag == 0x00020002), b"")
-        return value.rstrip(b" \0").decode("latin-1")
+        element = self.elements.get(_SOP_CLASS_UID)
+        return "" if element is None else element.text()
 
     def write(
         self,
-        node: Node,
-        settings: Settings,
+        plan: Plan,
         *,
         instance_uid_changes: bool,
         instance_uid: str | None,
-        counts: dict[str, int],
-    ) -> bytes:
+        count: Callable[[tuple[str, ...]], None],
+    ) -> list[bytes]:
         """Returns the file meta of the output.
 
         Elements that no rule names stay as they came. The instance UID follows
         the data set, the writer is named, and the group length is made right.
 
         Args:
-            node: the top level of the plan.
-            settings: of the profile.
+            plan: what is done.
             instance_uid_changes: whether a rule acts on the SOP Instance UID.
             instance_uid: the resulting one; None where the element is absent.
-            counts: of elements changed, added to.
+            count: takes the names of the actions on an element that they changed.
 
         Raises:
             DicomError: a rule cannot transform a value.
         """
         encoding = self._encoding or EXPLICIT_LITTLE
+        instance = self.elements.get(_INSTANCE_UID)
+        key = (
+            encoding,
+            *(each.whole for each in self.elements.values() if each.tag > _INSTANCE_UID),
+            *(each.whole for each in self.elements.values() if each.tag < _INSTANCE_UID),
+        )
+        remembered = plan.file_metas.get(key)
+        if remembered is None:
+            remembered = self._write_others(plan, encoding)
+            if len(plan.file_metas) >= _MAX_REMEMBERED:
+                plan.file_metas.clear()
+            plan.file_metas[key] = remembered
+        before, after, changes = remembered
+        for names in changes:
+            count(names)
+        written: bytes | None = None
+        if instance is not None:
+            if instance_uid_changes:
+                uid = instance_uid or self._stand_in(instance, plan)
+                place = Place(_INSTANCE_UID, "UI", instance.offset)
+                written = _element(encoding, place, [uid] if uid else [])
+            else:
+                written, names = self._rewritten(instance, encoding, plan)
+                count(names)
+        written = written or b""
+        length = len(before) + len(written) + len(after)
+        return [
+            encoding.header(_GROUP_LENGTH, "UL", 4) + encoding.long_bytes(length),
+            before,
+            written,
+            after,
+        ]
+
+    def _write_others(
+        self, plan: Plan, encoding: Encoding
+    ) -> tuple[bytes, bytes, list[tuple[str, ...]]]:
+        """Returns what stands before and after the instance UID, and what to count."""
+        changes = []
         written: dict[int, bytes] = {}
-        for element in self.elements:
-            new = self._rewritten(element, encoding, node, settings, counts)
+        for element in self.elements.values():
+            if element.tag in {_GROUP_LENGTH, _INSTANCE_UID}:
+                continue
+            new, names = self._rewritten(element, encoding, plan)
             if new is not None:
                 written[element.tag] = new
-        for tag, insertion in node.file_meta_insertions.items():
-            if tag not in {element.tag for element in self.elements} and insertion.text is not None:
+            if names:
+                changes.append(names)
+        for tag, insertion in plan.top.file_meta_insertions.items():
+            if tag not in self.elements and insertion.text is not None:
                 place = Place(tag, vr_of(tag), 0)
                 texts = constant_texts(place, insertion.text)
-                texts = apply_steps(place, texts, insertion.steps, settings, {})
+                texts = apply_steps(place, texts, insertion.steps, plan.settings, {})
                 written[tag] = _element(encoding, place, texts)
-                for name in insertion.names:
-                    counts[name] = counts.get(name, 0) + 1
-        if instance_uid_changes and _INSTANCE_UID in written:
-            if not instance_uid:
-                instance_uid = self._stand_in(settings)
-            written[_INSTANCE_UID] = _element(
-                encoding, Place(_INSTANCE_UID, "UI", 0), [instance_uid] if instance_uid else []
-            )
+                changes.append(insertion.names)
         for tag, vr, text in (
             (_IMPLEMENTATION_CLASS, "UI", IMPLEMENTATION_CLASS_UID),
             (_IMPLEMENTATION_VERSION, "SH", IMPLEMENTATION_VERSION_NAME),
         ):
             written[tag] = _element(encoding, Place(tag, vr, 0), [text])
-        written.pop(_GROUP_LENGTH, None)
-        body = b"".join(written[tag] for tag in sorted(written))
-        length = encoding.long_bytes(len(body))
-        return encoding.header(_GROUP_LENGTH, "UL", 4) + length + body
+        before = b"".join(written[tag] for tag in sorted(written) if tag < _INSTANCE_UID)
+        after = b"".join(written[tag] for tag in sorted(written) if tag > _INSTANCE_UID)
+        return before, after, changes
 
-    def _stand_in(self, settings: Settings) -> str:
+    def _stand_in(self, instance: MetaElement, plan: Plan) -> str:
         """Returns the UID that stands for one that the data set has lost.
 
         PS3.10 7.1: the file meta cannot do without one, and the original is
         what the profile took away.
         """
-        original = next(each.value for each in self.elements if each.tag == _INSTANCE_UID)
-        uid = original.rstrip(b" \0").decode("latin-1")
-        return uid and stand_in_uid(uid, salt=settings.salt)
+        uid = instance.text()
+        return uid and stand_in_uid(uid, salt=plan.settings.salt)
 
     def _rewritten(
-        self,
-        element: MetaElement,
-        encoding: Encoding,
-        node: Node,
-        settings: Settings,
-        counts: dict[str, int],
-    ) -> bytes | None:
-        op = node.lookup(element.tag)
+        self, element: MetaElement, encoding: Encoding, plan: Plan
+    ) -> tuple[bytes | None, tuple[str, ...]]:
+        """Returns an element as its rules leave it (None: gone), and what to count."""
+        op = plan.top.lookup(element.tag)
         if op is None or not (op.drop or op.changes):
-            return element.whole
-        names = (op.drop,) if op.drop else op.names
-        if not op.drop and op.constant is None and not element.value.rstrip(b" \0"):
-            return element.whole
-        for name in names:
-            counts[name] = counts.get(name, 0) + 1
+            return element.whole, ()
         if op.drop:
-            return None
+            return None, (op.drop,)
         place = Place(element.tag, element.vr, element.offset)
         if op.constant is not None:
             texts = constant_texts(place, op.constant)
         else:
             texts = texts_of(place, element.value, DEFAULT_CHARACTER_SETS, big=False)
-        return _element(encoding, place, apply_steps(place, texts, op.steps, settings, {}))
+            if not texts:
+                return element.whole, ()
+        texts = apply_steps(place, texts, op.steps, plan.settings, {})
+        return _element(encoding, place, texts), op.names
+
+
+@lru_cache(maxsize=None)
+def _transfer_syntax(uid: str) -> TransferSyntax:
+    if uid == _IMPLICIT:
+        return TransferSyntax(IMPLICIT_LITTLE)
+    if uid == _BIG_ENDIAN:
+        return TransferSyntax(EXPLICIT_BIG)
+    return TransferSyntax(EXPLICIT_LITTLE, uid in _DEFLATED)
+
+
+# The first element of a data set is in one of the first groups of the standard.
+_MAX_FIRST_GROUP: Final = 0x20
+
+# Longer than any first value (character set, date, UID), shorter than text read
+# as a number.
+_MAX_FIRST_LENGTH: Final = 0x10000
+
+_VR_BYTES: Final = frozenset(vr.encode() for vr in VRS)
 
 
 def guessed_encoding(header: bytes) -> Encoding | None:
     """Tells the encoding of a data set from its first eight bytes, where it can be told.
 
-    The first element of a data set lies in a group of at most 0x0020 in every
-    SOP class, so one byte of the group number is zero and shows the byte order;
-    a VR shows explicit VR.
+    One byte of the first group number is zero and shows the byte order; a VR
+    shows explicit VR.
     """
     low, high = header[0], header[1]
-    is_explicit = any(header[4:6] == vr.encode() for vr in EXPLICIT_LITTLE.vr_names.values())
+    is_explicit = header[4:6] in _VR_BYTES
     if high == 0 and 0 < low <= _MAX_FIRST_GROUP:
         if is_explicit:
             return EXPLICIT_LITTLE
@@ -293,13 +347,6 @@ def guessed_encoding(header: bytes) -> Encoding | None:
     if low == 0 and 0 < high <= _MAX_FIRST_GROUP and is_explicit:
         return EXPLICIT_BIG
     return None
-
-
-_MAX_FIRST_GROUP: Final = 0x20
-
-# Longer than any first value (character set, date, UID), shorter than text read
-# as a number.
-_MAX_FIRST_LENGTH: Final = 0x10000
 
 
 def _element(encoding: Encoding, place: Place, texts: list[str]) -> bytes:

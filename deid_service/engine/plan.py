@@ -58,6 +58,11 @@ _MAX_NODES: Final = 16_384
 # PS3.6: extended offset tables, and pixel data as integers, floats and doubles.
 _PIXEL_DATA_GROUP: Final = (0x7FE00001, 0x7FE00002, 0x7FE00003, 0x7FE00008, 0x7FE00009, PIXEL_DATA)
 
+# Elements remembered per op: a few series at once, and of identities no more
+# than the files that are being worked on.
+_MAX_MEMO: Final = 64
+_MAX_MEMO_ELEMENT: Final = 256
+
 REMOVE_PRIVATE_TAGS: Final = "remove-private-tags"
 REMOVE_UNDEFINED: Final = "remove-undefined"
 PATIENT_AGE_FROM_BIRTHDATE: Final = "patient-age-from-birthdate"
@@ -92,6 +97,26 @@ class RegexSubStep:
 AnyStep = Step | RegexSubStep
 
 
+class Memo(dict[bytes, tuple[bytes | None, tuple[str, ...], str]]):
+    """What an op made of elements, by their bytes.
+
+    The files of a series share most of what identifies them, so most elements
+    that a rule changes have been seen a file before. An entry holds the new
+    element (None where it stays as it came), what a receipt counts, and the
+    resulting value.
+    """
+
+    def remember(
+        self, element: bytes, new: bytes | None, names: tuple[str, ...], text: str
+    ) -> None:
+        """Adds an entry; all others go when there are too many."""
+        if len(element) > _MAX_MEMO_ELEMENT:
+            return
+        if len(self) >= _MAX_MEMO:
+            self.clear()
+        self[element] = (new, names, text)
+
+
 @dataclass(frozen=True, slots=True)
 class Op:
     """What is done to one element.
@@ -111,6 +136,8 @@ class Op:
         original: the original value is needed elsewhere.
         final: the resulting value is needed elsewhere.
         charset: the element is Specific Character Set.
+        memo: what became of elements seen before; None where the result hangs
+            on more than the element itself.
     """
 
     drop: str | None = None
@@ -127,6 +154,12 @@ class Op:
     original: bool = False
     final: bool = False
     charset: bool = False
+    memo: Memo | None = field(default=None, compare=False)
+
+    @property
+    def drops_anything(self) -> bool:
+        """Whether the element goes even where it is a sequence."""
+        return self.drop is not None and self.on_sequence is OnSequence.DROP and not self.on_path
 
     @property
     def changes(self) -> bool:
@@ -134,13 +167,14 @@ class Op:
         return self.constant is not None or bool(self.steps) or self.age
 
     @property
+    def reads_value(self) -> bool:
+        """Whether the value that is there must be read as text."""
+        return self.original or (self.constant is None and (self.final or bool(self.steps)))
+
+    @property
     def needs_value(self) -> bool:
-        """Whether the value that is there must be known."""
-        return (
-            self.original
-            or self.charset
-            or (self.constant is None and (self.final or bool(self.steps) or self.age))
-        )
+        """Whether the value that is there must be held."""
+        return self.reads_value or self.charset
 
 
 @dataclass(frozen=True, slots=True)
@@ -431,10 +465,20 @@ class Node:
             original=original,
             final=self.top and tag in self.plan.finals,
             charset=tag == SPECIFIC_CHARACTER_SET,
+            memo=Memo() if self._is_repeatable(tag, chain) and not (age or original) else None,
         )
         if op == Op(named=op.named) and not (named and self.plan.has_tentative):
             return None
         return op
+
+    def _is_repeatable(self, tag: int, chain: _Chain) -> bool:
+        """Whether the same element always becomes the same."""
+        return (
+            tag != SPECIFIC_CHARACTER_SET
+            and not self.plan.has_tentative
+            and (chain.constant is None or chain.constant.isascii())
+            and all(isinstance(step, Step) and step.repeatable for step in chain.steps)
+        )
 
     def _rules_for(self, tag: int, creator: str | None) -> tuple[list[_Active], bool]:
         """Returns the rules that select an element, and whether one reaches into it."""
@@ -608,6 +652,7 @@ class Plan:
         finals: top-level elements whose resulting values are needed elsewhere.
         has_regex: some rule selects by a regular expression.
         has_tentative: sequences stay only for what a rule names inside of them.
+        file_metas: what `FileMeta` has written before.
     """
 
     blank: bool
@@ -617,6 +662,9 @@ class Plan:
     finals: frozenset[int]
     has_regex: bool
     has_tentative: bool
+    file_metas: dict[object, tuple[bytes, bytes, list[tuple[str, ...]]]] = field(
+        default_factory=dict
+    )
     _nodes: dict[object, Node] = field(default_factory=dict)
     _everywhere: tuple[_Active, ...] = ()
     top: Node = field(init=False)
@@ -661,10 +709,9 @@ def compile_plan(profile: Profile) -> Plan:
         )
         for order, rule in enumerate(_in_running_order(profile.rules))
     )
-    originals = set()
-    for rule in profile.rules:
-        if isinstance(rule.action, RegexSub):
-            originals |= _needed_by(rule.action)
+    originals = frozenset[int]().union(
+        *(_needed_by(rule.action) for rule in profile.rules if isinstance(rule.action, RegexSub))
+    )
     if settings.age_from_birthdate is not None:
         originals |= {STUDY_DATE, PATIENT_BIRTH_DATE}
     finals = {SOP_INSTANCE_UID, MODALITY}
@@ -676,7 +723,7 @@ def compile_plan(profile: Profile) -> Plan:
         blank=profile.blank,
         settings=settings,
         filenames=profile.filenames,
-        originals=frozenset(originals),
+        originals=originals,
         finals=frozenset(finals),
         has_regex=has_regex,
         has_tentative=settings.remove_undefined and bool(everywhere),
