@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Callable
 
 from deid_service.engine.charsets import (
@@ -457,29 +456,17 @@ class Changes(Splicer):
 
     def _reach(self, level: Level, tag: int) -> None:
         """Does what is due before an element of a tag, or at the end of a level."""
-        while level.boundary <= tag and level.boundary != END:
-            agenda = level.agenda
-            tags = [] if level.node is None else level.node.insertion_tags
-            first = level.next_insertion
-            if agenda and (first >= len(tags) or agenda[0][0] <= tags[first]):
-                action = agenda.pop(0)[2]
-                level.set_boundary()
-                action(level, tag)
-                continue
-            stop = bisect_left(tags, min(tag, agenda[0][0]) if agenda else tag, first)
-            self._insert_range(level, first, stop)
-            level.next_insertion = stop
-            if stop < len(tags) and tags[stop] == tag:
-                level.next_insertion += 1
-            level.set_boundary()
-        level.crossed = tag
+        while (due := level.next_due(tag)) is not None:
+            if isinstance(due, tuple):
+                self._insert_range(level, *due)
+            else:
+                due(level, tag)
 
     def _insert_range(self, level: Level, first: int, stop: int) -> None:
         """Inserts the elements of a range of a node's insertions."""
         node = level.node
-        if first == stop or node is None:
+        if node is None:
             return
-        level.inserted.append((first, stop))
         prepared = _prepared(node, level.encoding)
         tags = node.insertion_tags
         for index in range(first, stop):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import insort
+from bisect import bisect_left, insort
 from collections.abc import Callable
 from enum import Enum, auto
 from typing import Final
@@ -64,31 +64,59 @@ class HeldSlot(Slot):
         self.held = held
 
 
-def _no_op(tag: int) -> Op | None:  # noqa: ARG001
-    return None
+# What is done to the elements of a level without rules.
+_NOTHING: Final[dict[int, Op]] = {}
+
+# What is due at a tag: called with the level and the tag that was reached.
+Due = Callable[["Level", int], None]
 
 
 class Level:
     """A data set, a sequence, or the fragments of encapsulated pixel data.
 
+    There can be tens of thousands of levels in a file, so what only some of
+    them need is made when it is needed.
+
     Attributes:
         kind: what follows at this level.
         encoding: of what follows.
-        end: the absolute offset of its end, or END where a delimiter says it.
+        tag: of the sequence or the pixel data; None for the top level.
+        offset: the absolute offset of its first byte.
+        end: the absolute offset of its end, or of the end of what it is in.
         undefined: a delimiter ends it.
+        charsets: in force for its elements.
         node: what is done to its elements; None where nothing is.
+        children: what is done to its items; None where nothing is.
         lookup: `Node.lookup`.
+        index: of the next item.
+        delta: what was added to its contents, in bytes.
+        dropped: it is not written at all.
+        converted: it had a defined length, and is written with an undefined one.
+        length_slot: its length field, where that can change.
+        tentative: open while nothing inside is known to stay.
+        group_slot: the group length of the group that is being read.
+        group_delta: `delta` when it was read.
+        group_unsure: a value of the group is still open.
+        creators: private creators by group and block, as group << 8 | block.
+        creator_slots: those of them that stay only for what is in their blocks.
         boundary: the first tag at which something is due: an insertion, or an
             entry of the agenda.
-        delta: what was added to its contents, in bytes.
+        crossed: the tag that was last reached so.
     """
 
-    __slots__ = (
-        "agenda", "boundary", "charsets", "children", "converted", "creator_slots", "creators",
-        "crossed", "delta", "dropped", "encoding", "end", "group_delta", "group_slot",
-        "group_unsure", "index", "inserted", "kind", "length_slot", "lookup", "next_insertion",
-        "node", "offset", "tag", "tentative", "undefined",
-    )  # fmt: skip
+    index = 0
+    delta = 0
+    dropped = False
+    converted = False
+    length_slot: LengthSlot | None = None
+    tentative: Slot | None = None
+    group_slot: HeldSlot | None = None
+    group_delta = 0
+    group_unsure = False
+    boundary = END
+    crossed = -1
+    _next_insertion = 0
+    _inserted: tuple[tuple[int, int], ...] = ()
 
     def __init__(
         self,
@@ -112,41 +140,17 @@ class Level:
         self.charsets = charsets
         self.node = node
         self.children = children
-        self.lookup: Callable[[int], Op | None] = _no_op if node is None else node.lookup
-        self.index = 0
-        self.delta = 0
-        # The sequence is not written at all.
-        self.dropped = False
-        # It had a defined length, and is written with an undefined one.
-        self.converted = False
-        self.length_slot: LengthSlot | None = None
-        self.tentative: Slot | None = None
-        self.group_slot: HeldSlot | None = None
-        self.group_delta = 0
-        self.group_unsure = False
+        if node is None:
+            self.lookup: Callable[[int], Op | None] = _NOTHING.get
+            return
+        self.lookup = node.lookup
         self.creators: dict[int, str] = {}
         self.creator_slots: dict[int, HeldSlot] = {}
-        # What is due, by tag: (tag, number, what to do when that tag is passed).
-        self.agenda: list[tuple[int, int, Callable[[Level, int], None]]] = []
-        self.next_insertion = 0
-        # The tag that was last crossed to, and which insertions were made then.
-        self.crossed = -1
-        self.inserted: list[tuple[int, int]] = []
-        self.boundary = END
-        self.set_boundary()
+        self._agenda: list[tuple[int, int, Due]] = []
+        if node.insertion_tags:
+            self.boundary = node.insertion_tags[0]
 
-    def set_boundary(self) -> None:
-        """Finds the first tag at which something is due."""
-        boundary = END
-        if self.node is not None:
-            tags = self.node.insertion_tags
-            if self.next_insertion < len(tags):
-                boundary = tags[self.next_insertion]
-        if self.agenda and self.agenda[0][0] < boundary:
-            boundary = self.agenda[0][0]
-        self.boundary = boundary
-
-    def schedule(self, tag: int, action: Callable[[Level, int], None]) -> None:
+    def schedule(self, tag: int, action: Due) -> None:
         """Has something done when an element of this tag or a later one is reached.
 
         Args:
@@ -154,12 +158,52 @@ class Level:
             action: called with the level and the tag that was reached, before
                 the element is looked at; END at the end of the level.
         """
-        insort(self.agenda, (tag, len(self.agenda), action), key=lambda entry: entry[:2])
+        insort(self._agenda, (tag, len(self._agenda), action), key=lambda entry: entry[:2])
         self.boundary = min(self.boundary, tag)
+
+    def next_due(self, tag: int) -> Due | tuple[int, int] | None:
+        """Takes the next thing that is due before an element of a tag is looked at.
+
+        Returns:
+            An entry of the agenda, or a range of the node's insertions, or None
+            when nothing is due any more.
+        """
+        if self.node is None:
+            return None
+        agenda = self._agenda
+        tags = self.node.insertion_tags
+        first = self._next_insertion
+        while self.boundary <= tag and self.boundary != END:
+            if agenda and (first >= len(tags) or agenda[0][0] <= tags[first]):
+                due = agenda.pop(0)[2]
+                self._set_boundary()
+                return due
+            stop = bisect_left(tags, min(tag, agenda[0][0]) if agenda else tag, first)
+            self._next_insertion = stop
+            if stop < len(tags) and tags[stop] == tag:
+                # The element is there: nothing is to be inserted.
+                self._next_insertion += 1
+            self._set_boundary()
+            if first < stop:
+                self._inserted += ((first, stop),)
+                return first, stop
+            first = self._next_insertion
+        self.crossed = tag
+        return None
 
     def insertion_made(self, tag: int) -> bool:
         """Whether an element was inserted here before the walk found it out of order."""
         if self.node is None or tag >= self.crossed:
             return False
         tags = self.node.insertion_tags
-        return any(tag in tags[start:stop] for start, stop in self.inserted)
+        return any(tag in tags[start:stop] for start, stop in self._inserted)
+
+    def _set_boundary(self) -> None:
+        boundary = END
+        if self.node is not None:
+            tags = self.node.insertion_tags
+            if self._next_insertion < len(tags):
+                boundary = tags[self._next_insertion]
+        if self._agenda and self._agenda[0][0] < boundary:
+            boundary = self._agenda[0][0]
+        self.boundary = boundary

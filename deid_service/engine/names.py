@@ -27,6 +27,9 @@ _MAX_NAME_BYTES: Final = 240
 # Separators, wildcards and quotes of the common file systems and shells.
 _UNSAFE: Final = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|]')
 
+# What most names are: a UID, a modality, an extension.
+_SAFE: Final = re.compile(r"[0-9][0-9A-Za-z._-]{0,200}\.[A-Za-z0-9]{1,8}")
+
 # Device names of Windows: not to be had as file names, with any extension.
 _RESERVED: Final = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?")
 
@@ -66,6 +69,8 @@ def output_name(
 
 def safe_name(name: str) -> str:
     """Makes a text a file name: no folders, nothing that a file system refuses."""
+    if _SAFE.fullmatch(name):
+        return name
     name = _UNSAFE.sub("_", unicodedata.normalize("NFC", name)).strip(". ")
     while len(name.encode()) > _MAX_NAME_BYTES:
         stem, point, extension = name.rpartition(".")

@@ -172,7 +172,13 @@ class Walk(Changes):
                 # PS3.5 7.1.3: the two halves of a four-byte length.
                 end = position + HEADER + (code | length << 16)
             tag = group << 16 | element
-            if end <= limit and tag < boundary:
+            if end <= limit:
+                if tag >= boundary:
+                    self._position = position
+                    self._run = run
+                    self._reach(level, tag)
+                    run = self._run
+                    boundary = level.boundary
                 op = lookup(tag)
                 if op is None:
                     if not deep or vr_of(tag) not in _PERHAPS_SEQUENCES:
@@ -192,7 +198,7 @@ class Walk(Changes):
                         continue
                 elif (
                     op.memo
-                    and tag > level.crossed
+                    and tag >= level.crossed
                     and (known := op.memo.get(buffer[position:end])) is not None
                 ):
                     new, names, text = known
@@ -440,6 +446,11 @@ class Walk(Changes):
         if children is None:
             if found.end != END:
                 return self._pass_to(found.end)
+            if found.vr != "UN":
+                room = MAX_SEQUENCE_DEPTH * 2 - len(self._stack)
+                end = skim(self._buffer, found.start, level.encoding, room)
+                if 0 < end <= level.end - self._base:
+                    return self._pass_to(end)
         elif empty and not children.wanted:
             return self._pass_to(found.end)
         if action is OnSequence.TENTATIVE:
@@ -651,6 +662,72 @@ class Walk(Changes):
 _SUPERSEDED: Final = Op(
     drop="replace-with", on_sequence=OnSequence.DROP, sequence_name="replace-with"
 )
+
+
+def skim(buffer: bytes, position: int, encoding: Encoding, max_levels: int) -> int:
+    """Finds the end of a sequence of undefined length that no rule reaches into.
+
+    The short way, for what is all there and as it should be; the levels of the
+    walk are the way for the rest, and say what is wrong with it.
+
+    Args:
+        buffer: the input.
+        position: of the first item.
+        encoding: of the items.
+        max_levels: how many sequences and items may be open at once.
+
+    Returns:
+        The position behind the sequence delimiter, or 0.
+    """
+    quad = encoding.quad
+    short = encoding.short_codes
+    explicit = encoding.explicit
+    last = len(buffer) - _LONG_HEADER
+    # For each open level, whether it is an item.
+    levels = [False]
+    in_item = False
+    while position <= last and len(levels) <= max_levels:
+        group, element, code, length = quad(buffer, position)
+        header = HEADER
+        if group == _DELIMITERS:
+            size = encoding.long(buffer, position + 4)[0]
+            if element == _ITEM_ELEMENT and not in_item:
+                if size == UNDEFINED_LENGTH:
+                    levels.append(True)
+                    size = 0
+            elif element == (_ITEM_END if in_item else _SEQUENCE_END):
+                levels.pop()
+                if not levels:
+                    return position + HEADER
+                size = 0
+            else:
+                return 0
+            in_item = levels[-1]
+        elif not in_item:
+            return 0
+        elif code in short:
+            size = length
+        else:
+            vr = "SQ"
+            if explicit:
+                vr = encoding.vr_names.get(code, "")
+                header = _LONG_HEADER
+            size = encoding.long(buffer, position + header - 4)[0]
+            if size == UNDEFINED_LENGTH:
+                if vr != "SQ":
+                    return 0
+                levels.append(False)
+                in_item = False
+                size = 0
+            elif not vr:
+                return 0
+        position += header + size
+    return 0
+
+
+_ITEM_ELEMENT: Final = ITEM & 0xFFFF
+_ITEM_END: Final = ITEM_DELIMITER & 0xFFFF
+_SEQUENCE_END: Final = SEQUENCE_DELIMITER & 0xFFFF
 
 _PERHAPS_SEQUENCES: Final = frozenset({"SQ", "UN"})
 
