@@ -17,7 +17,7 @@ from typing import Literal, Protocol
 
 
 class PatternTimeoutError(Exception):
-    """A regular expression took longer than a worker may be held."""
+    """A regular expression took longer than a worker may be held, or would on its text."""
 
 
 class Pattern(Protocol):
@@ -41,7 +41,8 @@ class Pattern(Protocol):
             text does not match.
 
         Raises:
-            PatternTimeoutError: the bound on time was reached.
+            PatternTimeoutError: the bound on time was reached, or the text is too long
+                for it to be kept.
         """
         ...
 
@@ -108,7 +109,7 @@ class RegexSelector:
 
     The path is tried in its keyword spelling (where every part has a keyword of
     its own) and in its hex spelling: `OtherPatientIDsSequence.0.PatientID`,
-    `00101002.0.00100020` (lower case).
+    `00101002.0.00100020` (lower case). File meta elements are reached by name only.
     """
 
     pattern: Pattern
@@ -139,8 +140,8 @@ class ReplaceWith:
             has several. Empty: the element is emptied, and a sequence is left
             without items.
         insert: an absent element is inserted. Never true for a regex, for a
-            nested path with `*`, nor for a private element whose VR is in no
-            dictionary. With `Settings.recurse_sequence` it concerns the top
+            nested path with `*`, for a repeater, nor for an element whose VR is in
+            no dictionary. With `Settings.recurse_sequence` it concerns the top
             level only.
     """
 

@@ -20,6 +20,10 @@ from profile_service.language.model import PatternTimeoutError
 # or a value; at 0.1 a file with a few hostile values is rejected within a second.
 MATCH_SECONDS = 0.1
 
+# The clock is looked at between the steps of a match, and a step may take as long
+# as the text: so texts have a limit. The longest value that a VR bounds is LT's.
+MAX_TEXT_CHARACTERS = 10_240
+
 # Room for an alternation of a hundred keywords.
 MAX_PATTERN_CHARACTERS = 4096
 
@@ -76,9 +80,11 @@ class GuardedPattern:
             text does not match.
 
         Raises:
-            PatternTimeoutError: the match took longer than MATCH_SECONDS, or more memory
-                than there is.
+            PatternTimeoutError: the match took longer than MATCH_SECONDS or more memory
+                than there is, or the text is longer than MAX_TEXT_CHARACTERS.
         """
+        if len(text) > MAX_TEXT_CHARACTERS:
+            raise PatternTimeoutError
         try:
             found = self._compiled.match(text, timeout=MATCH_SECONDS)
         except (TimeoutError, MemoryError):

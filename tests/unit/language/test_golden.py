@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from profile_service.language.codes import Code
 from tests.golden import PROFILES, answer
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 # Shown by tests of their own: they need texts of many pages.
 LARGE = {"TOO_LARGE", "TOO_MANY_PROBLEMS", "TOO_MANY_WARNINGS"}
