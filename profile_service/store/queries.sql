@@ -134,26 +134,27 @@ SELECT source FROM profile_version WHERE container_id = %(id)s AND version = %(v
 
 -- What the cascade asks for a project: the site's switch, and what is attached to the
 -- project, its group and its site. The text comes with the version that is the first
--- valid one, unless the caller knows it. Six lookups by unique keys.
+-- valid one, unless its digest is among the known ones, which are bytes one after the
+-- other. Six lookups by unique keys.
 -- name: resolve_project
 SELECT s.enforced,
 
     p.id, p.profile_revision,
     pv.version, pv.sha256, pv.create_time,
     pv.validator_version, pv.blank, pv.violations, pv.warnings,
-    CASE WHEN s.enforced AND pv.valid AND pv.sha256 <> ALL (%(known)s) THEN pv.source END,
+    CASE WHEN s.enforced AND pv.valid AND position(pv.sha256 IN %(known)s) = 0 THEN pv.source END,
 
     g.id, g.profile_revision,
     gv.version, gv.sha256, gv.create_time,
     gv.validator_version, gv.blank, gv.violations, gv.warnings,
     CASE WHEN s.enforced AND pv.valid IS NOT TRUE
-        AND gv.valid AND gv.sha256 <> ALL (%(known)s) THEN gv.source END,
+        AND gv.valid AND position(gv.sha256 IN %(known)s) = 0 THEN gv.source END,
 
     s.id, s.profile_revision,
     sv.version, sv.sha256, sv.create_time,
     sv.validator_version, sv.blank, sv.violations, sv.warnings,
     CASE WHEN s.enforced AND pv.valid IS NOT TRUE AND gv.valid IS NOT TRUE
-        AND sv.valid AND sv.sha256 <> ALL (%(known)s) THEN sv.source END
+        AND sv.valid AND position(sv.sha256 IN %(known)s) = 0 THEN sv.source END
 FROM container AS p
 JOIN container AS g ON g.id = p.parent_id
 JOIN container AS s ON s.id = g.parent_id
@@ -169,7 +170,7 @@ SELECT s.enforced,
     d.id, d.profile_revision,
     dv.version, dv.sha256, dv.create_time,
     dv.validator_version, dv.blank, dv.violations, dv.warnings,
-    CASE WHEN s.enforced AND dv.valid AND dv.sha256 <> ALL (%(known)s) THEN dv.source END
+    CASE WHEN s.enforced AND dv.valid AND position(dv.sha256 IN %(known)s) = 0 THEN dv.source END
 FROM container AS d
 JOIN container AS s ON s.id = d.parent_id
 LEFT JOIN profile_version AS dv ON dv.container_id = d.id AND dv.version = d.current_version
