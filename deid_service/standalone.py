@@ -119,7 +119,7 @@ class Standalone:
         self._lock()
         for port in self._ports:
             require_free(port)
-        self.logs.mkdir(exist_ok=True)
+        self._begin_logs()
         database = self._spawn(
             "postgresql",
             DATABASE_MODULE,
@@ -141,6 +141,12 @@ class Standalone:
             f"{DRAIN_SECONDS:g}",
         )
 
+    def _begin_logs(self) -> None:
+        """Puts the logs of the run before aside, in the place of those before that."""
+        self.logs.mkdir(exist_ok=True)
+        for log in self.logs.glob("*.log"):
+            log.replace(log.with_suffix(".log.1"))
+
     def _serve(self, name: str, module: str, port: int, *arguments: str) -> str:
         service = self._spawn(name, module, "--listen", f"{HOST}:{port}", *arguments)
         address = service.said(re.compile(r"listening on (\S+:\d+)"))
@@ -157,7 +163,8 @@ class Standalone:
 
     def _lock(self) -> None:
         try:
-            self._data.mkdir(parents=True, exist_ok=True)
+            # Profiles hold salts, by which hashes could be undone.
+            self._data.mkdir(mode=0o700, parents=True, exist_ok=True)
             path = self._data / "lock"
             lock = self._running.enter_context(path.open("a+", encoding="utf-8"))
         except OSError as error:

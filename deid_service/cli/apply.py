@@ -70,8 +70,9 @@ def apply_to(
             result = deidentifier.finish()
             for buffer in result.tail:
                 partial.write(buffer)
-            # A blank profile suggests no name: the file is what it was.
-            if keep_names or not result.suggested_filename:
+            # An original name may carry an identity. Where the profile is blank the
+            # file carries it too.
+            if keep_names or plan.blank:
                 path = destination.keep(partial, source.name)
             else:
                 path = destination.keep_suggested(partial, result.suggested_filename)
