@@ -36,7 +36,13 @@ class OpenStream:
         self.between_files = True
 
     def touch(self, *, between_files: bool) -> None:
-        """Notes that a message came and was answered."""
+        """Notes that a message came and was answered.
+
+        Raises:
+            ShuttingDownError: it began a file, and no new files are taken any more.
+        """
+        if self._closing and self.between_files and not between_files:
+            raise ShuttingDownError
         self.between_files = between_files
         now = self._loop.time()
         if self._closing and between_files:

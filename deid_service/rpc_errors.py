@@ -124,7 +124,7 @@ def verdicts_of(levels: profile_pb.CascadeVerdicts) -> tuple[LevelVerdict, ...]:
     )
 
 
-def read_details(error: grpc.RpcError) -> tuple[str, tuple[LevelVerdict, ...]]:
+def read_details(error: grpc.RpcError | grpc.Call) -> tuple[str, tuple[LevelVerdict, ...]]:
     """Returns the stable reason and the verdicts that an error carries.
 
     Both are empty where the status has no such details, as that of a connection
@@ -143,7 +143,7 @@ def read_details(error: grpc.RpcError) -> tuple[str, tuple[LevelVerdict, ...]]:
     return reason, verdicts
 
 
-def _details(error: grpc.RpcError) -> list[Any]:
+def _details(error: grpc.RpcError | grpc.Call) -> list[Any]:
     metadata = getattr(error, "trailing_metadata", lambda: None)() or ()
     for key, value in metadata:
         if key == "grpc-status-details-bin":

@@ -1,0 +1,248 @@
+"""DeidService in this process, a ProfileService that says what it is told, and callers."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import cast
+
+import grpc
+import pytest
+from deidcascade.v1 import deid_service_pb2 as pb
+from deidcascade.v1 import profile_service_pb2 as profile_pb
+from deidcascade.v1.deid_service_pb2_grpc import DeidServiceStub
+from grpc_health.v1 import health, health_pb2_grpc
+from pydicom.data import get_testdata_file
+
+from deid_service.config import Config, Limits
+from deid_service.rpc_errors import read_details
+from deid_service.server import serve
+
+TARGET = "sites/s/groups/g/projects/p"
+PROFILE = """\
+dicom:
+  fields:
+    - name: PatientName
+      replace-with: ANON
+    - name: PatientID
+      hash: true
+    - name: SOPInstanceUID
+      hashuid: true
+"""
+BLANK = "dicom: {fields: []}"
+
+
+def ct() -> bytes:
+    """Returns a CT image of 39 KB."""
+    path = get_testdata_file("CT_small.dcm", download=False)
+    assert isinstance(path, str)
+    with open(path, "rb") as file:  # noqa: PTH123 - pydicom gives text
+        return file.read()
+
+
+# --- ProfileService, scripted -----------------------------------------------------------
+
+Answer = Callable[
+    [profile_pb.ResolveProfileRequest, grpc.ServicerContext], profile_pb.ResolveProfileResponse
+]
+
+
+def selected(source: str = PROFILE, *, version: int = 1) -> profile_pb.ResolveProfileResponse:
+    """Returns the answer that a valid profile of the project applies."""
+    profile = profile_pb.Profile(
+        name=f"{TARGET}/profile",
+        version=version,
+        sha256=hashlib.sha256(source.encode()).hexdigest(),
+        source=source,
+        validity=profile_pb.VALIDITY_VALID,
+        blank=source == BLANK,
+    )
+    return profile_pb.ResolveProfileResponse(outcome=profile_pb.OUTCOME_PROFILE, profile=profile)
+
+
+class ScriptedProfileService:
+    """Answers ResolveProfile as a test wants it, over a real server.
+
+    Attributes:
+        answer: what it answers; may be replaced at any time.
+        requests: what it was asked.
+    """
+
+    def __init__(self) -> None:
+        self.answer: Answer = lambda _request, _context: selected()
+        self.requests: list[profile_pb.ResolveProfileRequest] = []
+
+    def resolve(
+        self, request: profile_pb.ResolveProfileRequest, context: grpc.ServicerContext
+    ) -> profile_pb.ResolveProfileResponse:
+        """Answers as told."""
+        self.requests.append(request)
+        return self.answer(request, context)
+
+
+@contextmanager
+def serving(scripted: ScriptedProfileService, address: str = "127.0.0.1:0") -> Iterator[str]:
+    """Serves it, and gives the address."""
+    with ThreadPoolExecutor(8) as threads:
+        server = grpc.server(threads, options=[("grpc.so_reuseport", 0)])
+        resolve = grpc.unary_unary_rpc_method_handler(
+            scripted.resolve,
+            profile_pb.ResolveProfileRequest.FromString,
+            profile_pb.ResolveProfileResponse.SerializeToString,
+        )
+        service = profile_pb.DESCRIPTOR.services_by_name["ProfileService"].full_name
+        server.add_generic_rpc_handlers(
+            (grpc.method_handlers_generic_handler(service, {"ResolveProfile": resolve}),)
+        )
+        health_pb2_grpc.add_HealthServicer_to_server(health.HealthServicer(), server)
+        port = server.add_insecure_port(address)
+        server.start()
+        try:
+            yield f"127.0.0.1:{port}"
+        finally:
+            server.stop(0).wait()
+
+
+# --- DeidService ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Running:
+    """A DeidService in this process.
+
+    Attributes:
+        address: HOST:PORT.
+        stop: begins the drain.
+        counts: the number of open streams, whenever it changed.
+    """
+
+    address: str
+    stop: Callable[[], object]
+    counts: queue.Queue[int]
+
+    def wait_for_count(self, count: int) -> None:
+        """Waits until so many streams are open."""
+        while self.counts.get(timeout=10) != count:
+            pass
+
+
+@contextmanager
+def running_deid_service(
+    profile_service: str, limits: Limits | None = None, *, drain_seconds: float = 5.0
+) -> Iterator[Running]:
+    """Gives a DeidService on a port that the system chose."""
+    started: Future[Running] = Future()
+
+    async def run() -> None:
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        counts: queue.Queue[int] = queue.Queue()
+
+        def listening(port: int) -> None:
+            started.set_result(
+                Running(f"127.0.0.1:{port}", partial(loop.call_soon_threadsafe, stop.set), counts)
+            )
+
+        settings = Config("127.0.0.1:0", profile_service, 1, drain_seconds, limits or Limits())
+        await serve(settings, settings.listen, listening=listening, stop=stop, on_count=counts.put)
+
+    thread = threading.Thread(target=asyncio.run, args=(run(),), name="deid-service")
+    thread.start()
+    running = started.result(timeout=10)
+    try:
+        yield running
+    finally:
+        if thread.is_alive():
+            running.stop()
+        thread.join()
+
+
+# --- Callers --------------------------------------------------------------------------------
+
+
+def opened(target: str = TARGET) -> pb.DeidentifyRequest:
+    """Returns the message that opens a stream."""
+    return pb.DeidentifyRequest(open=pb.OpenStream(target=target))
+
+
+def start(file_id: str = "f", *, size: int = 0, filename: str = "") -> pb.DeidentifyRequest:
+    """Returns the message that begins a file."""
+    return pb.DeidentifyRequest(file=pb.FileStart(file_id=file_id, size=size, filename=filename))
+
+
+def chunk(data: bytes) -> pb.DeidentifyRequest:
+    """Returns a message with bytes of a file."""
+    return pb.DeidentifyRequest(chunk=data)
+
+
+def end() -> pb.DeidentifyRequest:
+    """Returns the message that ends a file."""
+    return pb.DeidentifyRequest(file_end=pb.FileEnd())
+
+
+def whole_file(
+    data: bytes, file_id: str = "f", *, cut: int = 1 << 20
+) -> list[pb.DeidentifyRequest]:
+    """Returns the messages of a file."""
+    cuts = range(0, len(data), cut)
+    return [start(file_id, size=len(data)), *(chunk(data[at : at + cut]) for at in cuts), end()]
+
+
+class Caller:
+    """A stream that a test speaks on message by message."""
+
+    def __init__(self, channel: grpc.Channel, *messages: pb.DeidentifyRequest) -> None:
+        self._requests: queue.Queue[pb.DeidentifyRequest | None] = queue.Queue()
+        self.call = DeidServiceStub(channel).Deidentify(iter(self._requests.get, None))
+        self.send(*messages)
+
+    def send(self, *messages: pb.DeidentifyRequest) -> None:
+        """Sends messages."""
+        for message in messages:
+            self._requests.put(message)
+
+    def half_close(self) -> None:
+        """Ends the sending side."""
+        self._requests.put(None)
+
+    def receive(self) -> pb.DeidentifyResponse:
+        """Returns the next answer."""
+        return next(self.call)
+
+    def receive_result(self) -> tuple[bytes, pb.FileResult]:
+        """Returns the output and the result of the next file."""
+        output = b""
+        for answer in self.call:
+            if answer.WhichOneof("message") == "chunk":
+                output += answer.chunk
+            elif answer.WhichOneof("message") == "result":
+                return output, answer.result
+        raise AssertionError("The stream ended without a result.")
+
+    def receive_all(self) -> list[pb.DeidentifyResponse]:
+        """Returns all answers to the end of the stream."""
+        return list(self.call)
+
+
+def failure_of(call: Callable[[], object]) -> grpc.Call:
+    """Returns the status that a call fails with: what a call raises is the call itself."""
+    with pytest.raises(grpc.RpcError) as failed:
+        call()
+    return cast("grpc.Call", failed.value)
+
+
+def status_of(call: Callable[[], object]) -> tuple[str, str]:
+    """Returns the status code and the stable reason that a call ends with."""
+    try:
+        call()
+    except grpc.RpcError as error:
+        # What a call raises is the call itself, with its status.
+        return cast("grpc.Call", error).code().name, read_details(error)[0]
+    return "OK", ""
