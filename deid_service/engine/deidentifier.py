@@ -9,6 +9,7 @@ Any error leads to FAILED, for good.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final
@@ -91,7 +92,7 @@ class Deidentifier:
         # How much of the input has been read, in bytes.
         self._offset = 0
         self._output = Output()
-        self._name_slot = Slot(0, give_up=self._settle_name)
+        self._name_slot = Slot(0, give_up=self._give_up_name)
         self._meta_slot: Slot | None = None
         self._meta = FileMeta(max_held_bytes)
         self._syntax: TransferSyntax | None = None
@@ -246,7 +247,7 @@ class Deidentifier:
             self._walk_output = Output()
             base = 0
         else:
-            syntax = TransferSyntax(self._encoding(syntax, header))
+            syntax = TransferSyntax(self._encoding(syntax, header, base))
         self._walk = Walk(
             self._plan,
             self._walk_output,
@@ -266,7 +267,7 @@ class Deidentifier:
                 self._settle_meta(None)
         self._state = _State.DATA_SET
 
-    def _encoding(self, syntax: TransferSyntax | None, header: bytes) -> Encoding:
+    def _encoding(self, syntax: TransferSyntax | None, header: bytes, offset: int) -> Encoding:
         """Returns the encoding of the data set.
 
         Where the transfer syntax and the first element disagree, the element is
@@ -278,7 +279,7 @@ class Deidentifier:
                 raise DicomError(
                     Reason.UNKNOWN_TRANSFER_SYNTAX,
                     "no transfer syntax, and the first element does not show one",
-                    offset=self._offset,
+                    offset=offset,
                 )
             return seen
         if seen is not None and seen is not syntax.encoding:
@@ -333,7 +334,8 @@ class Deidentifier:
             self._walk.check_overdue(self._meta_slot)
             self._settle_meta(finals[SOP_INSTANCE_UID])
         if self._name is None and self._plan.finals <= finals.keys():
-            self._settle_name()
+            overdue = self._walk.is_overdue(self._name_slot)
+            self._settle_name({} if overdue else finals)
 
     def _settle_meta(self, instance_uid: str | None) -> None:
         slot = self._meta_slot
@@ -348,9 +350,11 @@ class Deidentifier:
         )
         self._output.fill(slot, written)
 
-    def _settle_name(self) -> None:
-        """Names the output by what is known of it; an unknown value is an empty one."""
-        finals = {} if self._walk is None else self._walk.finals
+    def _give_up_name(self) -> None:
+        """Names the output although its values are too far away: by none of them."""
+        self._settle_name({})
+
+    def _settle_name(self, finals: Mapping[int, str | None]) -> None:
         self._name = output_name(self._plan.filenames, self._filename, finals, self._plan.settings)
         self._output.fill(self._name_slot, [])
 

@@ -8,12 +8,15 @@ from enum import Enum, auto
 from typing import Final
 
 from deid_service.engine.charsets import CharacterSets
-from deid_service.engine.elements import Encoding
+from deid_service.engine.elements import ITEM, Encoding
 from deid_service.engine.output import Buffer, Slot
 from deid_service.engine.plan import Children, Node, Op
 
 # Beyond every tag and every offset: the end of a level that says its own.
 END: Final = 1 << 62
+
+# No level is passed over an item or a delimiter without a look at it.
+_FIRST_DELIMITER: Final = ITEM & 0xFFFF0000
 
 
 class Kind(Enum):
@@ -113,7 +116,7 @@ class Level:
     group_slot: HeldSlot | None = None
     group_delta = 0
     group_unsure = False
-    boundary = END
+    boundary = _FIRST_DELIMITER
     crossed = -1
     _next_insertion = 0
     _inserted: tuple[tuple[int, int], ...] = ()
@@ -173,7 +176,7 @@ class Level:
         agenda = self._agenda
         tags = self.node.insertion_tags
         first = self._next_insertion
-        while self.boundary <= tag and self.boundary != END:
+        while self.boundary <= tag and self.boundary != _FIRST_DELIMITER:
             if agenda and (first >= len(tags) or agenda[0][0] <= tags[first]):
                 due = agenda.pop(0)[2]
                 self._set_boundary()
@@ -199,11 +202,11 @@ class Level:
         return any(tag in tags[start:stop] for start, stop in self._inserted)
 
     def _set_boundary(self) -> None:
-        boundary = END
+        boundary = _FIRST_DELIMITER
         if self.node is not None:
             tags = self.node.insertion_tags
             if self._next_insertion < len(tags):
                 boundary = tags[self._next_insertion]
-        if self._agenda and self._agenda[0][0] < boundary:
-            boundary = self._agenda[0][0]
+        if self._agenda:
+            boundary = min(boundary, self._agenda[0][0])
         self.boundary = boundary

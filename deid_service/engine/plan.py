@@ -350,6 +350,13 @@ class Node:
             or any(active.anywhere for active in actives)
         )
         self.acts = self.deep or bool(actives) or top
+        # Whether the same is done at every depth below.
+        self.uniform = (
+            not top
+            and not plan.has_regex
+            and not plan.has_tentative
+            and all(active.anywhere for active in actives)
+        )
 
     def private_op(self, tag: int, creator: str | None) -> Op | None:
         """Returns what is done to a private element of a creator's block.

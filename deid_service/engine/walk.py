@@ -35,11 +35,16 @@ from deid_service.engine.levels import END, Kind, Level
 from deid_service.engine.output import Output, Slot
 from deid_service.engine.plan import PIXEL_DATA, Children, Node, OnSequence, Op, Plan
 from deid_service.engine.rewriting import Place
+from deid_service.engine.skim import skim_item, skim_sequence
 from deid_service.engine.splicer import HEADER, Found
 
 # Structured reports, the deepest of real data sets, reach some twenty levels;
 # each level is state that a file makes us keep.
 MAX_SEQUENCE_DEPTH: Final = 100
+
+# An item that is skimmed for something to do is read once more where there is;
+# that must not add up over the levels.
+_MAX_SKIM_DEPTH: Final = 8
 
 _LONG_HEADER: Final = 12
 
@@ -173,50 +178,52 @@ class Walk(Changes):
                 end = position + HEADER + (code | length << 16)
             tag = group << 16 | element
             if end <= limit:
-                if tag >= boundary:
+                if tag < boundary:
+                    op = lookup(tag)
+                    if op is None:
+                        if not deep or vr_of(tag) not in _PERHAPS_SEQUENCES:
+                            position = end
+                            continue
+                    elif op.drop is not None:
+                        if explicit or op.drops_anything:
+                            if run < position:
+                                if self._cuts:
+                                    self._run = run
+                                    self._flush(position)
+                                else:
+                                    parts.append(view[run:position])
+                            self._drops[op.drop] = self._drops.get(op.drop, 0) + 1
+                            level.delta += position - end
+                            position = run = end
+                            continue
+                    elif (
+                        op.memo
+                        and tag >= level.crossed
+                        and (known := op.memo.get(buffer[position:end])) is not None
+                    ):
+                        new, names, text = known
+                        if op.final and level.tag is None:
+                            self._position = position
+                            self._note_final(Place(tag, "", self._base + position), text)
+                        if new is not None:
+                            if run < position:
+                                if self._cuts:
+                                    self._run = run
+                                    self._flush(position)
+                                else:
+                                    parts.append(view[run:position])
+                            parts.append(new)
+                            self._changes.append(names)
+                            level.delta += len(new) + position - end
+                            run = end
+                        position = end
+                        continue
+                elif group < _DELIMITERS:
                     self._position = position
                     self._run = run
                     self._reach(level, tag)
                     run = self._run
                     boundary = level.boundary
-                op = lookup(tag)
-                if op is None:
-                    if not deep or vr_of(tag) not in _PERHAPS_SEQUENCES:
-                        position = end
-                        continue
-                elif op.drop is not None:
-                    if explicit or op.drops_anything:
-                        if run < position:
-                            if self._cuts:
-                                self._run = run
-                                self._flush(position)
-                            else:
-                                parts.append(view[run:position])
-                        self._drops[op.drop] = self._drops.get(op.drop, 0) + 1
-                        level.delta += position - end
-                        position = run = end
-                        continue
-                elif (
-                    op.memo
-                    and tag >= level.crossed
-                    and (known := op.memo.get(buffer[position:end])) is not None
-                ):
-                    new, names, text = known
-                    if op.final and level.tag is None:
-                        self._position = position
-                        self._note_final(Place(tag, "", self._base + position), text)
-                    if new is not None:
-                        if run < position:
-                            if self._cuts:
-                                self._run = run
-                                self._flush(position)
-                            else:
-                                parts.append(view[run:position])
-                        parts.append(new)
-                        self._changes.append(names)
-                        level.delta += len(new) + position - end
-                        run = end
-                    position = end
                     continue
             self._position = position
             self._run = run
@@ -448,7 +455,7 @@ class Walk(Changes):
                 return self._pass_to(found.end)
             if found.vr != "UN":
                 room = MAX_SEQUENCE_DEPTH * 2 - len(self._stack)
-                end = skim(self._buffer, found.start, level.encoding, room)
+                end = skim_sequence(self._buffer, found.start, level.encoding, room)
                 if 0 < end <= level.end - self._base:
                     return self._pass_to(end)
         elif empty and not children.wanted:
@@ -508,6 +515,21 @@ class Walk(Changes):
                     level.index += 1
                     return self._pass_to(end)
                 node = None
+            elif node.uniform and len(self._stack) <= _MAX_SKIM_DEPTH:
+                skimmed = skim_item(
+                    self._buffer,
+                    start,
+                    None if end == END else end,
+                    level.encoding,
+                    node.lookup,
+                    MAX_SEQUENCE_DEPTH * 2 - len(self._stack),
+                    self._max_held,
+                )
+                if 0 < skimmed <= level.end - self._base and (
+                    end == END or end - start <= self._max_held
+                ):
+                    level.index += 1
+                    return self._pass_to(skimmed)
         level.index += 1
         opened = self._open(Kind.ELEMENTS, level, level.encoding, level.tag, start, end, node=node)
         if node is not None:
@@ -663,71 +685,6 @@ _SUPERSEDED: Final = Op(
     drop="replace-with", on_sequence=OnSequence.DROP, sequence_name="replace-with"
 )
 
-
-def skim(buffer: bytes, position: int, encoding: Encoding, max_levels: int) -> int:
-    """Finds the end of a sequence of undefined length that no rule reaches into.
-
-    The short way, for what is all there and as it should be; the levels of the
-    walk are the way for the rest, and say what is wrong with it.
-
-    Args:
-        buffer: the input.
-        position: of the first item.
-        encoding: of the items.
-        max_levels: how many sequences and items may be open at once.
-
-    Returns:
-        The position behind the sequence delimiter, or 0.
-    """
-    quad = encoding.quad
-    short = encoding.short_codes
-    explicit = encoding.explicit
-    last = len(buffer) - _LONG_HEADER
-    # For each open level, whether it is an item.
-    levels = [False]
-    in_item = False
-    while position <= last and len(levels) <= max_levels:
-        group, element, code, length = quad(buffer, position)
-        header = HEADER
-        if group == _DELIMITERS:
-            size = encoding.long(buffer, position + 4)[0]
-            if element == _ITEM_ELEMENT and not in_item:
-                if size == UNDEFINED_LENGTH:
-                    levels.append(True)
-                    size = 0
-            elif element == (_ITEM_END if in_item else _SEQUENCE_END):
-                levels.pop()
-                if not levels:
-                    return position + HEADER
-                size = 0
-            else:
-                return 0
-            in_item = levels[-1]
-        elif not in_item:
-            return 0
-        elif code in short:
-            size = length
-        else:
-            vr = "SQ"
-            if explicit:
-                vr = encoding.vr_names.get(code, "")
-                header = _LONG_HEADER
-            size = encoding.long(buffer, position + header - 4)[0]
-            if size == UNDEFINED_LENGTH:
-                if vr != "SQ":
-                    return 0
-                levels.append(False)
-                in_item = False
-                size = 0
-            elif not vr:
-                return 0
-        position += header + size
-    return 0
-
-
-_ITEM_ELEMENT: Final = ITEM & 0xFFFF
-_ITEM_END: Final = ITEM_DELIMITER & 0xFFFF
-_SEQUENCE_END: Final = SEQUENCE_DELIMITER & 0xFFFF
 
 _PERHAPS_SEQUENCES: Final = frozenset({"SQ", "UN"})
 
