@@ -1,0 +1,1 @@
+"""Contract tests: real channels to real servers."""

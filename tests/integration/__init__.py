@@ -1,0 +1,1 @@
+"""Integration tests: databases, processes and faults."""

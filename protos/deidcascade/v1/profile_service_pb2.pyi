@@ -15,7 +15,14 @@ Resource names are paths:
 Each id matches [a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?
 
 Every error carries a google.rpc.ErrorInfo with the domain "deidcascade" and
-a stable reason; the reasons of each call are listed beside it.
+a stable reason; the reasons of each call are listed beside it. Every call can
+also fail with
+
+  UNAVAILABLE  STORE_UNAVAILABLE (the database does not answer; try again)
+  INTERNAL     INTERNAL (a fault of the service)
+
+INVALID_ARGUMENT for a field of the request, which is all of them but
+PROFILE_INVALID, also carries a google.rpc.BadRequest.
 """
 
 from collections import abc as _abc
@@ -519,7 +526,7 @@ class UpdateContainerRequest(_message.Message):
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
         """Which of display_name and enforcement to change. Empty: each that is set
-        in `container`.
+        in `container`. Named here and not set there: back to the default.
         """
 
     def __init__(
@@ -690,7 +697,8 @@ class SetProfileRequest(_message.Message):
     """The YAML text, at most 1 MiB."""
     allow_invalid: _builtins.bool
     """Stores an invalid profile as INVALID instead of refusing it, so that the
-    cascade skips this level with a reason.
+    cascade skips this level with a reason. A text above 1 MiB is refused all
+    the same.
     """
     etag: _builtins.str
     """When given, the etag of the profile that is replaced."""
@@ -872,7 +880,9 @@ class ListProfileVersionsResponse(_message.Message):
     """The version that is attached now; 0 when none is."""
     @_builtins.property
     def profiles(self) -> _containers.RepeatedCompositeFieldContainer[Global___Profile]:
-        """The versions of this page, newest first, each without its source."""
+        """The versions of this page, newest first, each without its source,
+        violations and warnings: GetProfile returns those.
+        """
 
     def __init__(
         self,

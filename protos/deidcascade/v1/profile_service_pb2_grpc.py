@@ -166,8 +166,9 @@ class ProfileServiceServicer:
         new version.
 
         INVALID_ARGUMENT INVALID_NAME, PROFILE_INVALID (every violation is in the
-        status message and in a ProfileViolations detail); NOT_FOUND
-        CONTAINER_NOT_FOUND; ABORTED ETAG_MISMATCH.
+        status message and in a ProfileViolations detail, as far as they fit into
+        the 8 KiB that a gRPC status can have; ValidateProfile answers with all);
+        NOT_FOUND CONTAINER_NOT_FOUND; ABORTED ETAG_MISMATCH.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -196,7 +197,7 @@ class ProfileServiceServicer:
 
     def ListProfileVersions(self, request, context):
         """Lists the profile versions of a container, newest first, in pages, without
-        their source text.
+        their source text, violations and warnings.
 
         INVALID_ARGUMENT INVALID_NAME, INVALID_PAGE_TOKEN, INVALID_PAGE_SIZE;
         NOT_FOUND CONTAINER_NOT_FOUND.
@@ -211,7 +212,7 @@ class ProfileServiceServicer:
         valid is an answer here (OUTCOME_NO_VALID_PROFILE), not an error.
 
         INVALID_ARGUMENT INVALID_NAME (also for a site or a group, which cannot be
-        uploaded into); NOT_FOUND TARGET_NOT_FOUND.
+        uploaded into), INVALID_DIGEST; NOT_FOUND TARGET_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

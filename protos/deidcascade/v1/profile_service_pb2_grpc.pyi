@@ -15,7 +15,14 @@ Resource names are paths:
 Each id matches [a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?
 
 Every error carries a google.rpc.ErrorInfo with the domain "deidcascade" and
-a stable reason; the reasons of each call are listed beside it.
+a stable reason; the reasons of each call are listed beside it. Every call can
+also fail with
+
+  UNAVAILABLE  STORE_UNAVAILABLE (the database does not answer; try again)
+  INTERNAL     INTERNAL (a fault of the service)
+
+INVALID_ARGUMENT for a field of the request, which is all of them but
+PROFILE_INVALID, also carries a google.rpc.BadRequest.
 """
 
 from collections import abc as _abc
@@ -94,8 +101,9 @@ class ProfileServiceStub:
     new version.
 
     INVALID_ARGUMENT INVALID_NAME, PROFILE_INVALID (every violation is in the
-    status message and in a ProfileViolations detail); NOT_FOUND
-    CONTAINER_NOT_FOUND; ABORTED ETAG_MISMATCH.
+    status message and in a ProfileViolations detail, as far as they fit into
+    the 8 KiB that a gRPC status can have; ValidateProfile answers with all);
+    NOT_FOUND CONTAINER_NOT_FOUND; ABORTED ETAG_MISMATCH.
     """
     ClearProfile: _grpc.UnaryUnaryMultiCallable[_profile_service_pb2.ClearProfileRequest, _profile_service_pb2.ClearProfileResponse]
     """Detaches the profile of a container: the cascade then skips that level as
@@ -112,7 +120,7 @@ class ProfileServiceStub:
     """
     ListProfileVersions: _grpc.UnaryUnaryMultiCallable[_profile_service_pb2.ListProfileVersionsRequest, _profile_service_pb2.ListProfileVersionsResponse]
     """Lists the profile versions of a container, newest first, in pages, without
-    their source text.
+    their source text, violations and warnings.
 
     INVALID_ARGUMENT INVALID_NAME, INVALID_PAGE_TOKEN, INVALID_PAGE_SIZE;
     NOT_FOUND CONTAINER_NOT_FOUND.
@@ -123,7 +131,7 @@ class ProfileServiceStub:
     valid is an answer here (OUTCOME_NO_VALID_PROFILE), not an error.
 
     INVALID_ARGUMENT INVALID_NAME (also for a site or a group, which cannot be
-    uploaded into); NOT_FOUND TARGET_NOT_FOUND.
+    uploaded into), INVALID_DIGEST; NOT_FOUND TARGET_NOT_FOUND.
     """
 
 @_typing.type_check_only
@@ -177,8 +185,9 @@ class ProfileServiceAsyncStub(ProfileServiceStub):
     new version.
 
     INVALID_ARGUMENT INVALID_NAME, PROFILE_INVALID (every violation is in the
-    status message and in a ProfileViolations detail); NOT_FOUND
-    CONTAINER_NOT_FOUND; ABORTED ETAG_MISMATCH.
+    status message and in a ProfileViolations detail, as far as they fit into
+    the 8 KiB that a gRPC status can have; ValidateProfile answers with all);
+    NOT_FOUND CONTAINER_NOT_FOUND; ABORTED ETAG_MISMATCH.
     """
     ClearProfile: _aio.UnaryUnaryMultiCallable[_profile_service_pb2.ClearProfileRequest, _profile_service_pb2.ClearProfileResponse]  # type: ignore[assignment]
     """Detaches the profile of a container: the cascade then skips that level as
@@ -195,7 +204,7 @@ class ProfileServiceAsyncStub(ProfileServiceStub):
     """
     ListProfileVersions: _aio.UnaryUnaryMultiCallable[_profile_service_pb2.ListProfileVersionsRequest, _profile_service_pb2.ListProfileVersionsResponse]  # type: ignore[assignment]
     """Lists the profile versions of a container, newest first, in pages, without
-    their source text.
+    their source text, violations and warnings.
 
     INVALID_ARGUMENT INVALID_NAME, INVALID_PAGE_TOKEN, INVALID_PAGE_SIZE;
     NOT_FOUND CONTAINER_NOT_FOUND.
@@ -206,7 +215,7 @@ class ProfileServiceAsyncStub(ProfileServiceStub):
     valid is an answer here (OUTCOME_NO_VALID_PROFILE), not an error.
 
     INVALID_ARGUMENT INVALID_NAME (also for a site or a group, which cannot be
-    uploaded into); NOT_FOUND TARGET_NOT_FOUND.
+    uploaded into), INVALID_DIGEST; NOT_FOUND TARGET_NOT_FOUND.
     """
 
 class ProfileServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -299,8 +308,9 @@ class ProfileServiceServicer(metaclass=_abc_1.ABCMeta):
         new version.
 
         INVALID_ARGUMENT INVALID_NAME, PROFILE_INVALID (every violation is in the
-        status message and in a ProfileViolations detail); NOT_FOUND
-        CONTAINER_NOT_FOUND; ABORTED ETAG_MISMATCH.
+        status message and in a ProfileViolations detail, as far as they fit into
+        the 8 KiB that a gRPC status can have; ValidateProfile answers with all);
+        NOT_FOUND CONTAINER_NOT_FOUND; ABORTED ETAG_MISMATCH.
         """
 
     @_abc_1.abstractmethod
@@ -335,7 +345,7 @@ class ProfileServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_profile_service_pb2.ListProfileVersionsResponse, _abc.Awaitable[_profile_service_pb2.ListProfileVersionsResponse]]:
         """Lists the profile versions of a container, newest first, in pages, without
-        their source text.
+        their source text, violations and warnings.
 
         INVALID_ARGUMENT INVALID_NAME, INVALID_PAGE_TOKEN, INVALID_PAGE_SIZE;
         NOT_FOUND CONTAINER_NOT_FOUND.
@@ -352,7 +362,7 @@ class ProfileServiceServicer(metaclass=_abc_1.ABCMeta):
         valid is an answer here (OUTCOME_NO_VALID_PROFILE), not an error.
 
         INVALID_ARGUMENT INVALID_NAME (also for a site or a group, which cannot be
-        uploaded into); NOT_FOUND TARGET_NOT_FOUND.
+        uploaded into), INVALID_DIGEST; NOT_FOUND TARGET_NOT_FOUND.
         """
 
 def add_ProfileServiceServicer_to_server(servicer: ProfileServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
