@@ -271,29 +271,31 @@ def _read_increment_datetime(table: Table, defaults: Defaults) -> IncrementDateT
 
 def _read_shift(name: str, table: Table, defaults: Defaults) -> DateShift | None:
     minimum, maximum = read_bounds(table, defaults.minimum, defaults.maximum)
+    switched = table.switch("jitter-date")
+    jitters = defaults.jitter_date if switched is None else switched
     jitter = _read_date_jitter(name, table, defaults)
+    overridden = "date-increment-override" in table
     override = table.number("date-increment-override", MAX_DAYS)
-    days = defaults.date_increment if override is None else override
-    if days is None and jitter is None:
-        if "date-increment-override" not in table and "jitter-range" not in table:
-            table.report_key(
-                Code.DATE_NOT_SHIFTED,
-                name,
-                f"'{name}' needs a 'date-increment' in the dicom section, or a "
-                "'date-increment-override' or 'jitter-date: true' in the rule.",
-            )
+    days = override if overridden else defaults.date_increment
+    if days is None and not overridden and not jitters:
+        table.report_key(
+            Code.DATE_NOT_SHIFTED,
+            name,
+            f"'{name}' needs a 'date-increment' in the dicom section, or a "
+            "'date-increment-override' or 'jitter-date: true' in the rule.",
+        )
         return None
-    if not days and jitter is None:
+    if (overridden and override is None) or jitter is None:
+        return None  # noted where it was read
+    if not days and not jitters:
         table.report_key(Code.DATE_NOT_MOVED, name, f"'{name}' moves dates by 0 days: they stay.")
-    return DateShift(days or 0.0, jitter, minimum, maximum)
+    return DateShift(days or 0.0, jitter if jitters else None, minimum, maximum)
 
 
 def _read_date_jitter(name: str, table: Table, defaults: Defaults) -> DateJitter | None:
-    written = table.switch("jitter-date")
+    """Reads the options of the jitter of a date, whether or not it is switched on."""
     reach = read_jitter_range(table)
     unit = table.choice("jitter-unit", JITTER_UNITS)
-    if not (defaults.jitter_date if written is None else written):
-        return None
     # The range of the section belongs to dates only where the section jitters
     # them: otherwise it is the range of numbers, for `jitter`.
     if reach is None and defaults.jitter_date:
@@ -326,7 +328,7 @@ def _read_jitter(table: Table, defaults: Defaults) -> Jitter | None:
         place = "jitter-range" if "jitter-range" in table else "jitter"
         table.report(Code.JITTER_RANGE, place, "With 'jitter-type: int' the range is at least 1.")
         return None
-    return Jitter(reach, whole, minimum, maximum)
+    return Jitter(float(int(reach)) if whole else reach, whole, minimum, maximum)
 
 
 _SWITCHES: Mapping[str, SimpleAction] = {

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import yaml
+from yaml import CSafeLoader
 
 from profile_service.language.codes import Code
 from profile_service.language.problems import Problems, quoted
@@ -127,7 +128,7 @@ def load(source: str | bytes, problems: Problems) -> Node | None:
         return None
     builder = _Builder(problems)
     try:
-        return builder.build(yaml.parse(text, Loader=yaml.CSafeLoader))
+        return builder.build(yaml.parse(text, Loader=CSafeLoader))
     except _Refused:
         return None
     except yaml.MarkedYAMLError as error:

@@ -213,8 +213,11 @@ def _read_defaults(dicom: Table) -> Defaults:
         )
     unit = dicom.choice("jitter-unit", JITTER_UNITS)
     insert = dicom.switch("replace-with-insert")
+    increment = dicom.number("date-increment", MAX_DAYS)
+    if increment is None and "date-increment" in dicom:
+        increment = 1.0  # what is wrong with it is noted here, and not at every rule
     return Defaults(
-        date_increment=dicom.number("date-increment", MAX_DAYS),
+        date_increment=increment,
         date_format=read_format(dicom, "date-format") or "%Y%m%d",
         datetime_format=read_format(dicom, "datetime-format") or "%Y%m%d%H%M%S.%f",
         jitter_date=dicom.switch("jitter-date") or False,

@@ -128,3 +128,53 @@ RULES = st.dictionaries(
 def test_any_values(section: dict[str, object], rules: list[dict[str, object]]) -> None:
     """Any values under the keys of the language are a profile or get violations."""
     check(json.dumps({"dicom": {**section, "fields": rules}}))
+
+
+# For each option and action values that it takes, and some that it does not.
+PLAUSIBLE = {
+    "date-format": ["%Y", "%d.%m.%Y", "%Q"],
+    "datetime-format": ["%Y%m%d%H", ""],
+    "date-increment-override": [0, -1.5, "x"],
+    "jitter-date": [True, False, None],
+    "jitter-range": [0, 0.5, 3, "7"],
+    "jitter-unit": ["days", "weeks", "years"],
+    "jitter-type": ["int", "float", "x"],
+    "jitter-min": [1, "x"],
+    "jitter-max": [0, 5],
+    "datetime-min": ["20000101", "-3weeks", "x"],
+    "datetime-max": ["19990101", "+3weeks"],
+    "replace-with-insert": [True, False, "x"],
+}
+SUBSTITUTIONS = [
+    [{"input-regex": "(?P<a>x)", "output": "{a}", "groups": [{"name": "a", "hash": True}]}],
+    [{"input-regex": "x", "output": "{PatientID}", "groups": [{"name": "PatientID"}]}],
+    [{"input-regex": "x"}],
+    [],
+]
+
+
+@st.composite
+def plausible_rules(draw: st.DrawFn) -> dict[str, object]:
+    """A rule of one action with some of its options."""
+    names = ["PatientName", "StudyDate", "PatientWeight", "(0009, X, 02)", "60xx3000", "00101111"]
+    rule: dict[str, object] = {"name": draw(st.sampled_from(names))}
+    action = draw(st.sampled_from(sorted(OPTIONS)))
+    if action == "replace-with":
+        rule[action] = draw(st.sampled_from(["", "1", "20200101", ["1", "2"], None]))
+    elif action == "regex-sub":
+        rule[action] = draw(st.sampled_from(SUBSTITUTIONS))
+    else:
+        rule[action] = draw(st.sampled_from([True, True, True, False]))
+    for option in sorted(OPTIONS[action] & PLAUSIBLE.keys()):
+        if draw(st.booleans()):
+            rule[option] = draw(st.sampled_from(PLAUSIBLE[option]))
+    return rule
+
+
+@given(plausible_rules(), st.sampled_from([{}, {"date-increment": 3}, {"jitter-date": True}]))
+@settings(max_examples=300)
+def test_no_rule_is_lost(rule: dict[str, object], section: dict[str, object]) -> None:
+    """A rule that is not in the profile is a violation: none is dropped in silence."""
+    checked = check_profile(json.dumps({"dicom": {**section, "fields": [rule]}}))
+
+    assert checked.violations or (checked.profile is not None and len(checked.profile.rules) == 1)
