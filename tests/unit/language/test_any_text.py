@@ -131,7 +131,7 @@ def test_any_values(section: dict[str, object], rules: list[dict[str, object]]) 
 
 
 # For each option and action values that it takes, and some that it does not.
-PLAUSIBLE = {
+PLAUSIBLE: dict[str, list[object]] = {
     "date-format": ["%Y", "%d.%m.%Y", "%Q"],
     "datetime-format": ["%Y%m%d%H", ""],
     "date-increment-override": [0, -1.5, "x"],
