@@ -48,8 +48,12 @@ def read_token(listed: str, token: str) -> str:
     try:
         text = base64.b64decode(token, altchars=b"-_", validate=True).decode()
     except (binascii.Error, ValueError):
-        text = ""
-    found, _, last = text.partition("\n")
-    if found != listed or not last.isascii() or not last.isprintable():
-        raise InvalidPageTokenError("page_token", "must be the next_page_token of this list.")
+        raise _invalid() from None
+    found, separator, last = text.partition("\n")
+    if not separator or found != listed or not last.isascii() or not last.isprintable():
+        raise _invalid()
     return last
+
+
+def _invalid() -> InvalidPageTokenError:
+    return InvalidPageTokenError("page_token", "must be the next_page_token of this list.")

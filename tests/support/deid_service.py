@@ -135,9 +135,13 @@ class Running:
 
 @contextmanager
 def running_deid_service(
-    profile_service: str, limits: Limits | None = None, *, drain_seconds: float = 5.0
+    profile_service: str,
+    limits: Limits | None = None,
+    *,
+    drain_seconds: float = 5.0,
+    address: str = "127.0.0.1:0",
 ) -> Iterator[Running]:
-    """Gives a DeidService on a port that the system chose."""
+    """Gives a DeidService, on a port that the system chose or on that of an earlier one."""
     started: Future[Running] = Future()
 
     async def run() -> None:
@@ -150,7 +154,7 @@ def running_deid_service(
                 Running(f"127.0.0.1:{port}", partial(loop.call_soon_threadsafe, stop.set), counts)
             )
 
-        settings = Config("127.0.0.1:0", profile_service, 1, drain_seconds, limits or Limits())
+        settings = Config(address, profile_service, 1, drain_seconds, limits or Limits())
         await serve(settings, settings.listen, listening=listening, stop=stop, on_count=counts.put)
 
     thread = threading.Thread(target=asyncio.run, args=(run(),), name="deid-service")

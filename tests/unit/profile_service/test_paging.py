@@ -38,9 +38,10 @@ def test_a_token_belongs_to_one_list() -> None:
 def test_what_is_no_token_is_refused(token: str) -> None:
     """A text that was never a token is refused, unless it is empty: the first page."""
     assume(token)
-    with pytest.raises(InvalidPageTokenError) as caught:
-        read_token("sites/a", token)
-    assert caught.value.field == "page_token"
+    for listed in ("", "sites/a"):
+        with pytest.raises(InvalidPageTokenError) as caught:
+            read_token(listed, token)
+        assert caught.value.field == "page_token"
 
 
 @given(st.text())

@@ -1,0 +1,85 @@
+"""DeidService as processes of its own, as an operator runs it."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import threading
+from contextlib import contextmanager
+from typing import IO, TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import signal
+    from collections.abc import Iterator
+
+
+class ServiceProcess:
+    """A running `python -m deid_service`.
+
+    Attributes:
+        address: HOST:PORT, as announced.
+    """
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        self._process = process
+        self._lines: list[str] = []
+        self._changed = threading.Condition()
+        self._reader = threading.Thread(target=self._read, args=(process.stderr,))
+        self._reader.start()
+        announced = process.stdout.readline()
+        self.address = announced.removeprefix("listening on ").strip()
+
+    def _read(self, stream: IO[str]) -> None:
+        for line in stream:
+            with self._changed:
+                self._lines.append(line)
+                self._changed.notify_all()
+
+    def wait_for(self, pattern: str, *, times: int = 1) -> list[re.Match[str]]:
+        """Waits until the log matches so often, and returns the matches in order."""
+        with self._changed:
+            assert self._changed.wait_for(lambda: len(self.found(pattern)) >= times, 20), pattern
+            return self.found(pattern)
+
+    def found(self, pattern: str) -> list[re.Match[str]]:
+        """Returns what the log has of a pattern."""
+        return [found for line in self._lines if (found := re.search(pattern, line))]
+
+    def workers(self, *, times: int) -> list[int]:
+        """Returns the process ids of the workers in the order they were started."""
+        return [
+            int(found[1]) for found in self.wait_for(r"worker_started .*pid=(\d+)", times=times)
+        ]
+
+    def signal(self, number: signal.Signals) -> None:
+        """Sends the supervisor a signal."""
+        self._process.send_signal(number)
+
+    def wait(self) -> int:
+        """Waits until every process of the service has ended; returns the exit code."""
+        code = self._process.wait(20)
+        # Every one of them has the stream open.
+        self._reader.join(20)
+        assert not self._reader.is_alive(), "A worker has outlived its supervisor."
+        return code
+
+
+@contextmanager
+def service_process(*arguments: str) -> Iterator[ServiceProcess]:
+    """Runs the service; stops it at the end if it still runs."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "deid_service", "--listen", "127.0.0.1:0", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        service = ServiceProcess(process)
+        try:
+            yield service
+        finally:
+            if process.poll() is None:
+                process.terminate()
+            service.wait()
