@@ -33,20 +33,22 @@ class Inflater:
         Raises:
             DicomError: it is not deflated data, or goes on after its end.
         """
-        if self._inflater.eof:
+        if self._has_ended():
             self._check_padding(data)
             return
         while data:
+            before = self._inflater.copy()
             try:
                 piece = self._inflater.decompress(data, _PIECE)
             except zlib.error:
+                yield from _readable(before, data)
                 raise DicomError(
                     Reason.MALFORMED, "the deflated data set cannot be inflated"
                 ) from None
             if piece:
                 yield piece
             data = self._inflater.unconsumed_tail
-            if self._inflater.eof:
+            if self._has_ended():
                 self._check_padding(self._inflater.unused_data)
                 return
             if not piece and not data:
@@ -58,13 +60,29 @@ class Inflater:
         Raises:
             DicomError: it ends too early.
         """
-        if not self._inflater.eof:
+        if not self._has_ended():
             raise DicomError(Reason.TRUNCATED, "the file ends before the deflated data set does")
+
+    def _has_ended(self) -> bool:
+        return self._inflater.eof
 
     def _check_padding(self, data: bytes) -> None:
         self._padding += len(data)
         if self._padding > _MAX_PADDING:
             raise DicomError(Reason.MALFORMED, "something follows the deflated data set")
+
+
+def _readable(inflater: zlib._Decompress, data: bytes) -> Iterator[bytes]:
+    """Yields what can be inflated before the place that cannot.
+
+    zlib keeps it to itself where both come in one piece; what an error is about
+    must not hang on that.
+    """
+    for index in range(len(data)):
+        try:
+            yield inflater.decompress(data[index : index + 1])
+        except zlib.error:
+            return
 
 
 class Deflater:

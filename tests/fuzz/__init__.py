@@ -1,0 +1,1 @@
+"""Fuzzing of the engine: real files of every encoding, mutated."""
