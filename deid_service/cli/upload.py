@@ -79,10 +79,10 @@ def file_report(result: FileResult) -> FileReport:
     if rejection is None:
         return FileReport(result.name, None, reason="NOT_DONE", problem=result.problem)
     reason = pb.RejectionReason.Name(rejection.reason).removeprefix("REJECTION_REASON_")
-    place = f" [{rejection.tag} at byte {rejection.byte_offset}]" if rejection.tag else ""
-    return FileReport(
-        result.name, None, reason=reason, problem=f"{reason}: {rejection.message}{place}"
-    )
+    at = f"at byte {rejection.byte_offset}" if rejection.byte_offset else ""
+    place = f" [{' '.join(filter(None, (rejection.tag, at)))}]" if rejection.tag or at else ""
+    problem = f"{reason}: {rejection.message}{place}"
+    return FileReport(result.name, None, reason=reason, problem=problem)
 
 
 def refusal(error: StreamRefusedError, target: str, address: str) -> Failure:
