@@ -369,10 +369,7 @@ class Supervisor:
             self._stop()
             return
         slot.short_lives = 0 if now - run.started >= SOUND_SECONDS else slot.short_lives + 1
-        wait = 0.0
-        if slot.short_lives > 1:
-            wait = min(FIRST_WAIT_SECONDS * 2.0 ** (slot.short_lives - 2), LONGEST_WAIT_SECONDS)
-        slot.start_at = now + wait
+        slot.start_at = now + wait_before_restart(slot.short_lives)
 
     def _runs(self) -> list[_Run]:
         return [slot.run for slot in self._slots if slot.run is not None]
@@ -396,6 +393,18 @@ def _signals() -> Iterator[socket.socket]:
         for number in (signal.SIGTERM, signal.SIGINT):
             held.callback(signal.signal, number, signal.signal(number, lambda *_: None))
         yield heard
+
+
+def wait_before_restart(short_lives: int) -> float:
+    """Returns how many seconds a worker's place stays empty.
+
+    Args:
+        short_lives: how many workers in a row did not live for SOUND_SECONDS there.
+    """
+    if short_lives < 2:
+        return 0.0
+    # The exponent is bounded: a place may have been failing for weeks.
+    return min(FIRST_WAIT_SECONDS * 2.0 ** min(short_lives - 2, 16), LONGEST_WAIT_SECONDS)
 
 
 def _exit_code(process: subprocess.Popen[bytes]) -> int:

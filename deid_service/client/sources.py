@@ -53,7 +53,7 @@ class Source:
 
         def take() -> BinaryIO:
             if not unread:
-                raise OSError(errno.ESPIPE, "It can be read only once")
+                raise OSError(errno.ESPIPE, "a stream is read only once")
             return unread.pop()
 
         return cls(name, take)
