@@ -129,5 +129,6 @@ def _private_vrs(element: PrivateElement) -> tuple[str, ...]:
         found = private_dictionary_VR(tag, element.creator)
     except KeyError:
         return ()
-    # The dictionary's two notations for alternatives: `US or SS`, `OB_OW`.
-    return tuple(found.replace("_", " or ").split(" or "))
+    # The dictionary's two notations for alternatives: `US or SS`, `OB_OW`. UN
+    # says there that its authors do not know.
+    return () if found == "UN" else tuple(found.replace("_", " or ").split(" or "))

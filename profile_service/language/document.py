@@ -15,7 +15,7 @@ import yaml
 from yaml import CSafeLoader
 
 from profile_service.language.codes import Code
-from profile_service.language.problems import Problems, quoted
+from profile_service.language.problems import Problems, path_below, quoted
 from profile_service.language.syntax import explain_syntax_error
 
 if TYPE_CHECKING:
@@ -266,7 +266,7 @@ class _Builder:
         if isinstance(frame.event, yaml.SequenceStartEvent):
             node = ListNode(tuple(frame.children), line, column)
         else:
-            node = MapNode(self._entries(frame.children), line, column)
+            node = MapNode(self._entries(frame.children, self._path()), line, column)
         if frame.event.anchor is not None:
             self._anchors[frame.event.anchor] = _Anchor(
                 node,
@@ -297,13 +297,24 @@ class _Builder:
         else:
             self._root = node
 
-    def _entries(self, children: list[Node]) -> dict[str, Entry]:
+    def _path(self) -> str:
+        """Where the next node stands, for example `dicom.fields[3]`."""
+        path = ""
+        for frame in self._frames:
+            if isinstance(frame.event, yaml.SequenceStartEvent):
+                path += f"[{len(frame.children)}]"
+            elif len(frame.children) % 2 == 1:
+                key = frame.children[-1]
+                path = path_below(path, key.text if isinstance(key, Scalar) else "")
+        return path
+
+    def _entries(self, children: list[Node], path: str) -> dict[str, Entry]:
         entries: dict[str, Entry] = {}
         merged: list[Node] = []
         for key, value in zip(children[::2], children[1::2], strict=True):
             if not isinstance(key, Scalar):
                 self._problems.add(
-                    Code.KEY_NOT_TEXT, key, "", "A key must be text, not a list or a mapping."
+                    Code.KEY_NOT_TEXT, key, path, "A key must be text, not a list or a mapping."
                 )
             elif key.plain and key.text == _MERGE_KEY:
                 merged.append(value)
@@ -312,16 +323,16 @@ class _Builder:
                 self._problems.add(
                     Code.DUPLICATE_KEY,
                     key,
-                    "",
+                    path_below(path, key.text),
                     f"The key {quoted(key.text)} stands here again; it is on line {first} already.",
                 )
             else:
                 entries[key.text] = Entry(key, value)
         for value in merged:
-            self._merge(entries, value)
+            self._merge(entries, value, path)
         return entries
 
-    def _merge(self, entries: dict[str, Entry], value: Node) -> None:
+    def _merge(self, entries: dict[str, Entry], value: Node, path: str) -> None:
         # YAML merge key: what is written wins over what is merged, and of several
         # merged mappings the earlier one.
         for source in value.items if isinstance(value, ListNode) else (value,):
@@ -330,7 +341,7 @@ class _Builder:
                     entries.setdefault(text, entry)
             else:
                 self._problems.add(
-                    Code.YAML_MERGE, source, "", "Only mappings can be merged with `<<`."
+                    Code.YAML_MERGE, source, path, "Only mappings can be merged with `<<`."
                 )
 
     def _check_tag(self, event: yaml.ScalarEvent | yaml.CollectionStartEvent) -> None:
@@ -358,7 +369,8 @@ class _Builder:
 
     def _refuse(self, code: Code, event: yaml.Event, message: str, suggestion: str = "") -> None:
         line, column = _start(event)
-        self._problems.add(code, Scalar("", False, line, column), "", message, suggestion)
+        place = Scalar("", False, line, column)
+        self._problems.add(code, place, self._path(), message, suggestion)
         raise _Refused
 
 

@@ -42,6 +42,9 @@ _FIXED_WEIGHT = 20
 # Unicode: about as much work as so many atoms.
 _WIDE_CLASS_WEIGHT = 400
 
+# What `re` says about an error may repeat a name of the pattern.
+_MAX_REASON = 100
+
 _REPEAT = re.compile(r"\{([0-9]*)(?:,[0-9]*)?\}")
 _LEADING_FLAGS = re.compile(r"(?:\(\?[aimsux]+\))+")
 _WIDE_ESCAPE = re.compile(r"\\[uUN]")
@@ -169,9 +172,10 @@ class PatternCompiler:
 
 def _explain(error: Exception) -> str:
     if isinstance(error, re.error) and error.pos is not None:
-        return f"The pattern is not a regular expression: {error.msg} (character {error.pos + 1})."
+        reason = error.msg[:_MAX_REASON]
+        return f"The pattern is not a regular expression: {reason} (character {error.pos + 1})."
     if isinstance(error, re.error):
-        return f"The pattern is not a regular expression: {error.msg}."
+        return f"The pattern is not a regular expression: {error.msg[:_MAX_REASON]}."
     return "The pattern is nested or repeated beyond what can be compiled."
 
 

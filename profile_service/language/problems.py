@@ -78,7 +78,9 @@ class Problems:
             found.append(Violation(last.name, "", 0, 0, f"Only {MAX_PROBLEMS} are reported."))
             return
         line, column = (place.line, place.column) if place is not None else (0, 0)
-        found.append(Violation(code.name, path, line, column, message, suggestion))
+        # Messages may repeat names and parts of patterns.
+        texts = (printable(message), printable(suggestion))
+        found.append(Violation(code.name, path, line, column, *texts))
 
     def guess(self, find: Callable[[str], str], word: str) -> str:
         """Guesses what a word was meant to be, within a bound on the work."""
@@ -99,6 +101,12 @@ def quoted(text: str) -> str:
     """Quotes a piece of the profile for a message: short, on one line, printable."""
     short = text if len(text) <= _MAX_QUOTED else text[: _MAX_QUOTED - 3] + "..."
     return "'" + printable(short) + "'"
+
+
+def path_below(path: str, key: str) -> str:
+    """The path of a key of the mapping at a path."""
+    short = printable(key[:_MAX_QUOTED])
+    return f"{path}.{short}" if path and short else path or short
 
 
 def printable(text: str) -> str:

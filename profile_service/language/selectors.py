@@ -172,8 +172,7 @@ def _read_parent(sequence: str) -> ElementRef:
             Code.NOT_A_SEQUENCE, f"{quoted(sequence)} is a repeating range, not a sequence."
         )
     vrs = vrs_of(element)
-    # In a private dictionary UN says that nobody knows.
-    if vrs and "SQ" not in vrs and "UN" not in vrs:
+    if vrs and "SQ" not in vrs:
         raise SelectorError(
             Code.NOT_A_SEQUENCE,
             f"{quoted(sequence)} is not a sequence: its VR is {' or '.join(vrs)}.",
@@ -289,6 +288,12 @@ def _not_an_element(text: str) -> SelectorError:
             Code.BAD_TAG,
             f"{quoted(text)} looks like a tag, which is written with parentheses.",
             f"({bare[1]},{bare[2]})",
+        )
+    if text[0] == "(" and ")" not in text:
+        return SelectorError(
+            Code.BAD_TAG,
+            f"{quoted(text)} looks like the beginning of a tag. Between braces, a name with a "
+            "comma must stand in quotes.",
         )
     if text[0] in "([":
         return SelectorError(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from profile_service.language.codes import Code
 from profile_service.language.document import Entry, ListNode, MapNode, Node, Scalar
-from profile_service.language.problems import Problems, quoted
+from profile_service.language.problems import Problems, path_below, quoted
 from profile_service.language.suggest import nearest
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class Table:
 
     def at(self, key: str) -> str:
         """The path of a key."""
-        return f"{self.path}.{key}" if self.path else key
+        return path_below(self.path, key)
 
     def report(self, code: Code, key: str, message: str, suggestion: str = "") -> None:
         """Notes a problem with the value of a key: the place is that of the value."""

@@ -63,7 +63,9 @@ def check(source: str | bytes) -> None:
     for problem in (*checked.violations, *checked.warnings):
         assert 0 <= problem.line <= len(lines)
         assert (problem.line == 0) == (problem.column == 0)
-        assert "\n" not in problem.message
+        assert problem.message.isprintable()
+        assert problem.path.isprintable()
+        assert problem.suggestion.isprintable()
     severities = [Code[problem.code].severity for problem in checked.violations]
     assert all(severity is Severity.VIOLATION for severity in severities)
     severities = [Code[problem.code].severity for problem in checked.warnings]
