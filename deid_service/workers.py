@@ -447,7 +447,7 @@ def reserve(listen: str) -> tuple[list[socket.socket], str]:
                 one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             # Lets connections that have ended and still linger be. Sharing the
             # port is allowed only after it is bound, so that a second service on
-            # the same port fails instead of taking half of the connections.
+            # a port with workers fails instead of taking half of the connections.
             one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             one.bind((address[0], port, *address[2:]))
             one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)

@@ -194,7 +194,7 @@ class NeverEnding(io.RawIOBase):
 
 def never_ending(read: threading.Event) -> Source:
     """Returns a source that sets the event when a part of it has been sent."""
-    return Source("endless", lambda: NeverEnding(read))  # type: ignore[arg-type]
+    return Source("endless", lambda: NeverEnding(read))  # type: ignore[return-value, arg-type]
 
 
 def test_leaving_early_leaves_no_partial_file(channel: grpc.Channel, tmp_path: Path) -> None:
@@ -241,7 +241,7 @@ def test_a_full_disk_is_a_problem_of_the_file(
 
     def write_to_disk(partial: outputs.PartialFile, data: bytes) -> None:
         real = partial._file
-        partial._file = Disk(real)  # type: ignore[assignment, arg-type]
+        partial._file = Disk(real)  # type: ignore[assignment]
         try:
             write(partial, data)
         finally:

@@ -1,0 +1,37 @@
+"""Every error has its status, and the contract names each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import deidcascade.v1
+import pytest
+
+from deid_service import errors
+from deid_service.rpc_errors import STATUSES, code_and_reason
+
+
+def every_error() -> list[type[errors.DeidServiceError]]:
+    """Returns all errors of a stream."""
+    return [errors.DeidServiceError, *errors.DeidServiceError.__subclasses__()]
+
+
+@pytest.mark.parametrize("error", every_error())
+def test_every_error_has_a_status(error: type[errors.DeidServiceError]) -> None:
+    """No error of a stream is missing in the table."""
+    assert error in STATUSES
+
+
+def test_the_contract_names_every_reason() -> None:
+    """What callers read lists each reason, on the line of its status code or below it."""
+    contract = Path(deidcascade.v1.__path__[0], "deid_service.proto").read_text()
+    for code, reason in STATUSES.values():
+        assert code.name in contract
+        assert reason in contract
+
+
+def test_reasons_are_stable() -> None:
+    """An error says the same to everyone."""
+    code, reason = code_and_reason(errors.StreamIdleError())
+
+    assert (code.name, reason) == ("RESOURCE_EXHAUSTED", "STREAM_IDLE")
