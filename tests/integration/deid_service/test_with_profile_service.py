@@ -1,0 +1,152 @@
+"""DeidService with the real ProfileService and PostgreSQL."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import grpc
+import pytest
+from deidcascade.v1 import profile_service_pb2 as profile_pb
+
+from deid_service.rpc_errors import read_details
+from tests.support.deid_service import (
+    BLANK,
+    PROFILE,
+    TARGET,
+    Caller,
+    ct,
+    failure_of,
+    opened,
+    running_deid_service,
+    whole_file,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from deidcascade.v1.profile_service_pb2_grpc import ProfileServiceStub
+
+    from deid_service.client import LevelVerdict
+
+SITE, GROUP = "sites/s", "sites/s/groups/g"
+DEVICE = "sites/s/devices/scanner"
+REMOVES = "dicom: {fields: [{name: PatientName, remove: true}]}"
+
+
+@pytest.fixture
+def hierarchy(profile_service: ProfileServiceStub) -> ProfileServiceStub:
+    """A site, a group, a project and a device, without profiles."""
+    for name in (SITE, GROUP, TARGET, DEVICE):
+        container = profile_pb.Container(name=name)
+        profile_service.CreateContainer(profile_pb.CreateContainerRequest(container=container))
+    return profile_service
+
+
+@pytest.fixture
+def channel(profile_service_address: str) -> Iterator[grpc.Channel]:
+    """A channel to a DeidService beside it."""
+    with (
+        running_deid_service(profile_service_address) as running,
+        grpc.insecure_channel(running.address) as channel,
+    ):
+        yield channel
+
+
+def attach(
+    service: ProfileServiceStub, container: str, source: str, *, allow_invalid: bool = False
+) -> None:
+    """Sets a profile."""
+    service.SetProfile(
+        profile_pb.SetProfileRequest(
+            container=container, source=source, allow_invalid=allow_invalid
+        )
+    )
+
+
+def upload(channel: grpc.Channel, target: str = TARGET) -> tuple[bytes, str, int]:
+    """Uploads a CT; returns the output, and the profile and version of its receipt."""
+    caller = Caller(channel, opened(target), *whole_file(ct()))
+    output, result = caller.receive_result()
+    caller.half_close()
+    assert result.HasField("receipt")
+    return output, result.receipt.profile_name, result.receipt.profile_version
+
+
+def refusal(channel: grpc.Channel, target: str) -> tuple[str, tuple[LevelVerdict, ...]]:
+    """Returns the reason and the verdicts with which a stream is refused."""
+    return read_details(failure_of(Caller(channel, opened(target)).receive))
+
+
+def test_the_cascade_decides(hierarchy: ProfileServiceStub, channel: grpc.Channel) -> None:
+    """The nearest valid profile applies, an invalid one is skipped, and none is a refusal."""
+    reason, verdicts = refusal(channel, TARGET)
+    assert reason == "NO_VALID_PROFILE"
+    assert [str(verdict) for verdict in verdicts] == [
+        f"{TARGET}: ABSENT",
+        f"{GROUP}: ABSENT",
+        f"{SITE}: ABSENT",
+    ]
+
+    attach(hierarchy, SITE, PROFILE)
+    assert upload(channel)[1:] == (f"{SITE}/profile", 1)
+    attach(hierarchy, GROUP, REMOVES)
+    attach(hierarchy, TARGET, "dicom: {", allow_invalid=True)
+    assert upload(channel)[1:] == (f"{GROUP}/profile", 1)
+    attach(hierarchy, TARGET, BLANK)
+    assert upload(channel) == (ct(), f"{TARGET}/profile", 2)
+
+
+def test_a_profile_applies_from_the_moment_it_is_set(
+    hierarchy: ProfileServiceStub, channel: grpc.Channel
+) -> None:
+    """The next stream has the new version, and one that comes back costs no second text."""
+    versions = []
+    for source in (PROFILE, REMOVES, PROFILE):
+        attach(hierarchy, TARGET, source)
+        output, _, version = upload(channel)
+        versions.append((version, b"ANON" in output))
+
+    assert versions == [(1, True), (2, False), (3, True)]
+
+
+def test_a_device_has_its_own_profile_only(
+    hierarchy: ProfileServiceStub, channel: grpc.Channel
+) -> None:
+    """What the site says does not apply to a device."""
+    attach(hierarchy, SITE, PROFILE)
+    assert refusal(channel, DEVICE)[0] == "NO_VALID_PROFILE"
+
+    attach(hierarchy, DEVICE, REMOVES)
+    assert upload(channel, DEVICE)[1] == f"{DEVICE}/profile"
+
+
+@pytest.mark.parametrize(
+    ("target", "reason"),
+    [
+        ("sites/s/groups/g/projects/none", "TARGET_NOT_FOUND"),
+        ("sites/s", "INVALID_NAME"),
+        ("Jane Doe", "INVALID_NAME"),
+        ("", "INVALID_NAME"),
+    ],
+)
+def test_what_is_no_target_is_refused(
+    hierarchy: ProfileServiceStub,
+    channel: grpc.Channel,
+    caplog: pytest.LogCaptureFixture,
+    target: str,
+    reason: str,
+) -> None:
+    """An unknown target and what is no target are told apart; free text is not logged."""
+    del hierarchy
+
+    assert refusal(channel, target)[0] == reason
+    assert "Jane" not in caplog.text
+
+
+def test_enforcement_that_is_disabled(hierarchy: ProfileServiceStub, channel: grpc.Channel) -> None:
+    """Where the site has switched it off bytes pass unchanged, and no profile is named."""
+    attach(hierarchy, TARGET, PROFILE)
+    container = profile_pb.Container(name=SITE, enforcement=profile_pb.ENFORCEMENT_DISABLED)
+    hierarchy.UpdateContainer(profile_pb.UpdateContainerRequest(container=container))
+
+    assert upload(channel) == (ct(), "", 0)
