@@ -1,0 +1,162 @@
+"""The engine beside other engines: time per file as ratios, and memory on large files.
+
+Each file is de-identified in memory, over and over; the shortest time counts.
+The peers run in an environment of their own, which the benchmark installs, one
+after the other with ours on every file. Memory is measured in a process of its
+own for each case.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from functools import partial
+from pathlib import Path
+
+from pydicom._dicom_dict import DicomDictionary
+from pydicom.data import get_testdata_file
+from rich.console import Console
+from rich.table import Table
+
+from deid_service.engine import compile_plan, deidentify
+from profile_service.language import parse_profile
+from tests.benchmarks._files import multi_frame, structure_set
+from tests.benchmarks._peers import ask_peer, peers_python
+from tests.benchmarks._timing import best
+
+SECONDS = 1.0
+PEERS = ("fw-file-rs", "dcmanon", "flywheel-migration")
+PEER_SCRIPT = Path(__file__).with_name("_peer_engines.py")
+
+_TWELVE = """\
+    - {name: PatientName, replace-with: ANON}
+    - {name: PatientID, hash: true}
+    - {name: PatientBirthDate, remove: true}
+    - {name: AccessionNumber, remove: true}
+    - {name: InstitutionName, replace-with: ''}
+    - {name: ReferringPhysicianName, remove: true}
+    - {name: StudyDate, increment-date: true}
+    - {name: SeriesDate, increment-date: true}
+    - {name: StudyInstanceUID, hashuid: true}
+    - {name: SeriesInstanceUID, hashuid: true}
+    - {name: SOPInstanceUID, hashuid: true}
+    - {name: StudyDescription, replace-with: STUDY}
+"""
+_DCMANON_ACTIONS = {
+    "00100010": {"action": "replace", "value": "ANON"},
+    "00100020": {"action": "hash", "length": 16},
+    "00100030": {"action": "remove"},
+    "00080050": {"action": "remove"},
+    "00080080": {"action": "empty"},
+    "00080090": {"action": "remove"},
+    "00080020": {"action": "hashdate"},
+    "00080021": {"action": "hashdate"},
+    "0020000D": {"action": "hashuid"},
+    "0020000E": {"action": "hashuid"},
+    "00080018": {"action": "hashuid"},
+    "00081030": {"action": "replace", "value": "STUDY"},
+}
+
+
+def profiles() -> dict[str, str]:
+    """Returns the profiles by name."""
+    keywords = [
+        entry[4]
+        for tag, entry in sorted(DicomDictionary.items())
+        if 0x00080000 < tag < 0x00400000
+        and entry[0] in {"LO", "SH", "PN", "LT", "ST", "CS"}
+        and not entry[3]
+        and entry[4] not in {"SpecificCharacterSet", "Modality"}
+    ][:300]
+    emptied = "".join(f"    - {{name: {keyword}, replace-with: ''}}\n" for keyword in keywords)
+    head = "version: 1\ndicom:\n  date-increment: -17\n"
+    return {
+        "12 rules": f"{head}  fields:\n{_TWELVE}",
+        "300 x replace-with ''": f"{head}  fields:\n{emptied}",
+        "recurse + private": f"{head}  recurse-sequence: true\n"
+        f"  remove-private-tags: true\n  fields:\n{_TWELVE}",
+    }
+
+
+def files() -> dict[str, bytes]:
+    """Returns the files by name."""
+    return {
+        "CT_small": Path(str(get_testdata_file("CT_small.dcm"))).read_bytes(),
+        "MR_small": Path(str(get_testdata_file("MR_small.dcm"))).read_bytes(),
+        "1,000 frames": multi_frame(1000),
+        "RT structure set": structure_set(20, 50, 60),
+    }
+
+
+def main() -> int:
+    """Prints the tables."""
+    console = Console(width=110)
+    peers_python()
+    console.print(_speed())
+    console.print(_memory())
+    console.print(
+        f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
+    )
+    return 0
+
+
+def _speed() -> Table:
+    table = Table("file", "profile", "ours", *PEERS, title="Time per file, and how often ours fits")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for file, data in files().items():
+            path = folder / "input.dcm"
+            path.write_bytes(data)
+            for profile, text in profiles().items():
+                profile_path = folder / "profile.yaml"
+                profile_path.write_text(text)
+                plan = compile_plan(parse_profile(text))
+                call = partial(deidentify, data, plan)
+                ours = best(call, SECONDS)
+                cells = []
+                for peer in PEERS:
+                    if peer == "dcmanon" and profile != "12 rules":
+                        cells.append("-")
+                        continue
+                    answer = ask_peer(
+                        PEER_SCRIPT,
+                        {
+                            "peer": peer,
+                            "file": str(path),
+                            "profile": str(profile_path),
+                            "actions": _DCMANON_ACTIONS,
+                            "seconds": SECONDS,
+                        },
+                    )
+                    cells.append(_cell(answer, ours))
+                ours = min(ours, best(call, SECONDS))
+                table.add_row(file, profile, _time(ours), *cells)
+    return table
+
+
+def _cell(answer: dict[str, float | str], ours: float) -> str:
+    seconds = answer.get("seconds")
+    if not isinstance(seconds, float):
+        return str(answer.get("error"))
+    return f"{_time(seconds)}  {seconds / ours:.1f} x"
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds * 1e6:.0f} us" if seconds < 1e-3 else f"{seconds * 1e3:.1f} ms"
+
+
+def _memory() -> Table:
+    table = Table("input", "size", "peak over idle", title="Memory of the process, streamed in MiB")
+    for case in ("pixel data", "structure set", "private kept", "private removed"):
+        finished = subprocess.run(
+            [sys.executable, "-m", "tests.benchmarks._memory", case],
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+        )
+        size, growth = finished.stdout.split()
+        table.add_row(case, f"{int(size) / 2**20:,.0f} MiB", f"{int(growth) / 2**20:.1f} MiB")
+    return table
