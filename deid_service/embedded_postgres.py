@@ -70,8 +70,15 @@ SETTINGS = {
     "log_checkpoints": "off",
 }
 
-# For data that may be lost when the machine crashes.
-VOLATILE_SETTINGS = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
+# For data that may be lost when the machine crashes: nothing waits for the disk, and
+# as little as possible is written.
+VOLATILE_SETTINGS = {
+    "fsync": "off",
+    "full_page_writes": "off",
+    "synchronous_commit": "off",
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+}
 
 
 class EmbeddedPostgresError(Exception):

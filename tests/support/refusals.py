@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import grpc
 import pytest
@@ -35,9 +35,10 @@ def refused(code: str, reason: str) -> Iterator[Refusal]:
     refusal = Refusal()
     with pytest.raises(grpc.RpcError) as caught:
         yield refusal
-    status = rpc_status.from_call(caught.value)
+    call = cast("grpc.Call", caught.value)
+    status = rpc_status.from_call(call)
     assert status is not None, "the status has no details"
-    refusal.code, refusal.message = caught.value.code(), status.message
+    refusal.code, refusal.message = call.code(), status.message
     refusal.details = list(status.details)
     for detail in status.details:
         info, bad = ErrorInfo(), BadRequest()
