@@ -382,6 +382,9 @@ class Changes(Splicer):
         held = self._buffer[found.position : found.end]
         slot = HeldSlot(self._base + found.position, found.tag, held)
         slot.give_up = lambda: self._keep_creator(level, block)
+        if (former := level.creator_slots.pop(block, None)) is not None:
+            # The same element twice: the last one counts, as other readers have it.
+            self._leave_out_creator(level, former, op.drop)
         self.output.open(slot)
         level.creator_slots[block] = slot
         name = op.drop

@@ -20,6 +20,7 @@ from typing import Final
 from deid_service.engine.actions import Step, step_of
 from deid_service.engine.dictionary import keyword_of
 from deid_service.engine.elements import Encoding
+from deid_service.engine.stretches import Stretches
 from profile_service.language.model import (
     ACTION_NAMES,
     Element,
@@ -335,6 +336,7 @@ class Node:
             self._ops.__getitem__ if self._open else self._ops.get
         )
         # The insertions in bytes, by encoding: worked out by the walk.
+        self._stretches: dict[Encoding, Stretches] = {}
         self.prepared: dict[Encoding, list[bytes | None]] = {}
         insertions = self._find_insertions()
         self.insertions = {tag: insertions[tag] for tag in insertions if tag >> 16 != 2}
@@ -357,6 +359,15 @@ class Node:
             and not plan.has_tentative
             and all(active.anywhere for active in actives)
         )
+
+    def stretches(self, encoding: Encoding) -> Stretches | None:
+        """Returns the stretches of untouched elements seen at this level in explicit VR."""
+        if not encoding.explicit or not self.top:
+            return None
+        found = self._stretches.get(encoding)
+        if found is None:
+            found = self._stretches[encoding] = Stretches(encoding)
+        return found
 
     def private_op(self, tag: int, creator: str | None) -> Op | None:
         """Returns what is done to a private element of a creator's block.

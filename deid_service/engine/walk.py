@@ -30,13 +30,14 @@ from deid_service.engine.elements import (
     UNDEFINED_LENGTH,
     Encoding,
 )
-from deid_service.engine.errors import Reason
+from deid_service.engine.errors import DicomError, Reason
 from deid_service.engine.levels import END, Kind, Level
 from deid_service.engine.output import Output, Slot
 from deid_service.engine.plan import PIXEL_DATA, Children, Node, OnSequence, Op, Plan
 from deid_service.engine.rewriting import Place
 from deid_service.engine.skim import skim_item, skim_sequence
 from deid_service.engine.splicer import HEADER, Found
+from deid_service.engine.stretches import MIN_STRETCH
 
 # Structured reports, the deepest of real data sets, reach some twenty levels;
 # each level is state that a file makes us keep.
@@ -116,7 +117,13 @@ class Walk(Changes):
             self._position = self._run = min(self._drop_left, size)
             self._drop_left -= self._position
         if not self._pass_left and not self._drop_left:
-            self._read()
+            try:
+                self._read()
+            except DicomError:
+                # What has waited for too long is the first error, however the
+                # input is cut.
+                self._give_up_overdue()
+                raise
         read = self._position
         self._flush(read)
         self._base += read
@@ -166,38 +173,56 @@ class Walk(Changes):
         position = self._position
         run = self._run
         boundary = level.boundary
+        stretches = None if level.node is None else level.node.stretches(encoding)
         while position <= last:
-            group, element, code, length = quad(buffer, position)
-            if code in short:
-                # PS3.5 7.1.2: a VR with a two-byte length is no sequence.
-                end = position + HEADER + length
-            elif explicit or group == _DELIMITERS:
-                end = END
+            # A stretch of elements that no rule touches. Where one like it has
+            # been seen before, it is told from its headers at once.
+            if stretches is not None:
+                position = stretches.skip(buffer, position, limit, boundary)
+            start = position
+            while position <= last:
+                group, element, code, length = quad(buffer, position)
+                if code in short:
+                    # PS3.5 7.1.2: a VR with a two-byte length is no sequence.
+                    end = position + HEADER + length
+                elif explicit or group == _DELIMITERS:
+                    end = END
+                    break
+                else:
+                    # PS3.5 7.1.3: the two halves of a four-byte length.
+                    end = position + HEADER + (code | length << 16)
+                tag = group << 16 | element
+                if end > limit or tag >= boundary:
+                    break
+                op = lookup(tag)
+                if op is None:
+                    if deep and vr_of(tag) in _PERHAPS_SEQUENCES:
+                        break
+                    position = end
+                elif op.drop is not None and (explicit or op.drops_anything):
+                    if run < position:
+                        if self._cuts:
+                            self._run = run
+                            self._flush(position)
+                        else:
+                            parts.append(view[run:position])
+                    self._drops[op.drop] = self._drops.get(op.drop, 0) + 1
+                    level.delta += position - end
+                    position = run = start = end
+                else:
+                    break
             else:
-                # PS3.5 7.1.3: the two halves of a four-byte length.
-                end = position + HEADER + (code | length << 16)
+                break
+            if stretches is not None and position - start >= MIN_STRETCH:
+                stretches.learn(buffer, start, position)
+            # An element that is not just passed on.
             tag = group << 16 | element
             if end <= limit:
                 if tag < boundary:
                     op = lookup(tag)
-                    if op is None:
-                        if not deep or vr_of(tag) not in _PERHAPS_SEQUENCES:
-                            position = end
-                            continue
-                    elif op.drop is not None:
-                        if explicit or op.drops_anything:
-                            if run < position:
-                                if self._cuts:
-                                    self._run = run
-                                    self._flush(position)
-                                else:
-                                    parts.append(view[run:position])
-                            self._drops[op.drop] = self._drops.get(op.drop, 0) + 1
-                            level.delta += position - end
-                            position = run = end
-                            continue
-                    elif (
-                        op.memo
+                    if (
+                        op is not None
+                        and op.memo
                         and tag >= level.crossed
                         and (known := op.memo.get(buffer[position:end])) is not None
                     ):
@@ -207,11 +232,8 @@ class Walk(Changes):
                             self._note_final(Place(tag, "", self._base + position), text)
                         if new is not None:
                             if run < position:
-                                if self._cuts:
-                                    self._run = run
-                                    self._flush(position)
-                                else:
-                                    parts.append(view[run:position])
+                                self._run = run
+                                self._flush(position)
                             parts.append(new)
                             self._changes.append(names)
                             level.delta += len(new) + position - end
