@@ -233,7 +233,7 @@ class _Compiler:
             self._problems.add(
                 Code.DICOM_MISSING,
                 root.key(slip) if slip else root.node,
-                slip,
+                root.at(slip),
                 "There is no 'dicom' section: nothing would be de-identified.",
                 _DICOM if slip else "",
             )

@@ -126,7 +126,7 @@ def load(source: str | bytes, problems: Problems) -> Node | None:
             f"The character U+{ord(illegal.group()):04X} is not allowed in YAML.",
         )
         return None
-    builder = _Builder(problems)
+    builder = _Builder(problems, split_lines(text))
     try:
         return builder.build(yaml.parse(text, Loader=CSafeLoader))
     except _Refused:
@@ -199,8 +199,10 @@ class _Anchor:
 class _Builder:
     """Makes the tree, iteratively: depth costs no stack."""
 
-    def __init__(self, problems: Problems) -> None:
+    def __init__(self, problems: Problems, lines: list[str]) -> None:
         self._problems = problems
+        # The parser places what is missing at the end on a line after the last one.
+        self._end = (len(lines), len(lines[-1]) + 1)
         self._frames: list[_Frame] = []
         self._anchors: dict[str, _Anchor] = {}
         self._nodes = 0
@@ -239,7 +241,7 @@ class _Builder:
 
     def _scalar(self, event: yaml.ScalarEvent) -> None:
         self._check_tag(event)
-        line, column = _start(event)
+        line, column = self._start(event)
         # The parser says '' or None for a scalar without quotes.
         plain = not event.style and event.tag not in _TEXT_TAGS
         node = Scalar(event.value, plain, line, column)
@@ -261,7 +263,7 @@ class _Builder:
 
     def _close(self) -> None:
         frame = self._frames.pop()
-        line, column = _start(frame.event)
+        line, column = self._start(frame.event)
         node: Node
         if isinstance(frame.event, yaml.SequenceStartEvent):
             node = ListNode(tuple(frame.children), line, column)
@@ -296,6 +298,10 @@ class _Builder:
             self._frames[-1].children.append(node)
         else:
             self._root = node
+
+    def _start(self, event: yaml.Event) -> tuple[int, int]:
+        mark = event.start_mark
+        return self._end if mark is None else min((mark.line + 1, mark.column + 1), self._end)
 
     def _path(self) -> str:
         """Where the next node stands, for example `dicom.fields[3]`."""
@@ -368,12 +374,7 @@ class _Builder:
             )
 
     def _refuse(self, code: Code, event: yaml.Event, message: str, suggestion: str = "") -> None:
-        line, column = _start(event)
+        line, column = self._start(event)
         place = Scalar("", False, line, column)
         self._problems.add(code, place, self._path(), message, suggestion)
         raise _Refused
-
-
-def _start(event: yaml.Event) -> tuple[int, int]:
-    mark = event.start_mark
-    return (1, 1) if mark is None else (mark.line + 1, mark.column + 1)

@@ -77,7 +77,7 @@ MAX_UID_ROOT_CHARACTERS = 32
 
 # PS3.5 9.1, ITU-T X.660: the first node is 0, 1 or 2; below 0 and 1 there are 40.
 _UID_ROOT = re.compile(
-    r"(?:[01](?:\.[1-3]?[0-9])?|2(?:\.(?:0|[1-9][0-9]*))?)(?:\.(?:0|[1-9][0-9]*))*"
+    r"(?:[01](?!\.(?:[4-9][0-9]|[0-9]{3,})(?:\.|$))|2)(?:\.(?:0|[1-9][0-9]*))*", re.ASCII
 )
 
 
@@ -247,7 +247,7 @@ def _read_uid_root(dicom: Table, prefix_fields: int) -> str | None:
     if len(root) > MAX_UID_ROOT_CHARACTERS:
         message = f"A UID root of more than {MAX_UID_ROOT_CHARACTERS} characters leaves no room."
     elif _UID_ROOT.fullmatch(root) is None:
-        message = f"{key!r} is not a UID root: numbers without leading zeros, separated by dots."
+        message = f"{key!r} is not a UID root, such as 1.2.840.99999."
     elif nodes != prefix_fields:
         message = (
             f"{key!r} has {nodes} nodes, but 'uid-prefix-fields' is {prefix_fields}: "

@@ -81,6 +81,7 @@ def check(source: str | bytes) -> None:
 
 
 @given(st.text())
+@example("---")
 @example("\ud800")
 @example("\ufeff")
 @example("a: \ufeff")
@@ -90,6 +91,7 @@ def test_any_text(text: str) -> None:
 
 
 @given(st.binary())
+@example(b'"d\\ticom": 1')
 @example(b"\xff\xfed\x00")
 @example(b"\xef\xbb\xbf\xff")
 def test_any_bytes(source: bytes) -> None:
