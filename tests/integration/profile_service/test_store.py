@@ -1,0 +1,320 @@
+"""The store against a real database: migrations, immutability, concurrency, freshness."""
+
+from __future__ import annotations
+
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from importlib import resources
+from threading import Barrier
+from typing import TYPE_CHECKING
+
+import psycopg
+import pytest
+
+from deid_service import embedded_postgres
+from profile_service import service, validity
+from profile_service.errors import (
+    EtagMismatchError,
+    ProfileServiceError,
+    SchemaTooNewError,
+    StoreFaultError,
+)
+from profile_service.hierarchy import ContainerName, Kind, Outcome, Verdict, parse_name
+from profile_service.service import Profiles
+from profile_service.store import Store
+from profile_service.store.migrate import migrate, migrations
+from profile_service.store.queries import QUERIES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from profile_service.model import Decision
+    from tests.support.databases import Databases
+
+VALID = "dicom:\n  fields:\n  - name: PatientName\n    remove: true\n"
+
+
+def name(text: str) -> ContainerName:
+    """Reads a name."""
+    return parse_name(text, field="name")
+
+
+SITE, GROUP, PROJECT = map(name, ("sites/s", "sites/s/groups/g", "sites/s/groups/g/projects/p"))
+
+
+@pytest.fixture
+def empty_database(databases: Databases) -> Iterator[str]:
+    """The conninfo of a database without a schema."""
+    with databases.clone("template0") as conninfo:
+        yield conninfo
+
+
+@pytest.fixture
+def store(database: str) -> Iterator[Store]:
+    """A store with a site, a group and a project."""
+    store = Store(database)
+    store.open()
+    store.create_container(SITE, "", enforced=True)
+    for each in (GROUP, PROJECT):
+        store.create_container(each, "", enforced=None)
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def profiles(store: Store) -> Profiles:
+    """The profiles of the store."""
+    return Profiles(store)
+
+
+def dump(conninfo: str) -> str:
+    """Returns the schema of a database as PostgreSQL writes it, but for the migrations' own."""
+    finished = subprocess.run(
+        [
+            *embedded_postgres.program("pg_dump"),
+            "--schema-only",
+            "--no-owner",
+            "--restrict-key=none",
+            "--exclude-table=schema_migration",
+            conninfo,
+        ],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return finished.stdout
+
+
+def at_once(*calls: Callable[[], object]) -> list[object]:
+    """Begins calls at the same moment and returns what they return or raise."""
+    barrier = Barrier(len(calls))
+
+    def run(call: Callable[[], object]) -> object:
+        barrier.wait()
+        try:
+            return call()
+        except ProfileServiceError as error:
+            return error
+
+    with ThreadPoolExecutor(len(calls)) as threads:
+        return list(threads.map(run, calls))
+
+
+# --- Migrations -------------------------------------------------------------------------
+
+
+def test_the_migrations_make_the_schema(databases: Databases) -> None:
+    """Replayed from the first one on, they give what schema.sql describes."""
+    schema = resources.files("profile_service.store").joinpath("schema.sql")
+    with databases.clone() as migrated, databases.clone("template0") as described:
+        with psycopg.connect(described, autocommit=True) as connection:
+            connection.execute(schema.read_bytes())
+        assert dump(migrated) == dump(described)
+
+
+def test_instances_that_start_at_once_migrate_once(empty_database: str) -> None:
+    """Of several instances one migrates, and the others find it done."""
+    done = at_once(*4 * [lambda: migrate(empty_database, connect_seconds=5)])
+    assert sorted(done, key=str) == [list(migrations()), [], [], []]
+
+
+def test_a_newer_database_is_refused(database: str) -> None:
+    """A build does not touch what a newer one has made."""
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute("INSERT INTO schema_migration (number) VALUES (999)")
+    with pytest.raises(SchemaTooNewError, match="at migration 999, and this build knows"):
+        Store(database).migrate()
+
+
+def test_a_migration_that_fails_leaves_nothing(
+    empty_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All missing migrations run in one transaction."""
+    wrong = dict(migrations()) | {998: "SELECT no_such_column"}
+    monkeypatch.setattr("profile_service.store.migrate.migrations", lambda: wrong)
+    with pytest.raises(StoreFaultError) as caught:
+        migrate(empty_database, connect_seconds=5)
+    assert caught.value.cause == "SQLSTATE 42703"
+    with psycopg.connect(empty_database) as connection:
+        tables = connection.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'")
+        assert tables.fetchone() == (0,)
+
+
+# --- Immutability -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE profile_version SET source = 'x'",
+        "UPDATE profile_version SET version = 9",
+        "UPDATE profile_version SET create_time = now()",
+        "DELETE FROM profile_version",
+        "TRUNCATE profile_version CASCADE",
+    ],
+)
+def test_versions_are_immutable(store: Store, database: str, statement: str) -> None:
+    """The database itself refuses to change or delete a version, also a detached one."""
+    profiles = Profiles(store)
+    profiles.set(PROJECT, VALID, allow_invalid=False, etag="")
+    store.clear_profile(PROJECT, etag="")
+    with (
+        psycopg.connect(database, autocommit=True) as connection,
+        pytest.raises(psycopg.IntegrityError) as caught,
+    ):
+        connection.execute(statement)
+    assert caught.value.diag.constraint_name == "profile_version_immutable"
+
+
+def test_versions_go_with_their_container(store: Store, database: str) -> None:
+    """Deleting a container deletes its versions, and no others."""
+    profiles = Profiles(store)
+    for container in (PROJECT, GROUP):
+        profiles.set(container, VALID, allow_invalid=False, etag="")
+    store.delete_container(PROJECT, etag="")
+    with psycopg.connect(database) as connection:
+        left = connection.execute("SELECT count(*) FROM profile_version").fetchone()
+    assert left == (1,)
+
+
+# --- Concurrency ------------------------------------------------------------------------
+
+
+def test_versions_have_no_gaps(profiles: Profiles, store: Store) -> None:
+    """Texts that are set at the same moment become versions one after the other."""
+
+    def setting(number: int) -> Callable[[], object]:
+        return lambda: (
+            profiles.set(PROJECT, f"{VALID}# {number}\n", allow_invalid=False, etag="").version
+        )
+
+    assert sorted(at_once(*map(setting, range(12))), key=str) == sorted(range(1, 13), key=str)
+    current, _ = store.list_versions(PROJECT, before=99, limit=1)
+    assert current == 12
+
+
+def test_the_same_text_at_once_is_one_version(profiles: Profiles) -> None:
+    """Of equal texts that are set at the same moment the first makes the version."""
+    made = at_once(*8 * [lambda: profiles.set(PROJECT, VALID, allow_invalid=False, etag="")])
+    assert len({each.etag for each in made}) == 1  # type: ignore[attr-defined]
+    assert {each.version for each in made} == {1}  # type: ignore[attr-defined]
+
+
+def test_no_update_is_lost(profiles: Profiles) -> None:
+    """Of those who have seen the same etag, one replaces the profile."""
+    seen = profiles.set(PROJECT, VALID, allow_invalid=False, etag="").etag
+
+    def replacing(number: int) -> Callable[[], object]:
+        return lambda: profiles.set(PROJECT, f"{VALID}# {number}\n", allow_invalid=False, etag=seen)
+
+    answers = at_once(*map(replacing, range(8)))
+    winners = [each for each in answers if not isinstance(each, EtagMismatchError)]
+    assert len(winners) == 1
+    assert profiles.get(PROJECT, 0) == winners[0]
+
+
+def test_no_child_is_left_without_a_parent(store: Store) -> None:
+    """A parent that is deleted while a child is created: one of the two happens."""
+    store.delete_container(PROJECT, etag="")
+    for _ in range(5):
+        deleted, created = at_once(
+            lambda: store.delete_container(GROUP, etag=""),
+            lambda: store.create_container(PROJECT, "", enforced=None),
+        )
+        assert isinstance(deleted, ProfileServiceError) != isinstance(created, ProfileServiceError)
+        if deleted is None:
+            store.create_container(GROUP, "", enforced=None)
+        else:
+            store.delete_container(PROJECT, etag="")
+
+
+# --- A newer validator --------------------------------------------------------------------
+
+
+def have_newer_validator(
+    monkeypatch: pytest.MonkeyPatch, accepts: Callable[[str], bool]
+) -> list[str]:
+    """Gives this build a newer validator; returns the list of the texts that it decides."""
+    decided: list[str] = []
+
+    def decide_anew(source: str, kind: Kind | None) -> Decision:
+        decided.append(source)
+        decision = validity.decide(VALID if accepts(source) else "", kind)
+        return replace(decision, validator_version="2")
+
+    monkeypatch.setattr(validity, "VALIDATOR_VERSION", "2")
+    monkeypatch.setattr(service, "decide", decide_anew)
+    return decided
+
+
+def test_a_newer_validator_can_refuse(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A text that it refuses is skipped, and the next level applies, with its text."""
+    older = Profiles(store)
+    refused = older.set(PROJECT, VALID + "# 1\n", allow_invalid=False, etag="")
+    accepted = older.set(GROUP, VALID + "# 2\n", allow_invalid=False, etag="")
+    decided = have_newer_validator(monkeypatch, lambda source: source == accepted.source)
+    newer = Profiles(store)
+    found = newer.resolve(PROJECT, [])
+    assert [level.verdict for level in found.levels] == [
+        Verdict.INVALID,
+        Verdict.SELECTED,
+        Verdict.NOT_CONSULTED,
+    ]
+    assert found.profile is not None
+    assert (found.profile.source, found.profile.version) == (accepted.source, accepted.version)
+    assert decided == [refused.source, accepted.source]
+
+
+def test_a_newer_validator_can_accept(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was stored as invalid applies once a newer validator accepts it."""
+    older = Profiles(store)
+    older.set(PROJECT, "dicom: later", allow_invalid=True, etag="")
+    assert older.resolve(PROJECT, []).outcome is Outcome.NO_VALID_PROFILE
+    have_newer_validator(monkeypatch, lambda _: True)
+    found = Profiles(store).resolve(PROJECT, [])
+    assert found.profile is not None
+    assert found.profile.source == "dicom: later"
+
+
+def test_what_was_decided_again_is_kept(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The new decision is written back: no instance decides it a second time."""
+    stored = Profiles(store).set(PROJECT, VALID, allow_invalid=False, etag="")
+    decided = have_newer_validator(monkeypatch, lambda _: False)
+    first = Profiles(store).get(PROJECT, 0)
+    second = Profiles(store).resolve(PROJECT, [])
+    assert decided == [stored.source]
+    assert not first.decision.valid
+    assert first.decision.violations == second.levels[0].violations
+    assert first.decision.validator_version == "2"
+
+
+# --- One resolution -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("query", ["resolve_project", "resolve_device"])
+def test_resolution_reads_by_index_only(database: str, query: str) -> None:
+    """Among many containers a resolution scans no table."""
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute(
+            """
+            WITH site AS (
+                INSERT INTO container (name, display_name, enforced)
+                VALUES ('sites/x', '', true) RETURNING id
+            ), groups AS (
+                INSERT INTO container (name, display_name, parent_id)
+                SELECT 'sites/x/groups/g' || n, '', site.id
+                FROM site, generate_series(1, 50) AS n RETURNING id, name
+            )
+            INSERT INTO container (name, display_name, parent_id)
+            SELECT name || '/projects/p' || n, '', id FROM groups, generate_series(1, 100) AS n
+            """
+        )
+        connection.execute("ANALYZE")
+        plan = connection.execute(
+            "EXPLAIN " + QUERIES[query],
+            {"target": "sites/x/groups/g7/projects/p7", "known": b""},
+        ).fetchall()
+    text = "\n".join(line for (line,) in plan)
+    assert "Seq Scan on container" not in text
+    assert "container_name_key" in text
