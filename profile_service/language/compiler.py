@@ -39,7 +39,7 @@ from profile_service.language.model import (
     Violation,
 )
 from profile_service.language.patterns import PatternCompiler, match_anywhere
-from profile_service.language.problems import Problems, quoted
+from profile_service.language.problems import Problems
 from profile_service.language.selectors import SelectorError, Target, read_name
 from profile_service.language.settings import FIELDS, FILENAMES, KNOWN_KEYS, read_settings
 from profile_service.language.suggest import nearest, nearest_keyword
@@ -218,12 +218,9 @@ class _Compiler:
                     f"{_DICOM}: {key}",
                 )
             else:
-                guess = "" if self._problems.full else nearest(key, (*known, *_OTHER_SECTIONS))
-                self._root.report_key(
-                    Code.UNKNOWN_SECTION,
-                    key,
-                    f"{quoted(key)} is not known, and does nothing.",
-                    guess,
+                sections = (*known, _MAP_SUBJECTS, *_OTHER_SECTIONS)
+                self._root.report_unknown(
+                    Code.UNKNOWN_SECTION, key, "a known section, and does nothing", sections
                 )
 
     def _dicom_is_missing(self) -> None:
