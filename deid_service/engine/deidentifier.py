@@ -15,6 +15,7 @@ from enum import Enum, auto
 from typing import Final
 
 from deid_service.engine.deflate import Deflater, Inflater
+from deid_service.engine.directory import DIRECTORY_NAME, MEDIA_DIRECTORY, repoint
 from deid_service.engine.elements import Encoding
 from deid_service.engine.errors import DicomError, Reason
 from deid_service.engine.filemeta import (
@@ -32,8 +33,6 @@ from deid_service.engine.walk import Walk
 
 _FILE_HEADER: Final = PREAMBLE_LENGTH + len(MAGIC)
 _ELEMENT_HEADER: Final = 8
-
-_MEDIA_DIRECTORY: Final = "1.2.840.10008.1.3.10"
 
 
 class _State(Enum):
@@ -102,6 +101,11 @@ class Deidentifier:
         self._deflater: Deflater | None = None
         self._inflated = bytearray()
         self._uid_changes = False
+        # Where the data set begins, in the input and in the output.
+        self._base = 0
+        self._start = 0
+        # The data set as it came, of a media directory.
+        self._directory: bytearray | None = None
         self._warnings: list[str] = []
         if not plan.blank:
             self._output.open(self._name_slot)
@@ -212,10 +216,12 @@ class Deidentifier:
         if data[PREAMBLE_LENGTH:_FILE_HEADER] == MAGIC:
             # PS3.10 7.5: the preamble can hold another file format, or a text.
             self._output.parts.append(bytes(PREAMBLE_LENGTH) + MAGIC)
+            self._start = _FILE_HEADER
             self._state = _State.FILE_META
             return _FILE_HEADER
         if data[: len(MAGIC)] == MAGIC:
             self._output.parts.append(MAGIC)
+            self._start = len(MAGIC)
             self._state = _State.FILE_META
             return len(MAGIC)
         if len(data) < _ELEMENT_HEADER:
@@ -234,13 +240,10 @@ class Deidentifier:
 
     def _begin_data_set(self, header: bytes, position: int) -> None:
         """Prepares for the data set, of which the first element header is seen."""
-        if self._meta.sop_class() == _MEDIA_DIRECTORY:
-            raise DicomError(
-                Reason.NOT_SUPPORTED,
-                "a media directory (DICOMDIR) points to byte offsets that would change",
-            )
         syntax = self._meta.transfer_syntax()
-        base = self._offset + position
+        base = self._base = self._offset + position
+        if self._meta.sop_class() == MEDIA_DIRECTORY:
+            self._directory = bytearray()
         if syntax is not None and syntax.deflated:
             self._inflater = Inflater()
             self._deflater = Deflater()
@@ -292,6 +295,8 @@ class Deidentifier:
         if self._inflater is None or self._deflater is None:
             read = self._walk.feed(data)
             self._need = self._walk.need
+            if self._directory is not None:
+                self._hold_directory(self._directory, data[:read])
             return read
         for piece in self._inflater.pieces(data):
             self._inflated += piece
@@ -300,6 +305,15 @@ class Deidentifier:
                 del self._inflated[:read]
         self._output.parts.extend(self._deflater.add(self._walk_output.release()))
         return len(data)
+
+    def _hold_directory(self, held: bytearray, data: bytes) -> None:
+        if len(held) + len(data) > self._max_held:
+            raise DicomError(
+                Reason.LIMIT_EXCEEDED,
+                f"the media directory is longer than {self._max_held} bytes",
+                offset=self._base,
+            )
+        held += data
 
     # --- the end ---
 
@@ -322,6 +336,10 @@ class Deidentifier:
         if self._deflater is not None:
             self._output.parts.extend(self._deflater.add(self._walk_output.release()))
             self._output.parts.extend(self._deflater.finish())
+        if self._directory is not None:
+            after = b"".join(self._output.release())
+            encoding = self._walk.encoding
+            return [repoint(bytes(self._directory), self._base, after, self._start, encoding)]
         return self._released()
 
     # --- what waits for the data set ---
@@ -348,6 +366,7 @@ class Deidentifier:
             instance_uid=instance_uid,
             count=self._walk.count,
         )
+        self._start += sum(map(len, written))
         self._output.fill(slot, written)
 
     def _give_up_name(self) -> None:
@@ -355,11 +374,16 @@ class Deidentifier:
         self._settle_name({})
 
     def _settle_name(self, finals: Mapping[int, str | None]) -> None:
-        self._name = output_name(self._plan.filenames, self._filename, finals, self._plan.settings)
+        if self._directory is not None:
+            self._name = DIRECTORY_NAME
+        else:
+            self._name = output_name(
+                self._plan.filenames, self._filename, finals, self._plan.settings
+            )
         self._output.fill(self._name_slot, [])
 
     def _released(self) -> list[Buffer]:
-        return self._output.release()
+        return [] if self._directory is not None else self._output.release()
 
 
 def deidentify(data: bytes, plan: Plan, *, filename: str = "") -> bytes:

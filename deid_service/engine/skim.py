@@ -82,7 +82,7 @@ def _skim(
     position: int,
     encoding: Encoding,
     end: int,
-    in_item: bool,  # noqa: FBT001
+    in_item: bool,
     lookup: Callable[[int], Op | None] | None,
     max_levels: int,
     max_length: int,

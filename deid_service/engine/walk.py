@@ -92,6 +92,11 @@ class Walk(Changes):
             self._level.schedule(tag + 1, self._absent(tag))
         self._prepare(self._level)
 
+    @property
+    def encoding(self) -> Encoding:
+        """How the data set is encoded."""
+        return (self._stack[0] if self._stack else self._level).encoding
+
     # --- input ---
 
     def feed(self, buffer: bytes) -> int:
