@@ -21,6 +21,7 @@ from profile_service.language.model import (
     Remove,
     ReplaceWith,
 )
+from profile_service.language.problems import printable
 
 if TYPE_CHECKING:
     from profile_service.language.model import (
@@ -51,7 +52,7 @@ def explain(profile: Profile) -> list[str]:
     sentences = _explain_settings(profile.settings)
     sentences += [explain_rule(rule, profile.settings) for rule in profile.rules]
     sentences += [_explain_filename(rule, profile.settings) for rule in profile.filenames]
-    return sentences
+    return [printable(sentence) for sentence in sentences]
 
 
 def explain_rule(rule: Rule, settings: Settings) -> str:

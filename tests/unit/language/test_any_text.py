@@ -77,7 +77,9 @@ def check(source: str | bytes) -> None:
         assert checked.violations == caught.value.violations
     else:
         assert checked.warnings == checked.profile.warnings
-        assert explain(checked.profile) or not checked.profile.rules
+        sentences = explain(checked.profile)
+        assert sentences or not checked.profile.rules
+        assert all(sentence.isprintable() for sentence in sentences)
 
 
 @given(st.text())
