@@ -29,6 +29,13 @@ STOP_GRACE_SECONDS = 0.5
 SERVER_OPTIONS = (
     # Workers share the port.
     ("grpc.so_reuseport", 1),
+    # What a stream may be sent ahead of what is read of it. Left to itself, gRPC
+    # measures the line and lets each stream run ahead by up to 16 MiB, which
+    # hundreds of callers that do not read their output would cost in full. The rest
+    # of a message that is being received comes on top of this, so that large
+    # messages fill long lines all the same.
+    ("grpc.http2.bdp_probe", 0),
+    ("grpc.http2.lookahead_bytes", 256 * 1024),
     # A caller that vanished without a word is noticed after 30 + 10 seconds.
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.keepalive_timeout_ms", 10_000),

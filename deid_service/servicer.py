@@ -105,7 +105,10 @@ class DeidServicer:
         stream.touch(between_files=True)
         conversation = Conversation(applied, self._limits, record.file_ended)
         while isinstance(message := await read(), bytes):
-            for answer in conversation.receive(message):
+            answers = conversation.receive(message)
+            # Not kept for as long as a slow reader takes.
+            del message
+            for answer in answers:
                 await write(answer)
             stream.touch(between_files=conversation.between_files)
         conversation.end()
