@@ -15,8 +15,7 @@ import psycopg
 import pytest
 from deidcascade.v1 import profile_service_pb2 as pb
 from deidcascade.v1.profile_service_pb2_grpc import ProfileServiceStub
-from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_health.v1.health_pb2 import HealthCheckResponse
+from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 
 from deid_service.embedded_postgres import EmbeddedPostgres
 from profile_service.errors import SchemaTooNewError
@@ -48,11 +47,14 @@ def postgres() -> Iterator[EmbeddedPostgres]:
 def watched(address: str, service: str = "") -> Iterator[Iterator[int]]:
     """Gives the states of health of a service as they change, the current one first."""
     with grpc.insecure_channel(address) as channel:
-        watch = health_pb2_grpc.HealthStub(channel).Watch(
-            health_pb2.HealthCheckRequest(service=service), timeout=PATIENCE_SECONDS
+        watch = channel.unary_stream(
+            "/grpc.health.v1.Health/Watch",
+            request_serializer=HealthCheckRequest.SerializeToString,
+            response_deserializer=HealthCheckResponse.FromString,
         )
-        yield (answer.status for answer in watch)
-        watch.cancel()
+        call = watch(HealthCheckRequest(service=service), timeout=PATIENCE_SECONDS)
+        yield (answer.status for answer in call)
+        call.cancel()
 
 
 def test_health_follows_the_database(postgres: EmbeddedPostgres) -> None:
