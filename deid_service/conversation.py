@@ -295,6 +295,8 @@ class _File:
             self._gathered = bytearray()
         for group, group_size in _split(parts, size):
             message, chunk = wire.write_response_chunk(group, group_size)
+            # Half a second per GiB, and no less in a thread of its own: what that
+            # takes from one core it costs another in handing over.
             self._digest.update(chunk)
             answers.append(message)
         self._bytes_out += size

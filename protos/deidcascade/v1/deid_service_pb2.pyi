@@ -188,7 +188,8 @@ class FileStart(_message.Message):
     """
     filename: _builtins.str
     """The original file name, without folders. Only used for the `filenames`
-    rules of the profile; never logged, stored or answered. Optional.
+    rules of the profile; never logged, stored or answered. At most 1024 bytes.
+    Optional.
     """
     size: _builtins.int
     """The size in bytes; 0 when not known. When given it must be what is sent."""

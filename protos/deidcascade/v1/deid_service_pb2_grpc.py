@@ -56,7 +56,8 @@ class DeidServiceServicer:
         follow each other back to back. The service answers `opened` once, and then
         for each file, in the order they were sent, `file`, any number of `chunk`,
         and `result`. A file that is rejected before anything was written has only
-        its `result`.
+        its `result`. A rejection may come before the file has been sent to its end;
+        what is still sent of the file, up to its `file_end`, is passed over.
 
         What was received of a file before its `rejection` must be thrown away.
 
@@ -66,12 +67,15 @@ class DeidServiceServicer:
         The stream as a whole fails with a status whose google.rpc.ErrorInfo has
         the domain "deidcascade" and one of these reasons:
 
-        INVALID_ARGUMENT     PROTOCOL_ERROR (a message out of order), INVALID_NAME
+        INVALID_ARGUMENT     PROTOCOL_ERROR (a message out of order, or one that is
+        not what is said of it here), INVALID_NAME
         NOT_FOUND            TARGET_NOT_FOUND
         FAILED_PRECONDITION  NO_VALID_PROFILE, with every level's verdict in a
-        CascadeVerdicts detail; PROFILE_NOT_SUPPORTED
+        CascadeVerdicts detail (of many violations, the
+        first); PROFILE_NOT_SUPPORTED
         UNAVAILABLE          PROFILE_SERVICE_UNAVAILABLE, SHUTTING_DOWN
-        RESOURCE_EXHAUSTED   TOO_MANY_STREAMS, STREAM_IDLE
+        RESOURCE_EXHAUSTED   TOO_MANY_STREAMS, STREAM_IDLE (for too long nothing
+        was sent, or nothing that was answered was read)
         INTERNAL             INTERNAL
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

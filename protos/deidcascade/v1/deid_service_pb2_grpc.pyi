@@ -43,7 +43,8 @@ class DeidServiceStub:
     follow each other back to back. The service answers `opened` once, and then
     for each file, in the order they were sent, `file`, any number of `chunk`,
     and `result`. A file that is rejected before anything was written has only
-    its `result`.
+    its `result`. A rejection may come before the file has been sent to its end;
+    what is still sent of the file, up to its `file_end`, is passed over.
 
     What was received of a file before its `rejection` must be thrown away.
 
@@ -53,12 +54,15 @@ class DeidServiceStub:
     The stream as a whole fails with a status whose google.rpc.ErrorInfo has
     the domain "deidcascade" and one of these reasons:
 
-      INVALID_ARGUMENT     PROTOCOL_ERROR (a message out of order), INVALID_NAME
+      INVALID_ARGUMENT     PROTOCOL_ERROR (a message out of order, or one that is
+                           not what is said of it here), INVALID_NAME
       NOT_FOUND            TARGET_NOT_FOUND
       FAILED_PRECONDITION  NO_VALID_PROFILE, with every level's verdict in a
-                           CascadeVerdicts detail; PROFILE_NOT_SUPPORTED
+                           CascadeVerdicts detail (of many violations, the
+                           first); PROFILE_NOT_SUPPORTED
       UNAVAILABLE          PROFILE_SERVICE_UNAVAILABLE, SHUTTING_DOWN
-      RESOURCE_EXHAUSTED   TOO_MANY_STREAMS, STREAM_IDLE
+      RESOURCE_EXHAUSTED   TOO_MANY_STREAMS, STREAM_IDLE (for too long nothing
+                           was sent, or nothing that was answered was read)
       INTERNAL             INTERNAL
     """
 
@@ -77,7 +81,8 @@ class DeidServiceAsyncStub(DeidServiceStub):
     follow each other back to back. The service answers `opened` once, and then
     for each file, in the order they were sent, `file`, any number of `chunk`,
     and `result`. A file that is rejected before anything was written has only
-    its `result`.
+    its `result`. A rejection may come before the file has been sent to its end;
+    what is still sent of the file, up to its `file_end`, is passed over.
 
     What was received of a file before its `rejection` must be thrown away.
 
@@ -87,12 +92,15 @@ class DeidServiceAsyncStub(DeidServiceStub):
     The stream as a whole fails with a status whose google.rpc.ErrorInfo has
     the domain "deidcascade" and one of these reasons:
 
-      INVALID_ARGUMENT     PROTOCOL_ERROR (a message out of order), INVALID_NAME
+      INVALID_ARGUMENT     PROTOCOL_ERROR (a message out of order, or one that is
+                           not what is said of it here), INVALID_NAME
       NOT_FOUND            TARGET_NOT_FOUND
       FAILED_PRECONDITION  NO_VALID_PROFILE, with every level's verdict in a
-                           CascadeVerdicts detail; PROFILE_NOT_SUPPORTED
+                           CascadeVerdicts detail (of many violations, the
+                           first); PROFILE_NOT_SUPPORTED
       UNAVAILABLE          PROFILE_SERVICE_UNAVAILABLE, SHUTTING_DOWN
-      RESOURCE_EXHAUSTED   TOO_MANY_STREAMS, STREAM_IDLE
+      RESOURCE_EXHAUSTED   TOO_MANY_STREAMS, STREAM_IDLE (for too long nothing
+                           was sent, or nothing that was answered was read)
       INTERNAL             INTERNAL
     """
 
@@ -114,7 +122,8 @@ class DeidServiceServicer(metaclass=_abc_1.ABCMeta):
         follow each other back to back. The service answers `opened` once, and then
         for each file, in the order they were sent, `file`, any number of `chunk`,
         and `result`. A file that is rejected before anything was written has only
-        its `result`.
+        its `result`. A rejection may come before the file has been sent to its end;
+        what is still sent of the file, up to its `file_end`, is passed over.
 
         What was received of a file before its `rejection` must be thrown away.
 
@@ -124,12 +133,15 @@ class DeidServiceServicer(metaclass=_abc_1.ABCMeta):
         The stream as a whole fails with a status whose google.rpc.ErrorInfo has
         the domain "deidcascade" and one of these reasons:
 
-          INVALID_ARGUMENT     PROTOCOL_ERROR (a message out of order), INVALID_NAME
+          INVALID_ARGUMENT     PROTOCOL_ERROR (a message out of order, or one that is
+                               not what is said of it here), INVALID_NAME
           NOT_FOUND            TARGET_NOT_FOUND
           FAILED_PRECONDITION  NO_VALID_PROFILE, with every level's verdict in a
-                               CascadeVerdicts detail; PROFILE_NOT_SUPPORTED
+                               CascadeVerdicts detail (of many violations, the
+                               first); PROFILE_NOT_SUPPORTED
           UNAVAILABLE          PROFILE_SERVICE_UNAVAILABLE, SHUTTING_DOWN
-          RESOURCE_EXHAUSTED   TOO_MANY_STREAMS, STREAM_IDLE
+          RESOURCE_EXHAUSTED   TOO_MANY_STREAMS, STREAM_IDLE (for too long nothing
+                               was sent, or nothing that was answered was read)
           INTERNAL             INTERNAL
         """
 
