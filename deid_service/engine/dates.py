@@ -116,11 +116,11 @@ def _shift_dicom_datetime(text: str, shift: DateShift) -> str:
 def _shift_with_fraction(text: str, strptime_format: str, shift: DateShift) -> str:
     digits = 0
     if strptime_format.endswith(_FRACTION):
-        whole, point, fraction = text.rpartition(".")
+        _, point, fraction = text.rpartition(".")
         if point and fraction.isdigit():
             digits = len(fraction)
         else:
-            whole, strptime_format = text, strptime_format[: -len(_FRACTION)]
+            strptime_format = strptime_format[: -len(_FRACTION)]
     moment = _parse(text, strptime_format, digits)
     moved = _write(_move(moment, shift), strptime_format)
     return moved if not digits else moved[: len(moved) - 6 + digits]

@@ -9,7 +9,6 @@ from pydicom.datadict import (
     dictionary_keyword,
     dictionary_VR,
     private_dictionary_VR,
-    tag_for_keyword,
 )
 
 # A dictionary has some ten thousand entries; private tags come on top.
@@ -50,9 +49,8 @@ def private_vr_of(group: int, creator: str, offset: int) -> str | None:
 
 @lru_cache(maxsize=_CACHED)
 def keyword_of(tag: int) -> str | None:
-    """Returns the keyword whose only tag this is, or None (repeating groups have none)."""
+    """Returns the keyword of an element; all groups of a repeating range share theirs."""
     try:
-        keyword = dictionary_keyword(tag)
+        return dictionary_keyword(tag) or None
     except KeyError:
         return None
-    return keyword if keyword and tag_for_keyword(keyword) == tag else None

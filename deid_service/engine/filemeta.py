@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from importlib.metadata import version
 from typing import Final, NamedTuple
 
@@ -312,7 +312,7 @@ class FileMeta:
         return _element(encoding, place, texts), op.names
 
 
-@lru_cache(maxsize=None)
+@cache
 def _transfer_syntax(uid: str) -> TransferSyntax:
     if uid == _IMPLICIT:
         return TransferSyntax(IMPLICIT_LITTLE)

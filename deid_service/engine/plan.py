@@ -42,6 +42,7 @@ from profile_service.language.model import (
 )
 
 SPECIFIC_CHARACTER_SET: Final = 0x00080005
+FILE_META: Final = 0x0002
 PIXEL_DATA: Final = 0x7FE00010
 SOP_INSTANCE_UID: Final = 0x00080018
 STUDY_DATE: Final = 0x00080020
@@ -137,6 +138,7 @@ class Op:
         original: the original value is needed elsewhere.
         final: the resulting value is needed elsewhere.
         charset: the element is Specific Character Set.
+        group_length: the element is the length of a group that can change.
         memo: what became of elements seen before; None where the result hangs
             on more than the element itself.
     """
@@ -155,6 +157,7 @@ class Op:
     original: bool = False
     final: bool = False
     charset: bool = False
+    group_length: bool = False
     memo: Memo | None = field(default=None, compare=False)
 
     @property
@@ -320,9 +323,16 @@ class Node:
             or (removes_private and isinstance(element, Element) and element.tag >> 16 & 1)
             for element in self._selected_here()
         )
+        # Whether anything can be done inside of a sequence that no path names.
+        self.deep = bool(
+            plan.has_regex
+            or settings.remove_undefined
+            or settings.remove_private_tags
+            or any(active.anywhere for active in actives)
+        )
         # Rules that can select a tag which they do not name.
         self._open = (
-            plan.has_regex
+            any(active.anywhere for active in actives)
             or settings.remove_undefined
             or settings.remove_private_tags
             or self._by_creator
@@ -339,18 +349,13 @@ class Node:
         self._stretches: dict[Encoding, Stretches] = {}
         self.prepared: dict[Encoding, list[bytes | None]] = {}
         insertions = self._find_insertions()
-        self.insertions = {tag: insertions[tag] for tag in insertions if tag >> 16 != 2}
+        self.insertions = {tag: insertions[tag] for tag in insertions if tag >> 16 != FILE_META}
         # PS3.10 7.1: group 2 is the file meta, which is not part of the data set.
-        self.file_meta_insertions = {tag: insertions[tag] for tag in insertions if tag >> 16 == 2}
+        self.file_meta_insertions = {
+            tag: insertions[tag] for tag in insertions if tag >> 16 == FILE_META
+        }
         self.insertion_tags = sorted(self.insertions)
         self.private_insertions = self._find_private_insertions()
-        # Whether anything can be done inside of a sequence that no path names.
-        self.deep = bool(
-            plan.has_regex
-            or settings.remove_undefined
-            or settings.remove_private_tags
-            or any(active.anywhere for active in actives)
-        )
         self.acts = self.deep or bool(actives) or top
         # Whether the same is done at every depth below.
         self.uniform = (
@@ -432,7 +437,7 @@ class Node:
                 tags.add(PATIENT_AGE)
         if self.actives or self.plan.has_regex:
             tags.add(SPECIFIC_CHARACTER_SET)
-        return tags
+        return tags | {tag >> 16 << 16 for tag in tags}
 
     def _resolve(self, tag: int) -> Op | None:
         if tag >> 16 & 1:
@@ -448,7 +453,7 @@ class Node:
             chain.add(active.rule)
             on_sequence.add(active.rule)
         named = bool(rules)
-        is_file_meta = tag >> 16 == 2
+        is_file_meta = tag >> 16 == FILE_META
         drop = chain.drop
         sequence = on_sequence.result
         sequence_name = on_sequence.name
@@ -486,7 +491,8 @@ class Node:
             memo=Memo() if self._is_repeatable(tag, chain) and not (age or original) else None,
         )
         if op == Op(named=op.named) and not (named and self.plan.has_tentative):
-            return None
+            is_changing_length = _is_group_length(tag) and self.touches_group(tag >> 16)
+            return Op(group_length=True) if is_changing_length else None
         return op
 
     def _is_repeatable(self, tag: int, chain: _Chain) -> bool:
@@ -500,13 +506,16 @@ class Node:
 
     def _rules_for(self, tag: int, creator: str | None) -> tuple[list[_Active], bool]:
         """Returns the rules that select an element, and whether one reaches into it."""
-        selecting = []
+        selecting: list[_Active] = []
         on_path = False
+        if _is_group_length(tag):
+            # Not data of its own, and no rule can name it.
+            return selecting, on_path
         for active in self.actives:
             selector = active.rule.selector
             if isinstance(selector, RegexSelector):
                 # The file meta is selected by its own rules only.
-                if tag >> 16 != 2 and self._matches(selector, tag):
+                if tag >> 16 != FILE_META and self._matches(selector, tag):
                     selecting.append(active)
             elif active.depth < len(selector.parents):
                 on_path = on_path or _selects(selector.parents[active.depth][0], tag, creator)
@@ -516,9 +525,9 @@ class Node:
 
     def _matches(self, selector: RegexSelector, tag: int) -> bool:
         pattern = selector.pattern
-        if self.keyword_path is not None and (keyword := keyword_of(tag)) is not None:
-            if pattern.match(self.keyword_path + keyword) is not None:
-                return True
+        keyword = None if self.keyword_path is None else keyword_of(tag)
+        if keyword is not None and pattern.match(f"{self.keyword_path}{keyword}") is not None:
+            return True
         return pattern.match(f"{self.hex_path}{tag:08x}") is not None
 
     # --- what is inserted ---
@@ -756,6 +765,10 @@ def _in_running_order(rules: tuple[Rule, ...]) -> list[Rule]:
     substituting = [rule for rule in rules if isinstance(rule.action, RegexSub)]
     others = [rule for rule in rules if not isinstance(rule.action, RegexSub)]
     return substituting[::-1] + others
+
+
+def _is_group_length(tag: int) -> bool:
+    return tag & 0xFFFF == 0 and tag >> 16 != FILE_META
 
 
 def _selects(element: ElementRef, tag: int, creator: str | None) -> bool:

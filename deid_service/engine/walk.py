@@ -19,8 +19,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from deid_service.engine.charsets import DEFAULT_CHARACTER_SETS
 from deid_service.engine.changes import Changes
+from deid_service.engine.charsets import DEFAULT_CHARACTER_SETS
 from deid_service.engine.dictionary import private_vr_of, vr_of
 from deid_service.engine.elements import (
     IMPLICIT_LITTLE,
@@ -401,10 +401,10 @@ class Walk(Changes):
             return self._act_on_sequence(level, node, found, op, creator)
         if found.end == END:
             return self._act_on_fragments(level, found, op)
-        if tag & 0xFFFF == 0 and op is None and node.touches_group(tag >> 16):
-            return self._act_on_group_length(level, found)
         if op is None:
             return self._pass_to(found.end)
+        if op.group_length:
+            return self._act_on_group_length(level, found)
         if op.drop is not None:
             self._drop(level, found, op.drop)
             return True
