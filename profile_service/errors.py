@@ -51,11 +51,13 @@ class InvalidRequestError(ProfileServiceError):
 
     Attributes:
         field: the path of the field in the request message.
+        rule: what it can hold.
     """
 
-    def __init__(self, field: str, message: str) -> None:
-        super().__init__(f"{field}: {message}")
+    def __init__(self, field: str, rule: str) -> None:
+        super().__init__(f"{field}: {rule}")
         self.field = field
+        self.rule = rule
 
 
 class InvalidNameError(InvalidRequestError):

@@ -79,7 +79,7 @@ def to_status(error: errors.ProfileServiceError) -> grpc.Status:
     status = Status(code=number, message=error.message)
     status.details.add().Pack(ErrorInfo(reason=reason, domain=DOMAIN, metadata=error.names))
     if isinstance(error, errors.InvalidRequestError):
-        field = BadRequest.FieldViolation(field=error.field, description=error.message)
+        field = BadRequest.FieldViolation(field=error.field, description=error.rule)
         status.details.add().Pack(BadRequest(field_violations=[field]))
     if isinstance(error, errors.ProfileInvalidError):
         status.message = _list_violations(error)
