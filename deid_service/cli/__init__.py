@@ -6,25 +6,47 @@ service refused or did not answer; 2 the command line was wrong.
 
 from __future__ import annotations
 
+from importlib import import_module
+
 import click
 
-from deid_service.cli.apply import apply
 from deid_service.cli.connection import keep_proxies_from_local_services
-from deid_service.cli.containers import container_group
-from deid_service.cli.demo import demo
-from deid_service.cli.health import health
-from deid_service.cli.preview import preview
-from deid_service.cli.profiles import profile_group
-from deid_service.cli.up import up
-from deid_service.cli.upload import upload
+
+# Where each command is, in the order in which help lists them.
+COMMANDS = {
+    "up": ("up", "up"),
+    "demo": ("demo", "demo"),
+    "container": ("containers", "container_group"),
+    "profile": ("profiles", "profile_group"),
+    "upload": ("upload", "upload"),
+    "apply": ("apply", "apply"),
+    "preview": ("preview", "preview"),
+    "health": ("health", "health"),
+}
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class CommandsOnDemand(click.Group):
+    """Loads the command that is used and no other.
+
+    `health` is run every few seconds in a container, and needs neither the engine
+    nor pydicom, which take longer to load than it takes to ask.
+    """
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 -- click's signature
+        """Returns the names of all commands."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Returns a command, or None when there is none of this name."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, name = COMMANDS[cmd_name]
+        command: click.Command = getattr(import_module(f"deid_service.cli.{module}"), name)
+        return command
+
+
+@click.group(cls=CommandsOnDemand, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="deid-cascade")
 def main() -> None:
     """De-identifies DICOM by the profile that the cascade selects."""
     keep_proxies_from_local_services()
-
-
-for command in (up, demo, container_group, profile_group, upload, apply, preview, health):
-    main.add_command(command)

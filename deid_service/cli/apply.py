@@ -37,7 +37,7 @@ CHUNK_BYTES = 1024 * 1024
 def apply(
     profile: str, sources: tuple[Path, ...], out: Path, keep_names: bool, as_json: bool
 ) -> None:
-    """De-identifies files and folders SRC... by a profile; needs no server.
+    """De-identifies files and folders, without a server.
 
     Outputs are named {SOPInstanceUID}.{Modality}.dcm with the de-identified
     values, or as the profile's `filenames` say. Nothing is overwritten, and a

@@ -133,7 +133,10 @@ IDENTIFYING = (
 
 @click.command("demo")
 def demo() -> None:
-    """Shows the main job on real files: everything is started, used and removed again."""
+    """Shows the main job on real files.
+
+    Everything is started, used, and removed again.
+    """
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     started = time.monotonic()
     screen = console()

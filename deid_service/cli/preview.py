@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @json_option
 def preview(profile: str, file: Path, as_json: bool) -> None:
-    """Shows the elements of FILE that a profile changes, before and after.
+    """Shows what a profile changes in FILE, before and after.
 
     Writes nothing. The values of the file appear on the screen.
     """

@@ -50,7 +50,7 @@ def default_data_folder() -> Path:
     help="The port of DeidService; 0 takes one that is free.",
 )
 def up(data: Path, profile_port: int, deid_port: int) -> None:
-    """Starts PostgreSQL and both services on this machine, until Ctrl-C.
+    """Starts PostgreSQL and both services, until Ctrl-C.
 
     Both listen on 127.0.0.1 alone. The data stays in its folder, and is there
     again with the next start.

@@ -44,7 +44,7 @@ def upload(
     as_json: bool,
     address: str,
 ) -> None:
-    """Sends files and folders SRC... through DeidService, and keeps what comes back.
+    """Sends files and folders through DeidService.
 
     The profile that the cascade selects for TARGET applies. Nothing is
     overwritten, and a file that is rejected leaves nothing.

@@ -8,24 +8,15 @@ import sys
 from typing import TYPE_CHECKING
 
 import pydicom
-import pytest
 
 from tests.acceptance.conftest import PATIENCE_SECONDS, ROOT, Up, dicom_files
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.acceptance.conftest import Installation
 
 CT, *_ = dicom_files("CT_small.dcm")
-
-
-@pytest.fixture
-def fresh(installation: Installation, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
-    """A pair of services without any data."""
-    with Up(installation, tmp_path_factory.mktemp("data")) as started:
-        yield started
 
 
 def blocks(language: str) -> list[str]:
@@ -51,13 +42,13 @@ def shell(installation: Installation, up: Up, folder: Path, script: str) -> str:
     return done.stdout
 
 
-def test_three_steps_and_client(installation: Installation, fresh: Up, tmp_path: Path) -> None:
+def test_three_steps_and_client(installation: Installation, up: Up, tmp_path: Path) -> None:
     """The steps of the README lead to a de-identified file, and so does its client."""
     describe, upload, *_ = blocks("sh")
     upload = re.sub(r"\S+/CT_small\.dcm", str(CT), upload)
 
-    shell(installation, fresh, tmp_path, describe)
-    shell(installation, fresh, tmp_path, upload)
+    shell(installation, up, tmp_path, describe)
+    shell(installation, up, tmp_path, upload)
 
     (output,) = (tmp_path / "deidentified").iterdir()
     assert pydicom.dcmread(output).PatientName == "REDACTED"
@@ -65,7 +56,7 @@ def test_three_steps_and_client(installation: Installation, fresh: Up, tmp_path:
     (client,) = blocks("python")
     (tmp_path / "CT_small.dcm").write_bytes(CT.read_bytes())
     done = subprocess.run(
-        [sys.executable, "-c", client.replace("localhost:50052", fresh.deid_service)],
+        [sys.executable, "-c", client.replace("localhost:50052", up.deid_service)],
         cwd=tmp_path,
         env=installation.environment(),
         capture_output=True,
@@ -74,17 +65,17 @@ def test_three_steps_and_client(installation: Installation, fresh: Up, tmp_path:
         timeout=PATIENCE_SECONDS,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    assert (tmp_path / output.name).read_bytes() == output.read_bytes()
+    assert (tmp_path / "received" / output.name).read_bytes() == output.read_bytes()
 
 
-def test_what_up_prints(installation: Installation, fresh: Up, tmp_path: Path) -> None:
+def test_what_up_prints(installation: Installation, tmp_path: Path) -> None:
     """The commands that `up` prints work when they are pasted."""
-    rest = fresh.introduction()
-    pasted = rest[rest.index("In another terminal:") :].partition("\n")[2]
-    # grpcurl is not part of what a test may expect on a machine.
-    commands, _, by_grpcurl = pasted.partition("  grpcurl ")
+    with Up(installation, tmp_path / "data") as fresh:
+        _, _, pasted = fresh.introduction().partition("In another terminal:\n")
+        # grpcurl is not part of what a test may expect on a machine.
+        commands, _, by_grpcurl = pasted.partition("  grpcurl ")
 
-    shell(installation, fresh, tmp_path, commands)
+        shell(installation, fresh, tmp_path, commands)
 
     assert fresh.profile_service in by_grpcurl
     (output,) = (tmp_path / "deidentified").iterdir()
