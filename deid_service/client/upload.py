@@ -47,6 +47,8 @@ LONGEST_WAIT_SECONDS = 5.0
 # A file that was open when the stream broke may be why it broke.
 MAX_ATTEMPTS = 3
 
+UNFINISHED = "The upload ended before this file had a result."
+
 # Refusals that pass by themselves; so do connections that break, which are
 # UNAVAILABLE and carry no reason.
 _PASSING = {"PROFILE_SERVICE_UNAVAILABLE", "SHUTTING_DOWN", "STREAM_IDLE"}
@@ -176,7 +178,10 @@ class Upload:
 
         Raises:
             OSError: the destination cannot be made or read.
+            ValueError: there is no channel.
         """
+        if not channels:
+            raise ValueError("An upload needs at least one channel.")
         self._target = target
         self._destination = Destination(Path(destination))
         self._keep_names = keep_names
@@ -287,6 +292,9 @@ class Upload:
                 self._running -= 1
                 last = self._running == 0
             if last:
+                # What one stream was to send again when another one failed for good.
+                for file in self._work.take_back():
+                    self.ended(file.fail(UNFINISHED))
                 self._put(None)
 
     # --- What the streams use -------------------------------------------------------
@@ -383,6 +391,13 @@ class _Work:
         with self._source_lock:
             source = next(self._sources, None)
         return None if source is None else _File(source)
+
+    def take_back(self) -> list[_File]:
+        """Returns the files that were to be sent again and were not."""
+        with self._lock:
+            files = list(self._again)
+            self._again.clear()
+        return files
 
     def give_back(self, files: Iterable[_File]) -> None:
         """Takes files back that are to be sent again, first of all."""
@@ -532,7 +547,7 @@ class _Attempt:
             pending[0].attempts += 1
         if not again:
             for file in pending:
-                self._upload.ended(file.fail("The upload ended before this file had a result."))
+                self._upload.ended(file.fail(UNFINISHED))
             return
         for file in pending[:1]:
             if file.attempts >= MAX_ATTEMPTS:

@@ -27,6 +27,8 @@ from deid_service.client import (
     outputs,
 )
 from deid_service.client import upload as upload_module
+from deid_service.conversation import Conversation
+from deid_service.errors import ShuttingDownError
 from tests.support.deid_service import (
     BLANK,
     TARGET,
@@ -485,3 +487,40 @@ def test_a_stream_is_read_once(channel: grpc.Channel, tmp_path: Path) -> None:
 
     assert first[0].complete
     assert second[0].problem == "It cannot be read: a stream is read only once."
+
+
+def test_an_upload_without_a_channel_is_misuse(tmp_path: Path) -> None:
+    """What could never end is refused at once."""
+    with pytest.raises(ValueError, match=r"^An upload needs at least one channel\.$"):
+        Upload([], TARGET, [], tmp_path)
+
+
+def test_a_file_at_which_connections_break_is_given_up(
+    scripted_address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that ends its stream every time fails alone; those behind it arrive."""
+    monkeypatch.setattr(upload_module, "FIRST_WAIT_SECONDS", 0.01)
+    poison = ct().replace(b"CompressedSamples", b"PoisonousSamples!")
+    sources = [
+        Source.of_bytes("before", ct()),
+        Source.of_bytes("poison", poison),
+        Source.of_bytes("after", ct()),
+    ]
+
+    def receive(talk: Conversation, message: bytes) -> list[bytes]:
+        if b"PoisonousSamples!" in message:
+            raise ShuttingDownError
+        return take(talk, message)
+
+    take = Conversation.receive
+    monkeypatch.setattr(Conversation, "receive", receive)
+    with (
+        running_deid_service(scripted_address) as running,
+        open_channel(running.address) as channel,
+    ):
+        results = {result.name: result for result in run(channel, sources, tmp_path)}
+
+    assert results["poison"].problem == "The connection broke 3 times at this file."
+    assert results["before"].complete
+    assert results["after"].complete
+    assert len(files_in(tmp_path)) == 2
