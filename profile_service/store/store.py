@@ -44,6 +44,10 @@ MAX_CONNECTIONS = 4
 CHECKOUT_SECONDS = 1.0
 STATEMENT_SECONDS = 5.0
 
+# How long it waits for a connection when the last ping found the database not
+# answering: callers that wait would only keep the others waiting.
+HOPELESS_SECONDS = 0.01
+
 # How long making a connection may take: libpq's smallest value is 2.
 CONNECT_SECONDS = 2
 
@@ -90,6 +94,7 @@ class Store:
             conninfo: how libpq connects: a URI or key=value pairs.
         """
         self._conninfo = conninfo
+        self._answers = True
         self._pool = ConnectionPool(
             conninfo,
             connection_class=BoundedConnection,
@@ -104,7 +109,6 @@ class Store:
             min_size=MIN_CONNECTIONS,
             max_size=MAX_CONNECTIONS,
             open=False,
-            timeout=CHECKOUT_SECONDS,
             # The pool would try again at growing distances; the next request that
             # finds no connection tries at once.
             reconnect_timeout=CONNECT_SECONDS,
@@ -130,13 +134,21 @@ class Store:
         self._pool.close()
 
     def ping(self) -> None:
-        """Makes sure that the database answers, and drops connections that are dead."""
+        """Makes sure that the database answers, and drops connections that are dead.
+
+        While it does not answer, the other methods do not wait for it either.
+        """
         try:
-            self._one("ping", {})
+            try:
+                self._ping()
+            except StoreUnavailableError:
+                # A server that came back left all old connections dead, and it is there.
+                self._pool.check()
+                self._ping()
         except StoreUnavailableError:
-            # A server that came back left all old connections dead, and it is there.
-            self._pool.check()
-            self._one("ping", {})
+            self._answers = False
+            raise
+        self._answers = True
 
     # --- Containers ---------------------------------------------------------------------
 
@@ -416,10 +428,16 @@ class Store:
             raise ContainerNotFoundError(name.text)
         return row
 
+    def _ping(self) -> None:
+        with translated(), self._connection(CHECKOUT_SECONDS) as connection:
+            execute(connection, "ping", {})
+
     @contextmanager
-    def _connection(self) -> Iterator[BoundedConnection]:
+    def _connection(self, patience: float | None = None) -> Iterator[BoundedConnection]:
         """Lends a connection; the pool drops one that comes back unusable."""
-        connection = self._pool.getconn()
+        if patience is None:
+            patience = CHECKOUT_SECONDS if self._answers else HOPELESS_SECONDS
+        connection = self._pool.getconn(patience)
         try:
             yield connection
         finally:

@@ -19,6 +19,7 @@ from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 
 from deid_service.embedded_postgres import EmbeddedPostgres
 from profile_service.errors import SchemaTooNewError
+from profile_service.server import THREADS
 from profile_service.servicer import SERVICE
 from tests.support.refusals import refused
 from tests.support.services import running_profile_service
@@ -77,6 +78,26 @@ def test_health_follows_the_database(postgres: EmbeddedPostgres) -> None:
         assert next(states) == next(own_states) == HealthCheckResponse.SERVING
         found = service.GetContainer(pb.GetContainerRequest(name="sites/s"))
         assert found.container.name == "sites/s"
+
+
+def test_callers_do_not_queue_for_a_database_that_is_gone(postgres: EmbeddedPostgres) -> None:
+    """Once the service knows, hundreds of calls are refused sooner than their turns would come."""
+    postgres.start()
+    with (
+        running_profile_service(postgres.conninfo) as address,
+        grpc.insecure_channel(address) as channel,
+        watched(address) as states,
+    ):
+        assert next(states) == HealthCheckResponse.SERVING
+        postgres.stop()
+        assert next(states) == HealthCheckResponse.NOT_SERVING
+        request = pb.GetContainerRequest(name="sites/s")
+        # Each waiting its second, those of all threads would take twice as long.
+        calls = [
+            ProfileServiceStub(channel).GetContainer.future(request, timeout=10)
+            for _ in range(20 * THREADS)
+        ]
+        assert {call.code() for call in calls} == {grpc.StatusCode.UNAVAILABLE}
 
 
 def test_a_killed_database_is_found_again(postgres: EmbeddedPostgres) -> None:
