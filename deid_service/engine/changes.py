@@ -266,20 +266,20 @@ class Changes(Splicer):
                 Reason.MALFORMED, "an element that is needed elsewhere stands out of order"
             )
 
-    def _absent(self, tag: int) -> Callable[[Level, int], None]:
-        """Returns what is done when a needed element has been passed."""
-
-        def note(level: Level, reached: int) -> None:  # noqa: ARG001
-            if tag in self._plan.originals and tag not in self.originals:
+    def _passed(self, level: Level, reached: int) -> None:  # noqa: ARG002
+        """Takes note of the elements needed elsewhere that have been passed and were not there."""
+        plan = self._plan
+        for tag in plan.watched:
+            if tag >= reached:
+                return
+            if tag in plan.originals and tag not in self.originals:
                 self.originals[tag] = None
                 self._resolve_deferred()
-            if tag in self._plan.finals and tag not in self.finals:
-                waiting = any(deferred.tag == tag for deferred in self._deferred)
-                if not waiting:
-                    self.finals[tag] = None
-                    self._on_final()
-
-        return note
+            if tag in plan.finals and tag not in self.finals:
+                if any(deferred.tag == tag for deferred in self._deferred):
+                    continue
+                self.finals[tag] = None
+                self._on_final()
 
     def _age(self, place: Place) -> str | None:
         """Returns PatientAge as computed, or None where a date is missing."""

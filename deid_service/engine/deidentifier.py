@@ -161,7 +161,7 @@ class Deidentifier:
         return Result(tail, counts, tuple(self._warnings), self._name)
 
     def _check_open(self) -> None:
-        if self._state in {_State.FINISHED, _State.FAILED}:
+        if self._state is _State.FINISHED or self._state is _State.FAILED:
             raise RuntimeError("the file has ended")
 
     # --- input ---

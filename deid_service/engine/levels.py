@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections.abc import Callable
 from enum import Enum, auto
+from operator import itemgetter
 from typing import Final
 
 from deid_service.engine.charsets import CharacterSets
@@ -149,7 +150,7 @@ class Level:
         self.lookup = node.lookup
         self.creators: dict[int, str] = {}
         self.creator_slots: dict[int, HeldSlot] = {}
-        self._agenda: list[tuple[int, int, Due]] = []
+        self._agenda: list[tuple[int, Due]] = []
         if node.insertion_tags:
             self.boundary = node.insertion_tags[0]
 
@@ -161,7 +162,10 @@ class Level:
             action: called with the level and the tag that was reached, before
                 the element is looked at; END at the end of the level.
         """
-        insort(self._agenda, (tag, len(self._agenda), action), key=lambda entry: entry[:2])
+        if self._agenda and tag < self._agenda[-1][0]:
+            insort(self._agenda, (tag, action), key=itemgetter(0))
+        else:
+            self._agenda.append((tag, action))
         self.boundary = min(self.boundary, tag)
 
     def next_due(self, tag: int) -> Due | tuple[int, int] | None:
@@ -178,7 +182,7 @@ class Level:
         first = self._next_insertion
         while self.boundary <= tag and self.boundary != _FIRST_DELIMITER:
             if agenda and (first >= len(tags) or agenda[0][0] <= tags[first]):
-                due = agenda.pop(0)[2]
+                due = agenda.pop(0)[1]
                 self._set_boundary()
                 return due
             stop = bisect_left(tags, min(tag, agenda[0][0]) if agenda else tag, first)

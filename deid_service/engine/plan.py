@@ -403,7 +403,7 @@ class Node:
         """Whether an element of a group, or one below it, can change its length."""
         if group == PIXEL_DATA >> 16:
             # Its elements are known, and too large to wait for what is not done to them.
-            return any(self.lookup(tag) is not None for tag in _PIXEL_DATA_GROUP)
+            return any(self._make_op(tag, None) is not None for tag in _PIXEL_DATA_GROUP)
         return self.deep or self._open or any(tag >> 16 == group for tag in self._named_tags())
 
     def children(self, tag: int, creator: str | None) -> Children | None:
@@ -677,6 +677,7 @@ class Plan:
         top: the top level of a data set.
         originals: top-level elements whose original values are needed elsewhere.
         finals: top-level elements whose resulting values are needed elsewhere.
+        watched: both, in the order of their tags.
         has_regex: some rule selects by a regular expression.
         has_tentative: sequences stay only for what a rule names inside of them.
         file_metas: what `FileMeta` has written before.
@@ -687,6 +688,7 @@ class Plan:
     filenames: tuple[FilenameRule, ...]
     originals: frozenset[int]
     finals: frozenset[int]
+    watched: tuple[int, ...]
     has_regex: bool
     has_tentative: bool
     file_metas: dict[object, tuple[bytes, bytes, list[tuple[str, ...]]]] = field(
@@ -741,9 +743,9 @@ def compile_plan(profile: Profile) -> Plan:
     )
     if settings.age_from_birthdate is not None:
         originals |= {STUDY_DATE, PATIENT_BIRTH_DATE}
-    finals = {SOP_INSTANCE_UID, MODALITY}
-    for filename in profile.filenames:
-        finals |= _elements_in(filename.output)
+    finals = frozenset({SOP_INSTANCE_UID, MODALITY}).union(
+        *(_elements_in(filename.output) for filename in profile.filenames)
+    )
     has_regex = any(isinstance(rule.selector, RegexSelector) for rule in profile.rules)
     everywhere = tuple(active for active in actives if active.anywhere)
     plan = Plan(
@@ -751,7 +753,8 @@ def compile_plan(profile: Profile) -> Plan:
         settings=settings,
         filenames=profile.filenames,
         originals=originals,
-        finals=frozenset(finals),
+        finals=finals,
+        watched=tuple(sorted(originals | finals)),
         has_regex=has_regex,
         has_tentative=settings.remove_undefined and bool(everywhere),
         _everywhere=everywhere,

@@ -29,43 +29,34 @@ _LONGEST_WAIT: Final = 4096
 _HEADER: Final = 8
 
 
-class _Stretch:
+class Stretch:
     """The headers of a stretch.
 
     Attributes:
-        read: reads all headers at an offset.
-        headers: what they are.
-        length: of the stretch, in bytes.
-        last_tag: the largest tag in it.
         used: it has come again since it was learned.
     """
 
-    __slots__ = ("headers", "last_tag", "length", "read", "used")
+    __slots__ = ("_headers", "_last_tag", "_length", "_read", "used")
 
-    def __init__(self, layout: Struct, headers: tuple[int, ...], length: int, last_tag: int):
-        self.read = layout.unpack_from
-        self.headers = headers
-        self.length = length
-        self.last_tag = last_tag
-        self.used = False
-
-
-class Stretches:
-    """The stretches seen at one level, by the header that they begin with."""
-
-    def __init__(self, encoding: Encoding) -> None:
-        """Starts with none.
+    def __init__(
+        self, layout: Struct, headers: tuple[int, ...], length: int, last_tag: int
+    ) -> None:
+        """Remembers a stretch.
 
         Args:
-            encoding: an explicit VR one.
+            layout: reads all headers at an offset.
+            headers: what they are.
+            length: of the stretch, in bytes.
+            last_tag: the largest tag in it.
         """
-        self._encoding = encoding
-        self._known: dict[bytes, _Stretch] = {}
-        self._wait = _FIRST_WAIT
-        self._waiting = 0
+        self._read = layout.unpack_from
+        self._headers = headers
+        self._length = length
+        self._last_tag = last_tag
+        self.used = False
 
     def skip(self, buffer: bytes, position: int, limit: int, boundary: int) -> int:
-        """Passes a known stretch.
+        """Passes a stretch that begins with the same header.
 
         Args:
             buffer: the input.
@@ -74,18 +65,39 @@ class Stretches:
             boundary: the first tag that must not be passed.
 
         Returns:
-            The position behind the stretch, or the one given.
+            The position behind the stretch; the one given, where it is another one.
         """
-        stretch = self._known.get(buffer[position : position + _HEADER])
+        end = position + self._length
         if (
-            stretch is None
-            or position + stretch.length > limit
-            or stretch.last_tag >= boundary
-            or stretch.read(buffer, position) != stretch.headers
+            end > limit
+            or self._last_tag >= boundary
+            or self._read(buffer, position) != self._headers
         ):
             return position
-        stretch.used = True
-        return position + stretch.length
+        self.used = True
+        return end
+
+
+NO_STRETCHES: Final[dict[bytes, Stretch]] = {}
+
+
+class Stretches:
+    """The stretches seen at one level.
+
+    Attributes:
+        known: the stretches by the header that they begin with.
+    """
+
+    def __init__(self, encoding: Encoding) -> None:
+        """Starts with none.
+
+        Args:
+            encoding: an explicit VR one.
+        """
+        self._encoding = encoding
+        self.known: dict[bytes, Stretch] = {}
+        self._wait = _FIRST_WAIT
+        self._waiting = 0
 
     def learn(self, buffer: bytes, start: int, end: int) -> None:
         """Remembers a stretch that was walked, now and then.
@@ -100,20 +112,20 @@ class Stretches:
             return
         self._waiting = 0
         key = buffer[start : start + _HEADER]
-        former = self._known.get(key)
+        former = self.known.get(key)
         if former is not None:
             helped = former.used
             self._wait = max(_FIRST_WAIT, self._wait // 2) if helped else self._longer()
-        if len(self._known) >= _MAX_STRETCHES:
-            self._known.clear()
+        if len(self.known) >= _MAX_STRETCHES:
+            self.known.clear()
             self._longer()
-        self._known[key] = self._learned(buffer, start, end)
+        self.known[key] = self._learned(buffer, start, end)
 
     def _longer(self) -> int:
         self._wait = min(_LONGEST_WAIT, self._wait * 2)
         return self._wait
 
-    def _learned(self, buffer: bytes, start: int, end: int) -> _Stretch:
+    def _learned(self, buffer: bytes, start: int, end: int) -> Stretch:
         quad = self._encoding.quad
         layout = ["<"]
         last_tag = 0
@@ -124,4 +136,4 @@ class Stretches:
             layout.append(f"Q{length}x")
             position += _HEADER + length
         compiled = Struct("".join(layout))
-        return _Stretch(compiled, compiled.unpack_from(buffer, start), end - start, last_tag)
+        return Stretch(compiled, compiled.unpack_from(buffer, start), end - start, last_tag)

@@ -37,7 +37,7 @@ from deid_service.engine.plan import PIXEL_DATA, Children, Node, OnSequence, Op,
 from deid_service.engine.rewriting import Place
 from deid_service.engine.skim import skim_item, skim_sequence
 from deid_service.engine.splicer import HEADER, Found
-from deid_service.engine.stretches import MIN_STRETCH
+from deid_service.engine.stretches import MIN_STRETCH, NO_STRETCHES
 
 # Structured reports, the deepest of real data sets, reach some twenty levels;
 # each level is state that a file makes us keep.
@@ -88,8 +88,8 @@ class Walk(Changes):
             charsets=DEFAULT_CHARACTER_SETS,
             node=plan.top,
         )
-        for tag in sorted(plan.originals | plan.finals):
-            self._level.schedule(tag + 1, self._absent(tag))
+        for tag in plan.watched:
+            self._level.schedule(tag + 1, self._passed)
         self._prepare(self._level)
 
     @property
@@ -179,11 +179,14 @@ class Walk(Changes):
         run = self._run
         boundary = level.boundary
         stretches = None if level.node is None else level.node.stretches(encoding)
+        known_stretch = NO_STRETCHES.get if stretches is None else stretches.known.get
         while position <= last:
             # A stretch of elements that no rule touches. Where one like it has
             # been seen before, it is told from its headers at once.
             if stretches is not None:
-                position = stretches.skip(buffer, position, limit, boundary)
+                stretch = known_stretch(buffer[position : position + HEADER])
+                if stretch is not None:
+                    position = stretch.skip(buffer, position, limit, boundary)
             start = position
             while position <= last:
                 group, element, code, length = quad(buffer, position)
@@ -463,7 +466,7 @@ class Walk(Changes):
         empty = found.end == found.start
         if action is OnSequence.TENTATIVE and empty:
             action = OnSequence.DROP
-        if action in {OnSequence.DROP, OnSequence.EMPTY}:
+        if action is OnSequence.DROP or action is OnSequence.EMPTY:
             assert name is not None
             made = node.children_after(found.tag, creator)
             if action is OnSequence.EMPTY and made is None and empty:
