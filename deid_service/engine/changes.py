@@ -266,20 +266,16 @@ class Changes(Splicer):
                 Reason.MALFORMED, "an element that is needed elsewhere stands out of order"
             )
 
-    def _passed(self, level: Level, reached: int) -> None:  # noqa: ARG002
-        """Takes note of the elements needed elsewhere that have been passed and were not there."""
-        plan = self._plan
-        for tag in plan.watched:
-            if tag >= reached:
+    def _passed(self, tag: int, level: Level, reached: int) -> None:  # noqa: ARG002
+        """Takes note of an element needed elsewhere that was not there."""
+        if tag in self._plan.originals and tag not in self.originals:
+            self.originals[tag] = None
+            self._resolve_deferred()
+        if tag in self._plan.finals and tag not in self.finals:
+            if any(deferred.tag == tag for deferred in self._deferred):
                 return
-            if tag in plan.originals and tag not in self.originals:
-                self.originals[tag] = None
-                self._resolve_deferred()
-            if tag in plan.finals and tag not in self.finals:
-                if any(deferred.tag == tag for deferred in self._deferred):
-                    continue
-                self.finals[tag] = None
-                self._on_final()
+            self.finals[tag] = None
+            self._on_final()
 
     def _age(self, place: Place) -> str | None:
         """Returns PatientAge as computed, or None where a date is missing."""

@@ -17,6 +17,7 @@ stream.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from deid_service.engine.changes import Changes
@@ -89,7 +90,7 @@ class Walk(Changes):
             node=plan.top,
         )
         for tag in plan.watched:
-            self._level.schedule(tag + 1, self._passed)
+            self._level.schedule(tag + 1, partial(self._passed, tag))
         self._prepare(self._level)
 
     @property
