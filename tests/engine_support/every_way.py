@@ -166,3 +166,8 @@ def _assert_ended(deidentifier: Deidentifier) -> None:
         deidentifier.receive(b"more")
     with pytest.raises(RuntimeError):
         deidentifier.finish()
+
+
+def values_of(output: bytes) -> dict[int, bytes]:
+    """Returns the values of the top level of a file by tag; of a sequence, all that is in it."""
+    return {each.tag: each.raw[len(each.header) :] for each in read_file(output).elements}

@@ -144,7 +144,7 @@ def read_file(data: bytes) -> File:
         file.deflated = True
         data, position = zlib.decompressobj(-15).decompress(data[position:]), 0
     else:
-        file.syntax = _seen(data[position : position + 8])
+        file.syntax = _seen(data[position : position + 8], uid)
     file.elements, _, _ = _elements(data, position, len(data), file.syntax, (), is_item=False)
     return file
 
@@ -172,11 +172,14 @@ def vr_by_dictionary(tag: int, creators: dict[int, str]) -> str:
         return "UN"
 
 
-def _seen(header: bytes) -> Syntax:
+def _seen(header: bytes, uid: bytes) -> Syntax:
     if len(header) < 8 and header:
         raise UnreadableError("too short for an element")
     if header[4:6].decode("latin-1") not in _LONG | _SHORT:
         return IMPLICIT
+    # The first group is small: its high byte shows the byte order.
+    if header[0] and header[1]:
+        return BIG if uid == b"1.2.840.10008.1.2.2" else EXPLICIT
     return BIG if header[0] == 0 else EXPLICIT
 
 
