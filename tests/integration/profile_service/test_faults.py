@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import tempfile
 from contextlib import contextmanager
@@ -203,10 +202,13 @@ def answer_of(service: ProfileServiceStub) -> grpc.StatusCode:
 
 
 def processes_of(postgres: EmbeddedPostgres) -> list[psutil.Process]:
-    """Returns the processes of a server, its first one first."""
+    """Returns the first process of a server, and those that serve the service."""
     with psycopg.connect(postgres.conninfo) as connection:
-        row = connection.execute("SHOW data_directory").fetchone()
-    assert row is not None
-    first = psutil.Process(int((Path(row[0]) / "postmaster.pid").read_text().split()[0]))
-    assert first.pid != os.getpid()
-    return [first, *first.children(recursive=True)]
+        serving = connection.execute(
+            "SELECT pid FROM pg_stat_activity WHERE application_name = 'profile_service'"
+        ).fetchall()
+        (first,) = connection.execute(
+            "SELECT split_part(pg_read_file('postmaster.pid'), E'\\n', 1)::integer"
+        ).fetchall()
+    assert serving
+    return [psutil.Process(pid) for (pid,) in [first, *serving]]
