@@ -435,7 +435,7 @@ class Node:
             tags |= self.plan.originals | self.plan.finals
             if self.plan.settings.age_from_birthdate is not None:
                 tags.add(PATIENT_AGE)
-        if self.actives or self.plan.has_regex:
+        if self.actives or self.top:
             tags.add(SPECIFIC_CHARACTER_SET)
         return tags | {tag >> 16 << 16 for tag in tags}
 
