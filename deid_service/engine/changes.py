@@ -120,6 +120,7 @@ class Changes(Splicer):
             value = self._buffer[found.start : found.end]
             if op.charset:
                 self._note_charset(level, place, value)
+                self._remember_charset(level, found, op, value)
             texts = texts_of(place, value, charsets, big=big) if op.reads_value else []
             if op.original:
                 self._note_original(place, texts)
@@ -157,6 +158,12 @@ class Changes(Splicer):
         if op.final:
             self._note_final(place, "\\".join(texts))
 
+    def _remember_charset(self, level: Level, found: Found, op: Op, value: bytes) -> None:
+        """Remembers a known character set that no rule changes."""
+        if op.memo is not None and not op.changes and not level.encoding.big:
+            element = self._buffer[found.position : found.end]
+            op.memo.remember(element, None, (), value.rstrip(b" \0").decode("latin-1"))
+
     def _remember(
         self,
         level: Level,
@@ -167,7 +174,7 @@ class Changes(Splicer):
         texts: list[str],
     ) -> None:
         """Remembers what became of an element, if it always becomes that."""
-        if op.memo is None or level.encoding.big or found.end > len(self._buffer):
+        if op.memo is None or level.encoding.big or found.end > len(self._buffer) or op.charset:
             return
         element = self._buffer[found.position : found.end]
         if place.vr in CHARSET_VRS and not (element[8:].isascii() and b"\x1b" not in element):

@@ -93,7 +93,7 @@ class Deidentifier:
         self._output = Output()
         self._name_slot = Slot(0, give_up=self._give_up_name)
         self._meta_slot: Slot | None = None
-        self._meta = FileMeta(max_held_bytes)
+        self._meta = FileMeta(plan, max_held_bytes)
         self._syntax: TransferSyntax | None = None
         self._walk: Walk | None = None
         self._walk_output = self._output
@@ -361,7 +361,6 @@ class Deidentifier:
         assert self._walk is not None
         self._meta_slot = None
         written = self._meta.write(
-            self._plan,
             instance_uid_changes=self._uid_changes,
             instance_uid=instance_uid,
             count=self._walk.count,

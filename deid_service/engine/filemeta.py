@@ -52,9 +52,14 @@ _TRANSFER_SYNTAXES: Final = frozenset(
     uid for uid, entry in UID_dictionary.items() if entry[1] == "Transfer Syntax"
 )
 
-# Writes the elements of the file meta but for the instance UID, remembered for
-# as many kinds of files as are worked on at once.
+# File metas remembered: as many kinds of files as are worked on at once.
 _MAX_REMEMBERED: Final = 64
+
+# The group length element, and the header of the instance UID.
+_GROUP_LENGTH_HEADER: Final = b"\x02\0\0\0UL\4\0"
+_GROUP_LENGTH_SIZE: Final = 12
+_INSTANCE_UID_HEADER: Final = b"\x02\0\3\0UI"
+_FILE_META_GROUP: Final = b"\x02\0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +97,25 @@ class MetaElement(NamedTuple):
         return self.value.rstrip(b" \0").decode("latin-1")
 
 
+@dataclass(frozen=True, slots=True)
+class KnownMeta:
+    """What was made of a file meta, but for its instance UID.
+
+    Attributes:
+        before: what stands before the instance UID in the output.
+        after: what stands behind it.
+        changes: what a receipt counts.
+        syntax: the transfer syntax.
+        sop_class: the media storage SOP class.
+    """
+
+    before: bytes
+    after: bytes
+    changes: list[tuple[str, ...]]
+    syntax: TransferSyntax | None
+    sop_class: str
+
+
 class FileMeta:
     """Reads the file meta in pieces, and writes it again.
 
@@ -100,17 +124,20 @@ class FileMeta:
         elements: read so far, by tag.
     """
 
-    def __init__(self, max_held_bytes: int) -> None:
+    def __init__(self, plan: Plan, max_held_bytes: int) -> None:
         """Starts with no elements.
 
         Args:
+            plan: what is done to its elements.
             max_held_bytes: how long the file meta may be.
         """
         self.need = 8
         self.elements: dict[int, MetaElement] = {}
+        self._plan = plan
         self._encoding: Encoding | None = None
         self._max_held = max_held_bytes
         self._held = 0
+        self._known: KnownMeta | None = None
 
     def read(self, data: bytes, position: int, base: int) -> tuple[int, bool]:
         """Reads elements up to the first of another group.
@@ -128,6 +155,8 @@ class FileMeta:
         """
         size = len(data)
         self.need = 8
+        if not self._held and (end := self._recognize(data, position, base)):
+            return end, True
         while size - position >= 8:
             encoding = self._encoding
             if encoding is None:
@@ -173,12 +202,42 @@ class FileMeta:
             position = end
         return position, False
 
+    def _recognize(self, data: bytes, position: int, base: int) -> int:
+        """Tells a file meta that differs from a known one in the instance UID only.
+
+        What stands before and behind the UID is byte for byte what was read
+        element by element before, so it need not be read again.
+
+        Returns:
+            Where it ends in the input, or 0.
+        """
+        start = position + _GROUP_LENGTH_SIZE
+        if data[position : start - 4] != _GROUP_LENGTH_HEADER:
+            return 0
+        end = start + int.from_bytes(data[start - 4 : start], "little")
+        uid = data.find(_INSTANCE_UID_HEADER, start, end)
+        if uid < 0 or len(data) < end + 2 or data[end : end + 2] == _FILE_META_GROUP:
+            return 0
+        behind = uid + 8 + int.from_bytes(data[uid + 6 : uid + 8], "little")
+        known = self._plan.file_metas.get((data[start:uid], data[behind:end]))
+        if known is None or behind > end:
+            return 0
+        self._known = known
+        self._encoding = EXPLICIT_LITTLE
+        whole = data[uid:behind]
+        self.elements[_INSTANCE_UID] = MetaElement(
+            _INSTANCE_UID, "UI", whole[8:], whole, base + uid
+        )
+        return end
+
     def transfer_syntax(self) -> TransferSyntax | None:
         """Returns how the data set is encoded, or None where nothing says it.
 
         Raises:
             DicomError: the transfer syntax is not known.
         """
+        if self._known is not None:
+            return self._known.syntax
         element = self.elements.get(_TRANSFER_SYNTAX)
         uid = "" if element is None else element.text()
         if element is None or not uid:
@@ -194,12 +253,13 @@ class FileMeta:
 
     def sop_class(self) -> str:
         """Returns the Media Storage SOP Class UID, or the empty text."""
+        if self._known is not None:
+            return self._known.sop_class
         element = self.elements.get(_SOP_CLASS_UID)
         return "" if element is None else element.text()
 
     def write(
         self,
-        plan: Plan,
         *,
         instance_uid_changes: bool,
         instance_uid: str | None,
@@ -211,7 +271,6 @@ class FileMeta:
         the data set, the writer is named, and the group length is made right.
 
         Args:
-            plan: what is done.
             instance_uid_changes: whether a rule acts on the SOP Instance UID.
             instance_uid: the resulting one; None where the element is absent.
             count: takes the names of the actions on an element that they changed.
@@ -219,21 +278,11 @@ class FileMeta:
         Raises:
             DicomError: a rule cannot transform a value.
         """
+        plan = self._plan
         encoding = self._encoding or EXPLICIT_LITTLE
         instance = self.elements.get(_INSTANCE_UID)
-        key = (
-            encoding,
-            *(each.whole for each in self.elements.values() if each.tag > _INSTANCE_UID),
-            *(each.whole for each in self.elements.values() if each.tag < _INSTANCE_UID),
-        )
-        remembered = plan.file_metas.get(key)
-        if remembered is None:
-            remembered = self._write_others(plan, encoding)
-            if len(plan.file_metas) >= _MAX_REMEMBERED:
-                plan.file_metas.clear()
-            plan.file_metas[key] = remembered
-        before, after, changes = remembered
-        for names in changes:
+        known = self._known or self._write_others(plan, encoding)
+        for names in known.changes:
             count(names)
         written: bytes | None = None
         if instance is not None:
@@ -245,18 +294,16 @@ class FileMeta:
                 written, names = self._rewritten(instance, encoding, plan)
                 count(names)
         written = written or b""
-        length = len(before) + len(written) + len(after)
+        length = len(known.before) + len(written) + len(known.after)
         return [
             encoding.header(_GROUP_LENGTH, "UL", 4) + encoding.long_bytes(length),
-            before,
+            known.before,
             written,
-            after,
+            known.after,
         ]
 
-    def _write_others(
-        self, plan: Plan, encoding: Encoding
-    ) -> tuple[bytes, bytes, list[tuple[str, ...]]]:
-        """Returns what stands before and after the instance UID, and what to count."""
+    def _write_others(self, plan: Plan, encoding: Encoding) -> KnownMeta:
+        """Writes all but the instance UID, and remembers it."""
         changes = []
         written: dict[int, bytes] = {}
         for element in self.elements.values():
@@ -281,7 +328,18 @@ class FileMeta:
             written[tag] = _element(encoding, Place(tag, vr, 0), [text])
         before = b"".join(written[tag] for tag in sorted(written) if tag < _INSTANCE_UID)
         after = b"".join(written[tag] for tag in sorted(written) if tag > _INSTANCE_UID)
-        return before, after, changes
+        known = KnownMeta(before, after, changes, self.transfer_syntax(), self.sop_class())
+        tags = list(self.elements)
+        if encoding is EXPLICIT_LITTLE and tags == sorted(tags) and tags[0] == _GROUP_LENGTH:
+            if len(plan.file_metas) >= _MAX_REMEMBERED:
+                plan.file_metas.clear()
+            wholes = {tag: element.whole for tag, element in self.elements.items()}
+            key = (
+                b"".join(wholes[tag] for tag in tags if _GROUP_LENGTH < tag < _INSTANCE_UID),
+                b"".join(wholes[tag] for tag in tags if tag > _INSTANCE_UID),
+            )
+            plan.file_metas[key] = known
+        return known
 
     def _stand_in(self, instance: MetaElement, plan: Plan) -> str:
         """Returns the UID that stands for one that the data set has lost.

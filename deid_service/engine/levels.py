@@ -180,6 +180,10 @@ class Level:
         agenda = self._agenda
         tags = self.node.insertion_tags
         first = self._next_insertion
+        if self.boundary == tag and not (agenda and agenda[0][0] <= tag):
+            # The element is there: nothing is to be inserted.
+            self._next_insertion = first + 1
+            self._set_boundary()
         while self.boundary <= tag and self.boundary != _FIRST_DELIMITER:
             if agenda and (first >= len(tags) or agenda[0][0] <= tags[first]):
                 due = agenda.pop(0)[1]

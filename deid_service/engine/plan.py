@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from deid_service.engine.actions import Step, step_of
 from deid_service.engine.dictionary import keyword_of
@@ -42,6 +42,9 @@ from profile_service.language.model import (
 )
 
 SPECIFIC_CHARACTER_SET: Final = 0x00080005
+if TYPE_CHECKING:
+    from deid_service.engine.filemeta import KnownMeta
+
 FILE_META: Final = 0x0002
 PIXEL_DATA: Final = 0x7FE00010
 SOP_INSTANCE_UID: Final = 0x00080018
@@ -488,18 +491,17 @@ class Node:
             original=original,
             final=self.top and tag in self.plan.finals,
             charset=tag == SPECIFIC_CHARACTER_SET,
-            memo=Memo() if self._is_repeatable(tag, chain) and not (age or original) else None,
+            memo=Memo() if self._is_repeatable(chain) and not (age or original) else None,
         )
         if op == Op(named=op.named) and not (named and self.plan.has_tentative):
             is_changing_length = _is_group_length(tag) and self.touches_group(tag >> 16)
             return Op(group_length=True) if is_changing_length else None
         return op
 
-    def _is_repeatable(self, tag: int, chain: _Chain) -> bool:
+    def _is_repeatable(self, chain: _Chain) -> bool:
         """Whether the same element always becomes the same."""
         return (
-            tag != SPECIFIC_CHARACTER_SET
-            and not self.plan.has_tentative
+            not self.plan.has_tentative
             and (chain.constant is None or chain.constant.isascii())
             and all(isinstance(step, Step) and step.repeatable for step in chain.steps)
         )
@@ -691,9 +693,7 @@ class Plan:
     watched: tuple[int, ...]
     has_regex: bool
     has_tentative: bool
-    file_metas: dict[object, tuple[bytes, bytes, list[tuple[str, ...]]]] = field(
-        default_factory=dict
-    )
+    file_metas: dict[tuple[bytes, bytes], KnownMeta] = field(default_factory=dict)
     _nodes: dict[object, Node] = field(default_factory=dict)
     _everywhere: tuple[_Active, ...] = ()
     top: Node = field(init=False)

@@ -21,7 +21,7 @@ from functools import partial
 from typing import Final
 
 from deid_service.engine.changes import Changes
-from deid_service.engine.charsets import DEFAULT_CHARACTER_SETS
+from deid_service.engine.charsets import DEFAULT_CHARACTER_SETS, character_sets
 from deid_service.engine.dictionary import private_vr_of, vr_of
 from deid_service.engine.elements import (
     IMPLICIT_LITTLE,
@@ -236,6 +236,8 @@ class Walk(Changes):
                         and (known := op.memo.get(buffer[position:end])) is not None
                     ):
                         new, names, text = known
+                        if op.charset:
+                            level.charsets = character_sets(text)
                         if op.final and level.tag is None:
                             self._position = position
                             self._note_final(Place(tag, "", self._base + position), text)
