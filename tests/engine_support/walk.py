@@ -55,11 +55,12 @@ Place = tuple[int, ...]
 
 @dataclass
 class Item:
-    """An item of a sequence: its header, its elements, and its delimiter if it has one."""
+    """An item of a sequence: its header, its elements, its delimiter, and where it begins."""
 
     header: bytes
     elements: list[Element]
     delimiter: bytes = b""
+    start: int = -1
 
     @property
     def raw(self) -> bytes:
@@ -265,7 +266,7 @@ def _items(
             raise UnreadableError("a sequence ends in an item header")
         group, number, length = struct.unpack_from(syntax.order + "HHI", data, position)
         header = data[position : position + 8]
-        position += 8
+        start, position = position, position + 8
         if (group, number) == (0xFFFE, 0xE0DD):
             element.tail = header
             return position
@@ -278,7 +279,7 @@ def _items(
         elements, position, delimiter = _elements(data, position, stop, syntax, path, is_item=True)
         if length == UNDEFINED and not delimiter:
             raise UnreadableError("an item without an end")
-        element.items.append(Item(header, elements, delimiter))
+        element.items.append(Item(header, elements, delimiter, start))
     if undefined:
         raise UnreadableError("a sequence without an end")
     return position
