@@ -144,19 +144,20 @@ class Changes(Splicer):
         new = self._element_bytes(level, found, place, value)
         self._remember(level, found, op, place, new, texts)
         self.count(op.names)
-        self._replace(level, found, new)
         if op.charset:
             self._note_charset(level, place, value)
         if op.final:
+            # Before the element is passed: how far that is hangs on the cut.
             self._note_final(place, "\\".join(texts))
+        self._replace(level, found, new)
         return True
 
     def _keep(self, level: Level, found: Found, op: Op, place: Place, texts: list[str]) -> None:
         """Passes on an element of which only note is taken, or that is empty."""
         self._remember(level, found, op, place, None, texts)
-        self._pass_to(found.end)
         if op.final:
             self._note_final(place, "\\".join(texts))
+        self._pass_to(found.end)
 
     def _remember_charset(self, level: Level, found: Found, op: Op, value: bytes) -> None:
         """Remembers a known character set that no rule changes."""

@@ -220,7 +220,7 @@ class FileMeta:
             return 0
         behind = uid + 8 + int.from_bytes(data[uid + 6 : uid + 8], "little")
         known = self._plan.file_metas.get((data[start:uid], data[behind:end]))
-        if known is None or behind > end:
+        if known is None or behind > end or end - position > self._max_held:
             return 0
         self._known = known
         self._encoding = EXPLICIT_LITTLE

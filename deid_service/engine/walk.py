@@ -240,7 +240,8 @@ class Walk(Changes):
                             level.charsets = character_sets(text)
                         if op.final and level.tag is None:
                             self._position = position
-                            self._note_final(Place(tag, "", self._base + position), text)
+                            vr = encoding.vr_names.get(code) or vr_of(tag)
+                            self._note_final(Place(tag, vr, self._base + position), text)
                         if new is not None:
                             if run < position:
                                 self._run = run
@@ -347,10 +348,9 @@ class Walk(Changes):
         if left == 0:
             self._close(level)
             return True
-        if len(self._buffer) - position < HEADER:
-            self.need = HEADER
-            if left < HEADER:
-                raise self._error(Reason.MALFORMED, "a sequence ends in the middle of an item")
+        if left < HEADER:
+            raise self._error(Reason.MALFORMED, "a sequence ends in the middle of an item")
+        if self._lacks(HEADER):
             return False
         group, element, length = level.encoding.item(self._buffer, position)
         tag = group << 16 | element
