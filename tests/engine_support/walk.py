@@ -191,7 +191,8 @@ def _elements(
     elements: list[Element] = []
     creators: dict[int, str] = {}
     first = data[position : position + 6]
-    if is_item and syntax.explicit and not first[4:].isalpha() and first[:2] != b"\xfe\xff":
+    is_delimiter = first[:2] in {b"\xfe\xff", b"\xff\xfe"}
+    if is_item and syntax.explicit and not first[4:].isalpha() and not is_delimiter:
         # Implicit VR items in an explicit VR data set are seen.
         syntax = IMPLICIT
     while position < end:

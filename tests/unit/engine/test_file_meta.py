@@ -1,0 +1,185 @@
+"""The preamble and the file meta information of the output."""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING
+
+import pytest
+
+from deid_service.engine import ENGINE_VERSION
+from profile_service.language.model import Settings
+from tests.engine_support.build import dicom, el, encode
+from tests.engine_support.every_way import deidentified, every_way, plan_of
+from tests.engine_support.expectation import hashed_uid
+from tests.engine_support.walk import read_file
+
+if TYPE_CHECKING:
+    from tests.engine_support.build import Part
+
+UID = "1.2.3.4.5.6"
+CLASS = el(0x00020002, "1.2.840.10008.5.1.4.1.1.7")
+HASHED = hashed_uid(UID, Settings())
+
+
+def meta_of(output: bytes) -> dict[int, str]:
+    """Returns the file meta as text, and checks its group length."""
+    meta = read_file(output).meta
+    (length,) = struct.unpack("<I", meta[0].value)
+    assert meta[0].tag == 0x00020000
+    assert length == sum(len(each.raw) for each in meta[1:])
+    assert [each.tag for each in meta] == sorted(each.tag for each in meta)
+    return {each.tag: each.value.decode("latin-1").rstrip("\0 ") for each in meta}
+
+
+def instance_uid(*rules: str, data: bytes | None = None) -> str | None:
+    """Returns (0002,0003) after some rules."""
+    file = dicom(el("SOPInstanceUID", UID), el("PatientName", "A")) if data is None else data
+    return meta_of(deidentified(file, plan_of(*rules))).get(0x00020003)
+
+
+@pytest.mark.parametrize(
+    ("rules", "wanted"),
+    [
+        (["name: PatientName, remove: true"], UID),
+        (["name: SOPInstanceUID, hashuid: true"], HASHED),
+        (["name: SOPInstanceUID, replace-with: 1.9"], "1.9"),
+        (["name: SOPInstanceUID, keep: true"], UID),
+        (["name: SOPInstanceUID, hashuid: true", "name: SOPInstanceUID, replace-with: 1.8"], "1.8"),
+        (["regex: '.*InstanceUID', hashuid: true"], HASHED),
+    ],
+)
+def test_the_instance_uid_follows_the_data_set(rules: list[str], wanted: str) -> None:
+    """Media Storage SOP Instance UID is the SOP Instance UID of the output."""
+    assert instance_uid(*rules) == wanted
+
+
+def test_the_instance_uid_follows_an_inserted_one() -> None:
+    """A SOP Instance UID that a rule inserts counts for the file meta, too."""
+    data = dicom(el("PatientName", "A"), meta=[CLASS, el(0x00020003, UID)])
+
+    assert instance_uid("name: SOPInstanceUID, replace-with: 1.9", data=data) == "1.9"
+
+
+@pytest.mark.parametrize(
+    "rule",
+    ["name: SOPInstanceUID, remove: true", "name: SOPInstanceUID, replace-with: ''",
+     "regex: 'SOPInstance', remove: true"],
+)  # fmt: skip
+def test_a_removed_instance_uid_does_not_survive_in_the_file_meta(rule: str) -> None:
+    """Where the data set loses its instance UID, another one stands for it."""
+    uid = instance_uid(rule)
+
+    assert uid is not None
+    assert uid.startswith("2.25.")
+    assert UID not in uid
+
+
+def test_an_absent_instance_uid_does_not_survive_where_a_rule_acts_on_it() -> None:
+    """A file meta whose UID the data set does not have is changed like one that it had."""
+    data = dicom(el("PatientName", "A"), meta=[CLASS, el(0x00020003, UID)])
+
+    uid = instance_uid("name: SOPInstanceUID, hashuid: true", data=data)
+
+    assert uid is not None
+    assert uid != UID
+
+
+def test_a_rule_can_act_on_the_file_meta_itself() -> None:
+    """Elements of group 2 are replaced, removed and inserted by rules of their own."""
+    title, info = el(0x00020016, "SECRET"), el(0x00020102, b"xx", "OB")
+    data = dicom(el("SOPInstanceUID", UID),
+                 meta=[CLASS, el(0x00020003, UID), title, info])  # fmt: skip
+    plan = plan_of(
+        "name: SourceApplicationEntityTitle, replace-with: ANON",
+        "name: PrivateInformation, remove: true",
+        "name: SendingApplicationEntityTitle, replace-with: ME",
+    )
+
+    meta = meta_of(deidentified(data, plan))
+
+    assert meta[0x00020016] == "ANON"
+    assert 0x00020102 not in meta
+    assert meta[0x00020017] == "ME"
+    assert meta[0x00020003] == UID
+
+
+def test_regexes_and_settings_leave_the_file_meta_alone() -> None:
+    """remove-undefined and regular expressions act on the data set only."""
+    data = dicom(el("SOPInstanceUID", UID), meta=[CLASS, el(0x00020003, UID), el(0x00020016, "AE")])
+    plan = plan_of("regex: '.*', remove: true", remove_undefined="true")
+
+    output = deidentified(data, plan)
+
+    assert read_file(output).elements == []
+    assert meta_of(output)[0x00020016] == "AE"
+
+
+def test_the_writer_is_named_and_the_preamble_zeroed() -> None:
+    """The output says what wrote it, and carries nothing in its preamble."""
+    data = dicom(el("PatientName", "A"), preamble=b"\x89PNG" * 32)
+
+    output = deidentified(data, plan_of("name: PatientName, remove: true"))
+
+    meta = meta_of(output)
+    assert output[:132] == bytes(128) + b"DICM"
+    assert meta[0x00020013] == f"DEIDCASC_{ENGINE_VERSION}"[:16]
+    assert meta[0x00020012] == "2.25.233829574871923654381299106533180461847"
+
+
+@pytest.mark.parametrize("parts", [[], [el(0x00020010, "1.2.840.10008.1.2.1")]])
+def test_a_group_length_that_is_missing_is_written(parts: list[Part]) -> None:
+    """A file meta without or with a wrong length has the right one afterwards."""
+    file_meta = (
+        encode([el(0x00020000, (9999,)), *parts])
+        if parts
+        else encode([el(0x00020010, "1.2.840.10008.1.2.1")])
+    )
+    data = bytes(128) + b"DICM" + file_meta + encode([el("PatientName", "A")])
+
+    meta = meta_of(deidentified(data, plan_of("name: PatientName, replace-with: X")))
+
+    assert meta[0x00020010] == "1.2.840.10008.1.2.1"
+
+
+def test_files_without_preamble_or_without_file_meta() -> None:
+    """What a file does not have is not made; the data set is de-identified."""
+    data_set, wanted = encode([el("PatientName", "A")]), encode([el("PatientName", "X")])
+    plan = plan_of("name: PatientName, replace-with: X")
+    padding = el("SOPClassUID", "1.2")
+    start = encode([padding])
+
+    assert deidentified(start + data_set, plan) == start + wanted
+    assert deidentified(b"DICM" + dicom(padding, el("PatientName", "A"))[132:], plan).endswith(
+        wanted
+    )
+    assert deidentified(dicom(padding, el("PatientName", "A"))[132:], plan).endswith(wanted)
+
+
+@pytest.mark.parametrize(
+    ("uid", "reason"),
+    [
+        ("1.2.840.10008.1.2.9", "UNKNOWN_TRANSFER_SYNTAX"),
+        ("1.3.6.1.4.1", "UNKNOWN_TRANSFER_SYNTAX"),
+        ("1.2.840.10008.1.2.4.50", None),
+        ("1.2.840.10008.1.2.4.201", None),
+    ],
+)
+def test_transfer_syntaxes(uid: str, reason: str | None) -> None:
+    """Those of the standard are read; another is refused."""
+    data = dicom(el("PatientName", "A"), transfer_syntax=uid)
+
+    outcome = every_way(data, plan_of("name: PatientName, remove: true"))
+
+    assert (outcome.error and outcome.error[0]) == reason
+
+
+def test_a_data_set_that_is_not_encoded_as_it_says() -> None:
+    """Where transfer syntax and data set disagree the data set is right, and one is told."""
+    explicit = encode([el("SOPClassUID", "1.2"), el("PatientName", "A")])
+    start = dicom(transfer_syntax="1.2.840.10008.1.2")
+
+    outcome = every_way(start + explicit, plan_of("name: PatientName, replace-with: X"))
+
+    assert outcome.output.endswith(encode([el("PatientName", "X")]))
+    assert outcome.warnings == ("the data set is not encoded as its transfer syntax says",)

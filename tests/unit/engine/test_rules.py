@@ -1,0 +1,444 @@
+"""Which elements rules select, in which order they act, and what the settings do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.engine_support.build import SYNTAXES, dicom, el, encode, sq
+from tests.engine_support.every_way import deidentified, every_way, plan_of
+from tests.engine_support.walk import read_file
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tests.engine_support.build import Part
+    from tests.engine_support.walk import Syntax
+
+CREATOR = "GEMS_IDEN_01"
+HASH_OF_1CT1 = "1c3ee9adf6f95ec4"
+
+
+def check(
+    before: Sequence[Part], wanted: list[Part], *rules: str, syntax: Syntax = SYNTAXES["explicit"],
+    **settings: Any,
+) -> None:  # fmt: skip
+    """Compares the data set after some rules with the one that is wanted."""
+    output = deidentified(dicom(*before, syntax=syntax), plan_of(*rules, **settings))
+    assert b"".join(each.raw for each in read_file(output).elements) == encode(wanted, syntax)
+
+
+# --- order ---
+
+
+@pytest.mark.parametrize(
+    ("rules", "wanted"),
+    [
+        (["replace-with: 1CT1", "hash: true"], HASH_OF_1CT1),
+        (["hash: true", "replace-with: 1CT1"], "1CT1"),
+        (["remove: true", "replace-with: 1CT1"], "1CT1"),
+        (["replace-with: 1CT1", "remove: true"], None),
+        (["remove: true", "hash: true"], None),
+        (["remove: true", "replace-with: 1CT1", "hash: true"], HASH_OF_1CT1),
+        (["keep: true", "remove: true"], None),
+        (["replace-with: ''", "hash: true"], ""),
+        (["remove: true", "replace-with: X, replace-with-insert: false"], None),
+        (["hash: true", "hash: true"], "b9411ade6e1dd780"),
+    ],
+)
+def test_a_later_rule_sees_what_an_earlier_one_left(rules: list[str], wanted: str | None) -> None:
+    """Rules on one element act one after the other, in the order written."""
+    left: list[Part] = [] if wanted is None else [el("PatientID", wanted)]
+
+    check([el("PatientID", "1CT1")], left, *(f"name: PatientID, {rule}" for rule in rules))
+
+
+def test_regex_subs_run_first_the_last_of_them_first() -> None:
+    """The regex-sub rules run before the others, from the last to the first."""
+    check(
+        [el("PatientID", "a")],
+        [el("PatientID", "abcd")],
+        "name: PatientID, regex-sub: [{input-regex: 'ab$', output: abc}]",
+        "name: PatientID, regex-sub: [{input-regex: 'a$', output: ab}]",
+        "regex: PatientID, regex-sub: [{input-regex: 'a', output: a}]",
+        "name: StudyID, remove: true",
+        "name: PatientID, replace-with: abcd",
+    )
+
+
+def test_what_a_regex_sub_makes_can_be_replaced() -> None:
+    """A replace-with that stands before a regex-sub runs after it."""
+    check(
+        [el("PatientID", "a")],
+        [el("PatientID", "b")],
+        "name: PatientID, replace-with: b",
+        "name: PatientID, regex-sub: [{input-regex: '[ab]', output: c}]",
+    )
+
+
+# --- recursion ---
+
+
+@pytest.mark.parametrize("undefined", [False, True])
+@pytest.mark.parametrize("syntax", SYNTAXES.values(), ids=SYNTAXES)
+def test_recursion_acts_once_at_every_depth(syntax: Syntax, undefined: bool) -> None:
+    """With recurse-sequence each element is transformed once, and nothing inserted below."""
+
+    def data(value: str) -> list[Part]:
+        inner = sq("ReferencedSeriesSequence", [el("PatientID", value)], [], undefined=undefined)
+        return [
+            sq("ReferencedStudySequence", [el("PatientID", value), inner], undefined=undefined),
+            el("PatientID", value),
+        ]
+
+    check(data("1CT1"), data(HASH_OF_1CT1), "name: PatientID, hash: true",
+          syntax=syntax, recurse_sequence="true")  # fmt: skip
+    check(
+        [sq("ReferencedStudySequence", [el("Rows", (1,))], undefined=undefined)],
+        [
+            sq("ReferencedStudySequence", [el("Rows", (1,))], undefined=undefined),
+            el("PatientID", "X"),
+        ],
+        "name: PatientID, replace-with: X",
+        syntax=syntax,
+        recurse_sequence="true",
+    )
+
+
+def test_without_recursion_only_the_top_level_is_meant() -> None:
+    """A rule without a path leaves the items of sequences alone."""
+    inner = sq("ReferencedStudySequence", [el("PatientID", "1CT1")])
+
+    check([inner, el("PatientID", "1CT1")], [inner], "name: PatientID, remove: true")
+
+
+@pytest.mark.parametrize("undefined", [False, True])
+def test_sequences_in_un_are_reached(undefined: bool) -> None:
+    """The items of a UN are in implicit VR, and are de-identified as any others."""
+
+    def data(value: str) -> list[Part]:
+        return [
+            sq("ReferencedStudySequence", [el("PatientID", value)], undefined=undefined, vr="UN")
+        ]
+
+    check(data("1CT1"), data(HASH_OF_1CT1), "name: PatientID, hash: true", recurse_sequence="true")
+
+
+@pytest.mark.parametrize("vr", ["SQ", "UN"])
+@pytest.mark.parametrize("syntax", SYNTAXES.values(), ids=SYNTAXES)
+def test_sequences_that_no_dictionary_knows_are_reached(vr: str, syntax: Syntax) -> None:
+    """A private sequence shows itself by its first item, whatever VR it has."""
+
+    def data(value: str) -> list[Part]:
+        return [
+            el(0x00090010, "ACME", "LO"),
+            sq(0x00091001, [el("PatientID", value)], [el("PatientID", value)], vr=vr),
+        ]
+
+    check(data("1CT1"), data(HASH_OF_1CT1), "name: PatientID, hash: true",
+          syntax=syntax, recurse_sequence="true")  # fmt: skip
+
+
+# --- paths ---
+
+
+def items(*values: str | None) -> Part:
+    """Returns Other Patient IDs, an item for each value; None for one without."""
+    return sq(
+        "OtherPatientIDsSequence",
+        *([] if value is None else [el("PatientID", value)] for value in values),
+    )
+
+
+@pytest.mark.parametrize("syntax", SYNTAXES.values(), ids=SYNTAXES)
+@pytest.mark.parametrize(
+    ("rule", "before", "after"),
+    [
+        ("OtherPatientIDsSequence.1.PatientID, replace-with: X",
+         items("a", "b", "c"), items("a", "X", "c")),
+        ("OtherPatientIDsSequence.*.PatientID, replace-with: X",
+         items("a", None), items("X", None)),
+        ("00101002.*.00100020, hash: true", items("1CT1", None, "1CT1"),
+         items(HASH_OF_1CT1, None, HASH_OF_1CT1)),
+        ("OtherPatientIDsSequence.0.PatientID, remove: true", items("a", "b"), items(None, "b")),
+        ("OtherPatientIDsSequence.1.PatientID, replace-with: X", items("a"), items("a", "X")),
+        ("OtherPatientIDsSequence.2.PatientID, replace-with: X", items(), items(None, None, "X")),
+        ("OtherPatientIDsSequence.0.PatientID, replace-with: ''", items(None), items("")),
+        ("OtherPatientIDsSequence, replace-with: ''", items("a", "b"), items()),
+        ("OtherPatientIDsSequence.5.PatientID, hash: true", items("a"), items("a")),
+    ],
+)  # fmt: skip
+def test_nested_paths(rule: str, before: Part, after: Part, syntax: Syntax) -> None:
+    """A path reaches the item that it counts to, or each; a missing indexed one is made."""
+    check([before], [after], f"name: {rule}", syntax=syntax)
+
+
+@pytest.mark.parametrize("syntax", SYNTAXES.values(), ids=SYNTAXES)
+def test_a_missing_path_is_made_where_it_belongs(syntax: Syntax) -> None:
+    """An absent sequence of a path with indices is inserted in the order of tags."""
+    made = sq(
+        "OtherPatientIDsSequence",
+        [],
+        [sq("IssuerOfPatientIDQualifiersSequence", [el("UniversalEntityID", "X")])],
+    )
+
+    check(
+        [el("PatientName", "A"), el("PatientAge", "042Y")],
+        [el("PatientName", "A"), made, el("PatientAge", "042Y")],
+        "name: OtherPatientIDsSequence.1.IssuerOfPatientIDQualifiersSequence.0.UniversalEntityID, "
+        "replace-with: X",
+        syntax=syntax,
+    )
+    check([el("PatientName", "A")], [el("PatientName", "A")],
+          "name: OtherPatientIDsSequence.*.PatientID, replace-with: X", syntax=syntax)  # fmt: skip
+
+
+def test_several_rules_in_one_sequence() -> None:
+    """Rules with an index and rules for every item act in their order."""
+    check(
+        [items("a", "b")],
+        [items("Y", "X")],
+        "name: OtherPatientIDsSequence.*.PatientID, replace-with: X",
+        "name: OtherPatientIDsSequence.0.PatientID, replace-with: Y",
+    )
+    check(
+        [items("a", "b")],
+        [items("Y")],
+        "name: OtherPatientIDsSequence, replace-with: ''",
+        "name: OtherPatientIDsSequence.0.PatientID, replace-with: Y",
+    )
+    check(
+        [items("a", "b")],
+        [],
+        "name: OtherPatientIDsSequence.0.PatientID, replace-with: Y",
+        "name: OtherPatientIDsSequence, remove: true",
+    )
+
+
+def test_repeating_groups() -> None:
+    """A rule on a repeating group acts on every group of the range, and on no private one."""
+    curves = [el(0x50000005, (1,), "US"), el(0x50020005, (1,), "US")]
+    others = [el(0x50010005, (1,), "US"), el(0x50020010, (1,), "US")]
+
+    check(
+        [curves[0], others[0], curves[1], others[1]],
+        others,
+        "name: '50XX0005', remove: true",
+    )
+    check([el(0x60003000, b"ab", "OW"), el(0x60023000, b"ab", "OW")], [],
+          "name: '(60xx, 3000)', remove: true")  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("pattern", "removed"),
+    [
+        ("PatientID", {"PatientID"}),
+        ("Patient", {"PatientID", "PatientName"}),
+        ("ID", set()),
+        (".*ID$", {"PatientID", "first", "second"}),
+        ("(?!PatientID)Patient", {"PatientName"}),
+        ("00100010", {"PatientName"}),
+        ("001000", {"PatientID", "PatientName"}),
+        (r"OtherPatientIDsSequence\.1", {"second"}),
+        (r"00101002\.0\.00100020", {"first"}),
+        (r".*\.PatientID", {"first", "second"}),
+    ],
+)
+def test_regexes_match_paths_from_the_start(pattern: str, removed: set[str]) -> None:
+    """A regular expression is tried on the keyword path and on the hex path."""
+
+    def left(name: str, part: Part) -> list[Part]:
+        return [] if name in removed else [part]
+
+    name, number = el("PatientName", "A"), el("PatientID", "B")
+    item = el("PatientID", "C")
+    sequence = sq("OtherPatientIDsSequence", left("first", item), left("second", item))
+
+    check(
+        [name, number, sq("OtherPatientIDsSequence", [item], [item])],
+        [*left("PatientName", name), *left("PatientID", number), sequence],
+        f"regex: '{pattern}', remove: true",
+    )
+
+
+def test_a_regex_removes_sequences_and_does_not_transform_them() -> None:
+    """Value actions skip sequences that a regular expression matches; remove takes them."""
+    check([items("a")], [items("a")], "regex: OtherPatientIDsSequence$, hash: true")
+    check([items("a")], [], "regex: OtherPatientIDsSequence$, remove: true")
+
+
+# --- private elements ---
+
+
+def block(number: int, creator: str = CREATOR, value: str = "v") -> list[Part]:
+    """Returns a creator and two elements of its block."""
+    return [
+        el(0x00090000 | number, creator, "LO"),
+        el(0x00090002 | number << 8, value, "SH"),
+        el(0x00090004 | number << 8, value, "SH"),
+    ]
+
+
+@pytest.mark.parametrize("number", [0x10, 0x42, 0xFF])
+@pytest.mark.parametrize("syntax", SYNTAXES.values(), ids=SYNTAXES)
+def test_private_elements_are_found_in_any_block(number: int, syntax: Syntax) -> None:
+    """A private element is named by its creator, wherever the block is."""
+    other = [el(0x00110010, "OTHER", "LO"), el(0x00111002, "x", "SH")]
+    rule = f"name: '(0009, \"{CREATOR}\", 02)'"
+    start = block(number)
+
+    check([*start, *other], [start[0], start[2], *other], f"{rule}, remove: true", syntax=syntax)
+    check([*start, *other], [start[0], el(0x00090002 | number << 8, "X", "SH"), start[2], *other],
+          f"{rule}, replace-with: X", syntax=syntax)  # fmt: skip
+
+
+def test_private_elements_in_several_blocks() -> None:
+    """The same creator can have two blocks; a rule counts for both, and for no other's."""
+    first, second, other = block(0x10), block(0x12), block(0x14, "OTHER")
+
+    check(
+        [first[0], second[0], other[0], *first[1:], *second[1:], *other[1:]],
+        [first[0], second[0], other[0], first[2], second[2], *other[1:]],
+        f"name: '(0009, \"{CREATOR}\", 02)', remove: true",
+    )
+
+
+@pytest.mark.parametrize("number", [0x10, 0x42])
+@pytest.mark.parametrize("setting", ["remove_private_tags", "remove_undefined"])
+def test_a_kept_private_element_keeps_its_creator(number: int, setting: str) -> None:
+    """Private elements go, at every depth, but those that a rule names, with their creators."""
+    name = el("PatientName", "A")
+    kept, gone = block(number), block(number + 1, "OTHER")
+    stray = el(0x00090001, "x", "LO")
+    settings: dict[str, Any] = {setting: "true"}
+    before: list[Part] = [
+        stray, kept[0], gone[0], *kept[1:], *gone[1:], name,
+        el(0x00190010, "ELSE", "LO"), el(0x00191001, "x", "SH"),
+    ]  # fmt: skip
+
+    check(
+        before,
+        [kept[0], kept[1], name],
+        f"name: '(0009, \"{CREATOR}\", 02)', keep: true",
+        "name: PatientName",
+        **settings,
+    )
+
+
+def test_private_elements_go_in_items_too() -> None:
+    """remove-private-tags counts at every depth; with recursion so does keeping."""
+    rule = f"name: '(0009, \"{CREATOR}\", 02)', keep: true"
+    inner = block(0x10)
+    before = sq("ReferencedStudySequence", [*inner, el("PatientID", "a")])
+
+    check([before], [sq("ReferencedStudySequence", [el("PatientID", "a")])], rule,
+          remove_private_tags="true")  # fmt: skip
+    kept = sq("ReferencedStudySequence", [*inner[:2], el("PatientID", "a")])
+    check([before], [kept], rule, remove_private_tags="true", recurse_sequence="true")
+
+
+def test_a_private_element_named_by_its_tag_or_a_regex_stays() -> None:
+    """Any rule that names a private element protects it, with its creator."""
+    kept = block(0x10)
+    for rule in ("name: '00091002', keep: true", "regex: '00091002'", "name: '00091002'"):
+        check(kept, kept[:2], rule, remove_private_tags="true")
+
+
+def test_an_absent_private_element_is_inserted() -> None:
+    """With a VR from the private dictionary, in its creator's block or in a new one."""
+    rule = f"name: '(0009, \"{CREATOR}\", 04)', replace-with: X"
+    there, other = block(0x11), block(0x10, "OTHER")
+    made = el(0x00091104, "X", "SH")
+
+    check(there[:2], [*there[:2], made], rule)
+    check(other, [other[0], el(0x00090011, CREATOR, "LO"), *other[1:], made], rule)
+    check([el("PatientName", "A")],
+          [el(0x00090010, CREATOR, "LO"), el(0x00091004, "X", "SH"), el("PatientName", "A")],
+          rule)  # fmt: skip
+
+
+# --- settings ---
+
+
+def test_keep_protects_against_the_settings_not_against_rules() -> None:
+    """A kept element survives remove-undefined, and not a rule that removes it."""
+    name, number = el("PatientName", "A"), el("PatientID", "B")
+
+    check([name, number], [name], "name: PatientName, keep: true", remove_undefined="true")
+    check([name, number], [], "name: PatientName, keep: true", "name: PatientName, remove: true",
+          remove_undefined="true")  # fmt: skip
+
+
+def test_remove_undefined_leaves_what_rules_name_at_every_depth() -> None:
+    """What no rule names goes; sequences on the way to what one names stay."""
+    check(
+        [
+            el("SpecificCharacterSet", "ISO_IR 100"),
+            el("StudyDate", "20040119"),
+            sq("ReferencedStudySequence", [el("PatientID", "a")]),
+            sq("OtherPatientIDsSequence", [el("PatientID", "a"), el("PatientName", "b")], []),
+            el("PatientComments", "c"),
+        ],
+        [
+            el("SpecificCharacterSet", "ISO_IR 100"),
+            sq("OtherPatientIDsSequence", [el("PatientID", "a")], []),
+        ],
+        "name: OtherPatientIDsSequence.*.PatientID",
+        remove_undefined="true",
+    )
+
+
+@pytest.mark.parametrize("undefined", [False, True])
+@pytest.mark.parametrize("rule", ["regex: '.*PatientID$'", "name: PatientID"])
+def test_remove_undefined_with_rules_for_every_depth(rule: str, undefined: bool) -> None:
+    """A sequence stays if a rule names something in it, at whatever depth, and else goes."""
+    settings: dict[str, Any] = {"remove_undefined": "true"}
+    if rule.startswith("name"):
+        settings["recurse_sequence"] = "true"
+    deep = sq("ReferencedSeriesSequence", [el("PatientID", "a")], undefined=undefined)
+
+    check(
+        [
+            sq("ReferencedStudySequence", [el("PatientName", "x"), deep], undefined=undefined),
+            sq("ReferencedPatientSequence", [el("PatientName", "x")], undefined=undefined),
+            el("PatientID", "a"),
+        ],
+        [sq("ReferencedStudySequence", [deep], undefined=undefined), el("PatientID", "a")],
+        rule,
+        **settings,
+    )
+
+
+def test_group_lengths() -> None:
+    """A group length stays while it is right, and goes when a change has made it wrong."""
+    right = el(0x00100000, (10,), "UL")
+    name = el("PatientName", "AB")
+
+    check([right, name], [right, name], "name: PatientID, remove: true")
+    check([right, name], [right, el("PatientName", "XY")], "name: PatientName, replace-with: XY")
+    check([right, name], [el("PatientName", "XYZ ")], "name: PatientName, replace-with: XYZ")
+    check([right, name], [], "name: PatientName, remove: true")
+
+
+def test_insertions_go_where_they_belong() -> None:
+    """Absent elements are inserted in the order of tags, around what is there."""
+    there = [el("StudyDate", "20040119"), el("PatientID", "a"), el("Rows", (1,))]
+    names = ["DeviceSerialNumber", "PatientName", "PatientSex", "RequestedProcedureDescription"]
+
+    check(
+        there,
+        [there[0], el("PatientName"), there[1], el("PatientSex"), el("DeviceSerialNumber"),
+         there[2], el("RequestedProcedureDescription")],
+        *(f"name: {name}, replace-with: ''" for name in names),
+    )  # fmt: skip
+
+
+def test_elements_out_of_order_are_replaced_not_doubled() -> None:
+    """Where an element stands behind its place, it is not there twice in the output."""
+    data = dicom(el("Rows", (1,)), el("PatientID", "secret"))
+
+    outcome = every_way(data, plan_of("name: PatientID, replace-with: X"))
+
+    assert b"secret" not in outcome.output
+    assert outcome.error is None
