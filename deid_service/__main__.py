@@ -7,8 +7,9 @@ import os
 import signal
 import sys
 
-from deid_service import config, logs
-from deid_service.workers import Supervisor, Worker
+from deid_service import config
+from deid_service.logs import LOG
+from profile_service.serving.workers import Supervisor, Worker
 
 
 def main(arguments: list[str]) -> int:
@@ -18,7 +19,7 @@ def main(arguments: list[str]) -> int:
         The exit code.
     """
     settings = config.parse(arguments, os.environ)
-    logs.set_up()
+    LOG.set_up()
     worker = Worker.from_environment()
     if worker is not None:
         return asyncio.run(_work(settings, worker))
@@ -28,7 +29,7 @@ def main(arguments: list[str]) -> int:
         count=settings.workers,
         drain_seconds=settings.drain_seconds,
         announce=_announce,
-        log=logs.write,
+        log=LOG.write,
     )
     try:
         return supervisor.run()

@@ -26,7 +26,7 @@ from deidcascade.v1 import deid_service_pb2 as pb
 from deid_service import wire
 from deid_service.engine import ENGINE_VERSION, Deidentifier, DicomError
 from deid_service.errors import ProtocolError
-from deid_service.logs import origin
+from profile_service.serving.logs import origin
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -9,8 +9,8 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from deid_service import logs
 from deid_service.gate import StreamGate
+from deid_service.logs import LOG
 from deid_service.profiles import CHANNEL_OPTIONS, ProfileResolver
 from deid_service.servicer import SERVICE, DeidServicer
 
@@ -86,7 +86,7 @@ async def serve(
         await server.start()
         listening(port)
         await stop.wait()
-        logs.write("drain", streams=gate.count)
+        LOG.write("drain", streams=gate.count)
         # First of all, so that load balancers send what is new elsewhere.
         await healthiness.enter_graceful_shutdown()
         await gate.drain(config.drain_seconds)
@@ -115,7 +115,7 @@ async def _follow(channel: grpc.aio.Channel, healthiness: health.aio.HealthServi
         if status != known:
             known = status
             name = health_pb2.HealthCheckResponse.ServingStatus.Name(status)
-            logs.write("health", status=name)
+            LOG.write("health", status=name)
             for service in ("", SERVICE):
                 await healthiness.set(service, status)
         await asyncio.sleep(PROBE_SECONDS)

@@ -17,7 +17,7 @@ import grpc
 from deidcascade.v1 import deid_service_pb2 as pb
 from deidcascade.v1 import profile_service_pb2 as profile_pb
 
-from deid_service import logs, wire
+from deid_service import wire
 from deid_service.conversation import Conversation, FileRecord
 from deid_service.errors import (
     DeidServiceError,
@@ -25,7 +25,9 @@ from deid_service.errors import (
     ProfileServiceUnavailableError,
     ProtocolError,
 )
+from deid_service.logs import LOG
 from deid_service.rpc_errors import code_and_reason, to_status
+from profile_service.serving.logs import Field, origin
 
 if TYPE_CHECKING:
     from deid_service.config import Limits
@@ -80,7 +82,7 @@ class DeidServicer:
             record.code = grpc.StatusCode.CANCELLED.name
             raise
         except Exception as error:  # noqa: BLE001 - its text must not reach caller or log
-            record.origin = logs.origin(error)
+            record.origin = origin(error)
             await _abort(context, DeidServiceError("The service failed."), record)
         finally:
             record.write()
@@ -152,7 +154,7 @@ class _StreamRecord:
         self._rejected = 0
         self._bytes_in = 0
         self._bytes_out = 0
-        self._profile: dict[str, logs.Field] = {}
+        self._profile: dict[str, Field] = {}
         self.target = ""
         self.code = ""
         self.reason = ""
@@ -174,8 +176,8 @@ class _StreamRecord:
         self._rejected += bool(file.reason)
         self._bytes_in += file.bytes_in
         self._bytes_out += file.bytes_out
-        place: dict[str, logs.Field] = {"offset": file.offset} if file.reason else {}
-        logs.write(
+        place: dict[str, Field] = {"offset": file.offset} if file.reason else {}
+        LOG.write(
             "file",
             level=logging.ERROR if file.origin else logging.INFO,
             stream=self._id,
@@ -192,7 +194,7 @@ class _StreamRecord:
 
     def write(self) -> None:
         """Writes the line of the stream."""
-        logs.write(
+        LOG.write(
             "stream",
             level=logging.ERROR if self.origin else logging.INFO,
             stream=self._id,

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
 import threading
 from typing import TYPE_CHECKING
 
-from profile_service import config, logs
+from profile_service import config
 from profile_service.errors import ProfileServiceError
+from profile_service.logs import LOG
 from profile_service.server import serve
 
 if TYPE_CHECKING:
@@ -19,7 +21,9 @@ if TYPE_CHECKING:
 def main(arguments: list[str]) -> int:
     """Serves until SIGTERM or SIGINT, and returns the exit code."""
     settings = config.parse(arguments, os.environ)
-    logs.set_up()
+    LOG.set_up()
+    # That the database does not answer is told once, by the monitor.
+    logging.getLogger("psycopg").setLevel(logging.ERROR)
     stop = threading.Event()
 
     def on_signal(number: int, frame: FrameType | None) -> None:

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 
-from profile_service import logs
 from profile_service.errors import InvalidNameError, ProfileServiceError
 from profile_service.hierarchy import parse_name
+from profile_service.logs import LOG
 from profile_service.rpc_errors import UNFORESEEN, code_and_reason, to_status
 from profile_service.servicer import SERVICE
+from profile_service.serving.logs import origin
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,11 +61,11 @@ def _wrap(method: str, behaviour: Behaviour) -> Behaviour:
             context.abort_with_status(to_status(error))
         except Exception as error:  # noqa: BLE001 -- whatever it is, the caller gets INTERNAL
             code, reason = _code_and_reason(UNFORESEEN)
-            cause = logs.origin(error)
+            cause = origin(error)
             level = logging.ERROR
             context.abort_with_status(to_status(UNFORESEEN))
         finally:
-            logs.write(
+            LOG.write(
                 "call",
                 level=level,
                 method=method,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from profile_service import logs
 from profile_service.errors import StoreUnavailableError
+from profile_service.logs import LOG
 
 if TYPE_CHECKING:
     import threading
@@ -45,7 +45,7 @@ class Monitor:
         try:
             if not self._migrated:
                 for number in self._store.migrate():
-                    logs.write("migrated", number=number)
+                    LOG.write("migrated", number=number)
                 self._migrated = True
             self._store.ping()
         except StoreUnavailableError as error:
@@ -67,5 +67,5 @@ class Monitor:
             return
         self._serving = serving
         level = logging.INFO if serving else logging.ERROR
-        logs.write("database", level=level, answers=str(serving).lower(), cause=cause)
+        LOG.write("database", level=level, answers=str(serving).lower(), cause=cause)
         self._on_change(serving)

@@ -11,8 +11,8 @@ from deidcascade.v1.profile_service_pb2_grpc import add_ProfileServiceServicer_t
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from profile_service import logs
 from profile_service.calls import CallInterceptor
+from profile_service.logs import LOG
 from profile_service.monitor import Monitor
 from profile_service.service import Profiles
 from profile_service.servicer import SERVICE, ProfileServicer
@@ -107,4 +107,4 @@ def serve(
         # First of all, so that load balancers send what is new elsewhere.
         running.callback(healthiness.enter_graceful_shutdown)
         monitor.run(stop)
-        logs.write("stop")
+        LOG.write("stop")

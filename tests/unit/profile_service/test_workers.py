@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from deid_service.workers import (
+from profile_service.serving.workers import (
     FIRST_WAIT_SECONDS,
     LONGEST_WAIT_SECONDS,
     Balancer,

@@ -1,0 +1,1 @@
+"""What a service needs to run as processes, whatever it serves."""
