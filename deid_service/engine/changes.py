@@ -41,7 +41,7 @@ from profile_service.language.model import PrivateElement
 class Deferred(Slot):
     """An element whose new value needs others that come later in the file."""
 
-    __slots__ = ("lengths", "level", "needs", "resolve", "size")
+    __slots__ = ("lengths", "needs", "resolve", "size")
 
     def __init__(
         self,

@@ -94,7 +94,6 @@ class Deidentifier:
         self._name_slot = Slot(0, give_up=self._give_up_name)
         self._meta_slot: Slot | None = None
         self._meta = FileMeta(plan, max_held_bytes)
-        self._syntax: TransferSyntax | None = None
         self._walk: Walk | None = None
         self._walk_output = self._output
         self._inflater: Inflater | None = None

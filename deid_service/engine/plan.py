@@ -393,15 +393,6 @@ class Node:
                 self._private_ops[key] = op
             return op
 
-    def names_creator(self, group: int, creator: str) -> bool:
-        """Whether a rule selects an element of a creator's block by its name."""
-        return any(
-            isinstance(element, PrivateElement)
-            and element.group == group
-            and element.creator == creator
-            for element in self._selected_here()
-        )
-
     def touches_group(self, group: int) -> bool:
         """Whether an element of a group, or one below it, can change its length."""
         if group == PIXEL_DATA >> 16:

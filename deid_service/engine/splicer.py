@@ -11,7 +11,7 @@ from typing import Final
 
 from deid_service.engine.elements import Encoding
 from deid_service.engine.errors import DicomError, Reason
-from deid_service.engine.levels import END, LengthSlot, Level
+from deid_service.engine.levels import LengthSlot, Level
 from deid_service.engine.output import Output, Slot
 
 HEADER: Final = 8
@@ -36,11 +36,6 @@ class Found:
         self.position = position
         self.start = start
         self.end = end
-
-    @property
-    def undefined(self) -> bool:
-        """Whether a delimiter ends the value."""
-        return self.end == END
 
 
 class Splicer:

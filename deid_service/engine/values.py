@@ -10,9 +10,6 @@ from deid_service.engine.numbers import BINARY_FORMATS, read_numbers, write_numb
 # PS3.5 6.4: in these a backslash is a character like any other.
 SINGLE_VALUED: Final = frozenset({"LT", "ST", "UR", "UT"})
 
-# The VRs whose values are texts.
-TEXT_VRS: Final = CHARSET_VRS | {"AE", "AS", "CS", "DA", "DS", "DT", "IS", "TM", "UI", "UR"}
-
 NUMBER_VRS: Final = frozenset(BINARY_FORMATS) | {"AT"}
 
 # Values of these are not transformed: they have no text and no numbers to move.
