@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
 
 from deid_service.gate import StreamGate
 from deid_service.logs import LOG
 from deid_service.profiles import CHANNEL_OPTIONS, ProfileResolver
 from deid_service.servicer import SERVICE, DeidServicer
+from profile_service.serving.reflection import enable_reflection
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,8 +74,7 @@ async def serve(
         server.add_generic_rpc_handlers((servicer.handler(),))
         healthiness = health.aio.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(healthiness, server)
-        names = (SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
-        reflection.enable_server_reflection(names, server)
+        enable_reflection(server, SERVICE, health.SERVICE_NAME)
         try:
             port = server.add_insecure_port(address)
         except RuntimeError:

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 import grpc
 from deidcascade.v1.profile_service_pb2_grpc import add_ProfileServiceServicer_to_server
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
 
 from profile_service.calls import CallInterceptor
 from profile_service.logs import LOG
 from profile_service.monitor import Monitor
 from profile_service.service import Profiles
 from profile_service.servicer import SERVICE, ProfileServicer
+from profile_service.serving.reflection import enable_reflection
 from profile_service.store import Store
 
 if TYPE_CHECKING:
@@ -95,8 +95,7 @@ def serve(
         )
         add_ProfileServiceServicer_to_server(ProfileServicer(store, Profiles(store)), server)
         health_pb2_grpc.add_HealthServicer_to_server(healthiness, server)
-        names = (SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
-        reflection.enable_server_reflection(names, server)
+        enable_reflection(server, SERVICE, health.SERVICE_NAME)
         try:
             port = server.add_insecure_port(address)
         except RuntimeError:

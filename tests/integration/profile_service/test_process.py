@@ -13,10 +13,6 @@ import grpc
 import pytest
 from deidcascade.v1 import profile_service_pb2 as pb
 from deidcascade.v1.profile_service_pb2_grpc import ProfileServiceStub
-from grpc_reflection.v1alpha.reflection_pb2 import (
-    ServerReflectionRequest,
-    ServerReflectionResponse,
-)
 
 from tests.support.refusals import refused
 
@@ -75,23 +71,6 @@ def test_the_log_has_one_line_per_call_and_no_texts(database: str) -> None:
         "method=GetContainer code=INVALID_ARGUMENT reason=INVALID_NAME",
     ]
     assert "Jane" not in log
-
-
-def test_reflection_describes_the_services(profile_service_address: str) -> None:
-    """Tools need no files: the server names its services."""
-    with grpc.insecure_channel(profile_service_address) as channel:
-        ask = channel.stream_stream(
-            "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
-            request_serializer=ServerReflectionRequest.SerializeToString,
-            response_deserializer=ServerReflectionResponse.FromString,
-        )
-        (answer,) = ask(iter([ServerReflectionRequest(list_services="")]))
-        found = {service.name for service in answer.list_services_response.service}
-    assert found == {
-        "deidcascade.v1.ProfileService",
-        "grpc.health.v1.Health",
-        "grpc.reflection.v1alpha.ServerReflection",
-    }
 
 
 def test_a_port_that_is_taken_is_not_shared(database: str) -> None:
