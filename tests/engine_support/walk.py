@@ -143,7 +143,10 @@ def read_file(data: bytes) -> File:
     file.start = position
     if uid in _DEFLATED:
         file.deflated = True
-        data, position = zlib.decompressobj(-15).decompress(data[position:]), 0
+        try:
+            data, position = zlib.decompressobj(-15).decompress(data[position:]), 0
+        except zlib.error:
+            raise UnreadableError("the data set cannot be inflated") from None
     else:
         file.syntax = _seen(data[position : position + 8], uid)
     file.elements, _, _ = _elements(data, position, len(data), file.syntax, (), is_item=False)
@@ -196,6 +199,8 @@ def _elements(
         # Implicit VR items in an explicit VR data set are seen.
         syntax = IMPLICIT
     while position < end:
+        if end - position < 8:
+            raise UnreadableError("the data ends in a header")
         group, number = struct.unpack_from(syntax.order + "HH", data, position)
         if (group, number) == (0xFFFE, 0xE00D):
             if not is_item:

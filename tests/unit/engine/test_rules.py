@@ -21,7 +21,10 @@ HASH_OF_1CT1 = "1c3ee9adf6f95ec4"
 
 
 def check(
-    before: Sequence[Part], wanted: list[Part], *rules: str, syntax: Syntax = SYNTAXES["explicit"],
+    before: Sequence[Part],
+    wanted: Sequence[Part],
+    *rules: str,
+    syntax: Syntax = SYNTAXES["explicit"],
     **settings: Any,
 ) -> None:  # fmt: skip
     """Compares the data set after some rules with the one that is wanted."""

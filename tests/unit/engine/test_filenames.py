@@ -1,0 +1,111 @@
+"""The name that is suggested for the output."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.engine_support.build import dicom, el
+from tests.engine_support.every_way import Outcome, every_way, plan_of
+
+UID = "1.2.3"
+
+
+def name_of(*rules: str, original: str = "", filenames: str = "", **values: str) -> str:
+    """Returns the name for a file."""
+    parts = {"SOPInstanceUID": UID, "Modality": "CT"} | values
+    elements = sorted((el(name, value) for name, value in parts.items()), key=lambda e: e.tag)
+    plan = plan_of(
+        *(rules or ["name: PatientName, remove: true"]),
+        **({"filenames": f"[{filenames}]"} if filenames else {}),
+    )
+    return _ended(every_way(dicom(*elements), plan, filename=original)).filename
+
+
+def _ended(outcome: Outcome) -> Outcome:
+    assert outcome.error is None, outcome.error
+    return outcome
+
+
+def test_the_usual_name() -> None:
+    """A file is named by its de-identified instance UID and its modality."""
+    assert name_of() == "1.2.3.CT.dcm"
+    assert name_of("name: SOPInstanceUID, replace-with: 1.9") == "1.9.CT.dcm"
+    assert name_of("name: SOPInstanceUID, remove: true") == "unnamed.CT.dcm"
+    assert name_of("name: Modality, remove: true") == "1.2.3.NA.dcm"
+    assert name_of("name: Modality, replace-with: ''") == "1.2.3.NA.dcm"
+
+
+def test_the_original_name_does_not_count_without_a_rule() -> None:
+    """An original name can carry an identity."""
+    assert "Doe" not in name_of(original="Doe_John.dcm")
+
+
+def test_an_unchanged_file_has_no_suggested_name() -> None:
+    """With a blank profile the name is empty."""
+    assert every_way(dicom(el("PatientName", "A")), plan_of()).filename == ""
+
+
+@pytest.mark.parametrize(
+    ("filenames", "original", "wanted"),
+    [
+        ("{output: '{PatientID}.dcm'}", "", "NEW.dcm"),
+        ("{output: '{PatientID}_{SeriesNumber}_{Modality}.dcm'}", "", "NEW_7_CT.dcm"),
+        ("{input-regex: '(?P<stem>.*)\\.dcm', output: '{stem}-{PatientID}'}", "a.dcm", "a-NEW"),
+        ("{input-regex: 'b', output: x}, {output: y}", "abc", "y"),
+        ("{input-regex: 'a', output: x}, {output: y}", "abc", "x"),
+        ("{input-regex: 'b', output: x}", "abc", "1.2.3.CT.dcm"),
+        ("{input-regex: '(?P<id>\\w+)', output: '{id}', groups: [{name: id, hash: true}]}",
+         "1CT1.dcm", "1c3ee9adf6f95ec4"),
+        ("{output: '{StudyDescription}'}", "", "_"),
+    ],
+)  # fmt: skip
+def test_names_by_rules(filenames: str, original: str, wanted: str) -> None:
+    """The first rule whose regex matches the original name makes the new one."""
+    name = name_of(
+        "name: PatientID, replace-with: NEW",
+        original=original,
+        filenames=filenames,
+        PatientID="OLD",
+        SeriesNumber="7",
+    )
+
+    assert name == wanted
+
+
+@pytest.mark.parametrize(
+    ("value", "wanted"),
+    [
+        ("../../etc/passwd", "_.._etc_passwd"),
+        ("a/b\\c:d*e?f", "a_b_c_d_e_f"),
+        ("con", "_con"),
+        ("NUL.txt", "_NUL.txt"),
+        (" . ", "_"),
+        ("trailing. ", "trailing"),
+    ],
+)
+def test_names_are_safe(value: str, wanted: str) -> None:
+    """No name leaves its folder, or is one that a file system refuses."""
+    name = name_of(filenames="{output: '{PatientComments}'}", PatientComments=value)
+
+    assert name == wanted
+
+
+def test_long_names_are_cut() -> None:
+    """A name fits the common file systems, and keeps its extension."""
+    name = name_of(filenames="{output: '{PatientComments}.dcm'}", PatientComments="ab" * 500)
+
+    assert len(name) <= 255
+    assert name.endswith("ab.dcm")
+
+
+@pytest.mark.parametrize("max_held", [100, 1000, 10_000])
+def test_a_value_that_comes_too_late_is_an_empty_one(max_held: int) -> None:
+    """A name does not hold back more output than may be held."""
+    data = dicom(
+        el("SOPInstanceUID", UID), el("StudyDescription", "x" * 3000), el("PatientID", "A")
+    )
+    plan = plan_of("name: PatientName, remove: true", filenames="[{output: 'n{PatientID}.dcm'}]")
+
+    outcome = _ended(every_way(data, plan, max_held=max_held, filename="f"))
+
+    assert outcome.filename == ("nA.dcm" if max_held > 3000 else "n.dcm")
