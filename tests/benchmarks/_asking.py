@@ -1,0 +1,68 @@
+"""A client that asks for the profiles of projects at random, and prints how long answers took.
+
+Usage: python -m tests.benchmarks._asking OPTIONS
+
+OPTIONS is JSON: `address`, `groups` and `each` (projects of a group), `calls` and
+`callers` at once. Prints median and p95 in seconds, and the number of calls, those
+before the measurement included, as JSON.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import statistics
+import sys
+import time
+
+import grpc
+from deidcascade.v1 import profile_service_pb2 as pb
+
+METHOD = "/deidcascade.v1.ProfileService/ResolveProfile"
+
+# Connections are made and plans of the database prepared before it counts.
+WARM_UP_CALLS = 100
+
+# As many digests as DeidService has after a while, none of them the one in question.
+KNOWN = [f"{number:064x}" for number in range(64)]
+
+
+async def main(address: str, groups: int, each: int, calls: int, callers: int) -> None:
+    """Asks, and prints what it took."""
+    draw = random.Random(1)  # noqa: S311 - the same projects in each run, no secret
+
+    def request() -> pb.ResolveProfileRequest:
+        group, project = draw.randrange(groups), draw.randrange(each)
+        target = f"sites/hospital/groups/g{group}/projects/p{project}"
+        return pb.ResolveProfileRequest(target=target, known_sha256=KNOWN)
+
+    async with grpc.aio.insecure_channel(address) as channel:
+        call = channel.unary_unary(
+            METHOD,
+            request_serializer=pb.ResolveProfileRequest.SerializeToString,
+            response_deserializer=pb.ResolveProfileResponse.FromString,
+        )
+
+        async def ask(count: int) -> list[float]:
+            times = []
+            for _ in range(count):
+                asked = request()
+                began = time.perf_counter()
+                await call(asked)
+                times.append(time.perf_counter() - began)
+            return times
+
+        await ask(WARM_UP_CALLS)
+        gathered = await asyncio.gather(*(ask(calls // callers) for _ in range(callers)))
+    times = [one for part in gathered for one in part]
+    result = {
+        "median": statistics.median(times),
+        "p95": statistics.quantiles(times, n=20)[-1],
+        "calls": len(times) + WARM_UP_CALLS,
+    }
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    asyncio.run(main(**json.loads(sys.argv[1])))

@@ -1,0 +1,92 @@
+"""A gRPC service that does nothing: what gRPC itself costs with the same messages.
+
+Usage: python -m tests.benchmarks._echo [--digest] ANSWER
+
+It is written as gRPC's documentation has it: generated stubs, `grpc.aio`, default
+settings. Deidentify answers a chunk with the same chunk, and the other messages
+with what belongs there; with --digest it also takes the SHA-256 of each chunk,
+which every receipt has. ResolveProfile answers each request with ANSWER, a
+ResolveProfileResponse in hex. Prints its address, and serves until it is ended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import sys
+from collections.abc import AsyncIterator
+
+import grpc
+from deidcascade.v1 import deid_service_pb2 as pb
+from deidcascade.v1 import deid_service_pb2_grpc as rpc
+from deidcascade.v1 import profile_service_pb2 as profile_pb
+from deidcascade.v1 import profile_service_pb2_grpc as profile_rpc
+
+
+class Echo(rpc.DeidServiceServicer):
+    """DeidService without what it is for."""
+
+    def __init__(self, *, digest: bool) -> None:
+        """Takes whether chunks are hashed."""
+        self._digest = digest
+
+    async def Deidentify(  # noqa: N802 - the name of the method
+        self,
+        request_iterator: AsyncIterator[pb.DeidentifyRequest],
+        context: grpc.aio.ServicerContext[pb.DeidentifyRequest, pb.DeidentifyResponse],
+    ) -> AsyncIterator[pb.DeidentifyResponse]:
+        """Sends back what comes."""
+        del context
+        file_id = ""
+        digest = hashlib.sha256()
+        async for request in request_iterator:
+            kind = request.WhichOneof("message")
+            if kind == "chunk":
+                if self._digest:
+                    digest.update(request.chunk)
+                yield pb.DeidentifyResponse(chunk=request.chunk)
+            elif kind == "file":
+                file_id = request.file.file_id
+                digest = hashlib.sha256()
+                yield pb.DeidentifyResponse(file=pb.FileOutput(file_id=file_id))
+            elif kind == "file_end":
+                receipt = pb.Receipt(sha256=digest.hexdigest())
+                result = pb.FileResult(file_id=file_id, receipt=receipt)
+                yield pb.DeidentifyResponse(result=result)
+            else:
+                yield pb.DeidentifyResponse(opened=pb.StreamOpened())
+
+
+class Resolved(profile_rpc.ProfileServiceServicer):
+    """ProfileService without what it is for."""
+
+    def __init__(self, answer: profile_pb.ResolveProfileResponse) -> None:
+        """Takes the answer."""
+        self._answer = answer
+
+    async def ResolveProfile(  # type: ignore[override]  # noqa: N802 - the stubs know no aio
+        self,
+        request: profile_pb.ResolveProfileRequest,
+        context: grpc.aio.ServicerContext[
+            profile_pb.ResolveProfileRequest, profile_pb.ResolveProfileResponse
+        ],
+    ) -> profile_pb.ResolveProfileResponse:
+        """Answers."""
+        del request, context
+        return self._answer
+
+
+async def main(arguments: list[str]) -> None:
+    """Serves."""
+    answer = profile_pb.ResolveProfileResponse.FromString(bytes.fromhex(arguments[-1]))
+    server = grpc.aio.server()
+    rpc.add_DeidServiceServicer_to_server(Echo(digest="--digest" in arguments), server)
+    profile_rpc.add_ProfileServiceServicer_to_server(Resolved(answer), server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    print(f"listening on 127.0.0.1:{port}", flush=True)
+    await server.wait_for_termination()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1:]))

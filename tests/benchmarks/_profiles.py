@@ -1,0 +1,21 @@
+"""A hierarchy with a profile, for the services that are measured."""
+
+from __future__ import annotations
+
+import grpc
+from deidcascade.v1 import profile_service_pb2 as pb
+from deidcascade.v1.profile_service_pb2_grpc import ProfileServiceStub
+
+SITE = "sites/hospital"
+GROUP = f"{SITE}/groups/radiology"
+PROJECT = f"{GROUP}/projects/trial"
+
+
+def set_up(address: str, source: str) -> None:
+    """Makes a site, a group and a project, with a profile on the project."""
+    with grpc.insecure_channel(address) as channel:
+        service = ProfileServiceStub(channel)
+        for name in (SITE, GROUP, PROJECT):
+            container = pb.Container(name=name)
+            service.CreateContainer(pb.CreateContainerRequest(container=container))
+        service.SetProfile(pb.SetProfileRequest(container=PROJECT, source=source))

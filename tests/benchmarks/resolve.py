@@ -1,0 +1,145 @@
+"""ResolveProfile beside a bare unary echo with the same messages: median, p95, CPU.
+
+Two databases, of 1,000 and of 1,000,000 projects, each in groups of 100, a third
+of the projects with a profile of their own; the others have that of their group,
+or where that has none that of the site. Projects are asked for at random, one call
+after the other and several at once, as DeidService asks: with the digests of the
+texts that it has. The echo is written as gRPC's documentation has it: generated
+stubs, `grpc.aio`, default settings; it answers with a real answer.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import time
+from contextlib import ExitStack
+
+import grpc
+import psycopg
+from deidcascade.v1 import profile_service_pb2 as pb
+from deidcascade.v1.profile_service_pb2_grpc import ProfileServiceStub
+from rich.console import Console
+from rich.table import Table
+
+from profile_service.language import VALIDATOR_VERSION
+from profile_service.store.migrate import migrate
+from tests.benchmarks._processes import Server, postgres, run_client, serving
+from tests.benchmarks.engine import profiles
+
+PROJECTS = (1_000, 1_000_000)
+PROJECTS_PER_GROUP = 100
+
+ROUNDS = 5
+CALLS = 1000
+CALLERS = (1, 8)
+
+SITE = "sites/hospital"
+
+# In bulk, as no caller could: a hierarchy with profiles. Texts differ between
+# containers, so that the table is as large as with real ones.
+_LOAD = """
+INSERT INTO container (name, display_name, enforced) VALUES ('sites/hospital', '', true);
+INSERT INTO container (name, parent_id, display_name)
+    SELECT 'sites/hospital/groups/g' || number, site.id, ''
+    FROM generate_series(0, %(groups)s - 1) AS number,
+        (SELECT id FROM container WHERE name = 'sites/hospital') AS site;
+INSERT INTO container (name, parent_id, display_name)
+    SELECT parent.name || '/projects/p' || number, parent.id, ''
+    FROM container AS parent, generate_series(0, %(each)s - 1) AS number
+    WHERE parent.enforced IS NULL;
+INSERT INTO profile_version
+        (container_id, version, source, validator_version, valid, blank, violations, warnings)
+    SELECT id, 1, convert_to(%(source)s || '# ' || id, 'UTF8'), %(validator)s, true, false,
+        NULL, NULL
+    FROM container
+    WHERE enforced OR id %% 3 = 0;
+UPDATE container SET current_version = 1, latest_version = 1, profile_revision = 1
+    WHERE enforced OR id %% 3 = 0;
+"""
+
+
+def main() -> int:
+    """Prints the table."""
+    console = Console(width=110)
+    table = Table(
+        "projects", "callers", "server", "median", "of the echo", "p95", "of the echo",
+        "CPU per call", "of the echo",
+        title="ResolveProfile and a unary echo",
+    )  # fmt: skip
+    for projects in PROJECTS:
+        with ExitStack() as running:
+            database = running.enter_context(postgres())
+            began = time.perf_counter()
+            _load(database, projects)
+            console.print(f"{projects:,} projects loaded in {time.perf_counter() - began:.0f} s")
+            service = running.enter_context(
+                serving("profile_service", "--listen", "127.0.0.1:0", "--database", database)
+            )
+            answer = _answer(service.address)
+            echo = running.enter_context(serving("tests.benchmarks._echo", answer))
+            for callers in CALLERS:
+                _compare(table, projects, callers, {"echo": echo, "profile_service": service})
+    console.print(table)
+    console.print(
+        f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
+    )
+    return 0
+
+
+def _load(database: str, projects: int) -> None:
+    migrate(database, connect_seconds=5)
+    with psycopg.connect(database, autocommit=True) as connection:
+        # A parameter each, and one statement after the other.
+        cursor = psycopg.ClientCursor(connection)
+        cursor.execute(
+            _LOAD,
+            {
+                "groups": projects // PROJECTS_PER_GROUP,
+                "each": PROJECTS_PER_GROUP,
+                "source": profiles()["12 rules"],
+                "validator": VALIDATOR_VERSION,
+            },
+        )
+        connection.execute("VACUUM ANALYZE")
+
+
+def _answer(address: str) -> str:
+    """Returns the answer for a project, without the text, in hex."""
+    with grpc.insecure_channel(address) as channel:
+        request = pb.ResolveProfileRequest(target=f"{SITE}/groups/g0/projects/p0")
+        service = ProfileServiceStub(channel)
+        source = service.ResolveProfile(request).profile.source
+        request.known_sha256.append(hashlib.sha256(source.encode()).hexdigest())
+        return service.ResolveProfile(request).SerializeToString().hex()
+
+
+def _compare(table: Table, projects: int, callers: int, servers: dict[str, Server]) -> None:
+    rounds = [
+        {name: _round(server, projects, callers) for name, server in servers.items()}
+        for _ in range(ROUNDS)
+    ]
+    best = {
+        name: {key: min(one[name][key] for one in rounds) for key in ("median", "p95", "cpu")}
+        for name in servers
+    }
+    table.add_section()
+    for name, values in best.items():
+        cells = [f"{projects:,}", str(callers), name]
+        for key, value in values.items():
+            cells += [f"{value * 1e6:,.0f} us", f"{value / best['echo'][key]:.2f} x"]
+        table.add_row(*cells)
+
+
+def _round(server: Server, projects: int, callers: int) -> dict[str, float]:
+    before = server.cpu_seconds()
+    answer = run_client(
+        "tests.benchmarks._asking",
+        address=server.address,
+        groups=projects // PROJECTS_PER_GROUP,
+        each=PROJECTS_PER_GROUP,
+        calls=CALLS,
+        callers=callers,
+    )
+    return answer | {"cpu": (server.cpu_seconds() - before) / answer["calls"]}

@@ -1,0 +1,221 @@
+"""DeidService beside a bare gRPC echo service with the same messages: time, CPU, memory.
+
+The echo is written as gRPC's documentation has it: generated stubs, `grpc.aio`,
+default settings. Two more show what its time is made of: one with the allocator
+settings that our workers run with, and one that also takes the SHA-256 of what it
+sends, which every receipt holds. All run at the same time and are asked one after
+the other, round after round; of each the best round counts. The clients are
+processes of their own and share the cores with the servers, so the CPU time of the
+server says more than the time on the wall.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import statistics
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+from rich.console import Console
+from rich.table import Table
+
+from profile_service.serving.workers import _ALLOCATOR
+from tests.benchmarks._processes import (
+    Server,
+    answer_of,
+    postgres,
+    run_client,
+    serving,
+    start_client,
+)
+from tests.benchmarks._profiles import PROJECT, set_up
+from tests.benchmarks.engine import profiles
+
+ROUNDS = 4
+GIB = 1 << 30
+FILES, FILE_BYTES = 2000, 512 * 1024
+# A stream for each file takes longer, and the rate is the same with fewer.
+SINGLES = 500
+
+CLIENTS = 4
+CLIENT_ROUNDS = 5
+
+# 500 streams: these, and as many as fill it up that hardly move.
+BUSY_CHANNELS, BUSY_PER_CHANNEL = 4, 25
+IDLE, SLOW = 200, 200
+BUSY_SECONDS = 8.0
+
+LOAD, CROWD = "tests.benchmarks._load", "tests.benchmarks._slow"
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a load took: seconds on the wall, and CPU seconds of the server."""
+
+    wall: float
+    cpu: float
+
+
+def main() -> int:
+    """Prints the tables."""
+    console = Console(width=110)
+    with ExitStack() as running:
+        database = running.enter_context(postgres())
+        profile_service = running.enter_context(
+            serving("profile_service", "--listen", "127.0.0.1:0", "--database", database)
+        )
+        set_up(profile_service.address, profiles()["12 rules"])
+        servers = {
+            "echo": running.enter_context(_echo()),
+            "echo, allocator set": running.enter_context(_echo(tuned=True)),
+            "echo, allocator set, SHA-256": running.enter_context(_echo("--digest", tuned=True)),
+            "deid_service": running.enter_context(_service(profile_service.address, workers=1)),
+        }
+        console.print(_throughput(servers))
+        with _service(profile_service.address, workers=2) as service:
+            console.print(_balance(service))
+        with _service(profile_service.address, workers=1) as service:
+            console.print(_crowd(service))
+    console.print(
+        f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
+    )
+    return 0
+
+
+@contextmanager
+def _echo(*arguments: str, tuned: bool = False) -> Iterator[Server]:
+    environment = _ALLOCATOR if tuned else {}
+    with serving("tests.benchmarks._echo", *arguments, "", environment=environment) as server:
+        yield server
+
+
+@contextmanager
+def _service(profile_service: str, *, workers: int) -> Iterator[Server]:
+    with serving(
+        "deid_service",
+        *("--listen", "127.0.0.1:0", "--workers", str(workers)),
+        *("--profile-service", profile_service),
+    ) as server:
+        yield server
+
+
+def _throughput(servers: dict[str, Server]) -> Table:
+    table = Table(
+        "server", "per s", "of the echo", "CPU", "of the echo's", title="One stream, one worker"
+    )
+    loads: dict[str, Callable[[Server], Cost]] = {
+        "1 GiB in one file": lambda server: _cost(server, size=GIB),
+        "2,000 files of 512 KiB": lambda server: _cost(server, size=FILE_BYTES, files=FILES),
+    }
+    per_file = {}
+    for name, load in loads.items():
+        costs = _best(servers, load)
+        echo = costs["echo"]
+        table.add_section()
+        table.add_row(name)
+        for server, cost in costs.items():
+            if "GiB in" in name:
+                rate, cpu = f"{1024 / cost.wall:,.0f} MiB", f"{cost.cpu:.2f} s / GiB"
+            else:
+                per_file[server] = cost.wall / FILES
+                rate = f"{FILES / cost.wall:,.0f} files"
+                cpu = f"{cost.cpu * 1000 / FILES:.2f} s / 1,000"
+            table.add_row(
+                f"  {server}",
+                rate,
+                f"{echo.wall / cost.wall:.2f} x",
+                cpu,
+                f"{cost.cpu / echo.cpu:.2f} x",
+            )
+    ours = servers["deid_service"]
+    single = _best({"": ours}, lambda server: _cost(server, size=FILE_BYTES, streams=SINGLES))[""]
+    table.add_section()
+    table.add_row(
+        "deid_service, a stream per file",
+        f"{SINGLES / single.wall:,.0f} files",
+        f"{single.wall / SINGLES / per_file['deid_service']:.1f} x slower than one stream",
+        f"{single.cpu * 1000 / SINGLES:.2f} s / 1,000",
+    )
+    return table
+
+
+def _best(servers: dict[str, Server], load: Callable[[Server], Cost]) -> dict[str, Cost]:
+    """Returns the least of several rounds, in which the servers take turns."""
+    rounds = [{name: load(server) for name, server in servers.items()} for _ in range(ROUNDS)]
+    return {
+        name: Cost(min(one[name].wall for one in rounds), min(one[name].cpu for one in rounds))
+        for name in servers
+    }
+
+
+def _cost(server: Server, **load: object) -> Cost:
+    before = server.cpu_seconds()
+    answer = run_client(LOAD, address=server.address, target=PROJECT, **load)
+    return Cost(answer["seconds"], server.cpu_seconds() - before)
+
+
+def _balance(service: Server) -> Table:
+    table = Table("round", "share of each worker", title="Four clients at once, two workers")
+    for number in range(CLIENT_ROUNDS):
+        before = service.cpu_by_process()
+        clients = [
+            start_client(
+                LOAD, address=service.address, target=PROJECT, size=FILE_BYTES, files=SINGLES // 2
+            )
+            for _ in range(CLIENTS)
+        ]
+        for client in clients:
+            answer_of(client)
+        spent = {
+            pid: seconds - before.get(pid, 0.0)
+            for pid, seconds in service.cpu_by_process().items()
+            if pid != service.process.pid
+        }
+        total = sum(spent.values())
+        shares = sorted(seconds / total for seconds in spent.values())
+        table.add_row(str(number + 1), ", ".join(f"{share:.0%}" for share in shares))
+    return table
+
+
+def _crowd(service: Server) -> Table:
+    """Measures streams that send, alone and among many that hardly move."""
+    table = Table("", "files per s", "memory", title=f"{IDLE + SLOW} streams hardly move, 1 worker")
+    busy = BUSY_CHANNELS * BUSY_PER_CHANNEL
+
+    def rate() -> float:
+        answer = run_client(
+            LOAD,
+            address=service.address,
+            target=PROJECT,
+            size=FILE_BYTES,
+            streams=BUSY_PER_CHANNEL,
+            channels=BUSY_CHANNELS,
+            seconds=BUSY_SECONDS,
+        )
+        return answer["files"] / answer["seconds"]
+
+    idle_memory = service.memory_bytes()
+    alone = statistics.mean([rate(), rate()])
+    busy_memory = service.memory_bytes()
+    crowd = start_client(CROWD, address=service.address, target=PROJECT, idle=IDLE, slow=SLOW)
+    if crowd.stdout is None or crowd.stdout.readline() != "open\n":
+        raise RuntimeError("The slow streams cannot be opened.")
+    crowded_memory = service.memory_bytes()
+    crowded = statistics.mean([rate(), rate()])
+    most = service.memory_bytes()
+    crowd.communicate()
+    table.add_row("nothing open", "", _mib(idle_memory))
+    table.add_row(f"{busy} streams that send, alone", f"{alone:,.0f}", _mib(busy_memory))
+    table.add_row(f"with {IDLE} idle and {SLOW} that read 1 byte/s", "", _mib(crowded_memory))
+    table.add_row(
+        f"{busy} streams that send, among them",
+        f"{crowded:,.0f}  {crowded / alone:.2f} x",
+        f"{_mib(most)}  {(most - idle_memory) / (busy + IDLE + SLOW) / 2**20:.2f} per stream",
+    )
+    return table
+
+
+def _mib(size: int) -> str:
+    return f"{size / 2**20:,.0f} MiB"
