@@ -6,41 +6,29 @@ import asyncio
 import os
 import signal
 import sys
+from typing import TYPE_CHECKING
 
 from deid_service import config
 from deid_service.logs import LOG
-from profile_service.serving.workers import Supervisor, Worker
+from profile_service.serving import processes
+
+if TYPE_CHECKING:
+    from profile_service.serving.workers import Worker
 
 
 def main(arguments: list[str]) -> int:
-    """Runs the supervisor, or one worker where the supervisor started this process.
-
-    Returns:
-        The exit code.
-    """
+    """Serves until SIGTERM or SIGINT, and returns the exit code."""
     settings = config.parse(arguments, os.environ)
     LOG.set_up()
-    worker = Worker.from_environment()
-    if worker is not None:
-        return asyncio.run(_work(settings, worker))
-    supervisor = Supervisor(
-        [sys.executable, "-m", "deid_service", *arguments],
+    return processes.run(
+        "deid_service",
+        arguments,
         listen=settings.listen,
-        count=settings.workers,
+        workers=settings.workers,
         drain_seconds=settings.drain_seconds,
-        announce=_announce,
-        log=LOG.write,
+        log=LOG,
+        work=lambda worker: asyncio.run(_work(settings, worker)),
     )
-    try:
-        return supervisor.run()
-    except OSError as error:
-        print(f"deid_service: {error}", file=sys.stderr)
-        return 1
-
-
-def _announce(address: str) -> None:
-    """Tells a parent process where the service listens."""
-    print(f"listening on {address}", flush=True)
 
 
 async def _work(settings: config.Config, worker: Worker) -> int:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from deid_service.engine import MAX_HELD_BYTES
+from profile_service.serving.options import Number, Options, cores
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -60,58 +59,54 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Config:
     Raises:
         SystemExit: something is wrong (2), or help was asked for (0).
     """
-    parser = argparse.ArgumentParser(
-        prog="python -m deid_service",
-        description="Serves DeidService: DICOM in, de-identified DICOM out.",
-        epilog="Each option has an environment variable: --idle-seconds is "
-        "DEIDCASCADE_DEID_IDLE_SECONDS, and --profile-service is DEIDCASCADE_PROFILE_SERVICE.",
+    options = Options(
+        "deid_service",
+        "Serves DeidService: DICOM in, de-identified DICOM out.",
+        environment,
+        prefix="DEIDCASCADE_DEID_",
     )
-
-    def option(name: str, kind: type[str] | _Number, default: str, text: str) -> None:
-        variable = _variable(name)
-        # A default in text goes through `type` like an argument, with its errors.
-        parser.add_argument(
-            name,
-            type=kind,
-            default=environment.get(variable, default),
-            help=f"{text} (default: {default})",
-        )
-
+    option = options.add
     defaults = Limits()
     option("--listen", str, "127.0.0.1:50052", "HOST:PORT; port 0 takes one that is free")
-    option("--profile-service", str, "127.0.0.1:50051", "HOST:PORT of ProfileService")
-    option("--workers", _Number(int, 1), str(os.cpu_count() or 1), "worker processes, one per core")
+    option(
+        "--profile-service",
+        str,
+        "127.0.0.1:50051",
+        "HOST:PORT of ProfileService",
+        variable="DEIDCASCADE_PROFILE_SERVICE",
+    )
+    option("--workers", Number(int, 1), str(cores()), "worker processes, one per core")
     option(
         "--drain-seconds",
-        _Number(float, 0),
+        Number(float, 0),
         "30",
         "how long open files may take to finish after SIGTERM",
     )
     option(
         "--max-streams",
-        _Number(int, 1),
+        Number(int, 1),
         str(defaults.max_streams),
         "streams open at once, per worker",
     )
     option(
         "--idle-seconds",
-        _Number(float, 0.001),
+        Number(float, 0.001),
         f"{defaults.idle_seconds:g}",
         "how long a stream may be open without a message",
     )
     option(
         "--max-file-bytes",
-        _Number(int, 0),
+        Number(int, 0),
         str(defaults.max_file_bytes),
         "bytes per file, 0 for no limit",
     )
     option(
         "--max-held-bytes",
-        _Number(int, 1),
+        Number(int, 1),
         str(defaults.max_held_bytes),
         "bytes of a file that may be held back, per stream",
     )
-    parsed = parser.parse_args(arguments)
+    parsed = options.parse(arguments)
     return Config(
         listen=parsed.listen,
         profile_service=parsed.profile_service,
@@ -124,26 +119,3 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Config:
             max_held_bytes=parsed.max_held_bytes,
         ),
     )
-
-
-def _variable(option: str) -> str:
-    name = option.removeprefix("--").replace("-", "_").upper()
-    return f"DEIDCASCADE_{name}" if name == "PROFILE_SERVICE" else f"DEIDCASCADE_DEID_{name}"
-
-
-class _Number:
-    """Reads a number that must not be below a minimum."""
-
-    def __init__(self, kind: type[int] | type[float], minimum: float) -> None:
-        self._kind = kind
-        self._minimum = minimum
-
-    def __call__(self, text: str) -> float:
-        try:
-            number = self._kind(text)
-        except ValueError:
-            number = None
-        # Not a number is not below the minimum either: compare for what is wanted.
-        if number is None or not self._minimum <= number < float("inf"):
-            raise argparse.ArgumentTypeError(f"must be a number of at least {self._minimum:g}")
-        return number

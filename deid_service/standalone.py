@@ -40,6 +40,10 @@ DATABASE_MODULE = "deid_service.embedded_postgres"
 # longer is reported instead of waited for.
 START_SECONDS = 60.0
 
+# The worker processes of DeidService: two streams at once, on a machine that a person
+# works on meanwhile. ProfileService has one: it does little for each of them.
+DEID_WORKERS = 2
+
 # How long DeidService may finish the files under way once it is told to stop.
 DRAIN_SECONDS = 3.0
 
@@ -129,7 +133,13 @@ class Standalone:
         profile_port, deid_port = self._ports
         conninfo = database.said(re.compile(r"ready (.+)"))
         self.profile_service = self._serve(
-            "profile-service", "profile_service", profile_port, "--database", conninfo
+            "profile-service",
+            "profile_service",
+            profile_port,
+            "--database",
+            conninfo,
+            "--workers",
+            "1",
         )
         self.deid_service = self._serve(
             "deid-service",
@@ -139,6 +149,8 @@ class Standalone:
             self.profile_service,
             "--drain-seconds",
             f"{DRAIN_SECONDS:g}",
+            "--workers",
+            str(DEID_WORKERS),
         )
 
     def _begin_logs(self) -> None:

@@ -10,12 +10,11 @@ import threading
 from typing import TYPE_CHECKING
 
 from profile_service import config
-from profile_service.errors import ProfileServiceError
 from profile_service.logs import LOG
-from profile_service.server import serve
+from profile_service.serving import processes
 
 if TYPE_CHECKING:
-    from types import FrameType
+    from profile_service.serving.workers import Worker
 
 
 def main(arguments: list[str]) -> int:
@@ -24,26 +23,43 @@ def main(arguments: list[str]) -> int:
     LOG.set_up()
     # That the database does not answer is told once, by the monitor.
     logging.getLogger("psycopg").setLevel(logging.ERROR)
-    stop = threading.Event()
+    return processes.run(
+        "profile_service",
+        arguments,
+        listen=settings.listen,
+        workers=settings.workers,
+        drain_seconds=config.DRAIN_SECONDS,
+        log=LOG,
+        work=lambda worker: _work(settings, worker),
+    )
 
-    def on_signal(number: int, frame: FrameType | None) -> None:
-        del number, frame
+
+def _work(settings: config.Config, worker: Worker) -> int:
+    # Not above: the supervisor needs neither gRPC nor a database.
+    from profile_service.errors import ProfileServiceError
+    from profile_service.server import serve
+
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+
+    def may_listen() -> bool:
+        if not worker.wait_for_turn():
+            return False
+        threading.Thread(target=follow, name="supervisor", daemon=True).start()
+        return True
+
+    def follow() -> None:
+        worker.wait_for_end()
         stop.set()
 
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, on_signal)
-    host = settings.listen.rpartition(":")[0]
     try:
         serve(
-            settings.database,
-            settings.listen,
-            # For a parent process, which reads it.
-            listening=lambda port: print(f"listening on {host}:{port}", flush=True),
+            settings,
+            worker.address,
+            may_listen=may_listen,
+            listening=lambda _: worker.serving(),
             stop=stop,
         )
-    except OSError as error:
-        print(f"profile_service: {error}", file=sys.stderr)
-        return 1
     except ProfileServiceError as error:
         print(f"profile_service: {error} {error.cause}".rstrip(), file=sys.stderr)
         return 1

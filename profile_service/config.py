@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
-import argparse
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from profile_service.serving.options import Number, Options, cores
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+# Connections of all workers together. PostgreSQL has 100 by default, for everyone: two
+# instances of the service, while one replaces the other, leave some for administrators.
+MAX_CONNECTIONS = 40
+
+# A worker keeps a connection for as long as a statement takes, mostly less than a tenth
+# of a millisecond, so a few serve all that one process can do.
+MAX_CONNECTIONS_OF_A_WORKER = 4
+
+# How long calls that are under way may take to finish after SIGTERM. None takes longer
+# than its waits for the database.
+DRAIN_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,10 +31,17 @@ class Config:
         listen: HOST:PORT; port 0 takes one that is free.
         database: how libpq connects to PostgreSQL: a URI or key=value pairs. Empty:
             by libpq's own environment variables.
+        workers: worker processes.
     """
 
     listen: str
     database: str
+    workers: int
+
+    @property
+    def connections(self) -> int:
+        """How many connections to PostgreSQL a worker may have."""
+        return min(MAX_CONNECTIONS_OF_A_WORKER, MAX_CONNECTIONS // self.workers)
 
 
 def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Config:
@@ -30,22 +50,27 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Config:
     Raises:
         SystemExit: something is wrong (2), or help was asked for (0).
     """
-    parser = argparse.ArgumentParser(
-        prog="python -m profile_service",
-        description="Serves ProfileService: the hierarchy, its profiles, and the cascade.",
+    options = Options(
+        "profile_service",
+        "Serves ProfileService: the hierarchy, its profiles, and the cascade.",
+        environment,
+        prefix="DEIDCASCADE_PROFILE_",
     )
-    parser.add_argument(
-        "--listen",
-        default=environment.get("DEIDCASCADE_PROFILE_LISTEN", "127.0.0.1:50051"),
-        help="HOST:PORT; port 0 takes one that is free (default: 127.0.0.1:50051, or "
-        "DEIDCASCADE_PROFILE_LISTEN)",
-    )
-    parser.add_argument(
+    options.add("--listen", str, "127.0.0.1:50051", "HOST:PORT; port 0 takes one that is free")
+    options.add(
         "--database",
-        metavar="CONNINFO",
-        default=environment.get("DEIDCASCADE_DATABASE", ""),
-        help="how to connect to PostgreSQL, as a URI or as key=value pairs; what it leaves out "
-        "comes from libpq's variables PGHOST, PGPASSWORD, ... (default: DEIDCASCADE_DATABASE)",
+        str,
+        "",
+        "how to connect to PostgreSQL, as a URI or as key=value pairs; what it leaves out "
+        "comes from libpq's variables PGHOST, PGPASSWORD, ...",
+        variable="DEIDCASCADE_DATABASE",
     )
-    parsed = parser.parse_args(arguments)
-    return Config(listen=parsed.listen, database=parsed.database)
+    options.add(
+        "--workers",
+        # Each needs a connection.
+        Number(int, 1, MAX_CONNECTIONS),
+        str(min(cores(), MAX_CONNECTIONS)),
+        "worker processes, one per core",
+    )
+    parsed = options.parse(arguments)
+    return Config(listen=parsed.listen, database=parsed.database, workers=parsed.workers)

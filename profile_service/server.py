@@ -11,6 +11,7 @@ from deidcascade.v1.profile_service_pb2_grpc import add_ProfileServiceServicer_t
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from profile_service.calls import CallInterceptor
+from profile_service.config import DRAIN_SECONDS
 from profile_service.logs import LOG
 from profile_service.monitor import Monitor
 from profile_service.service import Profiles
@@ -21,6 +22,8 @@ from profile_service.store import Store
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable
+
+    from profile_service.config import Config
 
 # Calls that are carried out at once. Most of the time of a call is Python, which one
 # core carries out, so more would not be faster; these are enough that calls that wait
@@ -35,16 +38,12 @@ MAX_CALLS = 1000
 # that says so.
 MAX_MESSAGE_BYTES = 2 << 20
 
-# How long calls that are under way may take to finish. None takes longer than its
-# waits for the database.
-GRACE_SECONDS = 5.0
-
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
 SERVER_OPTIONS = (
-    # Two processes on one port would each get half of the calls: a second one fails.
-    ("grpc.so_reuseport", 0),
+    # Workers share the port.
+    ("grpc.so_reuseport", 1),
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
     # A caller that vanished without a word is noticed after 30 + 10 seconds.
     ("grpc.keepalive_time_ms", 30_000),
@@ -56,7 +55,12 @@ SERVER_OPTIONS = (
 
 
 def serve(
-    database: str, address: str, *, listening: Callable[[int], None], stop: threading.Event
+    config: Config,
+    address: str,
+    *,
+    may_listen: Callable[[], bool] = lambda: True,
+    listening: Callable[[int], None],
+    stop: threading.Event,
 ) -> None:
     """Serves until told to stop.
 
@@ -64,8 +68,9 @@ def serve(
     fail with UNAVAILABLE and the health service says NOT_SERVING, until it does.
 
     Args:
-        database: how libpq connects to PostgreSQL.
+        config: see there.
         address: HOST:PORT to listen on; port 0 takes one that is free.
+        may_listen: called when all is ready but the port; False ends it there.
         listening: called with the port, once it is served.
         stop: set to end.
 
@@ -75,7 +80,7 @@ def serve(
         StoreFaultError: the database cannot be migrated, for want of a privilege for instance.
     """
     with ExitStack() as running:
-        store = Store(database)
+        store = Store(config.database, config.connections)
         running.callback(store.close)
         store.open()
         healthiness = health.HealthServicer()
@@ -87,6 +92,8 @@ def serve(
         monitor = Monitor(store, set_health)
         # Before the first call, so that it finds the schema.
         monitor.look()
+        if not may_listen():
+            return
         server = grpc.server(
             ThreadPoolExecutor(THREADS, thread_name_prefix="call"),
             interceptors=[CallInterceptor()],
@@ -101,9 +108,9 @@ def serve(
         except RuntimeError:
             raise OSError(f"Cannot listen on {address}.") from None
         server.start()
-        running.callback(lambda: server.stop(GRACE_SECONDS).wait())
+        running.callback(lambda: server.stop(DRAIN_SECONDS).wait())
         listening(port)
         # First of all, so that load balancers send what is new elsewhere.
         running.callback(healthiness.enter_graceful_shutdown)
         monitor.run(stop)
-        LOG.write("stop")
+        LOG.write("drain")

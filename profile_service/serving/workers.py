@@ -129,6 +129,10 @@ class Worker:
         """Returns a descriptor that becomes readable when the worker is to drain and exit."""
         return self._control.fileno()
 
+    def wait_for_end(self) -> None:
+        """Waits until the worker, which had its turn, is to drain and exit."""
+        self._control.recv(1)
+
 
 def _listening_sockets(port: int) -> list[socket.socket]:
     """Returns duplicates of this process's sockets that listen on a port.

@@ -34,10 +34,8 @@ if TYPE_CHECKING:
     from profile_service.model import Container, Decision, ProfileVersion
     from profile_service.store.rows import Row
 
-# Connections of one process. A resolution keeps one for a tenth of a millisecond, so a
-# few serve all that Python can; PostgreSQL has 100 for everyone, by default.
+# Connections that are kept when there is nothing to do.
 MIN_CONNECTIONS = 1
-MAX_CONNECTIONS = 4
 
 # How long a request waits for a connection, and a statement for its answer. A caller
 # is to hear soon that the database does not answer.
@@ -87,11 +85,12 @@ class Store:
     Every method raises StoreUnavailableError when the database does not answer.
     """
 
-    def __init__(self, conninfo: str) -> None:
+    def __init__(self, conninfo: str, connections: int) -> None:
         """Connects to nothing yet.
 
         Args:
             conninfo: how libpq connects: a URI or key=value pairs.
+            connections: how many it may have at once.
         """
         self._conninfo = conninfo
         self._answers = True
@@ -107,7 +106,7 @@ class Store:
                 "application_name": "profile_service",
             },
             min_size=MIN_CONNECTIONS,
-            max_size=MAX_CONNECTIONS,
+            max_size=connections,
             open=False,
             # The pool would try again at growing distances; the next request that
             # finds no connection tries at once.

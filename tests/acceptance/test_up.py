@@ -94,7 +94,9 @@ def test_a_service_that_dies_ends_it_all(installation: Installation, tmp_path: P
         )
         service.kill()
         code, errors = started.end()
+        # Its workers end by themselves, a moment later.
+        _, alive = psutil.wait_procs(family, timeout=PATIENCE_SECONDS)
 
     assert code == 1
     assert "profile-service ended by itself" in errors
-    assert [process for process in family if process.is_running()] == []
+    assert alive == []

@@ -1,4 +1,4 @@
-"""DeidService as processes of its own, as an operator runs it."""
+"""A service as processes of its own, as an operator runs it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class ServiceProcess:
-    """A running `python -m deid_service`.
+    """A running `python -m` of a service.
 
     Attributes:
         address: HOST:PORT, as announced.
@@ -68,10 +68,10 @@ class ServiceProcess:
 
 
 @contextmanager
-def service_process(*arguments: str) -> Iterator[ServiceProcess]:
-    """Runs the service; stops it at the end if it still runs."""
+def service_process(*arguments: str, module: str = "deid_service") -> Iterator[ServiceProcess]:
+    """Runs a service; stops it at the end if it still runs."""
     with subprocess.Popen(
-        [sys.executable, "-m", "deid_service", "--listen", "127.0.0.1:0", *arguments],
+        [sys.executable, "-m", module, "--listen", "127.0.0.1:0", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -7,6 +7,7 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from profile_service.config import Config
 from profile_service.server import serve
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ def running_profile_service(database: str) -> Iterator[str]:
     def run() -> None:
         try:
             serve(
-                database,
+                Config("127.0.0.1:0", database, workers=1),
                 "127.0.0.1:0",
                 listening=lambda port: address.set_result(f"127.0.0.1:{port}"),
                 stop=stop,

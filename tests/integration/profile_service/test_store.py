@@ -53,7 +53,7 @@ def empty_database(databases: Databases) -> Iterator[str]:
 @pytest.fixture
 def store(database: str) -> Iterator[Store]:
     """A store with a site, a group and a project."""
-    store = Store(database)
+    store = Store(database, connections=4)
     store.open()
     store.create_container(SITE, "", enforced=True)
     for each in (GROUP, PROJECT):
@@ -124,7 +124,7 @@ def test_a_newer_database_is_refused(database: str) -> None:
     with psycopg.connect(database, autocommit=True) as connection:
         connection.execute("INSERT INTO schema_migration (number) VALUES (999)")
     with pytest.raises(SchemaTooNewError, match="at migration 999, and this build knows"):
-        Store(database).migrate()
+        Store(database, connections=4).migrate()
 
 
 def test_a_migration_that_fails_leaves_nothing(

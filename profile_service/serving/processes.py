@@ -1,0 +1,55 @@
+"""The start of a service: one supervisor, and workers that are the same command."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from profile_service.serving.workers import Supervisor, Worker
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from profile_service.serving.logs import Log
+
+
+def run(
+    module: str,
+    arguments: Sequence[str],
+    *,
+    listen: str,
+    workers: int,
+    drain_seconds: float,
+    log: Log,
+    work: Callable[[Worker], int],
+) -> int:
+    """Runs the supervisor, or one worker where the supervisor started this process.
+
+    Args:
+        module: what `python -m` runs.
+        arguments: its command line.
+        listen: HOST:PORT; port 0 takes one that is free.
+        workers: how many.
+        drain_seconds: how long the workers may take to finish what is open.
+        log: gets the starts and deaths of workers.
+        work: what a worker does; returns its exit code.
+
+    Returns:
+        The exit code.
+    """
+    worker = Worker.from_environment()
+    try:
+        if worker is not None:
+            return work(worker)
+        return Supervisor(
+            [sys.executable, "-m", module, *arguments],
+            listen=listen,
+            count=workers,
+            drain_seconds=drain_seconds,
+            # For a parent process, which reads it.
+            announce=lambda address: print(f"listening on {address}", flush=True),
+            log=log.write,
+        ).run()
+    except OSError as error:
+        print(f"{module}: {error}", file=sys.stderr)
+        return 1
