@@ -292,10 +292,10 @@ class Deidentifier:
     def _read_data_set(self, data: bytes) -> int:
         assert self._walk is not None
         if self._inflater is None or self._deflater is None:
+            if self._directory is not None:
+                return self._read_directory(self._walk, self._directory, data)
             read = self._walk.feed(data)
             self._need = self._walk.need
-            if self._directory is not None:
-                self._hold_directory(self._directory, data[:read])
             return read
         for piece in self._inflater.pieces(data):
             self._inflated += piece
@@ -305,14 +305,18 @@ class Deidentifier:
         self._output.parts.extend(self._deflater.add(self._walk_output.release()))
         return len(data)
 
-    def _hold_directory(self, held: bytearray, data: bytes) -> None:
-        if len(held) + len(data) > self._max_held:
+    def _read_directory(self, walk: Walk, held: bytearray, data: bytes) -> int:
+        room = self._max_held - len(held)
+        read = walk.feed(data[:room])
+        self._need = walk.need
+        held += data[:read]
+        if len(data) > room:
             raise DicomError(
                 Reason.LIMIT_EXCEEDED,
                 f"the media directory is longer than {self._max_held} bytes",
                 offset=self._base,
             )
-        held += data
+        return read
 
     # --- the end ---
 

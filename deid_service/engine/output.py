@@ -9,9 +9,12 @@ slot is held back; everything before it is released.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Final
 
 Buffer = bytes | memoryview
+
+# How many parts are kept before they are joined.
+_MANY_PARTS: Final = 2048
 
 
 class Slot:
@@ -39,13 +42,14 @@ class Slot:
 class Output:
     """Collects buffers and slots in their order."""
 
-    __slots__ = ("_has_slots", "open_slots", "parts")
+    __slots__ = ("_has_slots", "_join_at", "open_slots", "parts")
 
     def __init__(self) -> None:
         # Typed loosely for the walk, which appends runs without a call.
         self.parts: list[Any] = []
         self.open_slots = 0
         self._has_slots = False
+        self._join_at = _MANY_PARTS
 
     def open(self, slot: Slot) -> None:
         """Appends a slot."""
@@ -57,6 +61,8 @@ class Output:
         """Gives a slot its bytes."""
         slot.parts = list(parts)
         self.open_slots -= 1
+        if len(self.parts) > self._join_at:
+            self._join()
 
     def cut(self, slot: Slot) -> None:
         """Takes away an open slot, and everything behind it."""
@@ -68,6 +74,26 @@ class Output:
             index -= 1
         self.open_slots -= 1
         del self.parts[index:]
+
+    def _join(self) -> None:
+        """Joins what lies between open slots: a part costs more than its bytes."""
+        joined: list[Any] = []
+        run: list[Buffer] = []
+        for part in self.parts:
+            if not isinstance(part, Slot):
+                run.append(part)
+            elif part.parts is not None:
+                run.extend(part.parts)
+            else:
+                if run:
+                    joined.append(b"".join(run))
+                    run = []
+                joined.append(part)
+        if run:
+            joined.append(b"".join(run))
+        # In place: the walk holds on to the list.
+        self.parts[:] = joined
+        self._join_at = len(joined) + _MANY_PARTS
 
     def first_open(self) -> Slot | None:
         """Returns the first slot that is still open."""
@@ -92,4 +118,5 @@ class Output:
                 return released
         self.parts = []
         self._has_slots = False
+        self._join_at = _MANY_PARTS
         return released

@@ -146,7 +146,7 @@ class Splicer:
         size = len(self._buffer)
         if found.end > size:
             self._drop_left = found.end - size
-            self.need = HEADER
+            self.need = 1
             self._position = self._run = size
         else:
             self._position = self._run = found.end
@@ -159,7 +159,7 @@ class Splicer:
         size = len(self._buffer)
         if end > size:
             self._pass_left = end - size
-            self.need = HEADER
+            self.need = 1
             self._position = size
         else:
             self._position = end

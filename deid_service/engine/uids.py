@@ -39,7 +39,11 @@ def hash_uid(
         node = decimal[start : start + _HASH_NODE_DIGITS]
         front.append("1" + node[1:] if node[0] == "0" else node)
     if suffix_fields:
-        front += [node[-_MAX_SUFFIX_DIGITS:] for node in nodes[-suffix_fields:]]
+        # What is left of a cut node can begin with zeros, which a node must not.
+        front += [
+            node[-_MAX_SUFFIX_DIGITS:].lstrip("0") or "0" if node else node
+            for node in nodes[-suffix_fields:]
+        ]
     *front, last = front
     while len(".".join(front)) + 1 + len(last) > MAX_UID_LENGTH:
         if len(front[-1]) > 1:
