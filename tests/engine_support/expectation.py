@@ -187,7 +187,7 @@ def hashed_uid(uid: str, settings: Settings) -> str:
     middle = [digits[i : i + 6] for i in range(0, 36, 6)]
     middle = [node if node[0] != "0" else "1" + node[1:] for node in middle]
     prefix = nodes[: min(settings.uid_prefix_fields, len(nodes) - settings.uid_suffix_fields)]
-    suffix = [node[-6:] for node in nodes[len(nodes) - settings.uid_suffix_fields :]]
+    suffix = [str(int(node[-6:])) for node in nodes[len(nodes) - settings.uid_suffix_fields :]]
     made = ".".join(prefix + middle + suffix)
     if len(made) <= 64:
         return made

@@ -110,8 +110,8 @@ dicom:
 """,
 }  # fmt: skip
 
-# In files that every one of these profiles lets through, this element is gone
-# from the top level.
+# In files that one of these profiles lets through, this element is gone from the
+# top level; a sequence of that tag can stay for what a rule names inside of it.
 REMOVED_BY = frozenset({"values", "deep", "paths", "regex", "undefined", "substitutions"})
 REMOVED = 0x00080080
 

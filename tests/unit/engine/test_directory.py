@@ -14,8 +14,8 @@ from tests.engine_support.build import SYNTAXES, dicom, el, sq
 from tests.engine_support.every_way import deidentified, every_way, plan_of, rejected, run
 from tests.engine_support.expectation import assert_equals, expected
 from tests.engine_support.files import DICOM_FILES, name_of
+from tests.engine_support.profiles import PROFILES, compiled
 from tests.engine_support.walk import read_file
-from tests.unit.engine.test_untouched import PROFILES, compiled
 
 if TYPE_CHECKING:
     from pathlib import Path

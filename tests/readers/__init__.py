@@ -1,0 +1,1 @@
+"""Outputs of the engine, opened with the readers that others use."""
