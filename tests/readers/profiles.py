@@ -36,6 +36,7 @@ dicom:
     "every depth": """
 dicom:
   recurse-sequence: true
+  uid-numeric-name: '1.2.826.0'
   replace-with-insert: false
   remove-private-tags: true
   fields:
@@ -51,6 +52,7 @@ dicom:
 """,
     "regular expressions": """
 dicom:
+  uid-numeric-name: '1.2.826.0'
   fields:
     - {regex: '.*InstanceUID$', hashuid: true}
     - {regex: '.*(Description|Comments)$', remove: true}

@@ -1,0 +1,253 @@
+"""What is held, for how long, and what is refused."""
+
+from __future__ import annotations
+
+import struct
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from deid_service.engine import Deidentifier
+from deid_service.engine.walk import MAX_SEQUENCE_DEPTH
+from tests.engine_support.build import SYNTAXES, dicom, el, encode, header, item_header, sq
+from tests.engine_support.every_way import deidentified, every_way, plan_of, rejected, values_of
+from tests.engine_support.walk import read_file
+
+if TYPE_CHECKING:
+    from tests.engine_support.build import Part
+    from tests.engine_support.walk import Syntax
+
+HELD = 2000
+PIXELS = 0x7FE00010
+DEEP = {"recurse_sequence": "true"}
+
+
+def items(count: int, value: str) -> list[list[Part]]:
+    """Returns items of some 30 bytes each."""
+    return [[el("PatientID", value), el("Rows", (1,))] for _ in range(count)]
+
+
+@pytest.mark.parametrize("syntax", SYNTAXES.values(), ids=SYNTAXES)
+def test_a_long_sequence_streams_with_an_undefined_length(syntax: Syntax) -> None:
+    """A changed sequence that is longer than may be held ends with a delimiter."""
+    data = dicom(sq("OtherPatientIDsSequence", *items(200, "a")), el("Rows", (1,)), syntax=syntax)
+    plan = plan_of("name: PatientID, replace-with: LONGER", **DEEP)
+
+    output = deidentified(data, plan, max_held=HELD)
+
+    content = b"".join(
+        item_header(0xFFFEE000, len(encode(item, syntax)), syntax) + encode(item, syntax)
+        for item in items(200, "LONGER")
+    )
+    start = header(0x00101002, "SQ", 0xFFFFFFFF, syntax) + content
+    end = item_header(0xFFFEE0DD, 0, syntax) + encode([el("Rows", (1,))], syntax)
+    assert start + end in output
+
+
+def test_a_long_sequence_is_released_while_it_comes() -> None:
+    """Output of a long sequence does not wait for its end."""
+    data = dicom(sq("OtherPatientIDsSequence", *items(400, "a")))
+    deidentifier = Deidentifier(
+        plan_of("name: PatientID, replace-with: LONGER", **DEEP), max_held_bytes=HELD
+    )
+
+    released = sum(len(buffer) for buffer in deidentifier.receive(data[: len(data) // 2]))
+
+    assert released > len(data) // 2 - 3 * HELD
+
+
+def test_a_long_item_streams_with_an_undefined_length() -> None:
+    """The same is done to an item that is longer than may be held."""
+    filler = [el("InstitutionalDepartmentName", "x" * 50)] * 100
+    inside = [el("PatientID", "a"), *filler]
+    data = dicom(sq("OtherPatientIDsSequence", inside))
+
+    output = deidentified(data, plan_of("name: PatientID, remove: true", **DEEP), max_held=HELD)
+
+    assert output.endswith(encode([sq("OtherPatientIDsSequence", filler, undefined=True)]))
+
+
+def test_an_unchanged_long_sequence_keeps_its_elements() -> None:
+    """What no rule touches in a long sequence is as it came."""
+    data = dicom(sq("OtherPatientIDsSequence", *items(200, "a")))
+
+    output = deidentified(data, plan_of("name: PatientName, remove: true", **DEEP), max_held=HELD)
+
+    before, after = (read_file(each).elements[-1] for each in (data, output))
+    assert [item.raw for item in after.items or ()] == [item.raw for item in before.items or ()]
+
+
+@pytest.mark.parametrize("rule", ["hash: true", "hashuid: true", "increment-date: true"])
+def test_a_value_that_is_needed_and_too_long_rejects(rule: str) -> None:
+    """A value that a rule must see has a limit; what it says names the element."""
+    data = dicom(el("TextValue", "1" * (HELD + 2)))
+    plan = plan_of(f"name: '0040A160', {rule}", date_increment=1)
+
+    assert rejected(data, plan, max_held=HELD)[:3] == (
+        "LIMIT_EXCEEDED", f"a value that a rule needs is longer than {HELD} bytes", "(0040,A160)",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("rule", ["replace-with: x", "remove: true", "keep: true"])
+def test_a_long_value_that_is_not_needed_has_no_limit(rule: str) -> None:
+    """A value that is kept, removed or replaced can have any length."""
+    data = dicom(el("TextValue", "1" * 50_000), el("PatientComments", "2" * 50_000))
+
+    values = values_of(deidentified(data, plan_of(f"name: TextValue, {rule}"), max_held=HELD))
+
+    wanted = {"replace-with: x": b"x ", "keep: true": b"1" * 50_000}.get(rule)
+    assert values.get(0x0040A160) == wanted
+    assert values[0x00104000] == b"2" * 50_000
+
+
+def test_the_file_meta_has_a_limit() -> None:
+    """A file meta that does not end is not held for ever."""
+    data = dicom(meta=[el(0x00020003, "1.2"), el(0x00020102, bytes(HELD), "OB")])
+
+    assert rejected(data, plan_of("name: PatientID, hash: true"), max_held=HELD)[0] == (
+        "LIMIT_EXCEEDED"
+    )
+
+
+def test_a_private_creator_waits_only_so_long() -> None:
+    """A creator whose block does not come in time stays: it names no patient."""
+    creator = el(0x00090010, "GEMS_IDEN_01", "LO")
+    data = dicom(creator, el(0x00091010, b"x" * 5000, "OB"), el(0x00091102, "a", "SH"))
+    plan = plan_of("name: '(0009, \"GEMS_IDEN_01\", 02)', keep: true", remove_private_tags="true")
+
+    values = values_of(deidentified(data, plan, max_held=HELD))
+
+    assert set(values) <= {0x00090010}
+
+
+@pytest.mark.parametrize("undefined", [False, True])
+def test_nesting_has_a_limit(undefined: bool) -> None:
+    """Sequences nest so deep and no deeper."""
+
+    def nested(depth: int) -> bytes:
+        part: Part = el("PatientID", "a")
+        for _ in range(depth):
+            part = sq("OtherPatientIDsSequence", [part], undefined=undefined)
+        return dicom(part)
+
+    plan = plan_of("name: PatientID, replace-with: b", **DEEP)
+
+    assert b"LO\x02\0b " in deidentified(nested(MAX_SEQUENCE_DEPTH), plan)
+    assert rejected(nested(MAX_SEQUENCE_DEPTH + 1), plan)[0] == "LIMIT_EXCEEDED"
+
+
+@pytest.mark.parametrize(
+    "fragments", [[b""], [b"", b"ab" * 100], [bytes(8), b"\xfe\xff\xdd\xe0" * 50]]
+)
+@pytest.mark.parametrize(
+    ("rule", "wanted"), [("keep: true", "same"), ("remove: true", None), ("replace-with: ''", b"")]
+)  # fmt: skip
+def test_encapsulated_pixel_data(
+    fragments: list[bytes], rule: str, wanted: str | bytes | None
+) -> None:
+    """Fragments are passed on, removed or emptied as one element."""
+    content = b"".join(item_header(0xFFFEE000, len(each)) + each for each in fragments)
+    content += item_header(0xFFFEE0DD, 0)
+    pixels = header(PIXELS, "OB", 0xFFFFFFFF) + content
+    after = el("DataSetTrailingPadding", b"ab")
+    data = dicom(el("Rows", (1,)), pixels, after, transfer_syntax="1.2.840.10008.1.2.4.50")
+
+    output = deidentified(data, plan_of(f"name: PixelData, {rule}"))
+
+    values = values_of(output)
+    assert values.get(PIXELS) == (content if wanted == "same" else wanted)
+    assert values[0xFFFCFFFC] == b"ab"
+
+
+def test_transforming_encapsulated_pixel_data_rejects() -> None:
+    """Fragments have no value that could be transformed."""
+    pixels = header(PIXELS, "OB", 0xFFFFFFFF) + item_header(0xFFFEE0DD, 0)
+    data = dicom(pixels, transfer_syntax="1.2.840.10008.1.2.4.50")
+
+    assert rejected(data, plan_of("regex: PixelData, hash: true"))[0] == "VALUE_NOT_TRANSFORMABLE"
+
+
+@pytest.mark.parametrize("kept", [1, 7, 8, 15, 17, 23, 24, 31])
+def test_a_truncated_file_rejects(kept: int) -> None:
+    """A file that ends in an element is refused, wherever it ends."""
+    elements = encode([el("StudyDate", "20040119"), el("PatientName", "Doe^John")])
+
+    error = rejected(dicom() + elements[:kept], plan_of("name: PatientID, hash: true"))
+
+    assert error[0] == "TRUNCATED"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"x", b"DICM", bytes(128), bytes(132), bytes(128) + b"DICM", b"\x89PNG\r\n\x1a\n" * 40,
+     b"{}" * 200, b"\xff" * 300],
+)  # fmt: skip
+def test_what_is_not_dicom_rejects(data: bytes) -> None:
+    """Bytes that are not a DICOM file are refused as such, or as having no transfer syntax."""
+    reasons = {"NOT_DICOM", "UNKNOWN_TRANSFER_SYNTAX"}
+
+    assert rejected(data, plan_of("name: PatientID, hash: true"))[0] in reasons
+
+
+@pytest.mark.parametrize("deflated_twice", [False, True])
+def test_deflated_files(deflated_twice: bool) -> None:
+    """A deflated data set is de-identified, and deflated again."""
+    long = el("TextValue", "0123456789" * 20_000)
+    data = dicom(el("PatientName", "A"), long, el(0x0040A161, "x", "LO"), deflated=True)
+    plan = plan_of("name: PatientName, replace-with: X")
+
+    output = deidentified(data, plan)
+    if deflated_twice:
+        output = deidentified(output, plan)
+
+    file = read_file(output)
+    assert file.deflated
+    assert b"".join(each.raw for each in file.elements) == encode(
+        [el("PatientName", "X"), long, el(0x0040A161, "x", "LO")]
+    )
+    assert len(output) % 2 == 0
+
+
+@pytest.mark.parametrize(
+    ("end", "reason"),
+    [(slice(0, -10), "TRUNCATED"), (slice(0, -300), "TRUNCATED")],
+)
+def test_truncated_deflated_files_reject(end: slice, reason: str) -> None:
+    """A deflated data set that ends early is refused."""
+    text = "".join(str(number) for number in range(500))
+    data = dicom(el("TextValue", text), deflated=True)
+
+    assert rejected(data[end], plan_of("name: PatientID, hash: true"))[0] == reason
+
+
+def test_what_follows_a_deflated_data_set_rejects() -> None:
+    """Bytes behind the end of the deflated data are not passed on unseen."""
+    data = dicom(el("PatientName", "A"), deflated=True)
+
+    error = rejected(data + b"PatientName=Doe", plan_of("name: PatientID, hash: true"))
+
+    assert error[:2] == ("MALFORMED", "something follows the deflated data set")
+
+
+def test_a_deflated_bomb_is_taken_in_pieces() -> None:
+    """A little that inflates to a lot neither fills the memory nor takes long."""
+    data = dicom(el(PIXELS, bytes(60_000_000), "OW"), deflated=True)
+    started = time.process_time()
+
+    outcome = every_way(data, plan_of("name: PixelData, remove: true"), byte_by_byte=False)
+
+    assert outcome.error is None
+    assert time.process_time() - started < 10
+
+
+def test_errors_say_where() -> None:
+    """An error has the tag, the VR and the offset of the element that it is about."""
+    first = el("PatientName", "A")
+    data = dicom(first, el("PatientBirthDate", "x"))
+    plan = plan_of("name: PatientBirthDate, increment-date: true", date_increment=1)
+
+    reason, _, tag, vr, offset = rejected(data, plan)
+
+    assert (reason, tag, vr) == ("VALUE_NOT_TRANSFORMABLE", "(0010,0030)", "DA")
+    assert offset == data.index(struct.pack("<HH", 0x10, 0x30))
