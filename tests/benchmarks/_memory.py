@@ -8,7 +8,7 @@ from __future__ import annotations
 import resource
 import struct
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset
@@ -35,15 +35,15 @@ def main(case: str) -> int:
     removes = case == "private removed"
     text = _RULES.replace("dicom:", f"dicom:{_REMOVE_PRIVATE}") if removes else _RULES
     plan = compile_plan(parse_profile(text))
-    pieces = {
+    cases: dict[str, Callable[[], Iterator[bytes]]] = {
         "pixel data": lambda: _pixel_data(4 * 1024**3),
         "structure set": lambda: _structure_set(300 * 1024**2),
         "private kept": lambda: _private(1024**3),
         "private removed": lambda: _private(1024**3),
-    }[case]
+    }
     _stream(plan, iter([structure_set(1, 1, 1)]))
     idle = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    size = _stream(plan, pieces())
+    size = _stream(plan, cases[case]())
     growth = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - idle
     print(size, growth * 1024)
     return 0
