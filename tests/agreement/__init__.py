@@ -1,0 +1,1 @@
+"""Agreement with the reference engine of the profile language, element by element."""

@@ -1,0 +1,660 @@
+"""Why our output may differ from that of the reference: every reason that there is.
+
+A reason explains a difference where its predicate says so, and the predicates
+are as narrow as they can be: most work out both results. `docs/differences.md`
+lists the reasons; a test compares the two.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from hashlib import sha256
+from typing import TYPE_CHECKING, Final
+
+from deid_service.engine.uids import hash_uid
+from profile_service.language.dictionary import find_keyword, find_tag
+from profile_service.language.model import (
+    Element,
+    HashUid,
+    IncrementDate,
+    IncrementDateTime,
+    PathSelector,
+    RegexSelector,
+    RegexSub,
+    RelativeDate,
+    RepeaterElement,
+    ReplaceWith,
+)
+from profile_service.language.vr import MAX_CHARACTERS
+from tests.agreement.comparison import (
+    Difference,
+    ElementDifference,
+    FileDifference,
+    NameDifference,
+    ProfileDifference,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from profile_service.language.model import Action, Rule, Settings
+    from tests.agreement.elements import Place, Value
+
+
+_InFile = ElementDifference | FileDifference | NameDifference
+
+
+@dataclass(frozen=True)
+class Reason:
+    """One reason.
+
+    Attributes:
+        name: stable.
+        sentence: what differs, and why ours is right.
+        explains: whether it is the reason for a difference.
+    """
+
+    name: str
+    sentence: str
+    explains: Callable[[Difference], bool]
+
+
+def _of_element(holds: Callable[[ElementDifference], bool]) -> Callable[[Difference], bool]:
+    return lambda each: isinstance(each, ElementDifference) and holds(each)
+
+
+def _of_file(holds: Callable[[FileDifference], bool]) -> Callable[[Difference], bool]:
+    return lambda each: isinstance(each, FileDifference) and holds(each)
+
+
+def _of_name(holds: Callable[[NameDifference], bool]) -> Callable[[Difference], bool]:
+    return lambda each: isinstance(each, NameDifference) and holds(each)
+
+
+def _of_profile(holds: Callable[[str], bool]) -> Callable[[Difference], bool]:
+    return lambda each: isinstance(each, ProfileDifference) and all(map(holds, each.errors))
+
+
+# --- what a profile says ----------------------------------------------------------------
+
+
+def _settings(each: _InFile) -> Settings:
+    return each.case.profile.settings
+
+
+def _rules(each: _InFile, action: type[Action]) -> Iterator[Rule]:
+    return (rule for rule in each.case.profile.rules if isinstance(rule.action, action))
+
+
+def _paths(each: _InFile) -> Iterator[PathSelector]:
+    for rule in each.case.profile.rules:
+        if isinstance(rule.selector, PathSelector):
+            yield rule.selector
+
+
+def _hashed(text: str, settings: Settings) -> str:
+    return sha256((settings.salt + text).encode()).hexdigest()[: settings.hash_digits]
+
+
+def _uid_hashed(text: str, settings: Settings) -> str:
+    return hash_uid(
+        text,
+        salt=settings.salt,
+        prefix_fields=settings.uid_prefix_fields,
+        suffix_fields=settings.uid_suffix_fields,
+        numeric_name=settings.uid_numeric_name,
+    )
+
+
+def _one(value: Value | None) -> str:
+    """Returns the text of a value that is one text; empty where it is not."""
+    return value.texts[0] if value is not None and value.texts and len(value.texts) == 1 else ""
+
+
+def _same(one: Value | None, other: Value | None) -> bool:
+    if one is None or other is None:
+        return one is other
+    return one.equals(other)
+
+
+def _is_empty(value: Value | None) -> bool:
+    return value is not None and not value.raw and not value.items
+
+
+def _only_we_act(each: ElementDifference) -> bool:
+    return not _same(each.ours, each.source) and _same(each.theirs, each.passed)
+
+
+# --- elements ---------------------------------------------------------------------------
+
+
+def _untouched(each: ElementDifference) -> bool:
+    return _same(each.ours, each.source) and _same(each.theirs, each.passed)
+
+
+def _unknown_vr(each: ElementDifference) -> bool:
+    ours, theirs, source = each.ours, each.theirs, each.source
+    if ours is None or theirs is None or source is None:
+        return False
+    was_unknown = source.written == ours.written == "UN" != theirs.written
+    return was_unknown and dataclasses.replace(ours, written=theirs.written).equals(theirs)
+
+
+_INSTANCE_UID: Final = 0x00080018
+_MEDIA_INSTANCE_UID: Final = 0x00020003
+
+
+def _instance_uid(each: ElementDifference) -> bool:
+    if each.path != (_MEDIA_INSTANCE_UID,):
+        return False
+    in_data_set = _one(each.our_elements.get((_INSTANCE_UID,)))
+    if not in_data_set:
+        return _one(each.ours).startswith("2.25.") and _same(each.theirs, each.passed)
+    return _one(each.ours) == in_data_set
+
+
+def _hash_of_each(each: ElementDifference) -> bool:
+    return _of_each(each, _hashed, ",")
+
+
+def _uid_of_each(each: ElementDifference) -> bool:
+    return _of_each(each, _uid_hashed, ",")
+
+
+def _of_each(
+    each: ElementDifference, function: Callable[[str, Settings], str], joined_by: str
+) -> bool:
+    if each.source is None or not each.source.texts or each.ours is None:
+        return False
+    texts = each.source.texts
+    settings = _settings(each)
+    return (
+        len(texts) > 1
+        and each.ours.texts == tuple(text and function(text, settings) for text in texts)
+        and _one(each.theirs) == function(joined_by.join(texts), settings)
+    )
+
+
+def _hash_cut(each: ElementDifference) -> bool:
+    ours, theirs = _one(each.ours), _one(each.theirs)
+    limit = MAX_CHARACTERS.get(each.ours.vr) if each.ours is not None else None
+    return bool(
+        ours
+        and len(ours) == limit
+        and theirs.startswith(ours)
+        and theirs == _hashed(_one(each.source), _settings(each))
+    )
+
+
+def _hash_of_name(each: ElementDifference) -> bool:
+    name = _one(each.source)
+    settings = _settings(each)
+    return (
+        each.ours is not None
+        and each.ours.vr == "PN"
+        and name.endswith("=")
+        and _one(each.ours) == _hashed(name, settings)
+        and _one(each.theirs) == _hashed(name.rstrip("="), settings)
+    )
+
+
+def _bounds(each: ElementDifference) -> bool:
+    for rule in each.case.profile.rules:
+        action = rule.action
+        if not isinstance(action, IncrementDate | IncrementDateTime):
+            continue
+        for bound in (action.shift.minimum, action.shift.maximum):
+            day = bound
+            if isinstance(bound, RelativeDate):
+                day = (datetime.now().astimezone() + timedelta(days=bound.days)).date()
+            if isinstance(day, date) and _one(each.ours)[:8] == day.strftime("%Y%m%d"):
+                return _one(each.theirs)[:8] != _one(each.ours)[:8]
+    return False
+
+
+def _datetime_form(each: ElementDifference) -> bool:
+    ours, theirs, source = _one(each.ours), _one(each.theirs), _one(each.source)
+    if not any(_rules(each, IncrementDateTime)) or len(ours) != len(source):
+        return False
+    form, sign, offset = ours.partition("+") if "+" in ours else ours.partition("-")
+    stem, _, fraction = form.partition(".")
+    return theirs == f"{stem}.{fraction:0<6}{sign}{offset}"
+
+
+def _numbers(each: ElementDifference) -> bool:
+    ours, theirs = each.ours, each.theirs
+    if ours is None or theirs is None or not ours.texts or not theirs.texts or ours.vr != "DS":
+        return False
+    written = {
+        rule.action.text
+        for rule in _rules(each, ReplaceWith)
+        if isinstance(rule.action, ReplaceWith)
+    }
+    return "\\".join(ours.texts) in written and theirs.texts == tuple(
+        text and str(float(text)) for text in ours.texts
+    )
+
+
+def _null(each: ElementDifference) -> bool:
+    return (
+        each.case.construct == "replace-null"
+        and _is_empty(each.ours)
+        and _same(each.theirs, each.passed)
+    )
+
+
+def _unquoted(each: ElementDifference) -> bool:
+    # Not 00080050: an 8 is no octal digit.
+    return (
+        each.case.construct == "unquoted-tags" and each.path == (0x00100020,) and _only_we_act(each)
+    )
+
+
+def _empty(each: ElementDifference) -> bool:
+    return any(_rules(each, RegexSub)) and _is_empty(each.source) and _is_empty(each.ours)
+
+
+def _character_set(each: ElementDifference) -> bool:
+    if not _settings(each).remove_undefined or not _same(each.ours, each.source):
+        return False
+    if each.path[-1] == 0x00080005:
+        return each.theirs is None
+    return (
+        (0x00080005,) not in each.their_elements
+        and each.source is not None
+        and each.theirs is not None
+        and not each.source.raw.isascii()
+        and b"?" in each.theirs.raw
+    )
+
+
+def _on_path(each: ElementDifference) -> bool:
+    if not _settings(each).remove_undefined or each.ours is None or each.theirs is not None:
+        return False
+    return each.ours.items is not None and any(
+        isinstance(parent, Element)
+        and parent.tag == each.path[0]
+        and None in [i for _, i in path.parents]
+        for path in _paths(each)
+        for parent, _ in path.parents
+    )
+
+
+def _creator(each: ElementDifference) -> bool:
+    tag = each.path[-1]
+    return (
+        _settings(each).remove_undefined
+        and _is_creator(tag)
+        and _same(each.ours, each.source)
+        and each.theirs is None
+        and any(
+            path[:-1] == each.path[:-1] and path[-1] >> 8 == tag >> 16 << 8 | tag & 0xFF
+            for path in each.our_elements
+        )
+    )
+
+
+def _is_creator(tag: int) -> bool:
+    return bool(tag >> 16 & 1) and 0x10 <= tag & 0xFFFF <= 0xFF
+
+
+def _by_wildcard(each: ElementDifference) -> bool:
+    return (
+        each.ours is None
+        and each.theirs is not None
+        and any(
+            isinstance(path.element, Element)
+            and path.element.tag == each.path[-1]
+            and None in [index for _, index in path.parents]
+            for path in _paths(each)
+        )
+    )
+
+
+def _index_and_wildcard(each: ElementDifference) -> bool:
+    return _only_we_act(each) and any(
+        isinstance(path.element, Element)
+        and path.element.tag == each.path[-1]
+        and len({index is None for _, index in path.parents}) == 2
+        for path in _paths(each)
+    )
+
+
+def _repeater(each: ElementDifference) -> bool:
+    entry = find_tag(each.path[-1])
+    return (
+        _only_we_act(each)
+        and each.path[-1] >> 24 in {0x50, 0x60}
+        and entry is not None
+        and any(
+            isinstance(rule.selector, RegexSelector)
+            or rule.selector.element == RepeaterElement(each.path[-1] & 0xFF00FFFF, 0xFF00FFFF)
+            for rule in each.case.profile.rules
+        )
+    )
+
+
+def _private_block(each: ElementDifference) -> bool:
+    """The same element of the same creator stands in another block."""
+    if not each.path[-1] >> 16 & 1:
+        return False
+    ours = _in_other_block(each.path, each.our_elements, each.their_elements)
+    theirs = _in_other_block(each.path, each.their_elements, each.our_elements)
+    return (ours or each.ours is None) and (theirs or each.theirs is None)
+
+
+def _in_other_block(path: Place, elements: dict[Place, Value], others: dict[Place, Value]) -> bool:
+    if path not in elements:
+        return False
+    key = _private_key(path, elements)
+    return any(
+        other != path
+        and _private_key(other, others) == key
+        and others[other].equals(elements[path])
+        for other in others
+        if other[:-1] == path[:-1] and other[-1] >> 16 == path[-1] >> 16
+    )
+
+
+def _private_key(path: Place, elements: dict[Place, Value]) -> tuple[str, int]:
+    tag = path[-1]
+    if _is_creator(tag):
+        return _one(elements[path]), -1
+    creator = elements.get((*path[:-1], tag >> 16 << 16 | tag >> 8 & 0xFF))
+    return _one(creator), tag & 0xFF
+
+
+# PS3.3 F.3: offsets of directory records.
+_OFFSETS: Final = frozenset({0x00041200, 0x00041202, 0x00041400, 0x00041420, 0x00041504})
+
+
+def _directory(each: ElementDifference) -> bool:
+    return each.path[-1] in _OFFSETS and each.ours is not None and each.theirs is not None
+
+
+def _both_spellings(each: ElementDifference) -> bool:
+    settings = _settings(each)
+    once = _one(each.ours)
+    return (
+        any(isinstance(rule.selector, RegexSelector) for rule in each.case.profile.rules)
+        and once == _hashed(_one(each.source), settings)
+        and _one(each.theirs) == _hashed(once, settings)
+    )
+
+
+# --- files ------------------------------------------------------------------------------
+
+
+def _rejected(each: FileDifference, reason: str, words: str = "") -> bool:
+    error = each.our_error
+    return error is not None and error.reason == reason and words in error.message
+
+
+def _broken(each: FileDifference, words: str) -> bool:
+    return each.our_error is None and words in each.their_error
+
+
+def _left_out(each: FileDifference) -> bool:
+    return _broken(each, "left out") and each.passed_error == "left out"
+
+
+def _absent_file_meta(each: FileDifference) -> bool:
+    return _broken(each, "KeyError: (0002,")
+
+
+def _emptied_pixels(each: FileDifference) -> bool:
+    return _broken(each, "(7FE0,0010)") and any(_rules(each, ReplaceWith))
+
+
+def _not_a_uid(each: FileDifference) -> bool:
+    return _rejected(each, "VALUE_NOT_TRANSFORMABLE", "not a UID") and any(_rules(each, HashUid))
+
+
+# --- names ------------------------------------------------------------------------------
+
+
+def _usual_name(elements: dict[Place, Value]) -> str:
+    uid = _one(elements.get((_INSTANCE_UID,))) or "unnamed"
+    modality = _one(elements.get((0x00080060,))) or "NA"
+    return f"{uid}.{modality}.dcm"
+
+
+def _name_follows(each: NameDifference) -> bool:
+    return each.ours == _usual_name(each.our_elements) and each.theirs == _usual_name(
+        each.their_elements
+    )
+
+
+def _name_identifies(each: NameDifference) -> bool:
+    is_ours = each.ours == _usual_name(each.our_elements)
+    return is_ours and each.theirs != _usual_name(each.their_elements)
+
+
+def _directory_name(each: NameDifference) -> bool:
+    return each.ours == "DICOMDIR"
+
+
+# --- profiles ---------------------------------------------------------------------------
+
+_NO_KEYWORD: Final = "Not in DICOM keyword list: "
+
+
+def _repeater_keyword(error: str) -> bool:
+    keyword = error.removeprefix(_NO_KEYWORD)
+    return error.startswith(_NO_KEYWORD) and isinstance(find_keyword(keyword), RepeaterElement)
+
+
+def _pixels_refused(error: str) -> bool:
+    return error.startswith("Incorrect value type for Dicom element PixelData (VR=OB or OW)")
+
+
+# --- all of them ------------------------------------------------------------------------
+
+REASONS: Final = (
+    Reason(
+        "untouched",
+        "What no rule touches leaves as it came, byte for byte. The reference decodes and "
+        "encodes every element: it takes VRs from its dictionary, and repairs or drops values "
+        "that are not legal.",
+        _of_element(_untouched),
+    ),
+    Reason(
+        "unknown-vr-stays",
+        "An element that is written as UN gets its new value and stays UN. The reference "
+        "writes it with the VR of the dictionary. The values are equal.",
+        _of_element(_unknown_vr),
+    ),
+    Reason(
+        "instance-uid-in-step",
+        "Media Storage SOP Instance UID (0002,0003) always follows SOP Instance UID; where the "
+        "data set has lost it, a UID derived from the old one stands in. The reference leaves "
+        "the original in the file meta, or changes it by itself.",
+        _of_element(_instance_uid),
+    ),
+    Reason(
+        "hash-of-each-value",
+        "Each of several values is hashed on its own, and their number stays. The reference "
+        "hashes them joined by commas, into one value.",
+        _of_element(_hash_of_each),
+    ),
+    Reason(
+        "uid-of-each-value",
+        "Each of several UIDs is replaced on its own. The reference joins them by commas and "
+        "makes one of them, which keeps digits of two.",
+        _of_element(_uid_of_each),
+    ),
+    Reason(
+        "hash-fits",
+        "A hash is cut to what the VR can hold (PS3.5 6.2). The reference writes values that "
+        "are too long.",
+        _of_element(_hash_cut),
+    ),
+    Reason(
+        "name-as-written",
+        "A person name is hashed as it is written. The reference leaves out an empty component "
+        "group at its end, so that 'A=B=' and 'A=B' have the same hash.",
+        _of_element(_hash_of_name),
+    ),
+    Reason(
+        "date-bounds",
+        "`datetime-min` and `datetime-max` hold for every date action, on the rule and on the "
+        "section. The reference reads them only on a rule of `increment-datetime`.",
+        _of_element(_bounds),
+    ),
+    Reason(
+        "datetime-form",
+        "A date and time keeps its form: a fraction of a second is neither added nor made "
+        "longer. The reference writes six digits.",
+        _of_element(_datetime_form),
+    ),
+    Reason(
+        "numbers-as-written",
+        "A number in `replace-with` is written as the profile has it. The reference writes `3` "
+        "into a Decimal String as `3.0`.",
+        _of_element(_numbers),
+    ),
+    Reason(
+        "null-empties",
+        "`replace-with: ~` empties the element, as `''` does. With the reference it does nothing, "
+        "and what was to go stays.",
+        _of_element(_null),
+    ),
+    Reason(
+        "unquoted-tags",
+        "`name: 00100020` without quotes is the tag that it looks like. The reference reads an "
+        "octal number, and leaves Patient ID as it is.",
+        _of_element(_unquoted),
+    ),
+    Reason(
+        "empty-stays-empty",
+        "An empty value stays empty. The reference matches it by `regex-sub`, and fills it.",
+        _of_element(_empty),
+    ),
+    Reason(
+        "character-set-stays",
+        "`remove-undefined` leaves Specific Character Set (0008,0005), which tells how to read "
+        "the text that stays. The reference removes it, and question marks take the place of "
+        "the text.",
+        _of_element(_character_set),
+    ),
+    Reason(
+        "sequence-on-path-stays",
+        "`remove-undefined` leaves the sequences on the path to an element that a rule names. "
+        "The reference removes them where the path has a `*`, and the element with them.",
+        _of_element(_on_path),
+    ),
+    Reason(
+        "creator-stays",
+        "`remove-undefined` leaves the private creator of a private element that a rule names "
+        "(PS3.5 7.8.1). The reference removes it, and nobody can tell what the element is.",
+        _of_element(_creator),
+    ),
+    Reason(
+        "wildcard-inserts-nothing",
+        "A path with `*` replaces what is there. The reference also adds the element to every "
+        "item that has none.",
+        _of_element(_by_wildcard),
+    ),
+    Reason(
+        "index-and-wildcard",
+        "A path can have both an item number and a `*`. With the reference it selects nothing.",
+        _of_element(_index_and_wildcard),
+    ),
+    Reason(
+        "repeater-keywords",
+        "A keyword of a repeating group (`OverlayData`) selects it in every group of the range, "
+        "by name and by regex. The reference does not know these keywords.",
+        _of_element(_repeater),
+    ),
+    Reason(
+        "private-block",
+        "A private element that is inserted beside blocks that `remove-private-tags` removes "
+        "gets a block of its own. The reference reuses the number of a removed one. The "
+        "creator and the value are equal.",
+        _of_element(_private_block),
+    ),
+    Reason(
+        "regex-acts-once",
+        "A regex that matches both spellings of a path acts on the element once. The reference "
+        "acts twice: a hash is hashed again.",
+        _of_element(_both_spellings),
+    ),
+    Reason(
+        "directory-offsets",
+        "The offsets in a media directory (PS3.3 F.3) point to the same records in the output. "
+        "The reference leaves them as they were, and they point elsewhere.",
+        _of_element(_directory),
+    ),
+    Reason(
+        "truncated-file",
+        "A file that ends too early is rejected. The reference writes what there is.",
+        _of_file(lambda each: _rejected(each, "TRUNCATED")),
+    ),
+    Reason(
+        "malformed-file",
+        "A file whose lengths contradict each other is rejected: what it holds is not certain. "
+        "The reference reads on.",
+        _of_file(lambda each: _rejected(each, "MALFORMED")),
+    ),
+    Reason(
+        "no-known-element",
+        "A data set without any element of the public dictionary is de-identified. The "
+        "reference takes it for no DICOM file and leaves it out.",
+        _of_file(_left_out),
+    ),
+    Reason(
+        "absent-file-meta",
+        "`remove` of a file meta element that is absent does nothing. The reference ends in a "
+        "KeyError where the rule names it by its tag.",
+        _of_file(_absent_file_meta),
+    ),
+    Reason(
+        "emptied-pixel-data",
+        "Pixel data can be emptied. The reference refuses the profile, and cannot write the file.",
+        lambda each: _of_file(_emptied_pixels)(each) or _of_profile(_pixels_refused)(each),
+    ),
+    Reason(
+        "hashuid-of-a-uid",
+        "`hashuid` of a value that is not a UID rejects the file. The reference keeps the last "
+        "characters of whatever the value is, which can be a part of a name.",
+        _of_file(_not_a_uid),
+    ),
+    Reason(
+        "value-in-character-set",
+        "A new value that the character set of the file cannot hold rejects the file. The "
+        "reference writes question marks.",
+        _of_file(lambda each: _rejected(each, "VALUE_NOT_ENCODABLE", "character set")),
+    ),
+    Reason(
+        "value-fits",
+        "A new value that is longer than the VR can hold rejects the file. The reference "
+        "writes it all the same.",
+        _of_file(lambda each: _rejected(each, "VALUE_NOT_ENCODABLE", "holds at most")),
+    ),
+    Reason(
+        "name-follows-elements",
+        "Both outputs are named after the de-identified SOP Instance UID and Modality, which "
+        "differ for a reason of their own.",
+        _of_name(_name_follows),
+    ),
+    Reason(
+        "name-identifies-nobody",
+        "An output is named after its own, de-identified elements, and `unnamed` without them. "
+        "The reference names it after the original file or the original UID where a regex, a "
+        "tag or a setting changed or removed them.",
+        _of_name(_name_identifies),
+    ),
+    Reason(
+        "directory-name",
+        "A media directory is always called DICOMDIR (PS3.10 8.6).",
+        _of_name(_directory_name),
+    ),
+    Reason(
+        "repeater-keywords-valid",
+        "A profile may use the keywords of repeating groups. The reference refuses it; it is "
+        "compared all the same.",
+        _of_profile(_repeater_keyword),
+    ),
+)
