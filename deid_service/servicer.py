@@ -34,6 +34,11 @@ if TYPE_CHECKING:
     from deid_service.gate import OpenStream, StreamGate
     from deid_service.profiles import AppliedProfile, ProfileResolver
 
+# A connection that breaks ends the messages like a caller that ends them, and is
+# told by the cancellation that follows at once: how long that is waited for where
+# the end is out of order.
+BROKEN_SECONDS = 0.05
+
 SERVICE = pb.DESCRIPTOR.services_by_name["DeidService"].full_name
 
 
@@ -113,6 +118,8 @@ class DeidServicer:
             for answer in answers:
                 await write(answer)
             stream.touch(between_files=conversation.between_files)
+        if not conversation.between_files:
+            await asyncio.sleep(BROKEN_SECONDS)
         conversation.end()
 
 

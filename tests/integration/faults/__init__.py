@@ -1,0 +1,1 @@
+"""What happens to data when processes, connections and disks fail."""

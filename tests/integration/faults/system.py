@@ -1,0 +1,148 @@
+"""The whole system as processes: PostgreSQL, ProfileService and DeidService."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING
+
+import grpc
+import psutil
+from deidcascade.v1 import profile_service_pb2 as pb
+from deidcascade.v1.profile_service_pb2_grpc import ProfileServiceStub
+
+from deid_service.embedded_postgres import EmbeddedPostgres
+from tests.integration.faults.files import PROFILE, assert_nothing_identified
+from tests.support.deid_service import TARGET
+from tests.support.processes import ServiceProcess, service_process
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+PATIENCE_SECONDS = 30.0
+
+
+class System:
+    """The running system; what is killed is started again as a process manager would.
+
+    Attributes:
+        deid_service: its processes, two workers.
+        profile_service: its address, which stays the same.
+    """
+
+    def __init__(self, folder: Path, running: ExitStack) -> None:
+        """Starts everything.
+
+        Args:
+            folder: keeps the database and the logs.
+            running: ends everything.
+        """
+        self._folder = folder
+        self._running = running
+        self._postgres = EmbeddedPostgres(folder / "postgresql", durable=False)
+        running.callback(self._postgres.stop)
+        self._postgres.start()
+        self._log = running.enter_context((folder / "profile-service.log").open("wb"))
+        running.callback(self.kill_profile_service)
+        self.profile_service = "127.0.0.1:0"
+        self.start_profile_service()
+        self._set_up()
+        self.deid_service = self.start_deid_service()
+
+    def start_deid_service(self, *arguments: str) -> ServiceProcess:
+        """Starts a DeidService with two workers; it ends with the system."""
+        service = self._running.enter_context(
+            service_process("--profile-service", self.profile_service, "--workers", "2", *arguments)
+        )
+        service.wait_for("event=health status=SERVING", times=2)
+        return service
+
+    # --- ProfileService ---
+
+    def start_profile_service(self) -> None:
+        """Starts ProfileService, at its address if it had one before."""
+        self._process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "profile_service"),
+                *("--listen", self.profile_service, "--database", self._postgres.conninfo),
+            ],
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            text=True,
+        )
+        assert self._process.stdout is not None
+        with self._process.stdout as output:
+            match = re.fullmatch(r"listening on (\S+:\d+)\n", output.readline())
+        assert match is not None
+        self.profile_service = match[1]
+
+    def kill_profile_service(self) -> None:
+        """Kills every process of ProfileService."""
+        _kill(psutil.Process(self._process.pid))
+        self._process.wait()
+
+    # --- PostgreSQL ---
+
+    def kill_postgres(self) -> None:
+        """Kills every process of PostgreSQL."""
+        _kill(self._postmaster())
+
+    def kill_postgres_backend(self) -> None:
+        """Kills one connection's process, on which PostgreSQL restarts itself."""
+        backends = [
+            one for one in self._postmaster().children() if " deidcascade " in one.cmdline()[0]
+        ]
+        backends[0].kill()
+
+    def start_postgres(self) -> None:
+        """Starts PostgreSQL again after it was killed."""
+        self._postgres.stop()
+        self._postgres.start()
+
+    def restart_postgres(self) -> None:
+        """Stops PostgreSQL in order, and starts it again."""
+        self.start_postgres()
+
+    def _postmaster(self) -> psutil.Process:
+        pid_file = self._folder / "postgresql" / "data" / "postmaster.pid"
+        return psutil.Process(int(pid_file.read_text().splitlines()[0]))
+
+    # --- what must be true at the end ---
+
+    def assert_logs_are_clean(self) -> None:
+        """Checks that no log of a service holds anything of the files."""
+        assert_nothing_identified((self._folder / "profile-service.log").read_bytes())
+        for identifier in ("IDENTIFIED", r"3680043\.10\.999"):
+            assert not self.deid_service.found(identifier)
+
+    def _set_up(self) -> None:
+        with grpc.insecure_channel(self.profile_service) as channel:
+            service = ProfileServiceStub(channel)
+            parts = TARGET.split("/")
+            for depth in (2, 4, 6):
+                container = pb.Container(name="/".join(parts[:depth]))
+                service.CreateContainer(pb.CreateContainerRequest(container=container))
+            service.SetProfile(pb.SetProfileRequest(container=TARGET, source=PROFILE))
+
+
+@contextmanager
+def running_system(folder: Path) -> Iterator[System]:
+    """Gives a running system."""
+    with ExitStack() as running:
+        yield System(folder, running)
+
+
+def _kill(process: psutil.Process) -> None:
+    try:
+        processes = [process, *process.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return
+    for one in processes:
+        try:
+            one.kill()
+        except psutil.NoSuchProcess:
+            continue
+    psutil.wait_procs(processes, timeout=PATIENCE_SECONDS)
