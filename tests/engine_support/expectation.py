@@ -166,7 +166,8 @@ def assert_equals(level: Level, elements: list[Element]) -> None:
         assert len(items) == len(want.items), f"the items of {where}"
         if want.source is not None:
             assert element.header[:-4] == want.source.header[:-4], f"the header of {where}"
-            assert element.undefined == (want.source.undefined and bool(want.items)), where
+            was_emptied = want.value is not None
+            assert element.undefined == (want.source.undefined and not was_emptied), where
         for wanted_item, item in zip(want.items, items, strict=True):
             if wanted_item.source is not None:
                 is_undefined = wanted_item.source.header[4:] == b"\xff\xff\xff\xff"

@@ -32,7 +32,7 @@ def main() -> int:
     outcomes: Counter[str] = Counter()
     broken: dict[str, str] = {}
     executions = 0
-    slowest = 0.0
+    slowest, slowest_case = 0.0, "none"
     end = time.monotonic() + arguments.seconds
     while time.monotonic() < end and len(broken) < _MAX_BROKEN:
         case = drawn(rng, mutated(rng, among), list(PROFILES))
@@ -44,8 +44,11 @@ def main() -> int:
                 broken[str(error)] = save(minimised(case, str(error))).name
             continue
         outcomes[outcome.error[0] if outcome.error else "output"] += 1
-        slowest = max(slowest, seconds)
-    print(f"{executions} inputs, each whole and cut; the slowest took {slowest * 1000:.0f} ms")
+        if seconds > slowest:
+            slowest = seconds
+            slowest_case = f"{len(case.data)} bytes with the profile '{case.profile}'"
+    print(f"{executions} inputs, each whole and cut")
+    print(f"The slowest took {slowest * 1000:.0f} ms: {slowest_case}")
     for name, count in outcomes.most_common():
         print(f"  {name:<26}{count:>9}")
     for text, name in broken.items():
