@@ -71,10 +71,16 @@ def safe_name(name: str) -> str:
     """Makes a text a file name: no folders, nothing that a file system refuses."""
     if _SAFE.fullmatch(name):
         return name
+    # Names that a system could not decode carry lone surrogates.
+    name = name.encode("utf-8", "replace").decode()
     name = _UNSAFE.sub("_", unicodedata.normalize("NFC", name)).strip(". ")
-    while len(name.encode()) > _MAX_NAME_BYTES:
+    if len(name.encode()) > _MAX_NAME_BYTES:
         stem, point, extension = name.rpartition(".")
-        name = f"{stem[:-1]}{point}{extension}" if len(stem) > 1 else name[:-1]
+        end = (point + extension).encode()
+        if not stem or len(end) >= _MAX_NAME_BYTES:
+            stem, end = name, b""
+        kept = stem.encode()[: _MAX_NAME_BYTES - len(end)].decode(errors="ignore")
+        name = (kept + end.decode()).rstrip(". ")
     if not name or _RESERVED.fullmatch(name):
         name = f"_{name}"
     return name

@@ -90,12 +90,35 @@ def test_names_are_safe(value: str, wanted: str) -> None:
     assert name == wanted
 
 
-def test_long_names_are_cut() -> None:
+@pytest.mark.parametrize(
+    ("value", "end"), [("ab" * 500, "aba.dcm"), ("\u00e4" * 300, "\u00e4.dcm"), ("." * 300, ".dcm")]
+)
+def test_long_names_are_cut(value: str, end: str) -> None:
     """A name fits the common file systems, and keeps its extension."""
-    name = name_of(filenames="{output: '{PatientComments}.dcm'}", PatientComments="ab" * 500)
+    name = name_of(
+        filenames="{output: 'n{PatientComments}.dcm'}",
+        SpecificCharacterSet="ISO_IR 192",
+        PatientComments=value,
+    )
 
-    assert len(name) <= 255
-    assert name.endswith("ab.dcm")
+    assert 230 < len(name.encode()) <= 255
+    assert name.endswith(end)
+
+
+def test_a_name_without_end_takes_no_time() -> None:
+    """A value of megabytes in the place of a UID is cut like any other."""
+    data = dicom(el("SOPInstanceUID", "1" * 3_000_000, "UT"), meta=[])
+
+    outcome = _ended(every_way(data, plan_of("name: PatientName, remove: true")))
+
+    assert len(outcome.filename) <= 255
+
+
+def test_a_name_that_a_system_could_not_decode() -> None:
+    """Bytes of an original name that are no text become something that is."""
+    name = name_of(original="a\udcff", filenames="{input-regex: '(?P<all>.*)', output: '{all}'}")
+
+    assert name == "a_"
 
 
 @pytest.mark.parametrize("max_held", [100, 1000, 10_000])
