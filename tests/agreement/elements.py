@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import pydicom
-from pydicom.charset import decode_bytes
+from pydicom.charset import convert_encodings, decode_bytes
 from pydicom.dataelem import DataElement, RawDataElement
+from pydicom.filebase import DicomBytesIO
+from pydicom.filewriter import write_data_element
 from pydicom.valuerep import TEXT_VR_DELIMS
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
+    from pydicom.tag import BaseTag
 
 # Tags from the top level down, and the index of the item between two of them.
 Place = tuple[int, ...]
@@ -26,6 +29,7 @@ _STRINGS: Final = frozenset(
 _SINGLE_VALUED: Final = frozenset({"LT", "ST", "UR", "UT"})
 _CHARSET: Final = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})
 _PADDING: Final = b" \0"
+_IMPLICIT_HEADER: Final = 8
 
 
 @dataclass(frozen=True)
@@ -92,7 +96,7 @@ def _flatten(ds: Dataset, path: Place, found: dict[Place, Value]) -> None:
     for tag, element in elements.items():
         assert element is not None
         written = element.VR or ""
-        raw = _raw(element)
+        raw = _raw(ds, element)
         here = (*path, int(tag))
         vr = written if written not in {"", "UN", "SQ"} else _read_vr(ds, tag, written)
         if vr == "SQ":
@@ -104,19 +108,23 @@ def _flatten(ds: Dataset, path: Place, found: dict[Place, Value]) -> None:
             found[here] = Value(vr, written, raw, _texts(ds, vr, raw), None)
 
 
-def _raw(element: DataElement | RawDataElement) -> bytes:
-    """Returns the value in bytes, of what pydicom has read already, too."""
-    if isinstance(element, RawDataElement) or isinstance(element.value, bytes):
+def _raw(ds: Dataset, element: DataElement | RawDataElement) -> bytes:
+    """Returns the value in bytes, of what pydicom has converted already, too."""
+    if isinstance(element, RawDataElement):
         return element.value or b""
-    if element.VR == "SQ" or element.is_empty:
+    if element.VR == "SQ":
         return b""
-    values = element.value if element.VM > 1 else [element.value]
-    return "\\".join(map(str, values)).encode()
+    buffer = DicomBytesIO()
+    buffer.is_little_endian = ds.original_encoding[1] is not False
+    # In implicit VR every header is as long as the next.
+    buffer.is_implicit_VR = True
+    write_data_element(buffer, element, convert_encodings(ds.get("SpecificCharacterSet")))
+    return buffer.getvalue()[_IMPLICIT_HEADER:]
 
 
-def _read_vr(ds: Dataset, tag: object, written: str) -> str:
+def _read_vr(ds: Dataset, tag: BaseTag, written: str) -> str:
     try:
-        return str(ds[tag].VR)  # type: ignore[index]
+        return str(ds[tag].VR)
     except Exception:  # noqa: BLE001
         # The dictionary says what the value does not bear out.
         return written or "UN"

@@ -8,6 +8,7 @@ lists the reasons; a test compares the two.
 from __future__ import annotations
 
 import dataclasses
+import re
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from hashlib import sha256
@@ -21,6 +22,7 @@ from profile_service.language.model import (
     IncrementDate,
     IncrementDateTime,
     PathSelector,
+    PrivateElement,
     RegexSelector,
     RegexSub,
     RelativeDate,
@@ -138,8 +140,13 @@ def _unknown_vr(each: ElementDifference) -> bool:
     ours, theirs, source = each.ours, each.theirs, each.source
     if ours is None or theirs is None or source is None:
         return False
-    was_unknown = source.written == ours.written == "UN" != theirs.written
-    return was_unknown and dataclasses.replace(ours, written=theirs.written).equals(theirs)
+    # pydicom shows an empty UN with the VR of the dictionary.
+    was_unknown = source.written == "UN" or _is_empty(source)
+    return (
+        was_unknown
+        and ours.written == "UN" != theirs.written
+        and dataclasses.replace(ours, written=theirs.written).equals(theirs)
+    )
 
 
 _INSTANCE_UID: Final = 0x00080018
@@ -156,25 +163,46 @@ def _instance_uid(each: ElementDifference) -> bool:
 
 
 def _hash_of_each(each: ElementDifference) -> bool:
-    return _of_each(each, _hashed, ",")
+    return _of_each(each, _hashed)
 
 
 def _uid_of_each(each: ElementDifference) -> bool:
-    return _of_each(each, _uid_hashed, ",")
+    return _of_each(each, _uid_hashed)
 
 
-def _of_each(
-    each: ElementDifference, function: Callable[[str, Settings], str], joined_by: str
-) -> bool:
+def _of_each(each: ElementDifference, function: Callable[[str, Settings], str]) -> bool:
     if each.source is None or not each.source.texts or each.ours is None:
         return False
     texts = each.source.texts
     settings = _settings(each)
+    limit = MAX_CHARACTERS.get(each.ours.vr)
     return (
         len(texts) > 1
-        and each.ours.texts == tuple(text and function(text, settings) for text in texts)
-        and _one(each.theirs) == function(joined_by.join(texts), settings)
+        and each.ours.texts == tuple(text and function(text, settings)[:limit] for text in texts)
+        and _one(each.theirs) == function(",".join(texts), settings)
     )
+
+
+def _uid_zeros(each: ElementDifference) -> bool:
+    original = _one(each.source)
+    settings = _settings(each)
+    if not _UID.fullmatch(original):
+        return False
+    kept = original.split(".")[-settings.uid_suffix_fields :] if settings.uid_suffix_fields else []
+    return (
+        any(node[-6:].startswith("0") and len(node[-6:]) > 1 for node in kept)
+        and _one(each.ours) in _rehashed(original, settings)
+        and any(node.startswith("0") and len(node) > 1 for node in _one(each.theirs).split("."))
+    )
+
+
+_UID: Final = re.compile(r"[0-9.]+")
+
+
+def _rehashed(uid: str, settings: Settings) -> tuple[str, str]:
+    """Returns what one rule and what two rules make of a UID."""
+    once = _uid_hashed(uid, settings)
+    return once, _uid_hashed(once, settings)
 
 
 def _hash_cut(each: ElementDifference) -> bool:
@@ -218,9 +246,31 @@ def _datetime_form(each: ElementDifference) -> bool:
     ours, theirs, source = _one(each.ours), _one(each.theirs), _one(each.source)
     if not any(_rules(each, IncrementDateTime)) or len(ours) != len(source):
         return False
-    form, sign, offset = ours.partition("+") if "+" in ours else ours.partition("-")
-    stem, _, fraction = form.partition(".")
-    return theirs == f"{stem}.{fraction:0<6}{sign}{offset}"
+    match = _DATETIME.fullmatch(ours)
+    if match is None:
+        return False
+    stem, fraction, offset = match.groups()
+    return theirs == f"{stem}.{fraction or '':0<6}{offset or ''}"
+
+
+_DATETIME: Final = re.compile(r"(\d{14})(?:\.(\d+))?([+-]\d{4})?")
+_SHORT_DATETIME: Final = re.compile(r"\d{4}(\d\d){0,4}")
+
+
+def _short_datetime(each: ElementDifference) -> bool:
+    source = _one(each.source)
+    return (
+        any(_rules(each, IncrementDateTime))
+        and _SHORT_DATETIME.fullmatch(source) is not None
+        and len(_one(each.ours)) == len(source)
+        and _one(each.theirs).endswith(".000000")
+    )
+
+
+def _early_year(each: ElementDifference) -> bool:
+    is_date = any(_rules(each, IncrementDate))
+    theirs = _one(each.theirs)
+    return is_date and len(theirs) < 8 and _one(each.ours) == theirs.zfill(8)
 
 
 def _numbers(each: ElementDifference) -> bool:
@@ -256,6 +306,25 @@ def _empty(each: ElementDifference) -> bool:
     return any(_rules(each, RegexSub)) and _is_empty(each.source) and _is_empty(each.ours)
 
 
+def _empty_is_replaced(each: ElementDifference) -> bool:
+    return (
+        _is_empty(each.source)
+        and _is_empty(each.theirs)
+        and any(
+            isinstance(rule.action, ReplaceWith) and rule.action.text == _one(each.ours)
+            for rule in _rules(each, ReplaceWith)
+        )
+    )
+
+
+def _no_file_meta(each: ElementDifference) -> bool:
+    has_file_meta = any(path[0] >> 16 == _FILE_META for path in each.source_elements)
+    return each.path[0] >> 16 == _FILE_META and not has_file_meta and each.ours is None
+
+
+_FILE_META: Final = 0x0002
+
+
 def _character_set(each: ElementDifference) -> bool:
     if not _settings(each).remove_undefined or not _same(each.ours, each.source):
         return False
@@ -263,10 +332,8 @@ def _character_set(each: ElementDifference) -> bool:
         return each.theirs is None
     return (
         (0x00080005,) not in each.their_elements
-        and each.source is not None
-        and each.theirs is not None
-        and not each.source.raw.isascii()
-        and b"?" in each.theirs.raw
+        and "?" not in _one(each.source)
+        and "?" in _one(each.theirs)
     )
 
 
@@ -296,6 +363,19 @@ def _creator(each: ElementDifference) -> bool:
     )
 
 
+def _nested_private(each: ElementDifference) -> bool:
+    if len(each.path) == 1 or each.theirs is not None or not _settings(each).remove_private_tags:
+        return False
+    group = each.path[-1] >> 16
+    creator, offset = _private_key(each.path, each.our_elements)
+    return any(
+        isinstance(path.element, PrivateElement)
+        and (path.element.group, path.element.creator) == (group, creator)
+        and offset in {path.element.offset, _OF_CREATOR}
+        for path in _paths(each)
+    )
+
+
 def _is_creator(tag: int) -> bool:
     return bool(tag >> 16 & 1) and 0x10 <= tag & 0xFFFF <= 0xFF
 
@@ -304,6 +384,7 @@ def _by_wildcard(each: ElementDifference) -> bool:
     return (
         each.ours is None
         and each.theirs is not None
+        and not _same(each.theirs, each.passed)
         and any(
             isinstance(path.element, Element)
             and path.element.tag == each.path[-1]
@@ -361,10 +442,12 @@ def _in_other_block(path: Place, elements: dict[Place, Value], others: dict[Plac
 def _private_key(path: Place, elements: dict[Place, Value]) -> tuple[str, int]:
     tag = path[-1]
     if _is_creator(tag):
-        return _one(elements[path]), -1
+        return _one(elements[path]), _OF_CREATOR
     creator = elements.get((*path[:-1], tag >> 16 << 16 | tag >> 8 & 0xFF))
     return _one(creator), tag & 0xFF
 
+
+_OF_CREATOR: Final = -1
 
 # PS3.3 F.3: offsets of directory records.
 _OFFSETS: Final = frozenset({0x00041200, 0x00041202, 0x00041400, 0x00041420, 0x00041504})
@@ -412,6 +495,27 @@ def _not_a_uid(each: FileDifference) -> bool:
     return _rejected(each, "VALUE_NOT_TRANSFORMABLE", "not a UID") and any(_rules(each, HashUid))
 
 
+def _not_in_full(each: FileDifference) -> bool:
+    return _rejected(each, "VALUE_NOT_TRANSFORMABLE", "cannot be moved")
+
+
+def _short_datetime_file(each: FileDifference) -> bool:
+    return _broken(each, "does not match format '%Y%m%d%H%M%S.%f'") and any(
+        _rules(each, IncrementDateTime)
+    )
+
+
+def _early_year_file(each: FileDifference) -> bool:
+    return each.our_error is None and _EARLY_YEAR.search(each.their_error) is not None
+
+
+_EARLY_YEAR: Final = re.compile(r"time data '\d{5,7}' does not match format '%Y%m%d'")
+
+
+def _age(each: FileDifference) -> bool:
+    return _rejected(each, "VALUE_NOT_TRANSFORMABLE", "the age cannot be computed")
+
+
 # --- names ------------------------------------------------------------------------------
 
 
@@ -422,6 +526,14 @@ def _usual_name(elements: dict[Place, Value]) -> str:
 
 
 def _name_follows(each: NameDifference) -> bool:
+    our_uid = _one(each.our_elements.get((_INSTANCE_UID,)))
+    their_uid = _one(each.their_elements.get((_INSTANCE_UID,)))
+    if (
+        our_uid
+        and their_uid
+        and each.ours.replace(our_uid, "") == each.theirs.replace(their_uid, "")
+    ):
+        return True
     return each.ours == _usual_name(each.our_elements) and each.theirs == _usual_name(
         each.their_elements
     )
@@ -430,6 +542,10 @@ def _name_follows(each: NameDifference) -> bool:
 def _name_identifies(each: NameDifference) -> bool:
     is_ours = each.ours == _usual_name(each.our_elements)
     return is_ours and each.theirs != _usual_name(each.their_elements)
+
+
+def _none_in_name(each: NameDifference) -> bool:
+    return "None" in each.theirs and each.theirs.replace("None", "") == each.ours
 
 
 def _directory_name(each: NameDifference) -> bool:
@@ -486,6 +602,12 @@ REASONS: Final = (
         _of_element(_uid_of_each),
     ),
     Reason(
+        "uid-without-leading-zeros",
+        "No node of a new UID begins with a 0 (PS3.5 9.1). The reference cuts nodes at its end to "
+        "six digits, and keeps the zeros that those begin with.",
+        _of_element(_uid_zeros),
+    ),
+    Reason(
         "hash-fits",
         "A hash is cut to what the VR can hold (PS3.5 6.2). The reference writes values that "
         "are too long.",
@@ -508,6 +630,18 @@ REASONS: Final = (
         "A date and time keeps its form: a fraction of a second is neither added nor made "
         "longer. The reference writes six digits.",
         _of_element(_datetime_form),
+    ),
+    Reason(
+        "datetime-short-forms",
+        "The shorter forms of a date and time (PS3.5 6.2) are moved. The reference fails on "
+        "them, or reads other digits as minutes and seconds than those that are.",
+        lambda each: _of_element(_short_datetime)(each) or _of_file(_short_datetime_file)(each),
+    ),
+    Reason(
+        "years-in-four-digits",
+        "A year before 1000 is written in four digits. The reference writes fewer, which is no "
+        "legal date, and which the next rule cannot read.",
+        lambda each: _of_element(_early_year)(each) or _of_file(_early_year_file)(each),
     ),
     Reason(
         "numbers-as-written",
@@ -533,6 +667,18 @@ REASONS: Final = (
         _of_element(_empty),
     ),
     Reason(
+        "empty-is-replaced",
+        "An element that is there, but empty, is replaced also where `replace-with-insert` is "
+        "false. The reference takes an empty number for an absent one.",
+        _of_element(_empty_is_replaced),
+    ),
+    Reason(
+        "no-file-meta",
+        "A file without file meta gets none. The reference makes one for an element that a "
+        "rule inserts.",
+        _of_element(_no_file_meta),
+    ),
+    Reason(
         "character-set-stays",
         "`remove-undefined` leaves Specific Character Set (0008,0005), which tells how to read "
         "the text that stays. The reference removes it, and question marks take the place of "
@@ -550,6 +696,12 @@ REASONS: Final = (
         "`remove-undefined` leaves the private creator of a private element that a rule names "
         "(PS3.5 7.8.1). The reference removes it, and nobody can tell what the element is.",
         _of_element(_creator),
+    ),
+    Reason(
+        "nested-private-stays",
+        "Beside `remove-private-tags`, a private element that a rule names stays at every depth, "
+        "with its creator. The reference looks for its block at the top level alone.",
+        _of_element(_nested_private),
     ),
     Reason(
         "wildcard-inserts-nothing",
@@ -622,6 +774,19 @@ REASONS: Final = (
         _of_file(_not_a_uid),
     ),
     Reason(
+        "date-in-full",
+        "A date that is not in the format, with all of its digits, rejects the file. The "
+        "reference takes `2004119` for a day in November.",
+        _of_file(_not_in_full),
+    ),
+    Reason(
+        "age-needs-dates",
+        "A birth date or study date that is not legal, or a study before the birth, rejects "
+        "the file where an age is wanted. The reference leaves the age as it was, or swaps the "
+        "dates.",
+        _of_file(_age),
+    ),
+    Reason(
         "value-in-character-set",
         "A new value that the character set of the file cannot hold rejects the file. The "
         "reference writes question marks.",
@@ -635,8 +800,8 @@ REASONS: Final = (
     ),
     Reason(
         "name-follows-elements",
-        "Both outputs are named after the de-identified SOP Instance UID and Modality, which "
-        "differ for a reason of their own.",
+        "Both outputs are named after their own SOP Instance UID and Modality, which differ for "
+        "a reason of their own.",
         _of_name(_name_follows),
     ),
     Reason(
@@ -645,6 +810,12 @@ REASONS: Final = (
         "The reference names it after the original file or the original UID where a regex, a "
         "tag or a setting changed or removed them.",
         _of_name(_name_identifies),
+    ),
+    Reason(
+        "absent-in-name",
+        "An absent element leaves nothing in a name that `filenames` makes. The reference "
+        "writes `None`.",
+        _of_name(_none_in_name),
     ),
     Reason(
         "directory-name",
