@@ -74,7 +74,7 @@ def resolving(answer: profile_pb.ResolveProfileResponse) -> grpc.GenericRpcHandl
     method: grpc.RpcMethodHandler[
         profile_pb.ResolveProfileRequest, profile_pb.ResolveProfileResponse
     ] = grpc.unary_unary_rpc_method_handler(
-        resolve,  # type: ignore[arg-type]  # the types know no coroutines
+        resolve,
         profile_pb.ResolveProfileRequest.FromString,
         profile_pb.ResolveProfileResponse.SerializeToString,
     )

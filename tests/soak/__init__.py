@@ -1,0 +1,1 @@
+"""The whole system under mixed load and faults, for minutes instead of seconds."""

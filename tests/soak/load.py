@@ -1,0 +1,146 @@
+"""What callers do in a soak: upload and check, or misbehave."""
+
+from __future__ import annotations
+
+import random
+import tempfile
+import threading
+from collections import Counter
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import grpc
+from deidcascade.v1.deid_service_pb2_grpc import DeidServiceStub
+
+from deid_service.client import Source, Upload, open_channel
+from tests.integration.faults.files import (
+    LARGE_BYTES,
+    assert_all_or_nothing,
+    assert_nothing_identified,
+    identified_file,
+)
+from tests.support.deid_service import TARGET, chunk, opened, start
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from deidcascade.v1 import deid_service_pb2 as pb
+
+FILES_PER_UPLOAD = 40
+SECONDS_BETWEEN_RUDE_CALLERS = 0.5
+
+
+class Load:
+    """Callers, each in a thread, until they are stopped.
+
+    Attributes:
+        counts: how often what happened.
+        violations: what must not happen and did, in words without any content.
+    """
+
+    def __init__(self, address: str, folder: Path) -> None:
+        """Prepares.
+
+        Args:
+            address: of DeidService.
+            folder: takes the output.
+        """
+        self.counts: Counter[str] = Counter()
+        self.violations: list[str] = []
+        self._address = address
+        self._folder = folder
+        self._stop = threading.Event()
+        self._lock = threading.Lock()
+        self._large = identified_file(0, LARGE_BYTES)
+        self._small = identified_file(1)
+        self._threads = [
+            *(threading.Thread(target=self._repeat, args=(self._upload, n)) for n in range(3)),
+            threading.Thread(target=self._repeat, args=(self._be_rude, 100)),
+        ]
+
+    def start(self) -> None:
+        """Starts all callers."""
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """Lets the callers finish, and waits for that."""
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _repeat(self, once: Callable[[random.Random], None], seed: int) -> None:
+        draw = random.Random(seed)  # noqa: S311 - no secret
+        while not self._stop.is_set():
+            try:
+                once(draw)
+            except Exception as error:  # noqa: BLE001 - a violation, reported at the end
+                with self._lock:
+                    self.violations.append(f"{once.__name__}: {type(error).__name__}: {error}")
+
+    def _upload(self, draw: random.Random) -> None:
+        """Uploads good and bad files, and checks what came of each."""
+        sources = {}
+        for number in range(FILES_PER_UPLOAD):
+            kind = draw.choices(["small", "large", "noise", "cut"], [70, 15, 10, 5])[0]
+            data = {
+                "small": self._small,
+                "large": self._large,
+                "noise": draw.randbytes(5000),
+                "cut": self._small[: draw.randrange(len(self._small))],
+            }[kind]
+            sources[f"{kind}-{number}"] = Source.of_bytes(f"{kind}-{number}", data)
+        channels = [open_channel(self._address) for _ in range(draw.randint(1, 2))]
+        try:
+            with (
+                tempfile.TemporaryDirectory(dir=self._folder) as out,
+                Upload(channels, TARGET, sources.values(), out) as upload,
+            ):
+                results = assert_all_or_nothing(list(upload), Path(out), sources)
+        finally:
+            for channel in channels:
+                channel.close()
+        counts: Counter[str] = Counter()
+        for name, result in results.items():
+            good = name.startswith(("small", "large"))
+            if result.complete and name.startswith("noise"):
+                raise AssertionError("A file that is none has a receipt.")
+            if result.rejection is not None and good:
+                raise AssertionError("A good file was rejected.")
+            outcome = "complete" if result.complete else "rejected"
+            counts["reported as failed" if result.problem else outcome] += 1
+        with self._lock:
+            self.counts += counts
+
+    def _be_rude(self, draw: random.Random) -> None:
+        """Begins a stream and leaves it, or sends what is no message."""
+        manner = draw.choice(["vanishes in mid-file", "sends garbage", "does not read"])
+        left = threading.Event()
+        with grpc.insecure_channel(
+            self._address, options=[("grpc.use_local_subchannel_pool", 1)]
+        ) as channel:
+            messages = [opened(), start(), chunk(self._large[:500_000])]
+
+            def requests() -> Iterator[pb.DeidentifyRequest]:
+                yield from messages
+                while not left.is_set():
+                    yield chunk(bytes(100_000))
+
+            if manner == "sends garbage":
+                raw: grpc.StreamStreamMultiCallable[bytes, bytes]
+                raw = channel.stream_stream("/deidcascade.v1.DeidService/Deidentify")
+                parts = [*(message.SerializeToString() for message in messages), b"\xff" * 100]
+                with suppress(grpc.RpcError):
+                    for answer in raw(iter(parts)):
+                        assert_nothing_identified(answer)
+            else:
+                call = DeidServiceStub(channel).Deidentify(requests())
+                with suppress(grpc.RpcError):
+                    for _ in range(3 if manner == "vanishes in mid-file" else 1):
+                        assert_nothing_identified(next(call).SerializeToString())
+                self._stop.wait(SECONDS_BETWEEN_RUDE_CALLERS)
+                left.set()
+                call.cancel()
+        with self._lock:
+            self.counts[f"a caller {manner}"] += 1
