@@ -101,7 +101,7 @@ class Faults:
 
     def _kill_postgres(self) -> None:
         self._system.kill_postgres()
-        self._system.start_postgres()
+        self._system.restart_postgres()
 
 
 def main(arguments: list[str]) -> int:

@@ -14,7 +14,7 @@ from deidcascade.v1 import profile_service_pb2 as pb
 from deidcascade.v1.profile_service_pb2_grpc import ProfileServiceStub
 
 from deid_service.embedded_postgres import EmbeddedPostgres
-from tests.integration.faults.files import PROFILE, assert_nothing_identified
+from tests.integration.faults.files import IDENTIFIERS, PROFILE, assert_nothing_identified
 from tests.support.deid_service import TARGET
 from tests.support.processes import ServiceProcess, service_process
 
@@ -50,6 +50,7 @@ class System:
         self.profile_service = "127.0.0.1:0"
         self.start_profile_service()
         self._set_up()
+        self._services: list[ServiceProcess] = []
         self.deid_service = self.start_deid_service()
 
     def start_deid_service(self, *arguments: str) -> ServiceProcess:
@@ -57,6 +58,7 @@ class System:
         service = self._running.enter_context(
             service_process("--profile-service", self.profile_service, "--workers", "2", *arguments)
         )
+        self._services.append(service)
         service.wait_for("event=health status=SERVING", times=2)
         return service
 
@@ -97,14 +99,10 @@ class System:
         ]
         backends[0].kill()
 
-    def start_postgres(self) -> None:
-        """Starts PostgreSQL again after it was killed."""
+    def restart_postgres(self) -> None:
+        """Stops PostgreSQL in order, if it still runs, and starts it again."""
         self._postgres.stop()
         self._postgres.start()
-
-    def restart_postgres(self) -> None:
-        """Stops PostgreSQL in order, and starts it again."""
-        self.start_postgres()
 
     def _postmaster(self) -> psutil.Process:
         pid_file = self._folder / "postgresql" / "data" / "postmaster.pid"
@@ -115,8 +113,9 @@ class System:
     def assert_logs_are_clean(self) -> None:
         """Checks that no log of a service holds anything of the files."""
         assert_nothing_identified((self._folder / "profile-service.log").read_bytes())
-        for identifier in ("IDENTIFIED", r"3680043\.10\.999"):
-            assert not self.deid_service.found(identifier)
+        for service in self._services:
+            for identifier in IDENTIFIERS:
+                assert not service.found(re.escape(identifier.decode()))
 
     def _set_up(self) -> None:
         with grpc.insecure_channel(self.profile_service) as channel:

@@ -148,7 +148,7 @@ def test_postgresql_goes_away(system: System, tmp_path: Path, how: str) -> None:
         if how == "kill -9":
             system.kill_postgres()
             assert_refused_without_a_profile(system)
-            assert_new_upload_outlasts(system, tmp_path / "new", system.start_postgres)
+            assert_new_upload_outlasts(system, tmp_path / "new", system.restart_postgres)
         elif how == "a restart":
             system.restart_postgres()
         else:
