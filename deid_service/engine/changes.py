@@ -373,7 +373,7 @@ class Changes(Splicer):
         op = node.private_op(found.tag, None)
         level.creators[block] = creator
         if op is None or op.drop is None or op.named:
-            if op is not None and op.named and self._tentative:
+            if op is not None and op.named and op.drop is None and self._tentative:
                 self._keep_tentative()
             if op is None:
                 return self._pass_to(found.end)
@@ -509,16 +509,17 @@ class Changes(Splicer):
             assert level.node is not None
             made = level.node.children_after(place.tag, None)
             assert made is not None
-            items = self._items(level, made, 0)
+            items = self._items(level, made, 0, encoding)
             return encoding.header(place.tag, "SQ", len(items)) + items, []
-        if insertion.text is None:
-            computed = self._age(place)
-            if computed is None:
-                return None
+        computed = self._age(place) if insertion.with_age else None
+        if insertion.with_age and computed is None:
+            return None
+        if insertion.text is not None:
+            texts = constant_texts(place, insertion.text)
+        else:
+            assert computed is not None
             self.count((PATIENT_AGE_FROM_BIRTHDATE,))
             texts = [computed]
-        else:
-            texts = constant_texts(place, insertion.text)
         if _missing_originals(insertion.steps, self.originals):
             raise place.error(
                 Reason.NOT_SUPPORTED, "a regex-sub on a computed element needs later elements"
@@ -527,14 +528,14 @@ class Changes(Splicer):
         value = bytes_of(place, texts, level.charsets, big=encoding.big)
         return encoding.header(place.tag, place.vr, len(value)) + value, texts
 
-    def _items(self, level: Level, children: Children, first: int) -> bytes:
+    def _items(self, level: Level, children: Children, first: int, encoding: Encoding) -> bytes:
         """Returns the items that rules make in a sequence, from one on."""
         items = []
         for index in range(first, children.wanted):
             node = children.item(index)
             inside = Level(
                 Kind.ELEMENTS,
-                level.encoding,
+                encoding,
                 tag=level.tag or 0,
                 offset=0,
                 end=END,
@@ -548,7 +549,7 @@ class Changes(Splicer):
                 made = self._made(inside, place, node.insertions[tag])
                 if made is not None:
                     content += made[0]
-            items.append(level.encoding.item_header(ITEM, len(content)) + content)
+            items.append(encoding.item_header(ITEM, len(content)) + content)
         return b"".join(items)
 
     # --- limits ---
@@ -589,7 +590,7 @@ def _prepared(node: Node, encoding: Encoding) -> list[bytes | None]:
 
 
 def _prepare(tag: int, insertion: Insertion, encoding: Encoding) -> bytes | None:
-    if insertion.text is None or insertion.steps or insertion.items:
+    if insertion.with_age or insertion.text is None or insertion.steps or insertion.items:
         return None
     vr = vr_of(tag)
     if not insertion.text:

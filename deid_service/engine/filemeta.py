@@ -286,13 +286,15 @@ class FileMeta:
             count(names)
         written: bytes | None = None
         if instance is not None:
-            if instance_uid_changes:
-                uid = instance_uid or self._stand_in(instance, plan)
-                place = Place(_INSTANCE_UID, "UI", instance.offset)
-                written = _element(encoding, place, [uid] if uid else [])
+            place = Place(_INSTANCE_UID, "UI", instance.offset)
+            if instance_uid_changes and instance_uid:
+                written = _element(encoding, place, [instance_uid])
             else:
                 written, names = self._rewritten(instance, encoding, plan)
                 count(names)
+                if instance_uid_changes and written == instance.whole:
+                    uid = self._stand_in(instance, plan)
+                    written = _element(encoding, place, [uid] if uid else [])
         written = written or b""
         length = len(known.before) + len(written) + len(known.after)
         return [

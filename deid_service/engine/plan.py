@@ -189,18 +189,20 @@ class Insertion:
     """What an absent element becomes.
 
     Attributes:
-        text: the value that is inserted, before the steps; None where PatientAge
-            is computed.
+        text: the value that is inserted, before the steps; None for PatientAge
+            as it is computed.
         steps: done to the value.
         names: what a receipt counts for it.
         items: for a sequence, how many items are made; their contents are the
             insertions of `Children.item`.
+        with_age: it is inserted only where PatientAge can be computed.
     """
 
     text: str | None
     steps: tuple[AnyStep, ...] = ()
     names: tuple[str, ...] = ()
     items: int = 0
+    with_age: bool = False
 
 
 class _Remembered(dict[int, Op | None]):
@@ -444,8 +446,9 @@ class Node:
         chain = _Chain(settings, present=True)
         on_sequence = _SequenceChain()
         for active in rules:
-            chain.add(active.rule)
-            on_sequence.add(active.rule)
+            inserts = self.top or not active.anywhere
+            chain.add(active.rule, inserts=inserts)
+            on_sequence.add(active.rule, inserts=inserts)
         named = bool(rules)
         is_file_meta = tag >> 16 == FILE_META
         drop = chain.drop
@@ -544,31 +547,28 @@ class Node:
         """Returns what an absent public element becomes, or None: it stays absent."""
         rules, _ = self._rules_for(tag, None)
         settings = self.plan.settings
-        age = self.top and tag == PATIENT_AGE and settings.age_from_birthdate is not None
-        chain = _Chain(settings, present=age)
-        last_whole = -1
-        for active in rules:
-            if active.anywhere and not self.top:
-                return None
-            chain.add(active.rule)
-            if isinstance(active.rule.action, Remove | ReplaceWith):
-                last_whole = active.order
-        wanted = Children(self, (tag, None), last_whole).wanted
+        if any(active.anywhere for active in rules) and not self.top:
+            return None
+        wanted = Children(self, (tag, None), _last_emptying(rules)).wanted
         if wanted:
             return Insertion("", names=("replace-with",), items=wanted)
-        if age and chain.drop is None and chain.constant is None:
-            return Insertion(None, tuple(chain.steps), tuple(chain.names))
-        if chain.constant is None:
+        chain = _Chain(settings, present=False)
+        aged = _Chain(settings, present=True)
+        for active in rules:
+            chain.add(active.rule)
+            aged.add(active.rule)
+        if chain.constant is not None:
+            return Insertion(chain.constant, tuple(chain.steps), tuple(chain.names))
+        if not (self.top and tag == PATIENT_AGE and settings.age_from_birthdate is not None):
             return None
-        return Insertion(chain.constant, tuple(chain.steps), tuple(chain.names))
+        if aged.drop is not None:
+            return None
+        return Insertion(aged.constant, tuple(aged.steps), tuple(aged.names), with_age=True)
 
     def children_after(self, tag: int, creator: str | None) -> Children | None:
         """Returns the items made in a sequence that was emptied or dropped, or None."""
         rules, _ = self._rules_for(tag, creator)
-        whole = [
-            active.order for active in rules if isinstance(active.rule.action, Remove | ReplaceWith)
-        ]
-        children = Children(self, (tag, creator), max(whole, default=-1))
+        children = Children(self, (tag, creator), _last_emptying(rules))
         return children if children.wanted else None
 
     def _find_private_insertions(self) -> dict[int, list[tuple[PrivateElement, Insertion]]]:
@@ -608,8 +608,13 @@ class _Chain:
         self.steps: list[AnyStep] = []
         self.names: list[str] = []
 
-    def add(self, rule: Rule) -> None:
-        """Adds the action of the rule that runs next."""
+    def add(self, rule: Rule, *, inserts: bool = True) -> None:
+        """Adds the action of the rule that runs next.
+
+        Args:
+            rule: the rule.
+            inserts: whether it may insert an element here.
+        """
         action = rule.action
         name = ACTION_NAMES[type(action)]
         if isinstance(action, Remove):
@@ -617,7 +622,7 @@ class _Chain:
                 self.drop = name
             self._begin(present=False, constant=None, names=[])
         elif isinstance(action, ReplaceWith):
-            if self._present or action.insert:
+            if self._present or (action.insert and inserts):
                 self.drop = None
                 self._begin(present=True, constant=action.text, names=[name])
         elif self._present and not isinstance(action, Keep):
@@ -643,8 +648,8 @@ class _SequenceChain:
         self.result = OnSequence.DESCEND
         self.name: str | None = None
 
-    def add(self, rule: Rule) -> None:
-        """Adds the action of the rule that runs next."""
+    def add(self, rule: Rule, *, inserts: bool) -> None:
+        """Adds the action of the rule that runs next, as `_Chain.add` does."""
         action = rule.action
         by_regex = isinstance(rule.selector, RegexSelector)
         if isinstance(action, Keep):
@@ -652,7 +657,7 @@ class _SequenceChain:
         if isinstance(action, Remove):
             self.result, self.name = OnSequence.DROP, ACTION_NAMES[Remove]
         elif isinstance(action, ReplaceWith) and not action.text:
-            if self.result is not OnSequence.DROP or action.insert:
+            if self.result is not OnSequence.DROP or (action.insert and inserts):
                 self.result, self.name = OnSequence.EMPTY, ACTION_NAMES[ReplaceWith]
         elif not by_regex and self.result is OnSequence.DESCEND:
             # A sequence has no value that could be hashed, moved or written.
@@ -803,6 +808,19 @@ def _inserts(active: _Active) -> bool:
 
 def _inserted_index(active: _Active) -> int | None:
     return _parent(active)[1] if _inserts(active) else None
+
+
+def _last_emptying(rules: list[_Active]) -> int:
+    """Returns when the last of the rules runs that leaves nothing in a sequence; -1: none."""
+    return max(
+        (
+            active.order
+            for active in rules
+            if isinstance(active.rule.action, Remove)
+            or (isinstance(active.rule.action, ReplaceWith) and not active.rule.action.text)
+        ),
+        default=-1,
+    )
 
 
 def _needed_by(action: RegexSub) -> frozenset[int]:

@@ -40,7 +40,10 @@ def read_value(vr: str, value: bytes, charsets: CharacterSets, *, big: bool) -> 
     # PS3.5 6.1.2.2: the other VRs are in the default repertoire; what else is
     # found there is read as Latin 1, as other readers do.
     text = charsets.decode(value, vr) if vr in CHARSET_VRS else value.decode("latin-1")
-    return [text] if vr in SINGLE_VALUED else text.split("\\")
+    if vr in SINGLE_VALUED:
+        return [text]
+    # PS3.5 6.2: trailing spaces pad a value, each one of several, too.
+    return [value.rstrip(" ") for value in text.split("\\")]
 
 
 def write_value(vr: str, texts: list[str], charsets: CharacterSets, *, big: bool) -> bytes:

@@ -390,7 +390,7 @@ class Walk(Changes):
             # The element stands out of order, behind the place where a rule
             # has put a new one: that one stands for it.
             op = _SUPERSEDED
-        if op is not None and op.named and self._tentative:
+        if op is not None and op.named and op.drop is None and self._tentative:
             self._keep_tentative()
         vr = found.vr
         if vr is None or vr == "UN":
@@ -477,7 +477,9 @@ class Walk(Changes):
                 return self._pass_to(found.end)
             new = b""
             if made is not None or action is OnSequence.EMPTY:
-                items = b"" if made is None else self._items(level, made, 0)
+                # PS3.5 6.2.2: what is in UN is in implicit VR little endian.
+                inside = IMPLICIT_LITTLE if found.vr == "UN" else level.encoding
+                items = b"" if made is None else self._items(level, made, 0, inside)
                 vr = found.vr or "SQ"
                 new = level.encoding.header(found.tag, vr, len(items)) + items
             self._put_in_place_of(level, found, new, name, Kind.ITEMS)
@@ -630,7 +632,7 @@ class Walk(Changes):
         if level.kind is Kind.ELEMENTS:
             self._reach(level, END)
         elif level.children is not None and level.index < level.children.wanted:
-            self._emit(level, self._items(level, level.children, level.index))
+            self._emit(level, self._items(level, level.children, level.index, level.encoding))
             self.count(("replace-with",))
         if level.converted:
             ends = SEQUENCE_DELIMITER if level.kind is Kind.ITEMS else ITEM_DELIMITER
