@@ -6,46 +6,34 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any
 
-import grpc
+from deidcascade.v1 import profile_service_pb2 as pb
 
 from profile_service.errors import InvalidNameError, ProfileServiceError
 from profile_service.hierarchy import parse_name
 from profile_service.logs import LOG
 from profile_service.rpc_errors import UNFORESEEN, code_and_reason, to_status
-from profile_service.servicer import SERVICE
 from profile_service.serving.logs import origin
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import grpc
+    from deidcascade.v1.profile_service_pb2_grpc import ProfileServiceServicer
     from google.protobuf.message import Message
 
     Behaviour = Callable[[Message, grpc.ServicerContext], Message]
-    Handler = grpc.RpcMethodHandler[Any, Any]
-    Continuation = Callable[[grpc.HandlerCallDetails], Handler | None]
 
 # The field of a request that says what the call is about.
 _SUBJECTS = ("target", "container", "name", "parent")
 
 
-class CallInterceptor(grpc.ServerInterceptor):
-    """Wraps the calls of ProfileService; those of other services on the port pass by."""
+def observe(servicer: ProfileServiceServicer) -> None:
+    """Wraps the calls of a servicer.
 
-    def intercept_service(
-        self,
-        continuation: Continuation,
-        handler_call_details: grpc.HandlerCallDetails,
-    ) -> Handler | None:
-        """Returns the handler of a call, wrapped."""
-        handler = continuation(handler_call_details)
-        service, _, method = handler_call_details.method.removeprefix("/").partition("/")
-        if service != SERVICE or handler is None or handler.unary_unary is None:
-            return handler
-        return grpc.unary_unary_rpc_method_handler(
-            _wrap(method, handler.unary_unary),
-            handler.request_deserializer,
-            handler.response_serializer,
-        )
+    Once, and not by an interceptor, which would do it again with each call.
+    """
+    for method in pb.DESCRIPTOR.services_by_name["ProfileService"].methods:
+        setattr(servicer, method.name, _wrap(method.name, getattr(servicer, method.name)))
 
 
 def _wrap(method: str, behaviour: Behaviour) -> Behaviour:
@@ -65,16 +53,24 @@ def _wrap(method: str, behaviour: Behaviour) -> Behaviour:
             level = logging.ERROR
             context.abort_with_status(to_status(UNFORESEEN))
         finally:
-            LOG.write(
-                "call",
-                level=level,
-                method=method,
-                resource=_subject(request),
-                code=code,
-                reason=reason,
-                seconds=time.perf_counter() - begin,
-                cause=cause,
-            )
+            seconds = time.perf_counter() - begin
+
+            def write() -> None:
+                LOG.write(
+                    "call",
+                    level=level,
+                    method=method,
+                    resource=_subject(request),
+                    code=code,
+                    reason=reason,
+                    seconds=seconds,
+                    cause=cause,
+                )
+
+            # Once the answer is on its way: the caller does not wait for the log. Of a
+            # call that was cancelled, at once.
+            if not context.add_callback(write):
+                write()
 
     return call
 

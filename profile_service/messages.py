@@ -12,7 +12,7 @@ from profile_service.hierarchy import Outcome, Verdict
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from profile_service.hierarchy import LevelVerdict, Resolution
+    from profile_service.hierarchy import Resolution
     from profile_service.language import Violation
     from profile_service.model import Container, Decision, ProfileVersion
 
@@ -73,26 +73,35 @@ def validity(decision: Decision) -> pb.Validity.ValueType:
 
 def summary(data: ProfileVersion) -> pb.Profile:
     """Returns a version as a message, without its text and what the validator says of it."""
-    return pb.Profile(
-        name=f"{data.container}/profile",
-        version=data.version,
-        sha256=data.sha256.hex(),
-        validity=validity(data.decision),
-        blank=data.decision.blank,
-        validator_version=data.decision.validator_version,
-        create_time=_timestamp(data.create_time),
-        etag=data.etag,
-    )
+    message = pb.Profile()
+    _fill_summary(message, data)
+    return message
 
 
 def profile(data: ProfileVersion) -> pb.Profile:
     """Returns a version as a message, with its text where it is there."""
-    message = summary(data)
+    message = pb.Profile()
+    _fill_profile(message, data)
+    return message
+
+
+def _fill_summary(message: pb.Profile, data: ProfileVersion) -> None:
+    message.name = f"{data.container}/profile"
+    message.version = data.version
+    message.sha256 = data.sha256.hex()
+    message.validity = validity(data.decision)
+    message.blank = data.decision.blank
+    message.validator_version = data.decision.validator_version
+    message.create_time.FromDatetime(data.create_time)
+    message.etag = data.etag
+
+
+def _fill_profile(message: pb.Profile, data: ProfileVersion) -> None:
+    _fill_summary(message, data)
     if data.source is not None:
         message.source = data.source
     message.violations.extend(map(violation, data.decision.violations))
     message.warnings.extend(map(violation, data.decision.warnings))
-    return message
 
 
 def validation(decision: Decision) -> pb.ValidateProfileResponse:
@@ -107,19 +116,17 @@ def validation(decision: Decision) -> pb.ValidateProfileResponse:
 
 
 def resolution(data: Resolution) -> pb.ResolveProfileResponse:
-    """Returns the answer of the cascade as a message."""
-    return pb.ResolveProfileResponse(
-        outcome=OUTCOMES[data.outcome],
-        profile=None if data.profile is None else profile(data.profile),
-        levels=map(level, data.levels),
-    )
+    """Returns the answer of the cascade as a message.
 
-
-def level(data: LevelVerdict) -> pb.LevelVerdict:
-    """Returns the verdict on a level as a message."""
-    return pb.LevelVerdict(
-        container=data.container,
-        verdict=VERDICTS[data.verdict],
-        violations=map(violation, data.violations),
-        version=data.version,
-    )
+    Its parts are filled where they are: protobuf copies a message that is put into
+    another one by writing it out and reading it back.
+    """
+    message = pb.ResolveProfileResponse(outcome=OUTCOMES[data.outcome])
+    if data.profile is not None:
+        _fill_profile(message.profile, data.profile)
+    for level in data.levels:
+        part = message.levels.add(
+            container=level.container, verdict=VERDICTS[level.verdict], version=level.version
+        )
+        part.violations.extend(map(violation, level.violations))
+    return message

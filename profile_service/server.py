@@ -10,7 +10,7 @@ import grpc
 from deidcascade.v1.profile_service_pb2_grpc import add_ProfileServiceServicer_to_server
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
-from profile_service.calls import CallInterceptor
+from profile_service.calls import observe
 from profile_service.config import DRAIN_SECONDS
 from profile_service.logs import LOG
 from profile_service.monitor import Monitor
@@ -96,11 +96,12 @@ def serve(
             return
         server = grpc.server(
             ThreadPoolExecutor(THREADS, thread_name_prefix="call"),
-            interceptors=[CallInterceptor()],
             options=SERVER_OPTIONS,
             maximum_concurrent_rpcs=MAX_CALLS,
         )
-        add_ProfileServiceServicer_to_server(ProfileServicer(store, Profiles(store)), server)
+        servicer = ProfileServicer(store, Profiles(store))
+        observe(servicer)
+        add_ProfileServiceServicer_to_server(servicer, server)
         health_pb2_grpc.add_HealthServicer_to_server(healthiness, server)
         enable_reflection(server, SERVICE, health.SERVICE_NAME)
         try:

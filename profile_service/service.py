@@ -18,8 +18,6 @@ from profile_service.language.document import MAX_BYTES
 from profile_service.validity import decide, is_outdated
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from profile_service.hierarchy import ContainerName, Kind
     from profile_service.model import Decision, ProfileVersion
     from profile_service.store import Store
@@ -75,12 +73,12 @@ class Profiles:
             raise VersionNotFoundError(name.text, version)
         return self._decided(found, name.kind)
 
-    def resolve(self, target: ContainerName, known: Sequence[bytes]) -> Resolution:
+    def resolve(self, target: ContainerName, known: bytes) -> Resolution:
         """Says which profile applies to an upload, and why.
 
         Args:
             target: the project or the device.
-            known: digests of texts that the caller has.
+            known: digests of texts that the caller has, one after the other.
 
         Returns:
             The answer. Its profile comes without a text that the caller has.
@@ -96,8 +94,9 @@ class Profiles:
             levels = [self._level_decided(level) for level in levels]
         resolution = cascade(levels, enforced=enforced)
         profile = resolution.profile
-        if profile is not None and profile.source is None and profile.sha256 not in known:
-            # A decision made anew has selected another level than the query expected.
+        if profile is not None and profile.source is None and not _holds(known, profile.sha256):
+            # A decision made anew has selected another level than the query expected, or
+            # the digest matched across the seam of two.
             source = self._store.get_source(profile)
             if source is None:
                 raise TargetNotFoundError(target.text)
@@ -130,3 +129,9 @@ class Profiles:
                     self._decisions.popitem(last=False)
         self._store.record_decision(profile, decision)
         return replace(profile, decision=decision)
+
+
+def _holds(digests: bytes, digest: bytes) -> bool:
+    """Tells whether one of the digests, which come one after the other, is the given one."""
+    size = len(digest)
+    return any(digests[at : at + size] == digest for at in range(0, len(digests), size))

@@ -1,5 +1,6 @@
 -- Every statement that the service sends. A block begins with its name and says what
--- it is for; parameters are written %(name)s.
+-- it is for; parameters are written %(name)s, and $1, $2 where it goes past the driver's
+-- cursor.
 
 
 -- The service answers when this one does.
@@ -142,26 +143,26 @@ SELECT s.enforced,
     p.id, p.profile_revision,
     pv.version, pv.sha256, pv.create_time,
     pv.validator_version, pv.blank, pv.violations, pv.warnings,
-    CASE WHEN s.enforced AND pv.valid AND position(pv.sha256 IN %(known)s) = 0 THEN pv.source END,
+    CASE WHEN s.enforced AND pv.valid AND position(pv.sha256 IN $2) = 0 THEN pv.source END,
 
     g.id, g.profile_revision,
     gv.version, gv.sha256, gv.create_time,
     gv.validator_version, gv.blank, gv.violations, gv.warnings,
     CASE WHEN s.enforced AND pv.valid IS NOT TRUE
-        AND gv.valid AND position(gv.sha256 IN %(known)s) = 0 THEN gv.source END,
+        AND gv.valid AND position(gv.sha256 IN $2) = 0 THEN gv.source END,
 
     s.id, s.profile_revision,
     sv.version, sv.sha256, sv.create_time,
     sv.validator_version, sv.blank, sv.violations, sv.warnings,
     CASE WHEN s.enforced AND pv.valid IS NOT TRUE AND gv.valid IS NOT TRUE
-        AND sv.valid AND position(sv.sha256 IN %(known)s) = 0 THEN sv.source END
+        AND sv.valid AND position(sv.sha256 IN $2) = 0 THEN sv.source END
 FROM container AS p
 JOIN container AS g ON g.id = p.parent_id
 JOIN container AS s ON s.id = g.parent_id
 LEFT JOIN profile_version AS pv ON pv.container_id = p.id AND pv.version = p.current_version
 LEFT JOIN profile_version AS gv ON gv.container_id = g.id AND gv.version = g.current_version
 LEFT JOIN profile_version AS sv ON sv.container_id = s.id AND sv.version = s.current_version
-WHERE p.name = %(target)s
+WHERE p.name = $1
 
 -- The same for a device, which has only its own.
 -- name: resolve_device
@@ -170,8 +171,8 @@ SELECT s.enforced,
     d.id, d.profile_revision,
     dv.version, dv.sha256, dv.create_time,
     dv.validator_version, dv.blank, dv.violations, dv.warnings,
-    CASE WHEN s.enforced AND dv.valid AND position(dv.sha256 IN %(known)s) = 0 THEN dv.source END
+    CASE WHEN s.enforced AND dv.valid AND position(dv.sha256 IN $2) = 0 THEN dv.source END
 FROM container AS d
 JOIN container AS s ON s.id = d.parent_id
 LEFT JOIN profile_version AS dv ON dv.container_id = d.id AND dv.version = d.current_version
-WHERE d.name = %(target)s
+WHERE d.name = $1

@@ -25,9 +25,10 @@ from profile_service.store import rows
 from profile_service.store.faults import translated
 from profile_service.store.migrate import migrate
 from profile_service.store.queries import QUERIES
+from profile_service.store.statement import Statement
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from psycopg.abc import RV, PQGen
 
@@ -77,6 +78,14 @@ class BoundedConnection(psycopg.Connection["Row"]):
         Binary: bytes and times need no text form in between.
         """
         return self.cursor(binary=True)
+
+    @cached_property
+    def resolutions(self) -> dict[Kind, Statement]:
+        """What the cascade asks for a target of each kind."""
+        return {
+            kind: Statement(self, query, QUERIES[query], ("text", "bytea"))
+            for kind, query in ((Kind.PROJECT, "resolve_project"), (Kind.DEVICE, "resolve_device"))
+        }
 
 
 class Store:
@@ -374,31 +383,26 @@ class Store:
                 | rows.decision_parameters(decision),
             )
 
-    def levels(
-        self, target: ContainerName, known: Sequence[bytes]
-    ) -> tuple[bool, list[Level]] | None:
+    def levels(self, target: ContainerName, known: bytes) -> tuple[bool, list[Level]] | None:
         """Reads what the cascade asks for: one query, one round trip.
 
         Args:
             target: a project or a device.
-            known: digests of texts that are not wanted. That they are joined, and could
-                match across a seam, at worst leaves out a text that is wanted.
+            known: digests of texts that are not wanted, one after the other: an array
+                would cost the server more than all the rest of the statement. A
+                match across the seam of two leaves out a text that is wanted.
 
         Returns:
             Whether the site enforces de-identification, and the levels, nearest
             first. The nearest valid profile comes with its text, unless its digest
             is known. None when the target does not exist.
         """
-        project = target.kind is Kind.PROJECT
-        row = self._one(
-            "resolve_project" if project else "resolve_device",
-            # One value: an array would cost more than all the rest of the statement.
-            {"target": target.text, "known": b"".join(known)},
-        )
+        with translated(), self._connection() as connection:
+            row = connection.resolutions[target.kind].row(target.text.encode(), known)
         if row is None:
             return None
         names = [target.text]
-        if project:
+        if target.kind is Kind.PROJECT:
             names += [target.text.rsplit("/", 2)[0], target.site]
         width = rows.VERSION_COLUMNS
         return row[0], [

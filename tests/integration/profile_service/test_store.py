@@ -255,7 +255,7 @@ def test_a_newer_validator_can_refuse(store: Store, monkeypatch: pytest.MonkeyPa
     accepted = older.set(GROUP, VALID + "# 2\n", allow_invalid=False, etag="")
     decided = have_newer_validator(monkeypatch, lambda source: source == accepted.source)
     newer = Profiles(store)
-    found = newer.resolve(PROJECT, [])
+    found = newer.resolve(PROJECT, b"")
     assert [level.verdict for level in found.levels] == [
         Verdict.INVALID,
         Verdict.SELECTED,
@@ -270,9 +270,9 @@ def test_a_newer_validator_can_accept(store: Store, monkeypatch: pytest.MonkeyPa
     """What was stored as invalid applies once a newer validator accepts it."""
     older = Profiles(store)
     older.set(PROJECT, "dicom: later", allow_invalid=True, etag="")
-    assert older.resolve(PROJECT, []).outcome is Outcome.NO_VALID_PROFILE
+    assert older.resolve(PROJECT, b"").outcome is Outcome.NO_VALID_PROFILE
     have_newer_validator(monkeypatch, lambda _: True)
-    found = Profiles(store).resolve(PROJECT, [])
+    found = Profiles(store).resolve(PROJECT, b"")
     assert found.profile is not None
     assert found.profile.source == "dicom: later"
 
@@ -282,7 +282,7 @@ def test_what_was_decided_again_is_kept(store: Store, monkeypatch: pytest.Monkey
     stored = Profiles(store).set(PROJECT, VALID, allow_invalid=False, etag="")
     decided = have_newer_validator(monkeypatch, lambda _: False)
     first = Profiles(store).get(PROJECT, 0)
-    second = Profiles(store).resolve(PROJECT, [])
+    second = Profiles(store).resolve(PROJECT, b"")
     assert decided == [stored.source]
     assert not first.decision.valid
     assert first.decision.violations == second.levels[0].violations
@@ -311,10 +311,11 @@ def test_resolution_reads_by_index_only(database: str, query: str) -> None:
             """
         )
         connection.execute("ANALYZE")
-        plan = connection.execute(
-            "EXPLAIN " + QUERIES[query],
-            {"target": "sites/x/groups/g7/projects/p7", "known": b""},
-        ).fetchall()
+        plan = (
+            psycopg.RawCursor(connection)
+            .execute("EXPLAIN " + QUERIES[query], ["sites/x/groups/g7/projects/p7", b""])
+            .fetchall()
+        )
     text = "\n".join(line for (line,) in plan)
     assert "Seq Scan on container" not in text
     assert "container_name_key" in text

@@ -1,0 +1,70 @@
+"""A statement that is executed so often that it goes past the driver's cursor.
+
+A cursor converts and looks up with each execution what is the same every time, and
+that takes about as long as the server's answer. What remains here is libpq's part:
+send, wait, read.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import psycopg
+from psycopg import generators, pq
+from psycopg.adapt import Transformer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from profile_service.store.rows import Row
+
+
+class Statement:
+    """A statement that gives one row at most, prepared on one connection."""
+
+    def __init__(
+        self, connection: psycopg.Connection[Row], name: str, query: str, types: Sequence[str]
+    ) -> None:
+        """Prepares nothing yet.
+
+        Args:
+            connection: in autocommit.
+            name: what the server calls it.
+            query: with parameters written $1, $2, ...
+            types: the PostgreSQL types of the parameters.
+        """
+        self._connection = connection
+        self._name = name.encode()
+        self._query = query.encode()
+        self._types = [connection.adapters.types[one].oid for one in types]
+        self._formats = [pq.Format.BINARY] * len(types)
+        self._reader = Transformer(connection)
+        self._prepared = False
+
+    def row(self, *parameters: bytes) -> Row | None:
+        """Executes it and returns its row, if it has one.
+
+        Args:
+            parameters: in binary form.
+
+        Raises:
+            psycopg.Error: it failed.
+        """
+        pgconn = self._connection.pgconn
+        if not self._prepared:
+            pgconn.send_prepare(self._name, self._query, self._types)
+            self._answer()
+            self._prepared = True
+        pgconn.send_query_prepared(self._name, parameters, self._formats, pq.Format.BINARY)
+        answer = self._answer()
+        if answer.ntuples == 0:
+            return None
+        self._reader.set_pgresult(answer)
+        return self._reader.load_row(0, tuple)
+
+    def _answer(self) -> pq.abc.PGresult:
+        answer: pq.abc.PGresult
+        (answer,) = self._connection.wait(generators.execute(self._connection.pgconn))
+        if answer.status not in {pq.ExecStatus.COMMAND_OK, pq.ExecStatus.TUPLES_OK}:
+            raise psycopg.errors.error_from_result(answer)
+        return answer

@@ -1,0 +1,76 @@
+"""Statements that go past the driver's cursor."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import psycopg
+import pytest
+
+from profile_service.store.statement import Statement
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from profile_service.store.rows import Row
+
+
+@pytest.fixture
+def connection(database: str) -> Iterator[psycopg.Connection[Row]]:
+    """A connection as the store has them."""
+    with psycopg.connect(database, autocommit=True) as connection:
+        yield connection
+
+
+def test_values_are_read_as_the_cursor_reads_them(connection: psycopg.Connection[Row]) -> None:
+    """Texts, bytes, numbers, times, JSON and NULL come as the driver gives them."""
+    query = """SELECT $1, $2, 3::bigint, true, 'epoch'::timestamptz, '[{"a": 1}]'::json, NULL"""
+    statement = Statement(connection, "values", query, ("text", "bytea"))
+
+    row = statement.row("sites/\u00e4".encode(), b"\0\xff")
+
+    epoch = datetime(1970, 1, 1, tzinfo=UTC)
+    assert row == ("sites/\u00e4", b"\0\xff", 3, True, epoch, [{"a": 1}], None)
+
+
+def test_no_row_is_none(connection: psycopg.Connection[Row]) -> None:
+    """A statement that finds nothing says so, and finds what is there afterwards."""
+    statement = Statement(connection, "found", "SELECT 1 WHERE $1 = 'x'", ("text",))
+
+    assert [statement.row(b"y"), statement.row(b"x"), statement.row(b"y")] == [None, (1,), None]
+
+
+def test_a_failure_leaves_the_connection_usable(connection: psycopg.Connection[Row]) -> None:
+    """What the server refuses is raised with its SQLSTATE, and the next execution works."""
+    statement = Statement(connection, "divided", "SELECT 6 / $1::text::int", ("text",))
+
+    with pytest.raises(psycopg.errors.DivisionByZero):
+        statement.row(b"0")
+
+    assert statement.row(b"2") == (3,)
+
+
+def test_a_statement_that_cannot_be_prepared_is_tried_again(
+    connection: psycopg.Connection[Row],
+) -> None:
+    """Preparing fails while a table is missing, and works once it is there."""
+    statement = Statement(connection, "later", "SELECT number FROM later", ())
+    with pytest.raises(psycopg.errors.UndefinedTable):
+        statement.row()
+
+    connection.execute("CREATE TABLE later AS SELECT 7 AS number")
+
+    assert statement.row() == (7,)
+
+
+def test_a_connection_that_is_gone_is_told(connection: psycopg.Connection[Row]) -> None:
+    """Of a connection that the server has ended the driver's own error tells."""
+    statement = Statement(connection, "gone", "SELECT 1", ())
+    statement.row()
+    with psycopg.connect(connection.info.dsn, autocommit=True) as other:
+        other.execute("SELECT pg_terminate_backend(%s)", (connection.info.backend_pid,))
+
+    with pytest.raises(psycopg.OperationalError):
+        statement.row()
+    assert connection.closed
