@@ -299,7 +299,9 @@ def _below(level: Level, parent: ElementRef, index: int | None, *, insert: bool)
         if items is None:
             continue
         while insert and index is not None and len(items) <= index:
-            inner = Level([], (*want.path, len(items)), level.syntax, level.charset)
+            is_un = want.source is not None and want.source.header[4:6] == b"UN"
+            syntax = Syntax(explicit=False) if is_un else level.syntax
+            inner = Level([], (*want.path, len(items)), syntax, level.charset)
             items.append(WantedItem(None, inner))
         levels += [item.wants for i, item in enumerate(items) if index is None or i == index]
     return levels
@@ -323,6 +325,11 @@ def _act(rule: Rule, level: Level, want: Want, settings: Settings, *, by_regex: 
     want.named = True
     if isinstance(action, Remove):
         level.wants.remove(want)
+        block = level.find(want.tag >> 16 << 16 | (want.tag & 0xFFFF) >> 8)
+        is_last = all(each.tag >> 8 != want.tag >> 8 for each in level.wants)
+        if block is not None and block.source is None and is_last:
+            # Its private creator was inserted with it.
+            level.wants.remove(block)
     elif isinstance(action, ReplaceWith):
         if want.items is not None:
             if not by_regex or not action.text:

@@ -71,6 +71,9 @@ def dciodvfy_says(path: Path) -> set[str]:
     return {_general(line, keep_names=True) for line in lines if line.startswith("Error")}
 
 
+# What dciodvfy says of an input where it stops reading, and so does not see the rest.
+_STOPPED = "not valid DICOM"
+
 READERS: dict[str, Callable[[Path], set[str]]] = {
     "pydicom": pydicom_says,
     "dcmdump": dcmdump_says,
@@ -120,6 +123,8 @@ def _compare(path: Path, folder: Path) -> tuple[list[str], int]:
         target = folder / "out.dcm"
         target.write_bytes(output)
         lost = _lost(data, output)
+        if any(_STOPPED in line for line in before["dciodvfy"]):
+            before["dciodvfy"] |= dciodvfy_says(target)
         for name, reader in READERS.items():
             found += [
                 f"{name_of(path)}, {profile_name}, {name}: {line}"
