@@ -41,7 +41,11 @@ class Log:
                 parts.append(f"{key}={value:.6f}")
             elif value != "":
                 parts.append(f"{key}={value}")
-        self._logger.log(level, " ".join(parts))
+        # Made here: the logger would look up the calling line, which no line tells.
+        text = " ".join(parts)
+        self._logger.handle(
+            logging.LogRecord(self._logger.name, level, "", 0, text, args=None, exc_info=None)
+        )
 
 
 def origin(error: BaseException) -> str:
