@@ -193,14 +193,19 @@ _WRITTEN = {
     "dates": f"\n  date-increment: -17{_ALL_DATES}",
     "dates-forward": f"\n  date-increment: 400{_ALL_DATES}",
     "dates-fractional": f"\n  date-increment: 1.75{_ALL_DATES}",
-    "dates-format": f"\n  date-increment: 30\n  date-format: '%Y.%m.%d'{_ALL_DATES}",
+    "dates-format": """
+  date-increment: 30
+  date-format: '%Y.%m.%d'
+  fields:
+    - {name: StudyDate, increment-date: true}
+    - {name: PatientComments, increment-date: true, date-format: '%d-%b-%Y'}
+""",
     "dates-options": """
   date-increment: 5
   fields:
     - {name: StudyDate, increment-date: true, date-increment-override: -3}
     - {name: SeriesDate, increment-date: true, date-format: '%Y%m%d'}
     - {name: ContentDate, increment-date: true, date-increment-override: 0.5}
-    - {name: PatientID, increment-date: true, date-format: 'ID%Y'}
 """,
     "dates-bounds": """
   date-increment: 10
@@ -232,6 +237,12 @@ _WRITTEN = {
   fields:
     - {name: AcquisitionDateTime, increment-datetime: true}
     - {name: DateTime, increment-datetime: true, datetime-format: '%Y'}
+""",
+    "times-other-format": """
+  date-increment: 0.5
+  fields:
+    - {name: PatientComments, increment-datetime: true, datetime-format: '%Y-%m-%d %H:%M:%S'}
+    - {name: StudyComments, increment-datetime: true, datetime-format: '%Y/%m/%d-%H:%M:%S.%f'}
 """,
     "times-bounds": """
   date-increment: 3

@@ -40,6 +40,15 @@ _UIDS: Final = (
     "1.2.3\\1.2.4",
 )
 
+# In other formats than DICOM's, for rules that say so: dates, and dates with times.
+_COMMENTS: Final = (
+    "19-Jan-2004",
+    "2004-01-19 07:27:30",
+    "2004-01-19 07:27:30+01:00",
+    "2004-01-19 07:27:30-0500",
+)
+_STUDY_COMMENTS: Final = ("2004/01/19-07:27:30.250000", "2004/01/19-07:27:30.25+0100")
+
 # Birth dates, and the dates of the studies.
 _AGES: Final = (
     ("20040101", "20040110"),
@@ -61,6 +70,10 @@ def write_made_files(folder: Path) -> None:
         _write(folder, f"date-{number}", el(0x00080020, text))
     for number, text in enumerate(_UIDS):
         _write(folder, f"uid-{number}", el(0x00080014, text), el(0x0020000D, text))
+    for number, text in enumerate(_COMMENTS):
+        _write(folder, f"comments-{number}", el(0x00104000, text))
+    for number, text in enumerate(_STUDY_COMMENTS):
+        _write(folder, f"study-comments-{number}", el(0x00324000, text))
     for number, (birth, study) in enumerate(_AGES):
         _write(folder, f"age-{number}", el(0x00080020, study), el(0x00100030, birth))
     _write(

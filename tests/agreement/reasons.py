@@ -174,12 +174,15 @@ def _of_each(each: ElementDifference, function: Callable[[str, Settings], str]) 
     if each.source is None or not each.source.texts or each.ours is None:
         return False
     texts = each.source.texts
+    # The reference hashes the padding between the values, too.
+    padded = each.source.raw.decode("latin-1").rstrip(" \0").split("\\")
     settings = _settings(each)
     limit = MAX_CHARACTERS.get(each.ours.vr)
     return (
         len(texts) > 1
         and each.ours.texts == tuple(text and function(text, settings)[:limit] for text in texts)
-        and _one(each.theirs) == function(",".join(texts), settings)
+        and _one(each.theirs)
+        in {function(",".join(joined), settings) for joined in (texts, padded)}
     )
 
 
@@ -253,7 +256,7 @@ def _datetime_form(each: ElementDifference) -> bool:
     return theirs == f"{stem}.{fraction or '':0<6}{offset or ''}"
 
 
-_DATETIME: Final = re.compile(r"(\d{14})(?:\.(\d+))?([+-]\d{4})?")
+_DATETIME: Final = re.compile(r"(.*?)(?:\.(\d+))?([+-]\d\d:?\d\d)?")
 _SHORT_DATETIME: Final = re.compile(r"\d{4}(\d\d){0,4}")
 
 
