@@ -547,16 +547,15 @@ class Node:
         """Returns what an absent public element becomes, or None: it stays absent."""
         rules, _ = self._rules_for(tag, None)
         settings = self.plan.settings
-        if any(active.anywhere for active in rules) and not self.top:
-            return None
         wanted = Children(self, (tag, None), _last_emptying(rules)).wanted
         if wanted:
             return Insertion("", names=("replace-with",), items=wanted)
         chain = _Chain(settings, present=False)
         aged = _Chain(settings, present=True)
         for active in rules:
-            chain.add(active.rule)
-            aged.add(active.rule)
+            inserts = self.top or not active.anywhere
+            chain.add(active.rule, inserts=inserts)
+            aged.add(active.rule, inserts=inserts)
         if chain.constant is not None:
             return Insertion(chain.constant, tuple(chain.steps), tuple(chain.names))
         if not (self.top and tag == PATIENT_AGE and settings.age_from_birthdate is not None):
