@@ -109,6 +109,19 @@ def test_recursion_acts_once_at_every_depth(syntax: Syntax, undefined: bool) -> 
     )
 
 
+def test_what_is_removed_at_depth_is_not_inserted_there_again() -> None:
+    """Below the top level a replace-with only replaces what is there."""
+    name = el("PatientName", "A")
+
+    check(
+        [sq("ReferencedStudySequence", [name]), name],
+        [sq("ReferencedStudySequence", []), el("PatientName", "X")],
+        "name: PatientName, remove: true",
+        "name: PatientName, replace-with: X",
+        recurse_sequence="true",
+    )
+
+
 def test_without_recursion_only_the_top_level_is_meant() -> None:
     """A rule without a path leaves the items of sequences alone."""
     inner = sq("ReferencedStudySequence", [el("PatientID", "1CT1")])
@@ -216,6 +229,32 @@ def test_several_rules_in_one_sequence() -> None:
         [],
         "name: OtherPatientIDsSequence.0.PatientID, replace-with: Y",
         "name: OtherPatientIDsSequence, remove: true",
+    )
+
+
+@pytest.mark.parametrize("vr", ["SQ", "UN"])
+def test_a_sequence_that_is_emptied_and_filled_again(vr: str) -> None:
+    """New items have the encoding that the VR of their sequence demands."""
+    name = "OtherPatientIDsSequence"
+
+    check(
+        [sq(name, [el("PatientID", "a")], [el("PatientName", "b")], vr=vr)],
+        [sq(name, [el("PatientID", "X")], vr=vr)],
+        f"name: {name}, replace-with: ''",
+        f"name: {name}.0.PatientID, replace-with: X",
+    )
+
+
+def test_a_regex_that_passes_over_a_sequence_leaves_what_is_inserted_in_it() -> None:
+    """A value action does nothing to a sequence, and so nothing to a path that leads into it."""
+    path = "ReferencedStudySequence.0.OtherPatientIDsSequence.0.StudyID"
+    made = sq("OtherPatientIDsSequence", [el("StudyID", "X")])
+
+    check(
+        [sq("ReferencedStudySequence", [])],
+        [sq("ReferencedStudySequence", [made])],
+        f"name: {path}, replace-with: X",
+        "regex: '00081110.0.0010', replace-with: Y",
     )
 
 
@@ -410,6 +449,17 @@ def test_remove_undefined_with_rules_for_every_depth(rule: str, undefined: bool)
         [sq("ReferencedStudySequence", [deep], undefined=undefined), el("PatientID", "a")],
         rule,
         **settings,
+    )
+
+
+def test_remove_undefined_takes_a_sequence_that_a_rule_has_emptied() -> None:
+    """A sequence does not stay for an element inside of it that another rule removes."""
+    check(
+        [sq("ReferencedStudySequence", [el("StudyDate", "20040119"), el("PatientSex", "M")])],
+        [],
+        "name: StudyDate, remove: true",
+        remove_undefined="true",
+        recurse_sequence="true",
     )
 
 
