@@ -254,7 +254,7 @@ def test_a_regex_that_passes_over_a_sequence_leaves_what_is_inserted_in_it() -> 
         [sq("ReferencedStudySequence", [])],
         [sq("ReferencedStudySequence", [made])],
         f"name: {path}, replace-with: X",
-        "regex: '00081110.0.0010', replace-with: Y",
+        "regex: '00081110.0.00101002$', replace-with: Y",
     )
 
 
