@@ -13,7 +13,7 @@ from deid_service.engine.elements import (
     UNDEFINED_LENGTH,
     Encoding,
 )
-from deid_service.engine.plan import Op
+from deid_service.engine.plan import PIXEL_DATA, Op
 
 _HEADER: Final = 8
 _LONG_HEADER: Final = 12
@@ -133,7 +133,7 @@ def _skim(
             length = long(buffer, position + header - 4)[0]
             if length == UNDEFINED_LENGTH:
                 # Of the rest (UN, pixel data) the walk knows more.
-                if explicit and vr != "SQ":
+                if (explicit and vr != "SQ") or group << 16 | element == PIXEL_DATA:
                     return 0
                 opens = True
             elif inside and vr == "SQ":
