@@ -14,6 +14,7 @@ import grpc
 from deidcascade.v1.deid_service_pb2_grpc import DeidServiceStub
 
 from deid_service.client import Source, Upload, open_channel
+from profile_service.serving.logs import origin
 from tests.integration.faults.files import (
     LARGE_BYTES,
     assert_all_or_nothing,
@@ -77,7 +78,7 @@ class Load:
                 once(draw)
             except Exception as error:  # noqa: BLE001 - a violation, reported at the end
                 with self._lock:
-                    self.violations.append(f"{once.__name__}: {type(error).__name__}: {error}")
+                    self.violations.append(f"{once.__name__}: {origin(error)} {error}")
 
     def _upload(self, draw: random.Random) -> None:
         """Uploads good and bad files, and checks what came of each."""
