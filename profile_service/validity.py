@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 
 from profile_service.hierarchy import Kind
 from profile_service.language import VALIDATOR_VERSION, Violation, check_profile
@@ -42,6 +43,8 @@ def is_outdated(decision: Decision) -> bool:
     return _order(decision.validator_version) < _order(VALIDATOR_VERSION)
 
 
+# There are as many versions as there were builds, and each resolution compares some.
+@cache
 def _order(version: str) -> tuple[int, ...]:
     return tuple(int(number) for number in version.split("."))
 
