@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
@@ -18,7 +18,6 @@ from deid_service.engine.uids import hash_uid
 from profile_service.language.dictionary import find_keyword, find_tag
 from profile_service.language.model import (
     Element,
-    HashUid,
     IncrementDate,
     IncrementDateTime,
     PathSelector,
@@ -37,11 +36,12 @@ from tests.agreement.comparison import (
     NameDifference,
     ProfileDifference,
 )
+from tests.engine_support.walk import UnreadableError, read_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from profile_service.language.model import Action, Rule, Settings
+    from profile_service.language.model import Action, DateBound, Rule, Settings
     from tests.agreement.elements import Place, Value
 
 
@@ -232,17 +232,24 @@ def _hash_of_name(each: ElementDifference) -> bool:
 
 
 def _bounds(each: ElementDifference) -> bool:
-    for rule in each.case.profile.rules:
-        action = rule.action
-        if not isinstance(action, IncrementDate | IncrementDateTime):
-            continue
-        for bound in (action.shift.minimum, action.shift.maximum):
-            day = bound
-            if isinstance(bound, RelativeDate):
-                day = (datetime.now().astimezone() + timedelta(days=bound.days)).date()
-            if isinstance(day, date) and _one(each.ours)[:8] == day.strftime("%Y%m%d"):
-                return _one(each.theirs)[:8] != _one(each.ours)[:8]
-    return False
+    ours = _one(each.ours)[:8]
+    # The reference writes years before 1000 with fewer digits.
+    theirs = _one(each.theirs).rjust(8, "0")[:8]
+    shifts = [
+        rule.action.shift
+        for rule in each.case.profile.rules
+        if isinstance(rule.action, IncrementDate | IncrementDateTime)
+    ]
+    return ours != "" and any(
+        theirs < ours == _day(shift.minimum) or theirs > ours == _day(shift.maximum)
+        for shift in shifts
+    )
+
+
+def _day(bound: DateBound | None) -> str:
+    if isinstance(bound, RelativeDate):
+        bound = (datetime.now().astimezone() + timedelta(days=bound.days)).date()
+    return "" if bound is None else bound.strftime("%Y%m%d")
 
 
 def _datetime_form(each: ElementDifference) -> bool:
@@ -482,8 +489,29 @@ def _broken(each: FileDifference, words: str) -> bool:
     return each.our_error is None and words in each.their_error
 
 
+def _unreadable(each: FileDifference) -> bool:
+    """Whether an independent reader cannot read the file either."""
+    try:
+        read_file(each.case.data)
+    except UnreadableError:
+        return True
+    return False
+
+
+def _named_value(each: FileDifference) -> tuple[str, ...]:
+    """Returns the values of the element that our error is about."""
+    if each.our_error is None or each.our_error.tag is None:
+        return ()
+    tag = int(re.sub(r"\W", "", each.our_error.tag), 16)
+    value = each.source_elements.get((tag,))
+    return (value.texts or ()) if value is not None else ()
+
+
 def _left_out(each: FileDifference) -> bool:
-    return _broken(each, "left out") and each.passed_error == "left out"
+    is_unknown = all(
+        path[0] >> 16 == _FILE_META or find_tag(path[0]) is None for path in each.source_elements
+    )
+    return _broken(each, "left out") and each.passed_error == "left out" and is_unknown
 
 
 def _absent_file_meta(each: FileDifference) -> bool:
@@ -495,11 +523,27 @@ def _emptied_pixels(each: FileDifference) -> bool:
 
 
 def _not_a_uid(each: FileDifference) -> bool:
-    return _rejected(each, "VALUE_NOT_TRANSFORMABLE", "not a UID") and any(_rules(each, HashUid))
+    is_uid = all(_UID.fullmatch(text) for text in _named_value(each))
+    return _rejected(each, "VALUE_NOT_TRANSFORMABLE", "not a UID") and not is_uid
 
 
 def _not_in_full(each: FileDifference) -> bool:
-    return _rejected(each, "VALUE_NOT_TRANSFORMABLE", "cannot be moved")
+    formats = [
+        rule.action.format
+        for rule in each.case.profile.rules
+        if isinstance(rule.action, IncrementDate | IncrementDateTime)
+    ]
+    return _rejected(each, "VALUE_NOT_TRANSFORMABLE", "cannot be moved") and any(
+        not any(_is_written_in(text, strptime_format) for strptime_format in formats)
+        for text in _named_value(each)
+    )
+
+
+def _is_written_in(text: str, strptime_format: str) -> bool:
+    try:
+        return datetime.strptime(text, strptime_format).strftime(strptime_format) == text
+    except ValueError:
+        return False
 
 
 def _short_datetime_file(each: FileDifference) -> bool:
@@ -516,7 +560,23 @@ _EARLY_YEAR: Final = re.compile(r"time data '\d{5,7}' does not match format '%Y%
 
 
 def _age(each: FileDifference) -> bool:
-    return _rejected(each, "VALUE_NOT_TRANSFORMABLE", "the age cannot be computed")
+    birth, study = (_one(each.source_elements.get((tag,))) for tag in (0x00100030, 0x00080020))
+    are_dates = _is_written_in(birth, "%Y%m%d") and _is_written_in(study, "%Y%m%d")
+    is_computed = _rejected(each, "VALUE_NOT_TRANSFORMABLE", "the age cannot be computed")
+    return is_computed and (not are_dates or study < birth)
+
+
+def _not_in_character_set(each: FileDifference) -> bool:
+    return _rejected(each, "VALUE_NOT_ENCODABLE", "character set") and any(
+        isinstance(rule.action, ReplaceWith) and not rule.action.text.isascii()
+        for rule in _rules(each, ReplaceWith)
+    )
+
+
+def _too_long(each: FileDifference) -> bool:
+    return _rejected(each, "VALUE_NOT_ENCODABLE", "holds at most") and (
+        any(_rules(each, ReplaceWith)) or any(_rules(each, RegexSub))
+    )
 
 
 # --- names ------------------------------------------------------------------------------
@@ -745,13 +805,13 @@ REASONS: Final = (
     Reason(
         "truncated-file",
         "A file that ends too early is rejected. The reference writes what there is.",
-        _of_file(lambda each: _rejected(each, "TRUNCATED")),
+        _of_file(lambda each: _rejected(each, "TRUNCATED") and _unreadable(each)),
     ),
     Reason(
         "malformed-file",
         "A file whose lengths contradict each other is rejected: what it holds is not certain. "
         "The reference reads on.",
-        _of_file(lambda each: _rejected(each, "MALFORMED")),
+        _of_file(lambda each: _rejected(each, "MALFORMED") and _unreadable(each)),
     ),
     Reason(
         "no-known-element",
@@ -793,13 +853,13 @@ REASONS: Final = (
         "value-in-character-set",
         "A new value that the character set of the file cannot hold rejects the file. The "
         "reference writes question marks.",
-        _of_file(lambda each: _rejected(each, "VALUE_NOT_ENCODABLE", "character set")),
+        _of_file(_not_in_character_set),
     ),
     Reason(
         "value-fits",
         "A new value that is longer than the VR can hold rejects the file. The reference "
         "writes it all the same.",
-        _of_file(lambda each: _rejected(each, "VALUE_NOT_ENCODABLE", "holds at most")),
+        _of_file(_too_long),
     ),
     Reason(
         "name-follows-elements",
