@@ -61,7 +61,7 @@ UPDATE container SET current_version = 1, latest_version = 1, profile_revision =
 
 def main() -> int:
     """Prints the table."""
-    console = Console(width=110)
+    console = Console(width=120)
     table = Table(
         "projects", "callers", "server", "median", "of the echo", "p95", "of the echo",
         "CPU per call", "of the echo",
