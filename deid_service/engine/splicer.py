@@ -59,9 +59,9 @@ class Splicer:
         self.output = output
         self.need = HEADER
         self._max_held = max_held_bytes
-        # What a receipt counts, each a tuple of names; and elements that were
+        # How many elements were changed by the same actions, and how many were
         # dropped, by the name of what dropped them.
-        self._changes: list[tuple[str, ...]] = []
+        self._changes: dict[tuple[str, ...], int] = {}
         self._drops: dict[str, int] = {}
         # Length slots of open levels whose fields lie in the run not yet cut.
         self._cuts: list[LengthSlot] = []
@@ -86,14 +86,14 @@ class Splicer:
     def counts(self) -> dict[str, int]:
         """Returns how many elements each action changed, by its name."""
         counts = dict(self._drops)
-        for names in self._changes:
+        for names, count in self._changes.items():
             for name in names:
-                counts[name] = counts.get(name, 0) + 1
+                counts[name] = counts.get(name, 0) + count
         return counts
 
     def count(self, names: tuple[str, ...]) -> None:
         """Counts a changed element."""
-        self._changes.append(names)
+        self._changes[names] = self._changes.get(names, 0) + 1
 
     def is_overdue(self, slot: Slot) -> bool:
         """Whether more input has passed since a slot was opened than may be held."""

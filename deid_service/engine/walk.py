@@ -247,7 +247,7 @@ class Walk(Changes):
                                 self._run = run
                                 self._flush(position)
                             parts.append(new)
-                            self._changes.append(names)
+                            self._changes[names] = self._changes.get(names, 0) + 1
                             level.delta += len(new) + position - end
                             run = end
                         position = end
