@@ -1,4 +1,4 @@
-"""Times one peer engine on one file. Runs in the peers' environment, with nothing of ours.
+"""Times one peer engine on one file. Runs in the peers' environment, with the timing of ours alone.
 
 Reads {"peer", "file", "profile", "actions", "seconds"} as JSON; answers with the
 seconds per file, best of several rounds, or with an error.
@@ -11,10 +11,11 @@ import json
 import logging
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from tests.benchmarks._timing import best
 
 Request = dict[str, Any]
 Call = Callable[[], object]
@@ -50,23 +51,6 @@ def dcmanon(request: Request) -> Call:
     anonymizer = Anonymizer(tag_actions=request["actions"])
     data = Path(request["file"]).read_bytes()
     return lambda: anonymizer.anonymize(io.BytesIO(data))
-
-
-def best(call: Call, seconds: float) -> float:
-    """Returns the shortest time of a call, in rounds of several."""
-    call()
-    started = time.perf_counter()
-    call()
-    once = max(time.perf_counter() - started, 1e-6)
-    count = max(1, int(seconds / 10 / once))
-    shortest = float("inf")
-    ends = time.perf_counter() + seconds
-    while time.perf_counter() < ends:
-        started = time.perf_counter()
-        for _ in range(count):
-            call()
-        shortest = min(shortest, (time.perf_counter() - started) / count)
-    return shortest
 
 
 def main() -> None:

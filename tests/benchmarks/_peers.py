@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import subprocess
 import sys
 import venv
@@ -43,6 +44,8 @@ def ask_peer(script: Path, request: dict[str, Any]) -> Any:
     """Runs a script with the peers' Python, and returns what it answers as JSON."""
     finished = subprocess.run(
         [peers_python(), script],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
         input=json.dumps(request),
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
