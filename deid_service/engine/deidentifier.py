@@ -136,7 +136,7 @@ class Deidentifier:
             self._take(data if isinstance(data, bytes) else bytes(data))
             return self._released()
         except DicomError:
-            self._state = _State.FAILED
+            self._end_as(_State.FAILED)
             raise
 
     def finish(self) -> Result:
@@ -152,12 +152,26 @@ class Deidentifier:
         try:
             tail = self._end()
         except DicomError:
-            self._state = _State.FAILED
+            self._end_as(_State.FAILED)
             raise
-        self._state = _State.FINISHED
         assert self._name is not None
         counts = {} if self._walk is None else self._walk.counts()
+        self._end_as(_State.FINISHED)
         return Result(tail, counts, tuple(self._warnings), self._name)
+
+    def _end_as(self, state: _State) -> None:
+        """Ends for good, and lets go of all that is held of the file at once.
+
+        The walk and this object hold each other: without this they would lie in
+        memory, with what they hold, until the garbage collector comes by.
+        """
+        self._state = state
+        self._walk = None
+        self._meta_slot = None
+        self._name_slot.give_up = None
+        self._output = self._walk_output = Output()
+        self._tail = self._inflated = bytearray()
+        self._directory = None
 
     def _check_open(self) -> None:
         if self._state is _State.FINISHED or self._state is _State.FAILED:
