@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from difflib import get_close_matches
 from functools import cache
+from heapq import nlargest
 from typing import TYPE_CHECKING
 
 from profile_service.language.dictionary import all_keywords
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
 
 # Candidates that share the most groups of letters; the best guess is among them.
 _CANDIDATES = 12
+
+# Votes are counted until there are so many.
+_MAX_VOTES = 600
 
 # Below this likeness (difflib's ratio) a guess would rather mislead.
 _ENOUGH = 0.7
@@ -34,11 +38,19 @@ def nearest_keyword(word: str) -> str:
     """
     votes: Counter[str] = Counter()
     index = _keywords_by_trigram()
-    for trigram in _trigrams(word[:64]):
-        votes.update(index.get(trigram, ()))
+    # The rare groups tell most; that of "Sequence" are in a thousand keywords.
+    groups = sorted((index.get(trigram, ()) for trigram in _trigrams(word[:64])), key=len)
+    counted = 0
+    for keywords in groups:
+        if counted > _MAX_VOTES:
+            break
+        votes.update(keywords)
+        counted += len(keywords)
     # The number shared says little about a long keyword: it is put in relation.
-    ranked = sorted(votes, key=lambda keyword: -votes[keyword] / (len(keyword) + len(word)))
-    return nearest(word, ranked[:_CANDIDATES])
+    ranked = nlargest(
+        _CANDIDATES, votes, key=lambda keyword: votes[keyword] / (len(keyword) + len(word))
+    )
+    return nearest(word, ranked)
 
 
 @cache
