@@ -107,6 +107,7 @@ class Deidentifier:
         self._directory: bytearray | None = None
         self._warnings: list[str] = []
         if not plan.blank:
+            plan.matching.renew()
             self._output.open(self._name_slot)
 
     @property

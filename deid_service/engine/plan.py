@@ -13,13 +13,17 @@ that select it are put into one `Op`, in their order.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import Enum, auto
+from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from deid_service.engine.actions import Step, step_of
 from deid_service.engine.dictionary import keyword_of
 from deid_service.engine.elements import Encoding
+from deid_service.engine.errors import DicomError, Reason
+from deid_service.engine.matching import Matching
 from deid_service.engine.stretches import Stretches
 from profile_service.language.model import (
     ACTION_NAMES,
@@ -29,6 +33,7 @@ from profile_service.language.model import (
     FilenameRule,
     Keep,
     PathSelector,
+    PatternTimeoutError,
     PrivateElement,
     Profile,
     RegexSelector,
@@ -92,11 +97,13 @@ class RegexSubStep:
         name: as receipts count it.
         action: the cases.
         needs: the top-level elements whose original values the outputs name.
+        matching: matches the patterns.
     """
 
     name: str
     action: RegexSub
     needs: frozenset[int]
+    matching: Matching
 
 
 AnyStep = Step | RegexSubStep
@@ -443,7 +450,7 @@ class Node:
     def _make_op(self, tag: int, creator: str | None) -> Op | None:
         settings = self.plan.settings
         rules, on_path = self._rules_for(tag, creator)
-        chain = _Chain(settings, present=True)
+        chain = _Chain(self.plan, present=True)
         on_sequence = _SequenceChain()
         for active in rules:
             inserts = self.top or not active.anywhere
@@ -521,10 +528,18 @@ class Node:
 
     def _matches(self, selector: RegexSelector, tag: int) -> bool:
         pattern = selector.pattern
+        match = self.plan.matching.match
         keyword = None if self.keyword_path is None else keyword_of(tag)
-        if keyword is not None and pattern.match(f"{self.keyword_path}{keyword}") is not None:
-            return True
-        return pattern.match(f"{self.hex_path}{tag:08x}") is not None
+        try:
+            if keyword is not None and match(pattern, f"{self.keyword_path}{keyword}") is not None:
+                return True
+            return match(pattern, f"{self.hex_path}{tag:08x}") is not None
+        except PatternTimeoutError:
+            raise DicomError(
+                Reason.LIMIT_EXCEEDED,
+                "a regular expression took too long on the path of the element",
+                tag=tag,
+            ) from None
 
     # --- what is inserted ---
 
@@ -550,8 +565,8 @@ class Node:
         wanted = Children(self, (tag, None), _last_emptying(rules)).wanted
         if wanted:
             return Insertion("", names=("replace-with",), items=wanted)
-        chain = _Chain(settings, present=False)
-        aged = _Chain(settings, present=True)
+        chain = _Chain(self.plan, present=False)
+        aged = _Chain(self.plan, present=True)
         for active in rules:
             inserts = self.top or not active.anywhere
             chain.add(active.rule, inserts=inserts)
@@ -584,7 +599,7 @@ class Node:
             if active.anywhere and not self.top:
                 continue
             seen.add(element)
-            chain = _Chain(self.plan.settings, present=False)
+            chain = _Chain(self.plan, present=False)
             tag = element.group << 16 | 0x1000 | element.offset
             for selecting in self._rules_for(tag, element.creator)[0]:
                 chain.add(selecting.rule)
@@ -599,8 +614,8 @@ class Node:
 class _Chain:
     """The actions on one element, put together in the order in which they run."""
 
-    def __init__(self, settings: Settings, *, present: bool) -> None:
-        self._settings = settings
+    def __init__(self, plan: Plan, *, present: bool) -> None:
+        self._plan = plan
         self._present = present
         self.drop: str | None = None
         self.constant: str | None = None
@@ -627,9 +642,9 @@ class _Chain:
         elif self._present and not isinstance(action, Keep):
             step: AnyStep
             if isinstance(action, RegexSub):
-                step = RegexSubStep(name, action, _needed_by(action))
+                step = RegexSubStep(name, action, _needed_by(action), self._plan.matching)
             else:
-                step = step_of(action, self._settings)
+                step = step_of(action, self._plan.settings)
             self.steps.append(step)
             self.names.append(name)
 
@@ -671,13 +686,13 @@ class Plan:
         blank: bytes go through unchanged.
         settings: of the profile.
         filenames: of the profile.
-        top: the top level of a data set.
         originals: top-level elements whose original values are needed elsewhere.
         finals: top-level elements whose resulting values are needed elsewhere.
         watched: both, in the order of their tags.
         has_regex: some rule selects by a regular expression.
         has_tentative: sequences stay only for what a rule names inside of them.
         file_metas: what `FileMeta` has written before.
+        matching: matches the patterns of the rules.
     """
 
     blank: bool
@@ -690,8 +705,18 @@ class Plan:
     has_tentative: bool
     file_metas: dict[tuple[bytes, bytes], KnownMeta] = field(default_factory=dict)
     _nodes: dict[object, Node] = field(default_factory=dict)
+    matching: Matching = field(default_factory=Matching)
+    _actives: tuple[_Active, ...] = ()
     _everywhere: tuple[_Active, ...] = ()
-    top: Node = field(init=False)
+
+    @cached_property
+    def top(self) -> Node:
+        """The top level of a data set.
+
+        Raises:
+            DicomError: a regular expression of the profile takes too long.
+        """
+        return Node(self, self._actives, top=True, keyword_path="", hex_path="")
 
     def node_below(self, above: Node, below: list[_Active], tag: int, index: int | None) -> Node:
         """Returns the node of an item.
@@ -752,9 +777,13 @@ def compile_plan(profile: Profile) -> Plan:
         watched=tuple(sorted(originals | finals)),
         has_regex=has_regex,
         has_tentative=settings.remove_undefined and bool(everywhere),
+        _actives=actives,
         _everywhere=everywhere,
     )
-    plan.top = Node(plan, actives, top=True, keyword_path="", hex_path="")
+    # Worked out now rather than with the first file. A pattern that takes too
+    # long for that is an answer to every file.
+    with suppress(DicomError):
+        plan.top  # noqa: B018
     return plan
 
 

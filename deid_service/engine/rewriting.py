@@ -143,7 +143,7 @@ def _substitute(
         return text
     for case in step.action.cases:
         try:
-            captured = case.pattern.match(text)
+            captured = step.matching.match(case.pattern, text)
         except PatternTimeoutError:
             raise place.error(
                 Reason.LIMIT_EXCEEDED, "a regular expression took too long on the value"

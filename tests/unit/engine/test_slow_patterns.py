@@ -1,0 +1,89 @@
+"""Regular expressions that take too long reject the file, and hold no worker."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from time import thread_time
+
+import pytest
+from pydicom.data import get_testdata_file
+
+from deid_service.engine import DicomError, Reason, compile_plan, deidentify
+from deid_service.engine.matching import Matching
+from profile_service.language import parse_profile
+from profile_service.language.model import PatternTimeoutError
+
+# Takes time that grows by half with every character of a path or a value. The names
+# and the value below have some forty.
+_SLOW = "(.|..)+(?<=[!])$"
+
+_PROFILES = {
+    "selector": f"""
+dicom:
+  fields:
+    - {{regex: '{_SLOW}', remove: true}}
+    - {{name: ReferringPhysicianIdentificationSequence, replace-with: ''}}
+""",
+    "regex-sub": f"""
+dicom:
+  fields:
+    - name: SOPInstanceUID
+      regex-sub: [{{input-regex: '{_SLOW}', output: '1.2'}}]
+""",
+}
+
+
+@pytest.mark.parametrize("name", _PROFILES)
+def test_a_pattern_without_an_end_rejects_the_file(name: str) -> None:
+    """A profile with such a pattern compiles; each file is rejected, with the reason."""
+    plan = compile_plan(parse_profile(_PROFILES[name]))
+    data = Path(str(get_testdata_file("CT_small.dcm"))).read_bytes()
+
+    for _ in range(2):
+        with pytest.raises(DicomError) as raised:
+            deidentify(data, plan)
+        assert raised.value.reason is Reason.LIMIT_EXCEEDED
+
+
+class _Laborious:
+    """A pattern whose every match takes some milliseconds of work."""
+
+    source = "laborious"
+    group_names: frozenset[str] = frozenset()
+
+    def __init__(self) -> None:
+        self.matches = 0
+
+    def match(self, text: str) -> dict[str, str | None] | None:
+        """Works, and finds nothing."""
+        self.matches += 1
+        started = thread_time()
+        while thread_time() - started < 0.02:
+            text = text[::-1]
+        return None
+
+
+def _match_often(matching: Matching, pattern: _Laborious) -> None:
+    for _ in range(100):
+        matching.match(pattern, "text")
+
+
+def test_slow_matches_add_up() -> None:
+    """Matches that are slow, each below the bound for one, end at the bound for a file."""
+    matching, pattern = Matching(), _Laborious()
+
+    with pytest.raises(PatternTimeoutError):
+        _match_often(matching, pattern)
+
+    assert pattern.matches < 50
+
+
+def test_a_new_file_has_all_of_the_time() -> None:
+    """What slow matches took for one file is not held against the next."""
+    matching, pattern = Matching(), _Laborious()
+    with pytest.raises(PatternTimeoutError):
+        _match_often(matching, pattern)
+
+    matching.renew()
+
+    assert matching.match(pattern, "text") is None
