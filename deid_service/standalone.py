@@ -47,6 +47,9 @@ DEID_WORKERS = 2
 # How long DeidService may finish the files under way once it is told to stop.
 DRAIN_SECONDS = 3.0
 
+# How long a signal can go unseen.
+SIGNAL_SECONDS = 0.5
+
 # How long a process may take to end before it is killed. The database takes a
 # moment, and is not to be killed while it writes to a slow disk.
 STOP_SECONDS = 6.0
@@ -116,7 +119,14 @@ class Standalone:
         Raises:
             StandaloneError: which process ended, and the end of its log.
         """
-        raise self._ended.get().failure("ended by itself")
+        while True:
+            try:
+                ended = self._ended.get(timeout=SIGNAL_SECONDS)
+            except Empty:
+                # A signal that another thread took, or that came on the way into
+                # the wait, does not end a wait: it is seen here.
+                continue
+            raise ended.failure("ended by itself")
 
     def _start(self) -> None:
         require_embedded_postgres()
