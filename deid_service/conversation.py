@@ -107,6 +107,7 @@ class Conversation:
         Raises:
             ProtocolError: the message is out of order, or not what the contract says.
         """
+        self.catch_up()
         chunk = wire.read_chunk(message)
         if chunk is not None:
             return self._chunk(chunk)
@@ -121,6 +122,13 @@ class Conversation:
         if kind == "open":
             raise ProtocolError("`open` came a second time.")
         raise ProtocolError("A message holds nothing that this build knows.")
+
+    def catch_up(self) -> None:
+        """Does what is left to do of the responses: worth calling while others travel.
+
+        What is not done here is done when the next message comes.
+        """
+        self._file.take_digest()
 
     def end(self) -> None:
         """Takes the end of the stream.
@@ -211,6 +219,8 @@ class _File:
         )
         self._began = time.perf_counter()
         self._digest = hashlib.sha256()
+        # Answered, and not yet in the digest.
+        self._undigested: list[memoryview] = []
         self._bytes_in = 0
         self._bytes_out = 0
         self._announced = False
@@ -243,6 +253,7 @@ class _File:
             raise self._mismatch()
         result = self._engine.finish()
         answers = self._write(result.tail, sum(map(len, result.tail)))
+        self.take_digest()
         receipt = pb.Receipt(
             treatment=self._applied.treatment,
             profile_name=self._applied.name,
@@ -295,12 +306,16 @@ class _File:
             self._gathered = bytearray()
         for group, group_size in _split(parts, size):
             message, chunk = wire.write_response_chunk(group, group_size)
-            # Half a second per GiB, and no less in a thread of its own: what that
-            # takes from one core it costs another in handing over.
-            self._digest.update(chunk)
+            self._undigested.append(chunk)
             answers.append(message)
         self._bytes_out += size
         return answers
+
+    def take_digest(self) -> None:
+        """Takes what was answered into the digest: half a second per GiB."""
+        for chunk in self._undigested:
+            self._digest.update(chunk)
+        self._undigested.clear()
 
     def _check_limit(self, size: int) -> None:
         if 0 < self._max_bytes < size:
