@@ -53,24 +53,16 @@ def _wrap(method: str, behaviour: Behaviour) -> Behaviour:
             level = logging.ERROR
             context.abort_with_status(to_status(UNFORESEEN))
         finally:
-            seconds = time.perf_counter() - begin
-
-            def write() -> None:
-                LOG.write(
-                    "call",
-                    level=level,
-                    method=method,
-                    resource=_subject(request),
-                    code=code,
-                    reason=reason,
-                    seconds=seconds,
-                    cause=cause,
-                )
-
-            # Once the answer is on its way: the caller does not wait for the log. Of a
-            # call that was cancelled, at once.
-            if not context.add_callback(write):
-                write()
+            LOG.write(
+                "call",
+                level=level,
+                method=method,
+                resource=_subject(request),
+                code=code,
+                reason=reason,
+                seconds=time.perf_counter() - begin,
+                cause=cause,
+            )
 
     return call
 

@@ -7,11 +7,25 @@ which only the type and the place are told.
 
 from __future__ import annotations
 
+import atexit
 import logging
 import sys
+import threading
+import time
 import traceback
+from collections import deque
+from contextlib import suppress
 
 Field = str | int | float
+
+# How long lines are gathered before they are written, all in one go: between two calls
+# that takes several times as long. A process that is killed takes its last ones along.
+GATHER_SECONDS = 0.05
+
+# When so many wait, nobody takes them: then each line waits for its turn.
+GATHERED_LINES = 1000
+
+_Line = tuple[float, int, str, dict[str, Field]]
 
 
 class Log:
@@ -20,9 +34,17 @@ class Log:
     def __init__(self, service: str) -> None:
         """Takes the name that every line begins with."""
         self._logger = logging.getLogger(service)
+        self._gathers = False
+        # Threads put in and take out, each line for itself.
+        self._gathered: deque[_Line] = deque()
+        self._begun = threading.Event()
 
     def set_up(self) -> None:
-        """Writes the lines to standard error, with the time and the process."""
+        """Writes the lines to standard error, with the time and the process.
+
+        From now on they are written some moments later, but for errors, which are
+        written at once, and all that came before them.
+        """
         handler = logging.StreamHandler(sys.stderr)
         handler.setFormatter(
             logging.Formatter("%(asctime)s %(levelname)s %(name)s[%(process)d] %(message)s")
@@ -30,11 +52,36 @@ class Log:
         self._logger.addHandler(handler)
         self._logger.setLevel(logging.INFO)
         self._logger.propagate = False
+        self._gathers = True
+        threading.Thread(target=self._follow, name="log", daemon=True).start()
+        atexit.register(self.flush)
 
     def write(self, event: str, *, level: int = logging.INFO, **fields: Field) -> None:
         """Writes one line; a field that is the empty text is left out."""
         if not self._logger.isEnabledFor(level):
             return
+        self._gathered.append((time.time(), level, event, fields))
+        full = len(self._gathered) >= GATHERED_LINES
+        if not self._gathers or level >= logging.ERROR or full:
+            self.flush()
+        elif not self._begun.is_set():
+            self._begun.set()
+
+    def flush(self) -> None:
+        """Writes what was gathered."""
+        with suppress(IndexError):
+            while True:
+                self._logger.handle(self._record(*self._gathered.popleft()))
+
+    def _follow(self) -> None:
+        while self._begun.wait():
+            time.sleep(GATHER_SECONDS)
+            self._begun.clear()
+            self.flush()
+
+    def _record(
+        self, created: float, level: int, event: str, fields: dict[str, Field]
+    ) -> logging.LogRecord:
         parts = [f"event={event}"]
         for key, value in fields.items():
             if isinstance(value, float):
@@ -42,10 +89,12 @@ class Log:
             elif value != "":
                 parts.append(f"{key}={value}")
         # Made here: the logger would look up the calling line, which no line tells.
-        text = " ".join(parts)
-        self._logger.handle(
-            logging.LogRecord(self._logger.name, level, "", 0, text, args=None, exc_info=None)
+        record = logging.LogRecord(
+            self._logger.name, level, "", 0, " ".join(parts), args=None, exc_info=None
         )
+        record.created = created
+        record.msecs = created % 1 * 1000
+        return record
 
 
 def origin(error: BaseException) -> str:

@@ -7,6 +7,7 @@ send, wait, read.
 
 from __future__ import annotations
 
+import select
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -17,6 +18,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from profile_service.store.rows import Row
+
+
+# How long an answer is waited for in the simplest way; one that takes longer is left to
+# the driver, with its timeout.
+SOON_MILLISECONDS = 100
 
 
 class Statement:
@@ -40,6 +46,8 @@ class Statement:
         self._formats = [pq.Format.BINARY] * len(types)
         self._reader = Transformer(connection)
         self._prepared = False
+        self._poll = select.poll()
+        self._poll.register(connection.pgconn.socket, select.POLLIN)
 
     def row(self, *parameters: bytes) -> Row | None:
         """Executes it and returns its row, if it has one.
@@ -63,8 +71,31 @@ class Statement:
         return self._reader.load_row(0, tuple)
 
     def _answer(self) -> pq.abc.PGresult:
-        answer: pq.abc.PGresult
-        (answer,) = self._connection.wait(generators.execute(self._connection.pgconn))
+        answer = self._answer_soon()
+        if answer is None:
+            (answer,) = self._connection.wait(generators.execute(self._connection.pgconn))
         if answer.status not in {pq.ExecStatus.COMMAND_OK, pq.ExecStatus.TUPLES_OK}:
             raise psycopg.errors.error_from_result(answer)
+        return answer
+
+    def _answer_soon(self) -> pq.abc.PGresult | None:
+        """Returns the answer if it is there soon, and all at once."""
+        pgconn = self._connection.pgconn
+        # What is left to be sent, what does not come, what is not whole and what has
+        # failed is the driver's.
+        if pgconn.flush() or self._poll.poll(SOON_MILLISECONDS) != [(pgconn.socket, select.POLLIN)]:
+            return None
+        try:
+            pgconn.consume_input()
+        except psycopg.OperationalError:
+            self._connection.close()
+            raise
+        if pgconn.is_busy():
+            return None
+        answer = pgconn.get_result()
+        # What ends it: the connection is ready for the next statement.
+        if pgconn.is_busy():
+            self._connection.wait(generators.execute(pgconn))
+        else:
+            pgconn.get_result()
         return answer

@@ -434,7 +434,21 @@ def test_a_digest_across_the_seam_of_two_is_not_known(hierarchy: ProfileServiceS
     assert resolve(hierarchy, PROJECT, *seam).profile == stored
 
 
-@pytest.mark.parametrize("known", [["x"], ["A" * 64], ["0" * 63], ["0" * 64] * 65])
+@pytest.mark.parametrize(
+    "known",
+    [
+        ["x"],
+        [""],
+        ["A" * 64],
+        ["0" * 63],
+        ["0" * 64] * 65,
+        ["0" * 63, "0" * 65],
+        ["0" * 64 + " " + "0" * 64],
+        ["00 " + "0" * 61, "0" * 64],
+        ["0" * 64, "\t" + "0" * 64],
+        ["\u0660" * 64],
+    ],
+)
 def test_what_is_no_digest_is_refused(hierarchy: ProfileServiceStub, known: list[str]) -> None:
     """Digests are lower case hex, and at most 64 of them."""
     with refused("INVALID_ARGUMENT", "INVALID_DIGEST") as refusal:

@@ -121,6 +121,36 @@ def test_a_killed_database_is_found_again(postgres: EmbeddedPostgres) -> None:
         assert answers[-1] is grpc.StatusCode.OK
 
 
+def test_resolutions_find_a_killed_database_again(postgres: EmbeddedPostgres) -> None:
+    """Connections that are kept for resolutions are replaced when they are cut."""
+    postgres.start()
+    with (
+        running_profile_service(postgres.conninfo) as address,
+        grpc.insecure_channel(address) as channel,
+        watched(address) as states,
+    ):
+        service = ProfileServiceStub(channel)
+        service.CreateContainer(SITE)
+        device = pb.Container(name="sites/s/devices/d")
+        service.CreateContainer(pb.CreateContainerRequest(container=device))
+        request = pb.ResolveProfileRequest(target=device.name)
+        assert next(states) == HealthCheckResponse.SERVING
+        for _ in range(2):
+            calls = [
+                service.ResolveProfile.future(request, timeout=PATIENCE_SECONDS) for _ in range(8)
+            ]
+            assert {call.code() for call in calls} == {grpc.StatusCode.OK}
+            with psycopg.connect(postgres.conninfo, autocommit=True) as connection:
+                connection.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                    "WHERE application_name = 'profile_service'"
+                )
+            codes = [service.ResolveProfile.future(request).code() for _ in range(8)]
+            # Each connection that was cut costs one call at most.
+            assert set(codes) <= {grpc.StatusCode.OK, grpc.StatusCode.UNAVAILABLE}
+            assert codes[-1] is grpc.StatusCode.OK
+
+
 def test_a_database_that_stalls_is_not_waited_for(postgres: EmbeddedPostgres) -> None:
     """A server that is there and says nothing costs a call seconds, and no more."""
     postgres.start()

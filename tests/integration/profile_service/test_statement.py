@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
-from profile_service.store.statement import Statement
+from profile_service.store.statement import SOON_MILLISECONDS, Statement
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,6 +39,26 @@ def test_no_row_is_none(connection: psycopg.Connection[Row]) -> None:
     statement = Statement(connection, "found", "SELECT 1 WHERE $1 = 'x'", ("text",))
 
     assert [statement.row(b"y"), statement.row(b"x"), statement.row(b"y")] == [None, (1,), None]
+
+
+def test_an_answer_that_takes_its_time_is_waited_for(
+    connection: psycopg.Connection[Row],
+) -> None:
+    """What is not there soon comes later, and the next execution works."""
+    query = "SELECT pg_sleep($1::text::float) IS NOT NULL"
+    statement = Statement(connection, "slow", query, ("text",))
+
+    assert statement.row(f"{2 * SOON_MILLISECONDS / 1000}".encode()) == (True,)
+    assert statement.row(b"0") == (True,)
+
+
+def test_an_answer_of_many_pieces_is_put_together(connection: psycopg.Connection[Row]) -> None:
+    """Parameters and answers may be larger than what goes through a socket at once."""
+    statement = Statement(connection, "large", "SELECT $1 || $1", ("bytea",))
+    data = bytes(range(256)) * 16_384
+
+    assert statement.row(data) == (data + data,)
+    assert statement.row(b"x") == (b"xx",)
 
 
 def test_a_failure_leaves_the_connection_usable(connection: psycopg.Connection[Row]) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
-from profile_service.serving.logs import Log, origin
+from profile_service.serving.logs import GATHERED_LINES, Log, origin
 
 if TYPE_CHECKING:
     import pytest
@@ -35,6 +37,64 @@ def test_lines_below_the_level_are_not_written(caplog: pytest.LogCaptureFixture)
         Log("some_service").write("call")
 
     assert caplog.messages == []
+
+
+# Writes lines as a service does, and ends as told.
+_SERVICE = """
+import logging, os, sys
+from profile_service.serving import logs
+log = logs.Log("some_service")
+log.set_up()
+exec(sys.argv[1])
+"""
+
+
+def lines_of(code: str) -> list[str]:
+    """Returns the lines that a process has written when it is gone."""
+    finished = subprocess.run(
+        [sys.executable, "-c", _SERVICE, code], capture_output=True, text=True, check=True
+    )
+    return [line.partition("event=")[2] for line in finished.stderr.splitlines()]
+
+
+def test_the_end_of_a_process_loses_no_line() -> None:
+    """What was gathered is written before the process ends."""
+    assert lines_of("for n in range(3): log.write('call', count=n)") == [
+        "call count=0",
+        "call count=1",
+        "call count=2",
+    ]
+
+
+def test_an_error_is_written_at_once() -> None:
+    """With it comes what was gathered before, in order, whatever happens to the process next."""
+    code = "log.write('call'); log.write('fault', level=logging.ERROR); os._exit(0)"
+
+    assert lines_of(code) == ["call", "fault"]
+
+
+def test_lines_that_nobody_takes_do_not_pile_up() -> None:
+    """When many wait, a line is written at once, and all before it."""
+    code = "logs.GATHER_SECONDS = 60.0\n"
+    code += "for n in range(logs.GATHERED_LINES): log.write('call')\nos._exit(0)"
+
+    assert lines_of(code) == ["call"] * GATHERED_LINES
+
+
+def test_a_line_is_written_soon() -> None:
+    """Lines come without an end of the process, and with the time at which they were told."""
+    code = "log.write('call'); sys.stdin.read()"
+    with subprocess.Popen(
+        [sys.executable, "-c", _SERVICE, code],
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stderr is not None
+        line = process.stderr.readline()
+        process.communicate()
+
+    assert line.endswith(f"INFO some_service[{process.pid}] event=call\n")
 
 
 def test_the_origin_of_an_error_is_its_place() -> None:
