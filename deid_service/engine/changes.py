@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from deid_service.engine.charsets import (
-    CHARSET_VRS,
-    DEFAULT_CHARACTER_SETS,
     CharacterSetError,
     character_sets,
 )
@@ -14,6 +12,7 @@ from deid_service.engine.dates import age
 from deid_service.engine.dictionary import private_vr_of, vr_of
 from deid_service.engine.elements import ITEM, Encoding
 from deid_service.engine.errors import Reason
+from deid_service.engine.insertions import prepared
 from deid_service.engine.levels import END, HeldSlot, Kind, LengthSlot, Level
 from deid_service.engine.output import Output, Slot
 from deid_service.engine.plan import (
@@ -30,8 +29,10 @@ from deid_service.engine.plan import (
 from deid_service.engine.rewriting import (
     Place,
     apply_steps,
+    became,
     bytes_of,
     constant_texts,
+    element_of,
     texts_of,
 )
 from deid_service.engine.splicer import Found, Splicer
@@ -113,6 +114,23 @@ class Changes(Splicer):
                 )
             if self._lacks(found.end - found.position):
                 return False
+        if op.memo is not None and not op.charset and found.end <= len(self._buffer):
+            element = self._buffer[found.position : found.end]
+            start = found.start - found.position
+            new, names, text = became(
+                *(op, place, found.vr, element, start),
+                *(level.encoding, level.charsets, self._plan.settings),
+            )
+            if names:
+                self.count(names)
+            if op.final:
+                # Before the element is passed: how far that is hangs on the cut.
+                self._note_final(place, text)
+            if new is None:
+                self._pass_to(found.end)
+            else:
+                self._replace(level, found, new)
+            return True
         charsets = level.charsets
         big = level.encoding.big and found.vr != "UN"
         texts: list[str] = []
@@ -133,7 +151,9 @@ class Changes(Splicer):
         elif op.constant is not None:
             texts = constant_texts(place, op.constant)
         elif not texts or not op.steps:
-            self._keep(level, found, op, place, texts)
+            if op.final:
+                self._note_final(place, "\\".join(texts))
+            self._pass_to(found.end)
             return True
         needs = _needs(op)
         if needs - self.originals.keys():
@@ -141,56 +161,20 @@ class Changes(Splicer):
             return True
         texts = apply_steps(place, texts, op.steps, self._plan.settings, self.originals)
         value = bytes_of(place, texts, charsets, big=big)
-        new = self._element_bytes(level, found, place, value)
-        self._remember(level, found, op, place, new, texts)
+        new = element_of(level.encoding, place, found.vr, value)
         self.count(op.names)
         if op.charset:
             self._note_charset(level, place, value)
         if op.final:
-            # Before the element is passed: how far that is hangs on the cut.
             self._note_final(place, "\\".join(texts))
         self._replace(level, found, new)
         return True
-
-    def _keep(self, level: Level, found: Found, op: Op, place: Place, texts: list[str]) -> None:
-        """Passes on an element of which only note is taken, or that is empty."""
-        self._remember(level, found, op, place, None, texts)
-        if op.final:
-            self._note_final(place, "\\".join(texts))
-        self._pass_to(found.end)
 
     def _remember_charset(self, level: Level, found: Found, op: Op, value: bytes) -> None:
         """Remembers a known character set that no rule changes."""
         if op.memo is not None and not op.changes and not level.encoding.big:
             element = self._buffer[found.position : found.end]
-            op.memo.remember(element, None, (), value.rstrip(b" \0").decode("latin-1"))
-
-    def _remember(
-        self,
-        level: Level,
-        found: Found,
-        op: Op,
-        place: Place,
-        new: bytes | None,
-        texts: list[str],
-    ) -> None:
-        """Remembers what became of an element, if it always becomes that."""
-        if op.memo is None or level.encoding.big or found.end > len(self._buffer) or op.charset:
-            return
-        element = self._buffer[found.position : found.end]
-        if place.vr in CHARSET_VRS and not (element[8:].isascii() and b"\x1b" not in element):
-            return
-        op.memo.remember(element, new, () if new is None else op.names, "\\".join(texts))
-
-    def _element_bytes(self, level: Level, found: Found, place: Place, value: bytes) -> bytes:
-        """Returns an element with the VR it came with, and a new value."""
-        try:
-            header = level.encoding.header(found.tag, found.vr or place.vr, len(value))
-        except ValueError:
-            raise place.error(
-                Reason.VALUE_NOT_ENCODABLE, "the new value is too long for the VR"
-            ) from None
-        return header + value
+            op.memo.remember(element, (None, (), value.rstrip(b" \0").decode("latin-1")))
 
     def _defer(
         self,
@@ -212,7 +196,7 @@ class Changes(Splicer):
             if op.final:
                 self._note_final(place, "\\".join(changed))
             new = bytes_of(place, changed, charsets, big=big)
-            return self._element_bytes(level, found, place, new)
+            return element_of(level.encoding, place, found.vr, new)
 
         self._flush(found.position)
         levels = [*self._stack, level]
@@ -274,7 +258,7 @@ class Changes(Splicer):
                 Reason.MALFORMED, "an element that is needed elsewhere stands out of order"
             )
 
-    def _passed(self, tag: int, level: Level, reached: int) -> None:  # noqa: ARG002
+    def _passed(self, tag: int) -> None:
         """Takes note of an element needed elsewhere that was not there."""
         if tag in self._plan.originals and tag not in self.originals:
             self.originals[tag] = None
@@ -474,19 +458,20 @@ class Changes(Splicer):
         node = level.node
         if node is None:
             return
-        prepared = _prepared(node, level.encoding)
+        blobs = prepared(node, level.encoding)
         tags = node.insertion_tags
         for index in range(first, stop):
             tag = tags[index]
             insertion = node.insertions[tag]
-            blob = prepared[index]
+            blob = blobs[index]
             if blob is None:
                 self._insert(level, tag, vr_of(tag), insertion)
             else:
                 self._emit(level, blob)
                 self.count(insertion.names)
                 if level.tag is None and tag in self._plan.finals:
-                    self._note_final(Place(tag, vr_of(tag), self._base), insertion.text or "")
+                    place = Place(tag, vr_of(tag), self._base + self._position)
+                    self._note_final(place, insertion.text or "")
 
     def _insert(self, level: Level, tag: int, vr: str, insertion: Insertion) -> None:
         """Inserts an element."""
@@ -578,27 +563,3 @@ def _needs(op: Op) -> frozenset[int]:
 
 def _missing_originals(steps: tuple[object, ...], known: dict[int, str | None]) -> bool:
     return any(step.needs - known.keys() for step in steps if isinstance(step, RegexSubStep))
-
-
-def _prepared(node: Node, encoding: Encoding) -> list[bytes | None]:
-    """Returns the insertions of a node in bytes; None for those that hang on the file."""
-    prepared = node.prepared.get(encoding)
-    if prepared is None:
-        prepared = [_prepare(tag, node.insertions[tag], encoding) for tag in node.insertion_tags]
-        node.prepared[encoding] = prepared
-    return prepared
-
-
-def _prepare(tag: int, insertion: Insertion, encoding: Encoding) -> bytes | None:
-    if insertion.with_age or insertion.text is None or insertion.steps or insertion.items:
-        return None
-    vr = vr_of(tag)
-    if not insertion.text:
-        return encoding.header(tag, vr, 0)
-    if not insertion.text.isascii() and vr in CHARSET_VRS:
-        return None
-    place = Place(tag, vr, 0)
-    value = bytes_of(
-        place, constant_texts(place, insertion.text), DEFAULT_CHARACTER_SETS, big=encoding.big
-    )
-    return encoding.header(tag, vr, len(value)) + value

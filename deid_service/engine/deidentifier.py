@@ -10,9 +10,8 @@ Any error leads to FAILED, for good.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Final
+from typing import Final, NamedTuple
 
 from deid_service.engine.deflate import Deflater, Inflater
 from deid_service.engine.directory import DIRECTORY_NAME, MEDIA_DIRECTORY, repoint
@@ -25,14 +24,23 @@ from deid_service.engine.filemeta import (
     TransferSyntax,
     guessed_encoding,
 )
+from deid_service.engine.learning import Stretches
 from deid_service.engine.limits import MAX_HELD_BYTES
 from deid_service.engine.names import output_name
 from deid_service.engine.output import Buffer, Output, Slot
 from deid_service.engine.plan import SOP_INSTANCE_UID, Plan
+from deid_service.engine.stretches import Passage
 from deid_service.engine.walk import Walk
 
 _FILE_HEADER: Final = PREAMBLE_LENGTH + len(MAGIC)
+
+# PS3.10 7.5: the preamble can hold another file format, or a text.
+_EMPTY_PREAMBLE: Final = bytes(PREAMBLE_LENGTH) + MAGIC
 _ELEMENT_HEADER: Final = 8
+
+
+# Of a file that has ended.
+_NO_OUTPUT: Final = Output()
 
 
 class _State(Enum):
@@ -44,8 +52,7 @@ class _State(Enum):
     FAILED = auto()
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(NamedTuple):
     """What was done to a file.
 
     Attributes:
@@ -91,15 +98,18 @@ class Deidentifier:
         # How much of the input has been read, in bytes.
         self._offset = 0
         self._output = Output()
-        self._name_slot = Slot(0, give_up=self._give_up_name)
+        # The preamble of the output, if it has one.
+        self._preamble = b""
+        self._name_slot: Slot | None = None
         self._meta_slot: Slot | None = None
         self._meta = FileMeta(plan, max_held_bytes)
+        # How the data set began; as long as that is all of it, there is no walk.
+        self._passage: Passage | None = None
         self._walk: Walk | None = None
         self._walk_output = self._output
         self._inflater: Inflater | None = None
         self._deflater: Deflater | None = None
         self._inflated = bytearray()
-        self._uid_changes = False
         # Where the data set begins, in the input and in the output.
         self._base = 0
         self._start = 0
@@ -108,7 +118,6 @@ class Deidentifier:
         self._warnings: list[str] = []
         if not plan.blank:
             plan.matching.renew()
-            self._output.open(self._name_slot)
 
     @property
     def suggested_filename(self) -> str | None:
@@ -156,7 +165,7 @@ class Deidentifier:
             self._end_as(_State.FAILED)
             raise
         assert self._name is not None
-        counts = {} if self._walk is None else self._walk.counts()
+        counts = self._counts()
         self._end_as(_State.FINISHED)
         return Result(tail, counts, tuple(self._warnings), self._name)
 
@@ -168,9 +177,11 @@ class Deidentifier:
         """
         self._state = state
         self._walk = None
+        self._passage = None
         self._meta_slot = None
-        self._name_slot.give_up = None
-        self._output = self._walk_output = Output()
+        if self._name_slot is not None:
+            self._name_slot.give_up = None
+        self._output = self._walk_output = _NO_OUTPUT
         self._tail = self._inflated = bytearray()
         self._directory = None
 
@@ -215,27 +226,23 @@ class Deidentifier:
                     "the file ends in its file meta",
                     offset=self._offset + position,
                 )
-            self._begin_data_set(data[position : position + _ELEMENT_HEADER], position)
-        self._offset += position
-        if position:
-            data = data[position:]
-        if not data:
-            return position
-        read = self._read_data_set(data)
+            passed = self._pass_beginning(data, position)
+            if passed:
+                position = passed
+            else:
+                self._begin_data_set(data[position : position + _ELEMENT_HEADER], position)
+        read = self._read_data_set(data, position) if position < len(data) else position
         self._offset += read
-        return position + read
+        return read
 
     def _begin(self, data: bytes) -> int:
         """Reads the preamble, if there is one, and returns where the elements begin."""
         if data[PREAMBLE_LENGTH:_FILE_HEADER] == MAGIC:
-            # PS3.10 7.5: the preamble can hold another file format, or a text.
-            self._output.parts.append(bytes(PREAMBLE_LENGTH) + MAGIC)
-            self._start = _FILE_HEADER
+            self._preamble = _EMPTY_PREAMBLE
             self._state = _State.FILE_META
             return _FILE_HEADER
         if data[: len(MAGIC)] == MAGIC:
-            self._output.parts.append(MAGIC)
-            self._start = len(MAGIC)
+            self._preamble = MAGIC
             self._state = _State.FILE_META
             return len(MAGIC)
         if len(data) < _ELEMENT_HEADER:
@@ -252,8 +259,56 @@ class Deidentifier:
         self._begin_data_set(data[:_ELEMENT_HEADER], 0)
         return 0
 
+    def _pass_beginning(self, data: bytes, position: int) -> int:
+        """Passes the beginning of a data set that is laid out as others were.
+
+        Returns:
+            Where it ends in the data, or 0.
+        """
+        stretches = self._meta.stretches()
+        if stretches is None:
+            return 0
+        passage = stretches.passage_at_beginning(data, position, self._plan.settings)
+        if passage is None or self._offset + passage.end > self._max_held:
+            return 0
+        self._base = self._offset + position
+        parts = self._output.parts
+        parts.append(self._preamble)
+        parts += self._meta.write(passage.finals.get(SOP_INSTANCE_UID), passage.count)
+        self._name = self._output_name(passage.finals)
+        parts.append(passage.changed)
+        if passage.tail < passage.end:
+            parts.append(memoryview(data)[passage.tail : passage.end])
+        self._passage = passage
+        self._state = _State.DATA_SET
+        if passage.end < len(data):
+            self._walk_on(stretches)
+        return passage.end
+
+    def _walk_on(self, stretches: Stretches | None = None) -> Walk:
+        """Returns the walk, behind what has been passed at the beginning."""
+        if self._walk is None:
+            passage = self._passage
+            assert passage is not None
+            self._walk = self._new_walk(passage.stretch.encoding, self._base, stretches)
+            self._walk.resume(passage)
+            self._passage = None
+        return self._walk
+
+    def _new_walk(self, encoding: Encoding, base: int, stretches: Stretches | None) -> Walk:
+        return Walk(
+            self._plan,
+            self._walk_output,
+            encoding,
+            base=base,
+            max_held_bytes=self._max_held,
+            on_final=self._on_final,
+            stretches=stretches,
+        )
+
     def _begin_data_set(self, header: bytes, position: int) -> None:
         """Prepares for the data set, of which the first element header is seen."""
+        plan = self._plan
         syntax = self._meta.transfer_syntax()
         base = self._base = self._offset + position
         if self._meta.sop_class() == MEDIA_DIRECTORY:
@@ -263,24 +318,19 @@ class Deidentifier:
             self._deflater = Deflater()
             self._walk_output = Output()
             base = 0
+            encoding = syntax.encoding
         else:
-            syntax = TransferSyntax(self._encoding(syntax, header, base))
-        self._walk = Walk(
-            self._plan,
-            self._walk_output,
-            syntax.encoding,
-            base=base,
-            max_held_bytes=self._max_held,
-            on_final=self._on_final,
-        )
+            encoding = self._encoding(syntax, header, base)
+        is_plain = self._directory is None and self._inflater is None and not self._warnings
+        self._walk = self._new_walk(encoding, base, self._meta.stretches() if is_plain else None)
+        self._name_slot = Slot(0, give_up=self._give_up_name)
+        self._output.open(self._name_slot)
+        if self._preamble:
+            self._output.parts.append(self._preamble)
         if self._meta.elements:
             self._meta_slot = Slot(base, SOP_INSTANCE_UID)
             self._output.open(self._meta_slot)
-            op = self._plan.top.lookup(SOP_INSTANCE_UID)
-            self._uid_changes = SOP_INSTANCE_UID in self._plan.top.insertions or (
-                op is not None and (op.changes or op.drop is not None)
-            )
-            if not self._uid_changes:
+            if not plan.changes_instance_uid:
                 self._settle_meta(None)
         self._state = _State.DATA_SET
 
@@ -304,18 +354,19 @@ class Deidentifier:
             return seen
         return syntax.encoding
 
-    def _read_data_set(self, data: bytes) -> int:
-        assert self._walk is not None
+    def _read_data_set(self, data: bytes, start: int) -> int:
+        """Reads from a position on as far as it can, and returns how far that is."""
+        walk = self._walk_on()
         if self._inflater is None or self._deflater is None:
             if self._directory is not None:
-                return self._read_directory(self._walk, self._directory, data)
-            read = self._walk.feed(data)
-            self._need = self._walk.need
+                return start + self._read_directory(walk, self._directory, data[start:])
+            read = walk.feed(data, start)
+            self._need = walk.need
             return read
-        for piece in self._inflater.pieces(data):
+        for piece in self._inflater.pieces(data[start:]):
             self._inflated += piece
-            if len(self._inflated) >= self._walk.need:
-                read = self._walk.feed(bytes(self._inflated))
+            if len(self._inflated) >= walk.need:
+                read = walk.feed(bytes(self._inflated))
                 del self._inflated[:read]
         self._output.parts.extend(self._deflater.add(self._walk_output.release()))
         return len(data)
@@ -340,7 +391,9 @@ class Deidentifier:
         self._tail.clear()
         if self._state is not _State.DATA_SET:
             data = data[self._read(data, ended=True) :]
-        assert self._walk is not None
+        if self._passage is not None and self._passage.stretch.ends and not data:
+            return self._released()
+        walk = self._walk_on()
         if self._inflater is not None:
             self._inflater.finish()
             data = bytes(self._inflated)
@@ -348,15 +401,15 @@ class Deidentifier:
             raise DicomError(
                 Reason.TRUNCATED,
                 "the file ends in the middle of an element",
-                offset=self._walk.offset,
+                offset=walk.offset,
             )
-        self._walk.finish()
+        walk.finish()
         if self._deflater is not None:
             self._output.parts.extend(self._deflater.add(self._walk_output.release()))
             self._output.parts.extend(self._deflater.finish())
         if self._directory is not None:
             after = b"".join(self._output.release())
-            encoding = self._walk.encoding
+            encoding = walk.encoding
             return [repoint(bytes(self._directory), self._base, after, self._start, encoding)]
         return self._released()
 
@@ -364,13 +417,17 @@ class Deidentifier:
 
     def _on_final(self) -> None:
         """Writes the file meta and the name once what they need is known."""
-        assert self._walk is not None
-        finals = self._walk.finals
+        walk = self._walk
+        if walk is None:
+            # It goes on behind a beginning that has told all of them.
+            return
+        finals = walk.finals
         if SOP_INSTANCE_UID in finals and self._meta_slot is not None:
-            self._walk.check_overdue(self._meta_slot)
+            walk.check_overdue(self._meta_slot)
             self._settle_meta(finals[SOP_INSTANCE_UID])
         if self._name is None and self._plan.finals <= finals.keys():
-            overdue = self._walk.is_overdue(self._name_slot)
+            assert self._name_slot is not None
+            overdue = walk.is_overdue(self._name_slot)
             self._settle_name({} if overdue else finals)
 
     def _settle_meta(self, instance_uid: str | None) -> None:
@@ -378,12 +435,8 @@ class Deidentifier:
         assert slot is not None
         assert self._walk is not None
         self._meta_slot = None
-        written = self._meta.write(
-            instance_uid_changes=self._uid_changes,
-            instance_uid=instance_uid,
-            count=self._walk.count,
-        )
-        self._start += sum(map(len, written))
+        written = self._meta.write(instance_uid, self._walk.count)
+        self._start = len(self._preamble) + sum(map(len, written))
         self._output.fill(slot, written)
 
     def _give_up_name(self) -> None:
@@ -391,13 +444,18 @@ class Deidentifier:
         self._settle_name({})
 
     def _settle_name(self, finals: Mapping[int, str | None]) -> None:
+        slot = self._name_slot
+        assert slot is not None
+        self._name = self._output_name(finals)
+        self._output.fill(slot, [])
+
+    def _output_name(self, finals: Mapping[int, str | None]) -> str:
         if self._directory is not None:
-            self._name = DIRECTORY_NAME
-        else:
-            self._name = output_name(
-                self._plan.filenames, self._filename, finals, self._plan.settings
-            )
-        self._output.fill(self._name_slot, [])
+            return DIRECTORY_NAME
+        return output_name(self._plan.filenames, self._filename, finals, self._plan.settings)
+
+    def _counts(self) -> dict[str, int]:
+        return self._walk_on().counts() if self._passage is None else self._passage.counts
 
     def _released(self) -> list[Buffer]:
         return [] if self._directory is not None else self._output.release()

@@ -19,6 +19,9 @@ ITEM: Final = 0xFFFEE000
 ITEM_DELIMITER: Final = 0xFFFEE00D
 SEQUENCE_DELIMITER: Final = 0xFFFEE0DD
 
+# The tag of an item in little endian.
+ITEM_BYTES: Final = b"\xfe\xff\x00\xe0"
+
 # PS3.5 7.1.2, table 7.1-2: two-byte VR, two-byte length.
 SHORT_VRS: Final = (
     "AE", "AS", "AT", "CS", "DA", "DS", "DT", "FD", "FL", "IS", "LO",

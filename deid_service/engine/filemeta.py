@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import version
 from typing import Final, NamedTuple
@@ -21,6 +21,7 @@ from deid_service.engine.elements import (
     Encoding,
 )
 from deid_service.engine.errors import DicomError, Reason
+from deid_service.engine.learning import Stretches
 from deid_service.engine.plan import Plan
 from deid_service.engine.rewriting import Place, apply_steps, bytes_of, constant_texts, texts_of
 from deid_service.engine.uids import stand_in_uid
@@ -107,6 +108,7 @@ class KnownMeta:
         changes: what a receipt counts.
         syntax: the transfer syntax.
         sop_class: the media storage SOP class.
+        stretches: of the data sets that came with it.
     """
 
     before: bytes
@@ -114,6 +116,7 @@ class KnownMeta:
     changes: list[tuple[str, ...]]
     syntax: TransferSyntax | None
     sop_class: str
+    stretches: Stretches = field(default_factory=Stretches)
 
 
 class FileMeta:
@@ -258,12 +261,12 @@ class FileMeta:
         element = self.elements.get(_SOP_CLASS_UID)
         return "" if element is None else element.text()
 
+    def stretches(self) -> Stretches | None:
+        """Returns what is known of data sets with this file meta; None for a new one."""
+        return None if self._known is None else self._known.stretches
+
     def write(
-        self,
-        *,
-        instance_uid_changes: bool,
-        instance_uid: str | None,
-        count: Callable[[tuple[str, ...]], None],
+        self, instance_uid: str | None, count: Callable[[tuple[str, ...]], None]
     ) -> list[bytes]:
         """Returns the file meta of the output.
 
@@ -271,14 +274,15 @@ class FileMeta:
         the data set, the writer is named, and the group length is made right.
 
         Args:
-            instance_uid_changes: whether a rule acts on the SOP Instance UID.
-            instance_uid: the resulting one; None where the element is absent.
+            instance_uid: the SOP Instance UID of the output; None where it has none.
+                Not looked at where no rule acts on it.
             count: takes the names of the actions on an element that they changed.
 
         Raises:
             DicomError: a rule cannot transform a value.
         """
         plan = self._plan
+        changes = plan.changes_instance_uid
         encoding = self._encoding or EXPLICIT_LITTLE
         instance = self.elements.get(_INSTANCE_UID)
         known = self._known or self._write_others(plan, encoding)
@@ -287,12 +291,12 @@ class FileMeta:
         written: bytes | None = None
         if instance is not None:
             place = Place(_INSTANCE_UID, "UI", instance.offset)
-            if instance_uid_changes and instance_uid:
+            if changes and instance_uid:
                 written = _element(encoding, place, [instance_uid])
             else:
                 written, names = self._rewritten(instance, encoding, plan)
                 count(names)
-                if instance_uid_changes and written == instance.whole:
+                if changes and written == instance.whole:
                     uid = self._stand_in(instance, plan)
                     written = _element(encoding, place, [uid] if uid else [])
         written = written or b""
@@ -333,14 +337,15 @@ class FileMeta:
         known = KnownMeta(before, after, changes, self.transfer_syntax(), self.sop_class())
         tags = list(self.elements)
         if encoding is EXPLICIT_LITTLE and tags == sorted(tags) and tags[0] == _GROUP_LENGTH:
-            if len(plan.file_metas) >= _MAX_REMEMBERED:
-                plan.file_metas.clear()
             wholes = {tag: element.whole for tag, element in self.elements.items()}
             key = (
                 b"".join(wholes[tag] for tag in tags if _GROUP_LENGTH < tag < _INSTANCE_UID),
                 b"".join(wholes[tag] for tag in tags if tag > _INSTANCE_UID),
             )
-            plan.file_metas[key] = known
+            if key not in plan.file_metas and len(plan.file_metas) >= _MAX_REMEMBERED:
+                plan.file_metas.clear()
+            # One that came in pieces may be known, with what was learned beside it.
+            known = plan.file_metas.setdefault(key, known)
         return known
 
     def _stand_in(self, instance: MetaElement, plan: Plan) -> str:

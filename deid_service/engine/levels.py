@@ -12,6 +12,7 @@ from deid_service.engine.charsets import CharacterSets
 from deid_service.engine.elements import ITEM, Encoding
 from deid_service.engine.output import Buffer, Slot
 from deid_service.engine.plan import Children, Node, Op
+from deid_service.engine.stretches import Stretch
 
 # Beyond every tag and every offset: the end of a level that says its own.
 END: Final = 1 << 62
@@ -73,6 +74,26 @@ _NOTHING: Final[dict[int, Op]] = {}
 
 # What is due at a tag: called with the level and the tag that was reached.
 Due = Callable[["Level", int], None]
+
+
+class Watch:
+    """Something due that only takes note of an element that was not there."""
+
+    __slots__ = ("_passed", "_tag")
+
+    def __init__(self, tag: int, passed: Callable[[int], None]) -> None:
+        """Watches for an element.
+
+        Args:
+            tag: of the element.
+            passed: called with the tag when its place has been passed.
+        """
+        self._tag = tag
+        self._passed = passed
+
+    def __call__(self, level: Level, reached: int) -> None:  # noqa: ARG002
+        """Says that the place has been passed."""
+        self._passed(self._tag)
 
 
 class Level:
@@ -201,6 +222,20 @@ class Level:
             first = self._next_insertion
         self.crossed = tag
         return None
+
+    def can_leap(self, stretch: Stretch) -> bool:
+        """Whether nothing else is due along a stretch than what it says itself."""
+        if stretch.first_tag < self.crossed or stretch.first_insertion != self._next_insertion:
+            return False
+        return all(tag > stretch.last_tag or isinstance(due, Watch) for tag, due in self._agenda)
+
+    def leap(self, stretch: Stretch) -> None:
+        """Passes a stretch that `can_leap` lets through, along which all was done."""
+        self._agenda = [due for due in self._agenda if due[0] > stretch.last_tag]
+        self._next_insertion = stretch.next_insertion
+        self._inserted += stretch.inserted
+        self.crossed = stretch.last_tag
+        self._set_boundary()
 
     def insertion_made(self, tag: int) -> bool:
         """Whether an element was inserted here before the walk found it out of order."""

@@ -24,7 +24,6 @@ from deid_service.engine.dictionary import keyword_of
 from deid_service.engine.elements import Encoding
 from deid_service.engine.errors import DicomError, Reason
 from deid_service.engine.matching import Matching
-from deid_service.engine.stretches import Stretches
 from profile_service.language.model import (
     ACTION_NAMES,
     Element,
@@ -109,24 +108,25 @@ class RegexSubStep:
 AnyStep = Step | RegexSubStep
 
 
-class Memo(dict[bytes, tuple[bytes | None, tuple[str, ...], str]]):
+# What became of an element: the new one (None where it stays as it came), what a
+# receipt counts, and the resulting value.
+Became = tuple[bytes | None, tuple[str, ...], str]
+
+
+class Memo(dict[bytes, Became]):
     """What an op made of elements, by their bytes.
 
     The files of a series share most of what identifies them, so most elements
-    that a rule changes have been seen a file before. An entry holds the new
-    element (None where it stays as it came), what a receipt counts, and the
-    resulting value.
+    that a rule changes have been seen a file before.
     """
 
-    def remember(
-        self, element: bytes, new: bytes | None, names: tuple[str, ...], text: str
-    ) -> None:
+    def remember(self, element: bytes, became: Became) -> None:
         """Adds an entry; all others go when there are too many."""
         if len(element) > _MAX_MEMO_ELEMENT:
             return
         if len(self) >= _MAX_MEMO:
             self.clear()
-        self[element] = (new, names, text)
+        self[element] = became
 
 
 @dataclass(frozen=True, slots=True)
@@ -358,7 +358,6 @@ class Node:
             self._ops.__getitem__ if self._open else self._ops.get
         )
         # The insertions in bytes, by encoding: worked out by the walk.
-        self._stretches: dict[Encoding, Stretches] = {}
         self.prepared: dict[Encoding, list[bytes | None]] = {}
         insertions = self._find_insertions()
         self.insertions = {tag: insertions[tag] for tag in insertions if tag >> 16 != FILE_META}
@@ -376,15 +375,6 @@ class Node:
             and not plan.has_tentative
             and all(active.anywhere for active in actives)
         )
-
-    def stretches(self, encoding: Encoding) -> Stretches | None:
-        """Returns the stretches of untouched elements seen at this level in explicit VR."""
-        if not encoding.explicit or not self.top:
-            return None
-        found = self._stretches.get(encoding)
-        if found is None:
-            found = self._stretches[encoding] = Stretches(encoding)
-        return found
 
     def private_op(self, tag: int, creator: str | None) -> Op | None:
         """Returns what is done to a private element of a creator's block.
@@ -717,6 +707,14 @@ class Plan:
             DicomError: a regular expression of the profile takes too long.
         """
         return Node(self, self._actives, top=True, keyword_path="", hex_path="")
+
+    @cached_property
+    def changes_instance_uid(self) -> bool:
+        """Whether a rule acts on the SOP Instance UID."""
+        op = self.top.lookup(SOP_INSTANCE_UID)
+        return SOP_INSTANCE_UID in self.top.insertions or (
+            op is not None and (op.changes or op.drop is not None)
+        )
 
     def node_below(self, above: Node, below: list[_Active], tag: int, index: int | None) -> Node:
         """Returns the node of an item.

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 from deid_service.engine.actions import NotTransformableError, Step, step_of
-from deid_service.engine.charsets import CharacterSetError, CharacterSets
+from deid_service.engine.charsets import CHARSET_VRS, CharacterSetError, CharacterSets
+from deid_service.engine.elements import Encoding
 from deid_service.engine.errors import DicomError, Reason
-from deid_service.engine.plan import AnyStep, RegexSubStep
+from deid_service.engine.plan import AnyStep, Became, Op, RegexSubStep
 from deid_service.engine.values import OPAQUE_VRS, SINGLE_VALUED, read_value, write_value
 from profile_service.language.model import (
     Capture,
@@ -98,6 +99,64 @@ def bytes_of(place: Place, texts: list[str], charsets: CharacterSets, *, big: bo
         ) from None
     except ValueError as error:
         raise place.error(Reason.VALUE_NOT_ENCODABLE, str(error)) from None
+
+
+def element_of(encoding: Encoding, place: Place, found_vr: str | None, value: bytes) -> bytes:
+    """Returns an element with the VR that stood in its header, and a new value.
+
+    Raises:
+        DicomError: the VR cannot hold so long a value.
+    """
+    try:
+        header = encoding.header(place.tag, found_vr or place.vr, len(value))
+    except ValueError:
+        raise place.error(
+            Reason.VALUE_NOT_ENCODABLE, "the new value is too long for the VR"
+        ) from None
+    return header + value
+
+
+def became(
+    op: Op,
+    place: Place,
+    found_vr: str | None,
+    element: bytes,
+    start: int,
+    encoding: Encoding,
+    charsets: CharacterSets,
+    settings: Settings,
+) -> Became:
+    """Returns what becomes of an element whose op has a memo, and remembers it.
+
+    Args:
+        op: what is done to it.
+        place: the element.
+        found_vr: the VR as it stands in the header; None in implicit VR.
+        element: the element.
+        start: where its value begins, in bytes.
+        encoding: of the element.
+        charsets: in force for it.
+        settings: of the profile.
+
+    Raises:
+        DicomError: it cannot be changed.
+    """
+    big = encoding.big and found_vr != "UN"
+    texts: list[str] = []
+    if op.constant is not None:
+        texts = constant_texts(place, op.constant)
+    elif op.reads_value:
+        texts = texts_of(place, element[start:], charsets, big=big)
+    new: bytes | None = None
+    if op.constant is not None or (texts and op.steps):
+        texts = apply_steps(place, texts, op.steps, settings, {})
+        value = bytes_of(place, texts, charsets, big=big)
+        new = element_of(encoding, place, found_vr, value)
+    result = (new, () if new is None else op.names, "\\".join(texts))
+    is_plain = place.vr not in CHARSET_VRS or (element[8:].isascii() and b"\x1b" not in element)
+    if op.memo is not None and is_plain and not encoding.big:
+        op.memo.remember(element, result)
+    return result
 
 
 def apply_steps(

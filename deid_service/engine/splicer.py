@@ -59,10 +59,10 @@ class Splicer:
         self.output = output
         self.need = HEADER
         self._max_held = max_held_bytes
-        # How many elements were changed by the same actions, and how many were
-        # dropped, by the name of what dropped them.
+        # How many elements were changed by the same actions, and how many by one
+        # (most of all: dropped), by its name.
         self._changes: dict[tuple[str, ...], int] = {}
-        self._drops: dict[str, int] = {}
+        self._counts: dict[str, int] = {}
         # Length slots of open levels whose fields lie in the run not yet cut.
         self._cuts: list[LengthSlot] = []
         # The sequence that is being left out, if one is.
@@ -85,7 +85,7 @@ class Splicer:
 
     def counts(self) -> dict[str, int]:
         """Returns how many elements each action changed, by its name."""
-        counts = dict(self._drops)
+        counts = dict(self._counts)
         for names, count in self._changes.items():
             for name in names:
                 counts[name] = counts.get(name, 0) + count
@@ -152,7 +152,7 @@ class Splicer:
             self._position = self._run = found.end
 
     def _drop(self, level: Level, found: Found, name: str) -> None:
-        self._drops[name] = self._drops.get(name, 0) + 1
+        self._counts[name] = self._counts.get(name, 0) + 1
         self._replace(level, found, b"")
 
     def _pass_to(self, end: int) -> bool:

@@ -17,7 +17,6 @@ stream.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Final
 
 from deid_service.engine.changes import Changes
@@ -32,13 +31,14 @@ from deid_service.engine.elements import (
     Encoding,
 )
 from deid_service.engine.errors import DicomError, Reason
-from deid_service.engine.levels import END, Kind, Level
+from deid_service.engine.learning import Stretches
+from deid_service.engine.levels import END, Kind, Level, Watch
 from deid_service.engine.output import Output, Slot
 from deid_service.engine.plan import PIXEL_DATA, Children, Node, OnSequence, Op, Plan
 from deid_service.engine.rewriting import Place
 from deid_service.engine.skim import skim_item, skim_sequence
 from deid_service.engine.splicer import HEADER, Found
-from deid_service.engine.stretches import MIN_STRETCH, NO_STRETCHES
+from deid_service.engine.stretches import Passage, Stretch, find_passage
 
 # Structured reports, the deepest of real data sets, reach some twenty levels;
 # each level is state that a file makes us keep.
@@ -66,6 +66,7 @@ class Walk(Changes):
         base: int,
         max_held_bytes: int,
         on_final: Callable[[], None],
+        stretches: Stretches | None = None,
     ) -> None:
         """Starts before the first element of a data set.
 
@@ -77,8 +78,14 @@ class Walk(Changes):
             max_held_bytes: of a value that is transformed, and of output that
                 waits for something.
             on_final: called when another of `plan.finals` is known.
+            stretches: of data sets that came with the same file meta; None where
+                nothing is to be learned.
         """
         super().__init__(plan, output, base=base, max_held_bytes=max_held_bytes, on_final=on_final)
+        self._stretches = stretches
+        self._first = base
+        # Whether the data set has shown to be laid out in another way.
+        self._missed = False
         self._level = Level(
             Kind.ELEMENTS,
             encoding,
@@ -90,7 +97,7 @@ class Walk(Changes):
             node=plan.top,
         )
         for tag in plan.watched:
-            self._level.schedule(tag + 1, partial(self._passed, tag))
+            self._level.schedule(tag + 1, Watch(tag, self._passed))
         self._prepare(self._level)
 
     @property
@@ -100,21 +107,24 @@ class Walk(Changes):
 
     # --- input ---
 
-    def feed(self, buffer: bytes) -> int:
+    def feed(self, buffer: bytes, start: int = 0) -> int:
         """Reads as far as it can.
 
         Args:
-            buffer: the input from the first byte on that was not read.
+            buffer: the input.
+            start: of the first byte in it that was not read; not 0 only at the
+                beginning of the data set.
 
         Returns:
-            How many bytes were read.
+            The position up to which it was read.
 
         Raises:
             DicomError: the data set cannot be read, or not be de-identified.
         """
         self._buffer = buffer
         self._view = memoryview(buffer)
-        self._position = self._run = 0
+        self._base -= start
+        self._position = self._run = start
         size = len(buffer)
         if self._pass_left:
             self._position = min(self._pass_left, size)
@@ -130,6 +140,8 @@ class Walk(Changes):
                 # input is cut.
                 self._give_up_overdue()
                 raise
+        if self._stretches is not None:
+            self._compare(self._stretches)
         read = self._position
         self._flush(read)
         self._base += read
@@ -138,6 +150,22 @@ class Walk(Changes):
         self._view = memoryview(b"")
         self._give_up_overdue()
         return read
+
+    def _compare(self, stretches: Stretches) -> None:
+        """Learns from the beginning of the data set, where it is not laid out as others are."""
+        self._stretches = None
+        first = self._first - self._base
+        if self._missed or self._buffer[first : first + 4] not in stretches.known:
+            stretches.missed(self._plan.top, self.encoding, self._buffer, first)
+        else:
+            stretches.came_again()
+
+    def resume(self, passage: Passage) -> None:
+        """Goes on behind a stretch that the data set began with, and that is in the output."""
+        self._base -= passage.match.start()
+        self._take(self._level, passage)
+        self._base += passage.end
+        self._position = self._run = 0
 
     def finish(self) -> None:
         """Ends the data set.
@@ -179,16 +207,15 @@ class Walk(Changes):
         position = self._position
         run = self._run
         boundary = level.boundary
-        stretches = None if level.node is None else level.node.stretches(encoding)
-        known_stretch = NO_STRETCHES.get if stretches is None else stretches.known.get
+        known = None if self._stretches is None or level.tag is not None else self._stretches.known
         while position <= last:
-            # A stretch of elements that no rule touches. Where one like it has
-            # been seen before, it is told from its headers at once.
-            if stretches is not None:
-                stretch = known_stretch(buffer[position : position + HEADER])
-                if stretch is not None:
-                    position = stretch.skip(buffer, position, limit, boundary)
-            start = position
+            if known is not None and (alike := known.get(buffer[position : position + 4])):
+                self._position = position
+                self._run = run
+                self._leap(level, alike)
+                position = self._position
+                run = self._run
+                boundary = level.boundary
             while position <= last:
                 group, element, code, length = quad(buffer, position)
                 if code in short:
@@ -215,15 +242,13 @@ class Walk(Changes):
                             self._flush(position)
                         else:
                             parts.append(view[run:position])
-                    self._drops[op.drop] = self._drops.get(op.drop, 0) + 1
+                    self._counts[op.drop] = self._counts.get(op.drop, 0) + 1
                     level.delta += position - end
-                    position = run = start = end
+                    position = run = end
                 else:
                     break
             else:
                 break
-            if stretches is not None and position - start >= MIN_STRETCH:
-                stretches.learn(buffer, start, position)
             # An element that is not just passed on.
             tag = group << 16 | element
             if end <= limit:
@@ -233,9 +258,9 @@ class Walk(Changes):
                         op is not None
                         and op.memo
                         and tag >= level.crossed
-                        and (known := op.memo.get(buffer[position:end])) is not None
+                        and (became := op.memo.get(buffer[position:end])) is not None
                     ):
-                        new, names, text = known
+                        new, names, text = became
                         if op.charset:
                             level.charsets = character_sets(text)
                         if op.final and level.tag is None:
@@ -283,6 +308,43 @@ class Walk(Changes):
             raise self._error(Reason.MALFORMED, "an item ends in the middle of an element")
         self.need = HEADER
         return False
+
+    def _leap(self, level: Level, alike: list[Stretch]) -> None:
+        """Passes a stretch at the position, if it is one of those given."""
+        passage = find_passage(
+            alike, self._buffer, self._position, level.charsets, self._plan.settings
+        )
+        if passage is None:
+            self._missed = True
+            return
+        stretch = passage.stretch
+        if self._base + passage.end > self._max_held:
+            # Something may have waited for too long.
+            return
+        if stretch.first_tag >= level.boundary:
+            self._reach(level, stretch.first_tag)
+        if level.can_leap(stretch):
+            self._flush(self._position)
+            self._take(level, passage)
+            self.output.parts.append(passage.changed)
+
+    def _take(self, level: Level, passage: Passage) -> None:
+        """Takes note of what was done along a stretch, and goes on behind it."""
+        stretch = passage.stretch
+        for tag, vr, group in stretch.notes:
+            if vr is None:
+                self._passed(tag)
+            else:
+                place = Place(tag, vr, self._base + passage.match.start(group))
+                self._note_final(place, passage.finals[tag] or "")
+        level.charsets = passage.charsets
+        counts = self._counts
+        for name, count in passage.counts.items():
+            counts[name] = counts.get(name, 0) + count
+        level.delta += len(passage.changed) - (passage.tail - passage.match.start())
+        level.leap(stretch)
+        self._run = passage.tail
+        self._position = passage.end
 
     def _read_element(self, level: Level, tag: int, code: int, length: int) -> bool:
         """Reads the element at the position; False where input is missing."""

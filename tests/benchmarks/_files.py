@@ -3,11 +3,34 @@
 from __future__ import annotations
 
 import io
+import random
 from typing import Any
 
+import pydicom
+from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.sequence import Sequence
 from pydicom.uid import UID, ExplicitVRLittleEndian
+
+
+def slices(count: int) -> list[bytes]:
+    """Makes a CT series of small slices, which differ in what those of a scanner differ in."""
+    rng = random.Random(0)  # noqa: S311
+    ds = pydicom.dcmread(str(get_testdata_file("CT_small.dcm")))
+    files = []
+    for number in range(1, count + 1):
+        position = -120 + number * 0.625
+        time = f"12{number // 60 % 60:02}{number % 60:02}"
+        uid = UID(f"1.2.840.113619.2.55.3.{rng.randrange(10**9)}.{number}")
+        ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = uid
+        ds.InstanceNumber = number
+        ds.SliceLocation = f"{position:.9g}"
+        ds.ImagePositionPatient = ["-158.135803", "-179.035797", f"{position:.9g}"]
+        ds.AcquisitionTime = ds.ContentTime = f"{time}.{rng.randrange(10**6)}"
+        ds.XRayTubeCurrent = rng.randrange(80, 400)
+        ds.WindowCenter = rng.randrange(-600, 600)
+        files.append(_bytes(ds))
+    return files
 
 
 def multi_frame(frames: int) -> bytes:

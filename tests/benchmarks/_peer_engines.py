@@ -1,6 +1,6 @@
-"""Times one peer engine on one file. Runs in the peers' environment, with the timing of ours alone.
+"""Times one peer engine on files. Runs in the peers' environment, with the timing of ours alone.
 
-Reads {"peer", "file", "profile", "actions", "seconds"} as JSON; answers with the
+Reads {"peer", "folder", "profile", "actions", "seconds"} as JSON; answers with the
 seconds per file, best of several rounds, or with an error.
 """
 
@@ -26,8 +26,8 @@ def fw_file_rs(request: Request) -> Call:
     from fw_file_rs.dcm import DeidProfile
 
     profile = DeidProfile.from_yaml(Path(request["profile"]).read_text())
-    data = Path(request["file"]).read_bytes()
-    return lambda: profile.deid_file("input.dcm", data)
+    datas = [path.read_bytes() for path in _files(request)]
+    return lambda: [profile.deid_file("input.dcm", data) for data in datas]
 
 
 def flywheel_migration(request: Request) -> Call:
@@ -37,11 +37,11 @@ def flywheel_migration(request: Request) -> Call:
 
     logging.disable(logging.CRITICAL)
     profile = load_profile(request["profile"])
-    source = Path(request["file"])
-    source_folder = OSFS(str(source.parent))
+    source_folder = OSFS(request["folder"])
     target_folder = OSFS(tempfile.mkdtemp())
     dicom = profile.get_file_profile("dicom")
-    return lambda: dicom.process_files(source_folder, target_folder, [source.name])
+    names = [path.name for path in _files(request)]
+    return lambda: dicom.process_files(source_folder, target_folder, names)
 
 
 def dcmanon(request: Request) -> Call:
@@ -49,8 +49,12 @@ def dcmanon(request: Request) -> Call:
     from dcmanon import Anonymizer
 
     anonymizer = Anonymizer(tag_actions=request["actions"])
-    data = Path(request["file"]).read_bytes()
-    return lambda: anonymizer.anonymize(io.BytesIO(data))
+    datas = [path.read_bytes() for path in _files(request)]
+    return lambda: [anonymizer.anonymize(io.BytesIO(data)) for data in datas]
+
+
+def _files(request: Request) -> list[Path]:
+    return sorted(Path(request["folder"]).glob("*.dcm"))
 
 
 def main() -> None:
@@ -58,9 +62,8 @@ def main() -> None:
     request = json.loads(sys.stdin.read())
     peers = {"fw-file-rs": fw_file_rs, "flywheel-migration": flywheel_migration, "dcmanon": dcmanon}
     try:
-        answer: dict[str, object] = {
-            "seconds": best(peers[request["peer"]](request), request["seconds"])
-        }
+        seconds = best(peers[request["peer"]](request), request["seconds"])
+        answer: dict[str, object] = {"seconds": seconds / len(_files(request))}
     except Exception as error:  # noqa: BLE001
         answer = {"error": type(error).__name__}
     print(json.dumps(answer))

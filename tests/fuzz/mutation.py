@@ -100,7 +100,7 @@ def _mutate(rng: Random, data: bytearray, seed: Seed, among: list[Seed]) -> None
     at = min(seed.places[index] if index >= 0 else rng.randrange(size), size - 1)
     end = min(seed.ends[index] if index >= 0 else at + 8, size)
     order = rng.choice("<<<>")
-    match rng.randrange(16):
+    match rng.randrange(18):
         case 0:
             _flip(rng, data, at)
         case 1:
@@ -138,9 +138,18 @@ def _mutate(rng: Random, data: bytearray, seed: Seed, among: list[Seed]) -> None
             found = data.find(old, 132, 1000)
             if found >= 0:
                 _put(data, found, rng.choice(_SYNTAXES).ljust(len(old), b"\0")[: len(old)])
+        case 15 | 16:
+            _resize(rng, data, at, end, order)
         case _:
             text = rng.choice((b"\x1b$B", b"\xff\xfe", b"\\\\", b"\0\0", b"20040231", b"9" * 20))
             _put(data, min(at + 8 + rng.randrange(8), max(end - 1, 0)), text)
+
+
+def _resize(rng: Random, data: bytearray, at: int, end: int, order: str) -> None:
+    """Gives an element with a two-byte length a longer or shorter value."""
+    length = max(0, end - at - 8 + rng.choice((-4, -2, -1, 2, 2, 4, 8)))
+    _put(data, at + 6, struct.pack(order + "H", length & 0xFFFF))
+    data[at + 8 : end] = (bytes(data[at + 8 : end]) + b"        ")[:length]
 
 
 def _flip(rng: Random, data: bytearray, start: int) -> None:

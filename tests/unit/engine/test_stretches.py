@@ -1,0 +1,258 @@
+"""Files that are told by what was learned from others come out as without it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from deid_service.engine import compile_plan, learning
+from profile_service.language import parse_profile
+from tests.engine_support.build import dicom, el, sq
+from tests.engine_support.every_way import deidentified, plan_of, rejected, run, values_of
+from tests.engine_support.files import DICOM_FILES, name_of
+from tests.engine_support.profiles import PROFILES
+from tests.engine_support.series import series
+from tests.engine_support.walk import UnreadableError, read_file
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from deid_service.engine import Plan
+
+# Enough for lengths to be seen, learned and met again.
+FILES = 12
+
+_MAX_BYTES = 100_000
+
+
+def _usable(path: Path) -> bool:
+    data = path.read_bytes()
+    if not 0 < len(data) <= _MAX_BYTES:
+        return False
+    try:
+        file = read_file(data)
+    except UnreadableError:
+        return False
+    return bool(file.meta and file.elements and not file.deflated)
+
+
+USABLE = [path for path in DICOM_FILES if _usable(path)]
+
+
+def _beginnings(plan: Plan) -> int:
+    """Returns how many kinds of data sets a plan can tell by their beginning."""
+    known = [meta.stretches for meta in plan.file_metas.values()]
+    return sum(len(each.beginnings) for each in known)
+
+
+@pytest.mark.parametrize("profile_name", PROFILES)
+@pytest.mark.parametrize("path", USABLE, ids=name_of)
+def test_a_series_comes_out_as_its_files_alone(path: Path, profile_name: str) -> None:
+    """The files of a series come out the same whether or not others came before them."""
+    profile = parse_profile(PROFILES[profile_name])
+    taught, walking = compile_plan(profile), compile_plan(profile)
+    original = path.read_bytes()
+    # Nothing is learned from so short a piece, nor told by it.
+    cut = read_file(original).start + 9
+    for data in series(original, FILES, seed=1):
+        alone = run(walking, [data[:cut], data[cut:]])
+
+        assert run(taught, [data]) == alone
+    assert not _beginnings(walking)
+
+
+@pytest.mark.parametrize("name", ["CT_small.dcm", "MR_small.dcm", "MR_small_implicit.dcm"])
+@pytest.mark.parametrize("profile_name", ["twelve rules", "three hundred emptied"])
+def test_a_series_is_learned(name: str, profile_name: str) -> None:
+    """After some files of a series its beginning is known, whatever lengths its values have."""
+    plan = compile_plan(parse_profile(PROFILES[profile_name]))
+    path = next(each for each in DICOM_FILES if each.name == name)
+    files = list(series(path.read_bytes(), 80, seed=2))
+    for data in files:
+        run(plan, [data])
+    told = [data for data in files if _is_told(plan, data)]
+
+    assert len(told) > len(files) / 2
+
+
+def _is_told(plan: Plan, data: bytes) -> bool:
+    (known,) = (meta.stretches for meta in plan.file_metas.values())
+    start = read_file(data).start
+    return known.passage_at_beginning(data, start, plan.settings) is not None
+
+
+def test_what_comes_later_is_walked() -> None:
+    """Behind a beginning that is known, the rest may come in any pieces, or be cut off."""
+    plan = plan_of("name: PatientName, replace-with: A", "name: SOPInstanceUID, hashuid: true")
+    data = dicom(
+        el("SOPInstanceUID", "1.2.3"),
+        el("Modality", "CT"),
+        el("PatientName", "Doe^John"),
+        el("Rows", (1.0,)),
+        el("Columns", (1.0,)),
+        el("PixelData", bytes(70_000), vr="OW"),
+        el(0xFFFCFFFC, bytes(10), vr="OB"),
+    )
+    for _ in range(3):
+        deidentified(data, plan)
+    assert _beginnings(plan)
+    middle = data.index(bytes(70_000)) + 100
+
+    whole = run(plan, [data])
+
+    assert values_of(whole.output)[0x00100010] == b"A "
+    assert run(plan, [data[:middle], data[middle:]]) == whole
+    assert run(plan, [data[:-22]]).error is None
+    assert run(plan, [data[:-4]]).error is not None
+    assert run(plan, [data[:-4]]) == run(plan, [data[:500], data[500:-4]])
+
+
+def test_a_value_that_stands_twice_is_seen_behind_what_is_known() -> None:
+    """A second SOP Instance UID, out of order, rejects the file as it does without learning."""
+    plan = plan_of("name: SOPInstanceUID, hashuid: true")
+    elements = [
+        el("SOPInstanceUID", "1.2.3"),
+        el("Modality", "CT"),
+        el("PatientName", "Doe^John"),
+        el("Rows", (1.0,)),
+        el("Columns", (1.0,)),
+    ]
+    for _ in range(3):
+        deidentified(dicom(*elements), plan)
+    assert _beginnings(plan)
+
+    error = rejected(dicom(*elements, el("SOPInstanceUID", "1.2.4")), plan)
+
+    assert error[0] == "MALFORMED"
+
+
+def test_an_element_out_of_order_is_not_told_by_what_was_learned() -> None:
+    """Behind the place where it was inserted an element is dropped, also where it is known."""
+    plan = plan_of("name: PatientName, replace-with: A", "name: Rows, remove: true")
+    group_length = el(0x00100000, (0.0,), vr="UL")
+    patient = [
+        el("PatientName", "Doe^John"),
+        el("PatientID", "1"),
+        el("PatientSex", "O"),
+        el("PatientAge", "042Y"),
+    ]
+    first = [el("SOPInstanceUID", "1.2.3"), el("Modality", "CT")]
+    for _ in range(3):
+        deidentified(dicom(*first, group_length, *patient), plan)
+    (known,) = (meta.stretches for meta in plan.file_metas.values())
+    assert set(known.known) == {b"\x10\0\x10\0"}
+
+    output = deidentified(dicom(*first, el("StudyID", "7"), group_length, *patient), plan)
+
+    assert [each.tag for each in read_file(output).elements].count(0x00100010) == 1
+
+
+def test_a_value_that_cannot_be_changed_rejects_a_file_of_a_known_kind() -> None:
+    """In a file that is laid out as known, a value that a rule cannot read rejects it."""
+    plan = plan_of("name: StudyDate, increment-date: true", date_increment=3)
+
+    def file(date: str) -> bytes:
+        return dicom(
+            el("SOPInstanceUID", "1.2.3"),
+            el("StudyDate", date),
+            el("Modality", "CT"),
+            el("PatientName", "Doe^John"),
+            el("Rows", (1.0,)),
+        )
+
+    for _ in range(3):
+        deidentified(file("20240101"), plan)
+    assert _beginnings(plan)
+
+    assert rejected(file("20241301"), plan)[0] == "VALUE_NOT_TRANSFORMABLE"
+    assert values_of(deidentified(file("20240102"), plan))[0x00080020] == b"20240105"
+
+
+def test_an_unknown_sequence_is_not_taken_for_a_value() -> None:
+    """An unknown element that holds items is looked into, where in known files it held none."""
+    plan = plan_of("name: PatientName, replace-with: A", recurse_sequence="true")
+
+    def file(value: bytes) -> bytes:
+        return dicom(
+            el("SOPInstanceUID", "1.2.3"),
+            el("Modality", "CT"),
+            el(0x00111001, value, vr="UN"),
+            el("Rows", (1.0,)),
+            el("Columns", (1.0,)),
+        )
+
+    item = b"\xfe\xff\x00\xe0\x0c\0\0\0" + b"\x10\0\x10\0\x04\0\0\0DOE^"
+    for _ in range(3):
+        deidentified(file(bytes(len(item))), plan)
+    assert _beginnings(plan)
+
+    assert b"DOE^" not in deidentified(file(item), plan)
+
+
+def test_lengths_that_differ_widely_are_left_to_the_walk() -> None:
+    """An element that is short in one file and long in the next does not keep others from use."""
+    plan = plan_of("name: PatientName, replace-with: A")
+
+    def file(length: int) -> bytes:
+        return dicom(
+            el("SOPInstanceUID", "1.2.3"),
+            el("Modality", "CT"),
+            el("Manufacturer", "M"),
+            el("PatientName", "Doe^John"),
+            el("PatientComments", "C" * length),
+            el("Rows", (1.0,)),
+            el("Columns", (1.0,)),
+        )
+
+    for length in (2, 2000, 4, 900, 2, 2, 2, 2):
+        deidentified(file(length), plan)
+
+    (known,) = (meta.stretches for meta in plan.file_metas.values())
+    assert {each.last_tag for each in known.beginnings} == {0x00100010}
+    assert deidentified(file(3000), plan)
+
+
+def test_what_is_learned_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When too much was learned all of it is forgotten, and learned anew."""
+    monkeypatch.setattr(learning, "_MAX_PARTS", 100)
+    plan = plan_of("name: PatientName, replace-with: A")
+
+    def files() -> Iterator[bytes]:
+        for number in range(200):
+            yield dicom(
+                el("SOPInstanceUID", "1.2.3"),
+                el("Modality", "CT"),
+                el("PatientName", "Doe^John"),
+                el("Rows", (1.0,)),
+                el(0x00290010 + number % 7, "CREATOR", vr="LO"),
+            )
+
+    alone = [run(plan_of("name: PatientName, replace-with: A"), [data]) for data in files()]
+
+    assert [run(plan, [data]) for data in files()] == alone
+
+
+def test_sequences_of_undefined_length_are_part_of_what_is_known() -> None:
+    """A file whose sequences end with delimiters is told as a whole."""
+    plan = plan_of("name: PatientName, replace-with: A", "name: SOPInstanceUID, hashuid: true")
+    data = dicom(
+        el("SOPInstanceUID", "1.2.3"),
+        el("Modality", "CT"),
+        sq("ReferencedStudySequence", [el("ReferencedSOPInstanceUID", "1.2")], undefined=True),
+        el("PatientName", "Doe^John"),
+        el("Rows", (1.0,)),
+    )
+    for _ in range(3):
+        deidentified(data, plan)
+
+    (known,) = (meta.stretches for meta in plan.file_metas.values())
+    assert {each.last_tag for each in known.beginnings} == {0x00280010}
+
+
+def test_there_are_files_for_this() -> None:
+    """The package has files that series can be made of, of the kinds that matter."""
+    names = {path.name for path in USABLE}
+
+    assert {"CT_small.dcm", "MR_small_implicit.dcm", "rtplan.dcm", "reportsi.dcm"} <= names
