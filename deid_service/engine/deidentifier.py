@@ -116,8 +116,8 @@ class Deidentifier:
         # The data set as it came, of a media directory.
         self._directory: bytearray | None = None
         self._warnings: list[str] = []
-        if not plan.blank:
-            plan.matching.renew()
+        # What slow matches have taken, in seconds.
+        self._spent = 0.0
 
     @property
     def suggested_filename(self) -> str | None:
@@ -142,12 +142,16 @@ class Deidentifier:
         self._check_open()
         if not data:
             return []
+        matching = self._plan.matching
+        matching.spent = self._spent
         try:
             self._take(data if isinstance(data, bytes) else bytes(data))
             return self._released()
         except DicomError:
             self._end_as(_State.FAILED)
             raise
+        finally:
+            self._spent = matching.spent
 
     def finish(self) -> Result:
         """Ends the file.
@@ -159,6 +163,7 @@ class Deidentifier:
             self._state = _State.FINISHED
             return Result([], {}, (), "")
         self._check_open()
+        self._plan.matching.spent = self._spent
         try:
             tail = self._end()
         except DicomError:

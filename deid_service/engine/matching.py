@@ -6,6 +6,7 @@ elements and values, so what slow matches take is added up, too.
 
 from __future__ import annotations
 
+from threading import local
 from time import thread_time
 from typing import Final
 
@@ -19,16 +20,17 @@ _SLOW_SECONDS: Final = 0.005
 _MAX_SECONDS: Final = 0.5
 
 
-class Matching:
-    """Matches the patterns of a plan."""
+class Matching(local):
+    """Matches the patterns of a plan.
+
+    Attributes:
+        spent: what slow matches have taken for the file that is worked on in this
+            thread, in seconds. Who works on several by turns sets it for each.
+    """
 
     def __init__(self) -> None:
         """Starts with all of the time."""
-        self._spent = 0.0
-
-    def renew(self) -> None:
-        """Gives a new file all of the time."""
-        self._spent = 0.0
+        self.spent = 0.0
 
     def match(self, pattern: Pattern, text: str) -> dict[str, str | None] | None:
         """Matches a pattern from the start of a text.
@@ -36,7 +38,7 @@ class Matching:
         Raises:
             PatternTimeoutError: the match, or all slow ones together, took too long.
         """
-        if self._spent > _MAX_SECONDS:
+        if self.spent > _MAX_SECONDS:
             raise PatternTimeoutError
         started = thread_time()
         try:
@@ -44,4 +46,4 @@ class Matching:
         finally:
             taken = thread_time() - started
             if taken > _SLOW_SECONDS:
-                self._spent += taken
+                self.spent += taken

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from time import thread_time
 
 import pytest
 from pydicom.data import get_testdata_file
 
-from deid_service.engine import DicomError, Reason, compile_plan, deidentify
+from deid_service.engine import (
+    Deidentifier,
+    DicomError,
+    Plan,
+    Reason,
+    compile_plan,
+    deidentify,
+)
 from deid_service.engine.matching import Matching
 from profile_service.language import parse_profile
-from profile_service.language.model import PatternTimeoutError
+from profile_service.language.model import PatternTimeoutError, RegexSub
+from tests.engine_support.build import dicom, el
 
 # Takes time that grows by half with every character of a path or a value. The names
 # and the value below have some forty.
@@ -51,16 +60,17 @@ class _Laborious:
     source = "laborious"
     group_names: frozenset[str] = frozenset()
 
-    def __init__(self) -> None:
+    def __init__(self, *, finds: bool = False) -> None:
         self.matches = 0
+        self._found: dict[str, str | None] | None = {} if finds else None
 
     def match(self, text: str) -> dict[str, str | None] | None:
-        """Works, and finds nothing."""
+        """Works."""
         self.matches += 1
         started = thread_time()
         while thread_time() - started < 0.02:
             text = text[::-1]
-        return None
+        return self._found
 
 
 def _match_often(matching: Matching, pattern: _Laborious) -> None:
@@ -78,12 +88,38 @@ def test_slow_matches_add_up() -> None:
     assert pattern.matches < 50
 
 
-def test_a_new_file_has_all_of_the_time() -> None:
-    """What slow matches took for one file is not held against the next."""
-    matching, pattern = Matching(), _Laborious()
-    with pytest.raises(PatternTimeoutError):
-        _match_often(matching, pattern)
+def _laborious_plan() -> Plan:
+    """Returns a plan that takes 20 milliseconds for every value of two elements."""
+    rules = "".join(
+        f"  - name: {name}\n    regex-sub: [{{input-regex: '.*', output: X}}]\n"
+        for name in ("OtherPatientIDs", "OtherPatientNames")
+    )
+    profile = parse_profile(f"dicom:\n  fields:\n{rules}")
+    slow = []
+    for rule in profile.rules:
+        assert isinstance(rule.action, RegexSub)
+        case = replace(rule.action.cases[0], pattern=_Laborious(finds=True))
+        slow.append(replace(rule, action=RegexSub((case,))))
+    return compile_plan(replace(profile, rules=tuple(slow)))
 
-    matching.renew()
 
-    assert matching.match(pattern, "text") is None
+def test_each_file_has_its_own_time() -> None:
+    """What slow matches took for a file is held against it, and against no file between."""
+    plan = _laborious_plan()
+    values = "\\".join("A" * 16)
+    data = dicom(
+        el("SOPInstanceUID", "1.2.3"),
+        el("OtherPatientIDs", values),
+        el("OtherPatientNames", values),
+    )
+    middle = data.index(b"\x10\0\x01\x10PN")
+    first, second = Deidentifier(plan), Deidentifier(plan)
+    first.receive(data[:middle])
+    second.receive(data[:middle])
+
+    with pytest.raises(DicomError) as raised:
+        first.receive(data[middle:])
+
+    assert raised.value.reason is Reason.LIMIT_EXCEEDED
+    assert deidentify(data[:middle], plan)
+    assert second.finish().actions == {"regex-sub": 1}
