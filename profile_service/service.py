@@ -133,5 +133,7 @@ class Profiles:
 
 def _holds(digests: bytes, digest: bytes) -> bool:
     """Tells whether one of the digests, which come one after the other, is the given one."""
-    size = len(digest)
-    return any(digests[at : at + size] == digest for at in range(0, len(digests), size))
+    at = digests.find(digest)
+    while at % len(digest) and at >= 0:
+        at = digests.find(digest, at + 1)
+    return at >= 0

@@ -104,8 +104,8 @@ class Store:
         """
         self._conninfo = conninfo
         self._answers = True
-        # Checking a connection out of the pool and in again takes a fourth of the time of
-        # a resolution. So some of its connections are kept for those, the latest used first.
+        # Checking a connection out of the pool and in again takes a fifth of what the
+        # query of a resolution takes. So some of its connections are kept for those.
         self._keep = connections // 2
         self._kept: deque[BoundedConnection] = deque()
         self._pool = ConnectionPool(

@@ -2,10 +2,12 @@
 
 Two databases, of 1,000 and of 1,000,000 projects, each in groups of 100, a third
 of the projects with a profile of their own; the others have that of their group,
-or where that has none that of the site. Projects are asked for at random, one call
-after the other and several at once, as DeidService asks: with the digests of the
-texts that it has. The echo is written as gRPC's documentation has it: generated
-stubs, `grpc.aio`, default settings; it answers with a real answer.
+or where that has none that of the site. They are asked for one call after the other
+and several at once, as DeidService asks: with the digests of the texts that it has.
+Any project at random, whose text DeidService does not have, and again and again a
+few projects, whose texts it has: then the answers are smaller. The echo is written as
+gRPC's documentation has it: generated stubs, `grpc.aio`, default settings; it answers
+with a real answer, with the text or without.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import os
 import platform
 import time
 from contextlib import ExitStack
+from dataclasses import dataclass
 
 import grpc
 import psycopg
@@ -61,9 +64,9 @@ UPDATE container SET current_version = 1, latest_version = 1, profile_revision =
 
 def main() -> int:
     """Prints the table."""
-    console = Console(width=120)
+    console = Console(width=130)
     table = Table(
-        "projects", "callers", "server", "median", "of the echo", "p95", "of the echo",
+        "projects", "text", "callers", "server", "median", "of the echo", "p95", "of the echo",
         "CPU per call", "of the echo",
         title="ResolveProfile and a unary echo",
     )  # fmt: skip
@@ -76,10 +79,12 @@ def main() -> int:
             service = running.enter_context(
                 serving("profile_service", "--listen", "127.0.0.1:0", "--database", database)
             )
-            answer = _answer(service.address)
-            echo = running.enter_context(serving("tests.benchmarks._echo", answer))
-            for callers in CALLERS:
-                _compare(table, projects, callers, {"echo": echo, "profile_service": service})
+            for known in (False, True):
+                answer = _answer(service.address, known=known)
+                echo = running.enter_context(serving("tests.benchmarks._echo", answer))
+                servers = {"echo": echo, "profile_service": service}
+                for callers in CALLERS:
+                    _compare(table, _Asked(projects, callers, known), servers)
     console.print(table)
     console.print(
         f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
@@ -104,38 +109,53 @@ def _load(database: str, projects: int) -> None:
         connection.execute("VACUUM ANALYZE")
 
 
-def _answer(address: str) -> str:
+def _answer(address: str, *, known: bool) -> str:
     """Returns the answer for a project, in hex."""
     with grpc.insecure_channel(address) as channel:
+        service = ProfileServiceStub(channel)
         request = pb.ResolveProfileRequest(target=f"{SITE}/groups/g0/projects/p0")
-        return ProfileServiceStub(channel).ResolveProfile(request).SerializeToString().hex()
+        answer = service.ResolveProfile(request)
+        if known:
+            request.known_sha256.append(answer.profile.sha256)
+            answer = service.ResolveProfile(request)
+        return answer.SerializeToString().hex()
 
 
-def _compare(table: Table, projects: int, callers: int, servers: dict[str, Server]) -> None:
+@dataclass(frozen=True)
+class _Asked:
+    """What is asked, and how."""
+
+    projects: int
+    callers: int
+    known: bool
+
+
+def _compare(table: Table, asked: _Asked, servers: dict[str, Server]) -> None:
     rounds = [
-        {name: _round(server, projects, callers) for name, server in servers.items()}
-        for _ in range(ROUNDS)
+        {name: _round(server, asked) for name, server in servers.items()} for _ in range(ROUNDS)
     ]
     best = {
         name: {key: min(one[name][key] for one in rounds) for key in ("median", "p95", "cpu")}
         for name in servers
     }
     table.add_section()
+    text = "known" if asked.known else "sent"
     for name, values in best.items():
-        cells = [f"{projects:,}", str(callers), name]
+        cells = [f"{asked.projects:,}", text, str(asked.callers), name]
         for key, value in values.items():
             cells += [f"{value * 1e6:,.0f} us", f"{value / best['echo'][key]:.2f} x"]
         table.add_row(*cells)
 
 
-def _round(server: Server, projects: int, callers: int) -> dict[str, float]:
+def _round(server: Server, asked: _Asked) -> dict[str, float]:
     before = server.cpu_seconds()
     answer = run_client(
         "tests.benchmarks._asking",
         address=server.address,
-        groups=projects // PROJECTS_PER_GROUP,
+        groups=asked.projects // PROJECTS_PER_GROUP,
         each=PROJECTS_PER_GROUP,
         calls=CALLS,
-        callers=callers,
+        callers=asked.callers,
+        known=asked.known,
     )
     return answer | {"cpu": (server.cpu_seconds() - before) / answer["calls"]}

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.table import Table
 
-from profile_service.serving.workers import _ALLOCATOR
+from profile_service.serving.workers import ALLOCATOR
 from tests.benchmarks._processes import (
     Server,
     answer_of,
@@ -81,7 +81,7 @@ def main() -> int:
 
 @contextmanager
 def _echo(*arguments: str, tuned: bool = False) -> Iterator[Server]:
-    environment = _ALLOCATOR if tuned else {}
+    environment = ALLOCATOR if tuned else {}
     with serving("tests.benchmarks._echo", *arguments, "", environment=environment) as server:
         yield server
 
