@@ -110,13 +110,13 @@ class Conversation:
         self.catch_up()
         chunk = wire.read_chunk(message)
         if chunk is not None:
-            return self._chunk(chunk)
+            return self._chunk(chunk, message)
         request = wire.read_request(message)
         kind = request.WhichOneof("message")
         if kind == "file":
             return self._start(request.file)
         if kind == "chunk":
-            return self._chunk(memoryview(request.chunk))
+            return self._chunk(memoryview(request.chunk), None)
         if kind == "file_end":
             return self._end_file()
         if kind == "open":
@@ -150,13 +150,13 @@ class Conversation:
         self._state = _State.IN_FILE
         return self._guarded(self._file.begin)
 
-    def _chunk(self, chunk: memoryview) -> list[bytes]:
+    def _chunk(self, chunk: memoryview, message: bytes | None) -> list[bytes]:
         if self._state is _State.REJECTED:
             return []
         if self._state is _State.BETWEEN:
             raise ProtocolError("`chunk` came outside a file.")
         file = self._file
-        return self._guarded(lambda: file.receive(chunk))
+        return self._guarded(lambda: file.receive(chunk, message))
 
     def _end_file(self) -> list[bytes]:
         if self._state is _State.BETWEEN:
@@ -233,15 +233,32 @@ class _File:
         self._check_limit(self._size)
         return []
 
-    def receive(self, chunk: memoryview) -> list[bytes]:
-        """Takes the next bytes and returns the responses."""
+    def receive(self, chunk: memoryview, message: bytes | None) -> list[bytes]:
+        """Takes the next bytes and returns the responses.
+
+        Args:
+            chunk: the bytes.
+            message: the request, where it is the chunk and nothing else.
+        """
         self._bytes_in += len(chunk)
         if 0 < self._size < self._bytes_in:
             raise self._mismatch()
         self._check_limit(self._bytes_in)
-        output = self._engine.receive(chunk)
+        data = bytes(chunk)
+        output = self._engine.receive(data)
         size = sum(map(len, output))
         if len(self._gathered) + size >= MIN_CHUNK_BYTES:
+            if (
+                message is not None
+                and self._announced
+                and not self._gathered
+                and size <= MAX_CHUNK_BYTES
+                and _is_all_of(data, output)
+            ):
+                # What came is what goes: so is the message around it.
+                self._undigested.append(chunk)
+                self._bytes_out += size
+                return [wire.response_of(message)]
             return self._write(output, size)
         for part in output:
             self._gathered += part
@@ -331,6 +348,19 @@ class _File:
             f"The file was announced with {self._size} bytes; {self._bytes_in} came.",
             offset=self._bytes_in,
         )
+
+
+def _is_all_of(data: bytes, output: Sequence[Buffer]) -> bool:
+    """Tells whether output is the data themselves: not a copy, and nothing else."""
+    if len(output) != 1:
+        return False
+    (part,) = output
+    return part is data or (
+        isinstance(part, memoryview)
+        and part.obj is data
+        and part.nbytes == len(data)
+        and part.contiguous
+    )
 
 
 def _split(parts: Sequence[Buffer], size: int) -> Iterator[tuple[Sequence[Buffer], int]]:

@@ -66,6 +66,14 @@ def read_request(message: bytes) -> pb.DeidentifyRequest:
         raise ProtocolError("A message is not a DeidentifyRequest.") from None
 
 
+def response_of(request: bytes) -> bytes:
+    """Returns the response with the chunk of a request that is one chunk and nothing else.
+
+    It is the request: the field has one number in both messages.
+    """
+    return request
+
+
 def write_response_chunk(parts: Iterable[Buffer], size: int) -> tuple[bytes, memoryview]:
     """Returns a response with one chunk, and the chunk in it.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import struct
 from itertools import product
 
 import pytest
@@ -9,12 +11,18 @@ from deidcascade.v1 import deid_service_pb2 as pb
 from deidcascade.v1 import profile_service_pb2 as profile_pb
 
 from deid_service.config import Limits
-from deid_service.conversation import Conversation, FileRecord
+from deid_service.conversation import (
+    MAX_CHUNK_BYTES,
+    MIN_CHUNK_BYTES,
+    Conversation,
+    FileRecord,
+    _is_all_of,
+)
 from deid_service.engine import compile_plan
 from deid_service.errors import ProtocolError
 from deid_service.profiles import AppliedProfile
 from profile_service.language import parse_profile
-from tests.support.deid_service import BLANK, chunk, end, opened, start
+from tests.support.deid_service import BLANK, PROFILE, chunk, ct, end, opened, start
 
 REACHED_BY = {
     "between": [],
@@ -38,10 +46,10 @@ EXPECTED: dict[tuple[str, str], list[str] | None] = {
 }
 
 
-def conversation(records: list[FileRecord] | None = None) -> Conversation:
-    """Returns a conversation in which any bytes pass."""
+def conversation(records: list[FileRecord] | None = None, *, source: str = BLANK) -> Conversation:
+    """Returns a conversation, by default one in which any bytes pass."""
     applied = AppliedProfile(
-        plan=compile_plan(parse_profile(BLANK)),
+        plan=compile_plan(parse_profile(source)),
         treatment=pb.TREATMENT_UNCHANGED_BLANK_PROFILE,
         outcome=profile_pb.OUTCOME_PROFILE,
     )
@@ -138,3 +146,75 @@ def test_output_that_is_gathered_does_not_hold_input() -> None:
     talk.receive(message)  # type: ignore[arg-type]
 
     message.clear()  # Fails with BufferError while anything refers to its bytes.
+
+
+LARGE = bytes(range(256)) * (MIN_CHUNK_BYTES // 256)
+
+
+def pixels(chunks: list[bytes]) -> bytes:
+    """Returns a file up to its pixel data, which some chunks are to be."""
+    header = ct()
+    header = header[: header.index(b"\xe0\x7f\x10\x00OW")]
+    return header + struct.pack("<HH2sHI", 0x7FE0, 0x0010, b"OW", 0, sum(map(len, chunks)))
+
+
+@pytest.mark.parametrize("source", [BLANK, PROFILE])
+def test_a_chunk_that_nothing_changes_goes_as_it_came(source: str) -> None:
+    """Where output is all of a chunk, the response is the request, neither joined nor copied."""
+    chunks = [LARGE, LARGE[::-1], LARGE]
+    talk = conversation(source=source)
+    said = say(talk, start(), chunk(pixels(chunks)), chunk(LARGE[:-1]), chunk(LARGE[-1:]))
+
+    # The first ones find output that was gathered before them.
+    for data in chunks[1:]:
+        message = chunk(data).SerializeToString()
+        answers = talk.receive(message)
+        said += map(pb.DeidentifyResponse.FromString, answers)
+
+    assert answers[-1] is message
+    said += say(talk, end())
+    output = b"".join(answer.chunk for answer in said)
+    receipt = said[-1].result.receipt
+    assert output.endswith(b"".join(chunks))
+    assert receipt.bytes_out == len(output)
+    assert receipt.sha256 == hashlib.sha256(output).hexdigest()
+
+
+def test_a_message_that_is_more_than_its_chunk_does_not_go_as_it_came() -> None:
+    """What else a request holds is not sent back, nor is more at once than callers take."""
+    talk = conversation()
+    say(talk, start(), chunk(LARGE))
+    odd = chunk(LARGE).SerializeToString() + b"\x98\x06\x01"
+    huge = chunk(LARGE * (MAX_CHUNK_BYTES // len(LARGE)) + b"x").SerializeToString()
+
+    answers = [*talk.receive(odd), *talk.receive(huge)]
+
+    assert [pb.DeidentifyResponse.FromString(answer).ByteSize() for answer in answers] == [
+        len(chunk(LARGE).SerializeToString()),
+        len(chunk(bytes(MAX_CHUNK_BYTES)).SerializeToString()),
+        len(chunk(b"x").SerializeToString()),
+    ]
+
+
+def test_a_part_of_a_chunk_is_not_all_of_it() -> None:
+    """Neither slices, nor copies, nor other orders of its bytes are the chunk."""
+    data = bytes(100)
+    view = memoryview(data)
+
+    assert _is_all_of(data, [data])
+    assert _is_all_of(data, [view])
+    for output in ([], [view[1:]], [view[::-1]], [bytes(bytearray(data))], [view[:50], view[50:]]):
+        assert not _is_all_of(data, output)
+
+
+@pytest.mark.parametrize("catches_up", [False, True])
+def test_the_digest_does_not_depend_on_when_it_is_taken(catches_up: bool) -> None:
+    """A caller may let the conversation catch up after each message, or never."""
+    talk = conversation()
+    said = []
+    for message in (start(), chunk(LARGE), chunk(LARGE), chunk(b"abc"), end()):
+        said += say(talk, message)
+        if catches_up:
+            talk.catch_up()
+
+    assert said[-1].result.receipt.sha256 == hashlib.sha256(LARGE * 2 + b"abc").hexdigest()

@@ -37,6 +37,16 @@ def test_a_chunk_is_written_as_protobuf_writes_it(size: int) -> None:
     assert wire.write_request_chunk(data) == pb.DeidentifyRequest(chunk=data).SerializeToString()
 
 
+@given(SIZES)
+def test_a_request_with_a_chunk_is_the_response_with_it(size: int) -> None:
+    """The field has the same number in both messages."""
+    data = bytes(size)
+
+    message = wire.response_of(pb.DeidentifyRequest(chunk=data).SerializeToString())
+
+    assert message == pb.DeidentifyResponse(chunk=data).SerializeToString()
+
+
 @given(st.binary(max_size=40) | st.binary(max_size=40).map(lambda tail: b"\x1a" + tail))
 def test_any_bytes_are_what_protobuf_says(message: bytes) -> None:
     """What is taken for a chunk is one for protobuf too, and the rest is left to it."""
