@@ -123,6 +123,17 @@ class Conversation:
             raise ProtocolError("`open` came a second time.")
         raise ProtocolError("A message holds nothing that this build knows.")
 
+    @property
+    def pending(self) -> bool:
+        """Whether the last message is not done with: `go_on`, and others in between."""
+        return self._state is _State.IN_FILE and self._file.pending
+
+    def go_on(self) -> list[bytes]:
+        """Goes on with the last message, and returns further responses to it."""
+        file = self._file
+        self.catch_up()
+        return self._guarded(lambda: file.receive(memoryview(b"")))
+
     def catch_up(self) -> None:
         """Does what is left to do of the responses: worth calling while others travel.
 
@@ -227,6 +238,11 @@ class _File:
         # Copied, not referred to: a few bytes of output would otherwise keep the
         # whole message alive that they are a slice of.
         self._gathered = bytearray()
+
+    @property
+    def pending(self) -> bool:
+        """Whether the engine has more to do than it does in one call."""
+        return self._engine.pending
 
     def begin(self) -> list[bytes]:
         """Looks at what is announced."""

@@ -36,7 +36,7 @@ class Inflater:
         if self._has_ended():
             self._check_padding(data)
             return
-        while data:
+        while True:
             before = self._inflater.copy()
             try:
                 piece = self._inflater.decompress(data, _PIECE)
@@ -51,7 +51,8 @@ class Inflater:
             if self._has_ended():
                 self._check_padding(self._inflater.unused_data)
                 return
-            if not piece and not data:
+            if not data and len(piece) < _PIECE:
+                # A full piece may have more behind it, for which no data is left.
                 return
 
     def finish(self) -> None:

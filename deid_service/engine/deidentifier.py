@@ -9,7 +9,7 @@ Any error leads to FAILED, for good.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from enum import Enum, auto
 from typing import Final, NamedTuple
 
@@ -38,6 +38,9 @@ _FILE_HEADER: Final = PREAMBLE_LENGTH + len(MAGIC)
 _EMPTY_PREAMBLE: Final = bytes(PREAMBLE_LENGTH) + MAGIC
 _ELEMENT_HEADER: Final = 8
 
+
+# How much is inflated in one call, in bytes: some twenty milliseconds of work.
+_INFLATED_AT_ONCE: Final = 1 << 20
 
 # Of a file that has ended.
 _NO_OUTPUT: Final = Output()
@@ -110,6 +113,8 @@ class Deidentifier:
         self._inflater: Inflater | None = None
         self._deflater: Deflater | None = None
         self._inflated = bytearray()
+        # Deflated input that waits, as what it inflates to.
+        self._waiting: Iterator[bytes] | None = None
         # Where the data set begins, in the input and in the output.
         self._base = 0
         self._start = 0
@@ -128,6 +133,16 @@ class Deidentifier:
         """
         return self._name
 
+    @property
+    def pending(self) -> bool:
+        """Whether input waits that the next call takes, which may be with no bytes.
+
+        A few deflated bytes can inflate to a thousand times as many. So that a
+        caller with several files need not attend to one for long, only so much is
+        taken at once.
+        """
+        return self._waiting is not None
+
     def receive(self, data: bytes | bytearray | memoryview) -> list[Buffer]:
         """Takes the next bytes of the file, cut anywhere.
 
@@ -140,12 +155,15 @@ class Deidentifier:
         if self._state is _State.UNCHANGED:
             return [data if isinstance(data, bytes) else bytes(data)] if data else []
         self._check_open()
-        if not data:
+        if not data and self._waiting is None:
             return []
         matching = self._plan.matching
         matching.spent = self._spent
         try:
-            self._take(data if isinstance(data, bytes) else bytes(data))
+            if data:
+                self._take(data if isinstance(data, bytes) else bytes(data))
+            else:
+                self._inflate(_INFLATED_AT_ONCE)
             return self._released()
         except DicomError:
             self._end_as(_State.FAILED)
@@ -188,6 +206,7 @@ class Deidentifier:
             self._name_slot.give_up = None
         self._output = self._walk_output = _NO_OUTPUT
         self._tail = self._inflated = bytearray()
+        self._waiting = None
         self._directory = None
 
     def _check_open(self) -> None:
@@ -361,20 +380,36 @@ class Deidentifier:
 
     def _read_data_set(self, data: bytes, start: int) -> int:
         """Reads from a position on as far as it can, and returns how far that is."""
+        if self._inflater is not None:
+            self._inflate(None)
+            self._waiting = self._inflater.pieces(data[start:])
+            self._inflate(_INFLATED_AT_ONCE)
+            return len(data)
         walk = self._walk_on()
-        if self._inflater is None or self._deflater is None:
-            if self._directory is not None:
-                return start + self._read_directory(walk, self._directory, data[start:])
-            read = walk.feed(data, start)
-            self._need = walk.need
-            return read
-        for piece in self._inflater.pieces(data[start:]):
+        if self._directory is not None:
+            return start + self._read_directory(walk, self._directory, data[start:])
+        read = walk.feed(data, start)
+        self._need = walk.need
+        return read
+
+    def _inflate(self, at_once: int | None) -> None:
+        """Takes input that waits, of so many bytes as it inflates to or all of it."""
+        if self._waiting is None:
+            return
+        assert self._deflater is not None
+        walk = self._walk_on()
+        taken = 0
+        for piece in self._waiting:
             self._inflated += piece
             if len(self._inflated) >= walk.need:
                 read = walk.feed(bytes(self._inflated))
                 del self._inflated[:read]
+            taken += len(piece)
+            if at_once is not None and taken >= at_once:
+                break
+        else:
+            self._waiting = None
         self._output.parts.extend(self._deflater.add(self._walk_output.release()))
-        return len(data)
 
     def _read_directory(self, walk: Walk, held: bytearray, data: bytes) -> int:
         room = self._max_held - len(held)
@@ -399,6 +434,7 @@ class Deidentifier:
         if self._passage is not None and self._passage.stretch.ends and not data:
             return self._released()
         walk = self._walk_on()
+        self._inflate(None)
         if self._inflater is not None:
             self._inflater.finish()
             data = bytes(self._inflated)

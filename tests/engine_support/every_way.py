@@ -78,6 +78,9 @@ def run(
                 # The caller reads the next piece into the same memory.
                 memoryview(piece)[:] = bytes(len(piece))
             released += map(bytes, buffers)
+            while isinstance(piece, bytes) and deidentifier.pending:
+                # What is not taken now is taken with the next piece, or at the end.
+                released += map(bytes, deidentifier.receive(b""))
             if released:
                 assert deidentifier.suggested_filename is not None
         result = deidentifier.finish()

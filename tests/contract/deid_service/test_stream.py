@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from io import BytesIO
+from threading import Event, Thread
 from typing import TYPE_CHECKING
 
 import pydicom
@@ -12,6 +13,7 @@ from deidcascade.v1 import deid_service_pb2 as pb
 from deidcascade.v1 import profile_service_pb2 as profile_pb
 
 from deid_service.engine import ENGINE_VERSION
+from tests.engine_support.build import dicom, el
 from tests.support.deid_service import (
     BLANK,
     PROFILE,
@@ -175,6 +177,29 @@ def test_the_output_does_not_depend_on_the_cut(channel: grpc.Channel, cut: int) 
 
     assert actual == expected
     assert expected[1].HasField("receipt")
+
+
+def test_a_file_that_inflates_hugely_holds_up_no_other(channel: grpc.Channel) -> None:
+    """While a message inflates to a thousand times its size, other streams go on."""
+    bomb = dicom(
+        el("SOPInstanceUID", "1.2.3"), el("PixelData", bytes(200 << 20), vr="OW"), deflated=True
+    )
+    done = Event()
+    slow = Caller(channel, opened(), *whole_file(bomb))
+
+    def wait() -> None:
+        slow.receive_result()
+        done.set()
+
+    waiting = Thread(target=wait)
+    waiting.start()
+    for _ in range(3):
+        _, result = Caller(channel, opened(), *whole_file(ct())).receive_result()
+        assert result.HasField("receipt")
+
+    assert not done.is_set()
+    waiting.join()
+    assert done.is_set()
 
 
 def test_large_output_comes_in_messages_that_callers_take(

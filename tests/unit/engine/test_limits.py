@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import struct
 import time
+import zlib
 from typing import TYPE_CHECKING
 
 import pytest
 
 from deid_service.engine import Deidentifier
+from deid_service.engine.deflate import Inflater
 from deid_service.engine.walk import MAX_SEQUENCE_DEPTH
 from tests.engine_support.build import SYNTAXES, dicom, el, encode, header, item_header, sq
-from tests.engine_support.every_way import deidentified, every_way, plan_of, rejected, values_of
+from tests.engine_support.every_way import (
+    deidentified,
+    every_way,
+    plan_of,
+    rejected,
+    values_of,
+)
 from tests.engine_support.walk import read_file
 
 if TYPE_CHECKING:
@@ -219,6 +227,35 @@ def test_truncated_deflated_files_reject(end: slice, reason: str) -> None:
     data = dicom(el("TextValue", text), deflated=True)
 
     assert rejected(data[end], plan_of("name: PatientID, hash: true"))[0] == reason
+
+
+@pytest.mark.parametrize("more", range(0, 300, 20))
+def test_deflated_data_of_any_length_is_inflated_to_its_end(more: int) -> None:
+    """Where the last of the input has been read, there can be more of the output."""
+    size = (1 << 20) + more
+    deflater = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    data = deflater.compress(bytes(size)) + deflater.flush()
+    inflater = Inflater()
+
+    assert sum(map(len, inflater.pieces(data))) == size
+    inflater.finish()
+
+
+def test_what_inflates_hugely_is_taken_little_by_little() -> None:
+    """A few bytes that inflate to many are not all taken in one call."""
+    data = dicom(el("Rows", (1,)), el("PixelData", bytes(20 << 20), "OB"), deflated=True)
+    plan = plan_of("name: PatientName, remove: true")
+    deidentifier = Deidentifier(plan)
+
+    released = deidentifier.receive(data)
+    calls = 1
+    while deidentifier.pending:
+        released += deidentifier.receive(b"")
+        calls += 1
+    result = deidentifier.finish()
+
+    assert calls > 10
+    assert b"".join([*released, *result.tail]) == deidentified(data, plan)
 
 
 def test_what_follows_a_deflated_data_set_rejects() -> None:
