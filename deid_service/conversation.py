@@ -132,7 +132,7 @@ class Conversation:
         """Goes on with the last message, and returns further responses to it."""
         file = self._file
         self.catch_up()
-        return self._guarded(lambda: file.receive(memoryview(b"")))
+        return self._guarded(lambda: file.receive(memoryview(b""), None))
 
     def catch_up(self) -> None:
         """Does what is left to do of the responses: worth calling while others travel.
