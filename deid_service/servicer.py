@@ -194,7 +194,7 @@ class _StreamRecord:
         self._bytes_in += file.bytes_in
         self._bytes_out += file.bytes_out
         place: dict[str, Field] = {"offset": file.offset} if file.reason else {}
-        LOG.write(
+        LOG.write_soon(
             "file",
             level=logging.ERROR if file.origin else logging.INFO,
             stream=self._id,

@@ -53,7 +53,7 @@ def _wrap(method: str, behaviour: Behaviour) -> Behaviour:
             level = logging.ERROR
             context.abort_with_status(to_status(UNFORESEEN))
         finally:
-            LOG.write(
+            LOG.write_soon(
                 "call",
                 level=level,
                 method=method,

@@ -40,11 +40,7 @@ class Log:
         self._begun = threading.Event()
 
     def set_up(self) -> None:
-        """Writes the lines to standard error, with the time and the process.
-
-        From now on they are written some moments later, but for errors, which are
-        written at once, and all that came before them.
-        """
+        """Writes the lines to standard error, with the time and the process."""
         handler = logging.StreamHandler(sys.stderr)
         handler.setFormatter(
             logging.Formatter("%(asctime)s %(levelname)s %(name)s[%(process)d] %(message)s")
@@ -57,15 +53,22 @@ class Log:
         atexit.register(self.flush)
 
     def write(self, event: str, *, level: int = logging.INFO, **fields: Field) -> None:
-        """Writes one line; a field that is the empty text is left out."""
-        if not self._logger.isEnabledFor(level):
-            return
-        self._gathered.append((time.time(), level, event, fields))
-        full = len(self._gathered) >= GATHERED_LINES
-        if not self._gathers or level >= logging.ERROR or full:
+        """Writes one line, and all before it; a field that is the empty text is left out."""
+        if self._logger.isEnabledFor(level):
+            self._gathered.append((time.time(), level, event, fields))
             self.flush()
-        elif not self._begun.is_set():
-            self._begun.set()
+
+    def write_soon(self, event: str, *, level: int = logging.INFO, **fields: Field) -> None:
+        """Writes one line of very many some moments later; an error at once.
+
+        As `write` does in what is not a service, and never set up.
+        """
+        if not self._gathers or level >= logging.ERROR or len(self._gathered) >= GATHERED_LINES:
+            self.write(event, level=level, **fields)
+        elif self._logger.isEnabledFor(level):
+            self._gathered.append((time.time(), level, event, fields))
+            if not self._begun.is_set():
+                self._begun.set()
 
     def flush(self) -> None:
         """Writes what was gathered."""

@@ -59,7 +59,7 @@ def lines_of(code: str) -> list[str]:
 
 def test_the_end_of_a_process_loses_no_line() -> None:
     """What was gathered is written before the process ends."""
-    assert lines_of("for n in range(3): log.write('call', count=n)") == [
+    assert lines_of("for n in range(3): log.write_soon('call', count=n)") == [
         "call count=0",
         "call count=1",
         "call count=2",
@@ -68,22 +68,27 @@ def test_the_end_of_a_process_loses_no_line() -> None:
 
 def test_an_error_is_written_at_once() -> None:
     """With it comes what was gathered before, in order, whatever happens to the process next."""
-    code = "log.write('call'); log.write('fault', level=logging.ERROR); os._exit(0)"
+    code = "log.write_soon('call'); log.write_soon('fault', level=logging.ERROR); os._exit(0)"
 
     assert lines_of(code) == ["call", "fault"]
+
+
+def test_a_line_brings_those_before_it() -> None:
+    """What is written at once comes after what was gathered."""
+    assert lines_of("log.write_soon('call'); log.write('drain'); os._exit(0)") == ["call", "drain"]
 
 
 def test_lines_that_nobody_takes_do_not_pile_up() -> None:
     """When many wait, a line is written at once, and all before it."""
     code = "logs.GATHER_SECONDS = 60.0\n"
-    code += "for n in range(logs.GATHERED_LINES): log.write('call')\nos._exit(0)"
+    code += "for n in range(logs.GATHERED_LINES + 1): log.write_soon('call')\nos._exit(0)"
 
-    assert lines_of(code) == ["call"] * GATHERED_LINES
+    assert lines_of(code) == ["call"] * (GATHERED_LINES + 1)
 
 
 def test_a_line_is_written_soon() -> None:
     """Lines come without an end of the process, and with the time at which they were told."""
-    code = "log.write('call'); sys.stdin.read()"
+    code = "log.write_soon('call'); sys.stdin.read()"
     with subprocess.Popen(
         [sys.executable, "-c", _SERVICE, code],
         stdin=subprocess.PIPE,
