@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from io import BytesIO
-from threading import Event, Thread
+from queue import Queue
+from threading import Thread
 from typing import TYPE_CHECKING
 
 import pydicom
@@ -182,24 +183,25 @@ def test_the_output_does_not_depend_on_the_cut(channel: grpc.Channel, cut: int) 
 def test_a_file_that_inflates_hugely_holds_up_no_other(channel: grpc.Channel) -> None:
     """While a message inflates to a thousand times its size, other streams go on."""
     bomb = dicom(
-        el("SOPInstanceUID", "1.2.3"), el("PixelData", bytes(200 << 20), vr="OW"), deflated=True
+        el("SOPInstanceUID", "1.2.3"), el("PixelData", bytes(400 << 20), vr="OW"), deflated=True
     )
-    done = Event()
-    slow = Caller(channel, opened(), *whole_file(bomb))
+    slow, other = Caller(channel, opened()), Caller(channel, opened())
+    assert slow.receive().HasField("opened")
+    assert other.receive().HasField("opened")
 
-    def wait() -> None:
-        slow.receive_result()
-        done.set()
+    slow.send(*whole_file(bomb))
+    other.send(*whole_file(ct()))
 
-    waiting = Thread(target=wait)
-    waiting.start()
-    for _ in range(3):
-        _, result = Caller(channel, opened(), *whole_file(ct())).receive_result()
-        assert result.HasField("receipt")
+    answered = Queue[Caller]()
 
-    assert not done.is_set()
-    waiting.join()
-    assert done.is_set()
+    def wait_for(caller: Caller) -> None:
+        caller.receive_result()
+        answered.put(caller)
+
+    for caller in (slow, other):
+        Thread(target=wait_for, args=(caller,)).start()
+    assert answered.get() is other
+    assert answered.get() is slow
 
 
 def test_large_output_comes_in_messages_that_callers_take(
