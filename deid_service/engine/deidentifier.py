@@ -346,7 +346,8 @@ class Deidentifier:
         else:
             encoding = self._encoding(syntax, header, base)
         is_plain = self._directory is None and self._inflater is None and not self._warnings
-        self._walk = self._new_walk(encoding, base, self._meta.stretches() if is_plain else None)
+        stretches = self._meta.stretches() if is_plain and not encoding.big else None
+        self._walk = self._new_walk(encoding, base, stretches)
         self._name_slot = Slot(0, give_up=self._give_up_name)
         self._output.open(self._name_slot)
         if self._preamble:

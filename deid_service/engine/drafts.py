@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 from deid_service.engine.charsets import CharacterSets
 from deid_service.engine.dictionary import vr_of
 from deid_service.engine.elements import ITEM_BYTES, Encoding
-from deid_service.engine.plan import Node, Op
+from deid_service.engine.plan import SPECIFIC_CHARACTER_SET, Node, Op
 from deid_service.engine.stretches import Changed, Step, Stretch
 
 # A value that differs in length between files may be as long as any that was seen,
@@ -227,6 +227,23 @@ class Draft:
                 part.longest = max(part.longest, its.longest)
                 part.margin = _MARGIN
                 self._is_new = True
+
+    def unlike(self, other: Draft) -> set[int]:
+        """Returns the tags of what differs in a draft with the same elements; else nothing."""
+        ours, its = self._by_tag(), other._by_tag()
+        # Text is read in the character sets that a stretch was learned with.
+        ours.pop(SPECIFIC_CHARACTER_SET, None)
+        its.pop(SPECIFIC_CHARACTER_SET, None)
+        if list(ours) != list(its):
+            return set()
+        return {tag for tag in ours if ours[tag] != its[tag]}
+
+    def _by_tag(self) -> dict[int, list[tuple[Role, bytes]]]:
+        shapes: dict[int, list[tuple[Role, bytes]]] = {}
+        for part in self.parts:
+            if part.role is not Role.INSERTED:
+                shapes.setdefault(part.tag, []).append((part.role, part.head))
+        return shapes
 
     def wildest(self) -> int | None:
         """Returns the tag of the element whose length differs too much, if one does."""

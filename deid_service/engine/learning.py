@@ -137,6 +137,13 @@ class Stretches:
                 each.join(draft)
                 drafts.insert(0, drafts.pop(index))
                 return
+        for each in drafts:
+            if unlike := each.unlike(draft):
+                # The same elements, some of which are never told alike: the lengths
+                # inside of a sequence differ, or a VR does. The walk takes them.
+                self._wild |= unlike
+                drafts.remove(each)
+                return
         if len(drafts) >= _MAX_ALTERNATIVES:
             drafts.remove(min(drafts, key=attrgetter("used")))
         drafts.insert(0, draft)

@@ -256,3 +256,28 @@ def test_there_are_files_for_this() -> None:
     names = {path.name for path in USABLE}
 
     assert {"CT_small.dcm", "MR_small_implicit.dcm", "rtplan.dcm", "reportsi.dcm"} <= names
+
+
+def test_a_sequence_that_differs_in_length_keeps_nothing_else_from_use() -> None:
+    """Where lengths inside of a sequence differ, what stands around it is told all the same."""
+    plan = plan_of("name: PatientName, replace-with: A", recurse_sequence="true")
+
+    def file(uid: str) -> bytes:
+        return dicom(
+            el("SOPInstanceUID", "1.2.3"),
+            el("Modality", "CT"),
+            el("Manufacturer", "M"),
+            el("InstitutionName", "I"),
+            sq("ReferencedImageSequence", [el("ReferencedSOPInstanceUID", uid)]),
+            el("PatientName", "Doe^John"),
+            el("PatientID", "1"),
+            el("Rows", (1.0,)),
+            el("Columns", (1.0,)),
+        )
+
+    for length in (1, 5, 9, 3, 7, 11, 13):
+        run(plan, [file("1." + "2" * length)])
+
+    (known,) = (meta.stretches for meta in plan.file_metas.values())
+    assert {each.last_tag for each in known.beginnings} == {0x00080080}
+    assert set(known.known) == {b"\x08\0\x18\0", b"\x10\0\x10\0"}
