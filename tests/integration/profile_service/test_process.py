@@ -37,13 +37,23 @@ def running(database: str, *arguments: str) -> AbstractContextManager[ServicePro
 
 
 def get_site(address: str) -> str:
-    """Reads the site over a connection of its own, which finds a worker that lives."""
+    """Reads the site over a connection of its own, which finds a worker that lives.
+
+    A connection that came in while a worker was dying breaks: then it comes back.
+    """
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    request = pb.GetContainerRequest(name="sites/s")
     with grpc.insecure_channel(address) as channel:
-        request = pb.GetContainerRequest(name="sites/s")
-        found: pb.GetContainerResponse = ProfileServiceStub(channel).GetContainer(
-            request, wait_for_ready=True, timeout=PATIENCE_SECONDS
-        )
-        return found.container.name
+        while True:
+            try:
+                found: pb.GetContainerResponse = ProfileServiceStub(channel).GetContainer(
+                    request, wait_for_ready=True, timeout=PATIENCE_SECONDS
+                )
+            except grpc.RpcError as error:
+                if error.code() is not grpc.StatusCode.UNAVAILABLE or time.monotonic() > deadline:
+                    raise
+            else:
+                return found.container.name
 
 
 def wait_until_locked_out(database: str) -> None:
