@@ -260,8 +260,7 @@ class _File:
         if 0 < self._size < self._bytes_in:
             raise self._mismatch()
         self._check_limit(self._bytes_in)
-        data = bytes(chunk)
-        output = self._engine.receive(data)
+        output = self._engine.receive(chunk)
         size = sum(map(len, output))
         if len(self._gathered) + size >= MIN_CHUNK_BYTES:
             if (
@@ -269,7 +268,8 @@ class _File:
                 and self._announced
                 and not self._gathered
                 and size <= MAX_CHUNK_BYTES
-                and _is_all_of(data, output)
+                and len(output) == 1
+                and output[0] is chunk
             ):
                 # What came is what goes: so is the message around it.
                 self._undigested.append(chunk)
@@ -364,19 +364,6 @@ class _File:
             f"The file was announced with {self._size} bytes; {self._bytes_in} came.",
             offset=self._bytes_in,
         )
-
-
-def _is_all_of(data: bytes, output: Sequence[Buffer]) -> bool:
-    """Tells whether output is the data themselves: not a copy, and nothing else."""
-    if len(output) != 1:
-        return False
-    (part,) = output
-    return part is data or (
-        isinstance(part, memoryview)
-        and part.obj is data
-        and part.nbytes == len(data)
-        and part.contiguous
-    )
 
 
 def _split(parts: Sequence[Buffer], size: int) -> Iterator[tuple[Sequence[Buffer], int]]:

@@ -153,17 +153,17 @@ class Deidentifier:
             DicomError: the file is rejected. Final.
         """
         if self._state is _State.UNCHANGED:
-            return [data if isinstance(data, bytes) else bytes(data)] if data else []
+            return [_lasting(data)] if data else []
         self._check_open()
         if not data and self._waiting is None:
             return []
         matching = self._plan.matching
         matching.spent = self._spent
         try:
-            if data:
-                self._take(data if isinstance(data, bytes) else bytes(data))
-            else:
+            if not data:
                 self._inflate(_INFLATED_AT_ONCE)
+            elif not self._skip(data):
+                self._take(data if isinstance(data, bytes) else bytes(data))
             return self._released()
         except DicomError:
             self._end_as(_State.FAILED)
@@ -214,6 +214,18 @@ class Deidentifier:
             raise RuntimeError("the file has ended")
 
     # --- input ---
+
+    def _skip(self, data: bytes | bytearray | memoryview) -> bool:
+        """Passes on, or leaves out, data that lie in one long value; False where they do not."""
+        walk = self._walk
+        if walk is None or self._inflater is not None or self._directory is not None:
+            return False
+        size = memoryview(data).nbytes
+        if not walk.is_inside_value(size):
+            return False
+        walk.skip(_lasting(data))
+        self._offset += size
+        return True
 
     def _take(self, data: bytes) -> None:
         if self._tail:
@@ -501,6 +513,13 @@ class Deidentifier:
 
     def _released(self) -> list[Buffer]:
         return [] if self._directory is not None else self._output.release()
+
+
+def _lasting(data: bytes | bytearray | memoryview) -> Buffer:
+    """Returns data that nobody can change any more: themselves, or a copy."""
+    if isinstance(data, memoryview) and isinstance(data.obj, bytes) and data.format == "B":
+        return data if data.c_contiguous else bytes(data)
+    return data if isinstance(data, bytes) else bytes(data)
 
 
 def deidentify(data: bytes, plan: Plan, *, filename: str = "") -> bytes:

@@ -33,7 +33,7 @@ from deid_service.engine.elements import (
 from deid_service.engine.errors import DicomError, Reason
 from deid_service.engine.learning import Stretches
 from deid_service.engine.levels import END, Kind, Level, Watch
-from deid_service.engine.output import Output, Slot
+from deid_service.engine.output import Buffer, Output, Slot
 from deid_service.engine.plan import PIXEL_DATA, Children, Node, OnSequence, Op, Plan
 from deid_service.engine.rewriting import Place
 from deid_service.engine.skim import skim_item, skim_sequence
@@ -150,6 +150,22 @@ class Walk(Changes):
         self._view = memoryview(b"")
         self._give_up_overdue()
         return read
+
+    def is_inside_value(self, size: int) -> bool:
+        """Whether a value that is passed on, or left out, goes on for more than so many bytes."""
+        return self._pass_left > size or self._drop_left > size
+
+    def skip(self, data: Buffer) -> None:
+        """Takes data that lie in a value, without a look at them."""
+        size = len(data)
+        if self._pass_left:
+            self._pass_left -= size
+            if self._dropping is None:
+                self.output.parts.append(data)
+        else:
+            self._drop_left -= size
+        self._base += size
+        self._give_up_overdue()
 
     def _compare(self, stretches: Stretches) -> None:
         """Learns from the beginning of the data set, where it is not laid out as others are."""

@@ -19,7 +19,7 @@ from profile_service.language import parse_profile
 from tests.engine_support.walk import UnreadableError, every_element, read_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 # Larger files are not cut at every byte: nothing but time would come of it.
 MAX_BYTE_BY_BYTE = 60_000
@@ -29,6 +29,13 @@ _RANDOM_CUTS = 4
 _AGAIN = 2
 
 _Piece = bytes | bytearray | memoryview
+
+_KINDS: tuple[Callable[[bytes], _Piece], ...] = (
+    bytes,
+    bytearray,
+    memoryview,
+    lambda piece: memoryview(bytearray(piece)),
+)
 
 
 @dataclass(frozen=True)
@@ -74,7 +81,7 @@ def run(
     try:
         for piece in pieces:
             buffers = deidentifier.receive(piece)
-            if not isinstance(piece, bytes) and len(piece):
+            if not memoryview(piece).readonly and len(piece):
                 # The caller reads the next piece into the same memory.
                 memoryview(piece)[:] = bytes(len(piece))
             released += map(bytes, buffers)
@@ -150,10 +157,7 @@ def cut(data: bytes, rng: random.Random, places: list[int]) -> Iterator[_Piece]:
     edges = sorted({0, size, *(each for each in cuts if 0 <= each <= size)})
     for start, end in itertools.pairwise(edges):
         piece = data[start:end]
-        kind = rng.randrange(3)
-        yield (
-            piece if kind == 0 else bytearray(piece) if kind == 1 else memoryview(bytearray(piece))
-        )
+        yield rng.choice(_KINDS)(piece)
 
 
 def _header_places(data: bytes) -> list[int]:

@@ -65,6 +65,28 @@ def test_a_long_sequence_is_released_while_it_comes() -> None:
     assert released > len(data) // 2 - 3 * HELD
 
 
+@pytest.mark.parametrize("rule", ["PixelData, remove: true", "PatientName, remove: true"])
+def test_what_lies_in_a_long_value_is_neither_read_nor_copied(rule: str) -> None:
+    """A piece of pixel data comes back as the same object, or not at all."""
+    data = dicom(el("SOPInstanceUID", "1.2"), el("PixelData", bytes(5000), "OW"))
+    deidentifier = Deidentifier(plan_of(f"name: {rule}"))
+    deidentifier.receive(data[:-4000])
+    pieces: list[bytes | memoryview] = [data[-4000:-3000], memoryview(data)[-3000:-2000]]
+    changeable = bytearray(data[-2000:])
+
+    released = [
+        deidentifier.receive(piece) for piece in [*pieces, changeable[:1000], changeable[1000:]]
+    ]
+    deidentifier.finish()
+
+    if rule.startswith("PixelData"):
+        assert released == [[]] * 4
+    else:
+        assert released[0][0] is pieces[0]
+        assert released[1][0] is pieces[1]
+        assert b"".join(released[2] + released[3]) == bytes(2000)
+
+
 def test_a_long_item_streams_with_an_undefined_length() -> None:
     """The same is done to an item that is longer than may be held."""
     filler = [el("InstitutionalDepartmentName", "x" * 50)] * 100
