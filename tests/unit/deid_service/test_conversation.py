@@ -160,16 +160,17 @@ def pixels(chunks: list[bytes]) -> bytes:
 @pytest.mark.parametrize("source", [BLANK, PROFILE])
 def test_a_chunk_that_nothing_changes_goes_as_it_came(source: str) -> None:
     """Where output is all of a chunk, the response is the request, neither joined nor copied."""
-    chunks = [LARGE, LARGE[::-1], LARGE]
+    chunks = [LARGE, LARGE[::-1], LARGE, LARGE[::-1]]
     talk = conversation(source=source)
     said = say(talk, start(), chunk(pixels(chunks)), chunk(LARGE[:-1]), chunk(LARGE[-1:]))
 
     # The first ones find output that was gathered before them, and with the last one
     # the pixel data end.
-    message = chunk(chunks[1]).SerializeToString()
+    said += say(talk, chunk(chunks[1]))
+    message = chunk(chunks[2]).SerializeToString()
     answers = talk.receive(message)
     said += map(pb.DeidentifyResponse.FromString, answers)
-    said += say(talk, chunk(chunks[2]), end())
+    said += say(talk, chunk(chunks[3]), end())
 
     assert answers[-1] is message
     output = b"".join(answer.chunk for answer in said)
