@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, auto
 from itertools import groupby
 from operator import attrgetter
@@ -14,7 +14,7 @@ from deid_service.engine.charsets import CharacterSets
 from deid_service.engine.dictionary import vr_of
 from deid_service.engine.elements import ITEM_BYTES, Encoding
 from deid_service.engine.plan import SPECIFIC_CHARACTER_SET, Node, Op
-from deid_service.engine.stretches import Changed, Step, Stretch
+from deid_service.engine.stretches import Changed, Size, Step, Stretch
 
 # A value that differs in length between files may be as long as any that was seen,
 # and by so many bytes longer or shorter.
@@ -42,10 +42,12 @@ class Role(Enum):
     CHANGED = auto()
     DROPPED = auto()
     INSERTED = auto()
+    # The length of a sequence or an item in which something is changed.
+    SIZE = auto()
 
 
 # What has a group for itself.
-_ALONE: Final = frozenset({Role.CHANGED, Role.INSERTED})
+_ALONE: Final = frozenset({Role.CHANGED, Role.INSERTED, Role.SIZE})
 
 _NO_ITEM: Final = b"(?!%b)" % re.escape(ITEM_BYTES)
 
@@ -87,6 +89,11 @@ class Part:
         guarded: what follows must not begin like an item.
         tag: of the element of the top level.
         change: what is done to a changed element, and its header.
+        dropped: what a receipt counts for an element that is dropped, at its first
+            part.
+        content: for a size, the length that it says.
+        changing: for a size, what does not keep its length inside.
+        group: of the expression; -1 for what is in none.
     """
 
     role: Role
@@ -98,6 +105,10 @@ class Part:
     guarded: bool = False
     tag: int = 0
     change: tuple[Op, Header] | None = None
+    dropped: str | None = None
+    content: int = 0
+    changing: list[Part] = field(default_factory=list)
+    group: int = -1
 
     @classmethod
     def of_value(cls, header: Header, head: bytes, width: int, *, guarded: bool) -> Part:
@@ -116,6 +127,11 @@ class Part:
             for length in self.possible()
         )
         return re.escape(self.head) + b"(?>%b)" % b"|".join(cases)
+
+    @property
+    def size(self) -> int:
+        """How many bytes it is, where a length around it says so."""
+        return len(self.head) + self.longest
 
     @property
     def spread(self) -> int:
@@ -142,22 +158,27 @@ class Learned:
         end: the position behind it.
         parts: of the expression.
         declared: the character sets that are in force from here on.
-        dropped: what a receipt counts for it, where it is dropped.
     """
 
     end: int
     parts: list[Part]
     declared: CharacterSets | None = None
-    dropped: str | None = None
 
 
 class Draft:
-    """A stretch as it is learned, open for more lengths."""
+    """A stretch as it is learned, open for more lengths.
+
+    Attributes:
+        key: its first tag, as four bytes.
+        parts: of the expression.
+        files: in how many it was seen.
+    """
 
     def __init__(self, key: bytes, first_tag: int, first_insertion: int) -> None:
         self.key = key
         self.parts: list[Part] = []
         self.steps: list[Step] = []
+        self.files = 1
         self.first_tag = self.last_tag = first_tag
         self.first_insertion = self.next_insertion = first_insertion
         self.inserted: list[tuple[int, int]] = []
@@ -175,7 +196,8 @@ class Draft:
         if part.role in _ALONE or part.role is not before:
             self._groups += part.role is not Role.DROPPED
         self.parts.append(part)
-        return self._groups - 1
+        part.group = -1 if part.role is Role.DROPPED else self._groups - 1
+        return part.group
 
     def insert(self, elements: bytes, finals: dict[int, str]) -> None:
         """Adds inserted elements, and the values of those that are needed elsewhere."""
@@ -200,19 +222,24 @@ class Draft:
         for part in learned.parts:
             part.tag = tag
             group = self.add(part)
+            if part.dropped is not None:
+                self.count((part.dropped,))
             if part.change is not None:
                 op, header = part.change
                 assert op.memo is not None
                 size = header.start - header.position
-                change = Changed(op, tag, header.vr, header.found_vr, size)
+                change = Changed(op, header.tag, header.vr, header.found_vr, size)
                 self.steps.append(Step(group, op.memo.get, op.final, change))
                 self.count(op.names)
                 if op.final:
                     self.notes.append((tag, header.vr, group + 1))
+        for part in learned.parts:
+            if part.role is Role.SIZE:
+                groups = tuple(each.group for each in part.changing if each.group >= 0)
+                rest = part.content - sum(each.size for each in part.changing)
+                self.steps.append(Step(part.group, None, final=False, what=Size(rest, groups)))
         if learned.declared is not None:
             self.steps.append(Step(0, None, final=False, what=learned.declared))
-        if learned.dropped is not None:
-            self.count((learned.dropped,))
         self.last_tag = tag
 
     def shape(self) -> list[tuple[Role, bytes]]:
@@ -220,7 +247,8 @@ class Draft:
         return [(part.role, part.head) for part in self.parts]
 
     def join(self, other: Draft) -> None:
-        """Takes over the lengths of a draft of the same shape."""
+        """Takes over what a file has shown that has the same shape."""
+        self.files += 1
         for part, its in zip(self.parts, other.parts, strict=True):
             if its.shortest < part.shortest or part.longest < its.longest:
                 part.shortest = min(part.shortest, its.shortest)

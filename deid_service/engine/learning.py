@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left, bisect_right
 from operator import attrgetter
 from typing import Final
@@ -45,15 +46,17 @@ _MIN_PARTS: Final = 4
 _MAX_ALTERNATIVES: Final = 4
 
 # All that is learned in a process, in parts of expressions, each of which takes
-# some 400 bytes: the layouts of about a thousand series.
-_MAX_PARTS: Final = 200_000
+# some 400 bytes: the layouts of about two hundred series.
+_MAX_PARTS: Final = 50_000
 
 # Sequences inside of each other; deeper ones are left to the walk.
 _MAX_DEPTH: Final = 16
 
 # An expression is compiled in the time in which some fifty files are walked
-# through. So that waits for twice as many files as before that are not as learned,
-# up to so many; or to more, where what was learned has not come again.
+# through. So that waits for the second file of a kind (one alone may be a fragment),
+# then for twice as many as before that are not as learned, up to so many; or to more,
+# where what was learned has not come again.
+_SHORTEST_WAIT: Final = 2
 _LONG_WAIT: Final = 64
 _LONGEST_WAIT: Final = 4096
 
@@ -84,7 +87,7 @@ class Stretches:
         self.beginnings: list[Stretch] = []
         self._drafts: dict[bytes, list[Draft]] = {}
         self._wild: set[int] = set()
-        self._wait = 1
+        self._wait = _SHORTEST_WAIT
         self._missed = 0
         self._came_again = False
         _everywhere.add(self)
@@ -169,11 +172,14 @@ class Stretches:
                     # From now on the walk takes it; the stretch ends before it.
                     self._wild.add(wild)
                     drafts.remove(draft)
-            if drafts:
-                self.known[key] = [draft.stretch(node, encoding) for draft in drafts]
+            stretches = [draft.stretch(node, encoding) for draft in drafts if draft.files > 1]
+            if stretches:
+                self.known[key] = stretches
         self.beginnings = [
             stretch for alike in self.known.values() for stretch in alike if stretch.begins
         ]
+        # It would hold on to expressions that are forgotten here.
+        re.purge()
 
 
 # All that is learned in this process.
@@ -340,15 +346,34 @@ class _Learner:
         if header.tag in self._wild:
             raise _UnlearnedError
         op = self._node.lookup(header.tag)
-        parts: list[Part] = []
-        if op is None:
-            return Learned(self._untouched(parts, self._node, header, rigid=False, depth=0), parts)
-        if op.private or op.group_length:
-            raise _UnlearnedError
-        if op.charset:
+        if op is not None and op.charset:
             return self._charset(header, op)
+        parts: list[Part] = []
+        end = self._part(parts, self._node, header, rigid=False, depth=0)
+        return Learned(end, parts)
+
+    def _part(
+        self, parts: list[Part], node: Node | None, header: Header, *, rigid: bool, depth: int
+    ) -> int:
+        """Adds an element at any depth, and returns the position behind it.
+
+        Args:
+            parts: takes the parts.
+            node: what is done around it; None where nothing is.
+            header: of the element.
+            rigid: a length around it says how long it is.
+            depth: of sequences around it.
+
+        Raises:
+            _UnlearnedError: the walk is to do it.
+        """
+        op = None if node is None else node.lookup(header.tag)
+        if op is None:
+            return self._untouched(parts, node, header, rigid=rigid, depth=depth)
+        if op.private or op.group_length or op.charset:
+            raise _UnlearnedError
         if op.drop is not None:
-            return self._dropped(header, op, op.drop)
+            return self._dropped(parts, header, op, op.drop, rigid=rigid, depth=depth)
         if (
             op.memo is None
             or header.length is None
@@ -356,10 +381,10 @@ class _Learner:
             or header.found_vr == "UN"
         ):
             raise _UnlearnedError
-        end = self._value(parts, header, rigid=False, guarded=False)
+        end = self._value(parts, header, rigid=rigid, guarded=False)
         if op.changes or op.final:
-            parts[0].role, parts[0].change = Role.CHANGED, (op, header)
-        return Learned(end, parts)
+            parts[-1].role, parts[-1].change = Role.CHANGED, (op, header)
+        return end
 
     def _charset(self, header: Header, op: Op) -> Learned:
         if (
@@ -382,38 +407,31 @@ class _Learner:
         part = Part(Role.KEPT, self._buffer[header.position : end])
         return Learned(end, [part], declared=charsets)
 
-    def _dropped(self, header: Header, op: Op, name: str) -> Learned:
-        parts: list[Part] = []
+    def _dropped(
+        self, parts: list[Part], header: Header, op: Op, name: str, *, rigid: bool, depth: int
+    ) -> int:
+        dropped: list[Part] = []
         as_a_whole = op.drops_anything and op.sequence_name == name
+        if op.final:
+            raise _UnlearnedError
         if header.length is None:
             if not as_a_whole:
                 raise _UnlearnedError
-            end = self._untouched(parts, None, header, rigid=False, depth=0)
+            end = self._untouched(dropped, None, header, rigid=rigid, depth=depth)
         elif header.width == _SHORT_WIDTH or as_a_whole or header.vr not in _PERHAPS_SEQUENCES:
-            end = self._value(parts, header, rigid=False, guarded=False)
+            end = self._value(dropped, header, rigid=rigid, guarded=False)
         else:
             raise _UnlearnedError
-        if op.final:
-            raise _UnlearnedError
-        for part in parts:
+        for part in dropped:
             part.role = Role.DROPPED
-        return Learned(end, parts, dropped=name)
+        dropped[0].dropped = name
+        parts += dropped
+        return end
 
     def _untouched(
         self, parts: list[Part], node: Node | None, header: Header, *, rigid: bool, depth: int
     ) -> int:
-        """Adds an element that no rule touches, and returns the position behind it.
-
-        Args:
-            parts: takes the parts.
-            node: what is done around it; None where nothing is.
-            header: of the element.
-            rigid: a length around it says how long it is.
-            depth: of sequences around it.
-
-        Raises:
-            _UnlearnedError: the walk is to pass it on.
-        """
+        """Adds an element that no rule touches, but perhaps what is in it."""
         if header.length is None:
             if not self._is_delimited_sequence(header):
                 raise _UnlearnedError
@@ -428,8 +446,27 @@ class _Learner:
             raise _UnlearnedError
         children = node.children(header.tag, None)
         end = header.start + header.length
-        parts.append(self._literal(header))
-        return self._items(parts, children, header.start, end, rigid=True, depth=depth + 1)
+        length = self._begin_sized(parts, header, header.length)
+        self._items(parts, children, header.start, end, rigid=True, depth=depth + 1)
+        self._end_sized(parts, length)
+        return end
+
+    def _begin_sized(self, parts: list[Part], header: Header, length: int) -> Part:
+        """Adds the header of a sequence or item that says how long it is."""
+        field = header.start - header.width
+        parts.append(Part(Role.KEPT, self._buffer[header.position : field]))
+        sized = Part(Role.SIZE, self._buffer[field : header.start], content=length)
+        parts.append(sized)
+        return sized
+
+    def _end_sized(self, parts: list[Part], sized: Part) -> None:
+        """Ends what a header says the length of."""
+        first = next(i for i, part in enumerate(parts) if part is sized) + 1
+        sized.changing = [
+            part for part in parts[first:] if part.role in {Role.CHANGED, Role.DROPPED}
+        ]
+        if not sized.changing:
+            sized.role = Role.KEPT
 
     def _items(
         self,
@@ -441,7 +478,7 @@ class _Learner:
         rigid: bool,
         depth: int,
     ) -> int:
-        """Adds the items of a sequence in which there is nothing to do."""
+        """Adds the items of a sequence."""
         if depth > _MAX_DEPTH or (children is not None and children.wanted):
             raise _UnlearnedError
         index = 0
@@ -466,9 +503,10 @@ class _Learner:
             elif node is None:
                 position = self._value(parts, header, rigid=rigid, guarded=False)
             else:
-                parts.append(self._literal(header))
                 item_end = header.start + header.length
+                size = self._begin_sized(parts, header, header.length)
                 position = self._item(parts, node, header.start, item_end, rigid=True, depth=depth)
+                self._end_sized(parts, size)
         if position != end:
             raise _UnlearnedError
         return position
@@ -483,7 +521,7 @@ class _Learner:
         rigid: bool,
         depth: int,
     ) -> int:
-        """Adds the elements of an item in which there is nothing to do."""
+        """Adds the elements of an item."""
         while end is None or position < end:
             if len(parts) > self._left:
                 raise _UnlearnedError
@@ -491,13 +529,9 @@ class _Learner:
             if header is not None and header.tag == ITEM_DELIMITER and end is None:
                 parts.append(self._literal(header))
                 return header.start
-            if (
-                header is None
-                or header.tag >> 16 == _DELIMITERS
-                or (node is not None and node.lookup(header.tag) is not None)
-            ):
+            if header is None or header.tag >> 16 == _DELIMITERS:
                 raise _UnlearnedError
-            position = self._untouched(parts, node, header, rigid=rigid, depth=depth)
+            position = self._part(parts, node, header, rigid=rigid, depth=depth)
         if position != end:
             raise _UnlearnedError
         return position

@@ -42,6 +42,18 @@ class Changed(NamedTuple):
     start: int
 
 
+class Size(NamedTuple):
+    """The length of a sequence or an item in which something is changed.
+
+    Attributes:
+        rest: how many bytes are in it beside what is changed.
+        changed: the groups of what is changed.
+    """
+
+    rest: int
+    changed: tuple[int, ...]
+
+
 class Step(NamedTuple):
     """Something to be done along a stretch.
 
@@ -50,8 +62,8 @@ class Step(NamedTuple):
         remembered: what became of elements by their bytes, see `Memo`; None where
             nothing is changed.
         final: the resulting value is needed elsewhere.
-        what: an element that is changed, elements that are inserted, or character
-            sets that are in force from here on.
+        what: an element that is changed, elements that are inserted, a length around
+            what is changed, or character sets that are in force from here on.
     """
 
     group: int
@@ -118,6 +130,9 @@ class Passage:
                     finals[what.tag] = result[2]
             elif isinstance(what, bytes):
                 pieces[group] = what
+            elif isinstance(what, Size):
+                size = what.rest + sum(len(pieces[each]) for each in what.changed)
+                pieces[group] = size.to_bytes(4, "little")
             else:
                 charsets = what
         self.stretch = stretch

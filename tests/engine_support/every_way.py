@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 MAX_BYTE_BY_BYTE = 60_000
 _RANDOM_CUTS = 4
 
-# The second file of a kind is learned from, the third is told by what was learned.
-_AGAIN = 2
+# The second and third file of a kind are learned from, the fourth is told by what was
+# learned.
+_AGAIN = 3
 
 _Piece = bytes | bytearray | memoryview
 

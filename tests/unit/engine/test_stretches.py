@@ -13,13 +13,15 @@ from tests.engine_support.every_way import deidentified, plan_of, rejected, run,
 from tests.engine_support.files import DICOM_FILES, name_of
 from tests.engine_support.profiles import PROFILES
 from tests.engine_support.series import series
-from tests.engine_support.walk import UnreadableError, read_file
+from tests.engine_support.walk import EXPLICIT, IMPLICIT, UnreadableError, read_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from deid_service.engine import Plan
+    from tests.engine_support.build import Part
+    from tests.engine_support.walk import Syntax
 
 # Enough for lengths to be seen, learned and met again.
 FILES = 12
@@ -281,3 +283,41 @@ def test_a_sequence_that_differs_in_length_keeps_nothing_else_from_use() -> None
     (known,) = (meta.stretches for meta in plan.file_metas.values())
     assert {each.last_tag for each in known.beginnings} == {0x00080080}
     assert set(known.known) == {b"\x08\0\x18\0", b"\x10\0\x10\0"}
+
+
+@pytest.mark.parametrize("undefined", [False, True], ids=["lengths", "delimiters"])
+@pytest.mark.parametrize("syntax", [EXPLICIT, IMPLICIT], ids=["explicit", "implicit"])
+def test_what_is_changed_inside_of_sequences_is_part_of_what_is_known(
+    syntax: Syntax, undefined: bool
+) -> None:
+    """A file is told as a whole, and the lengths around what was changed are right."""
+    plan = plan_of(
+        "name: PatientName, replace-with: A",
+        "name: SOPInstanceUID, hashuid: true",
+        "name: ReferencedSOPInstanceUID, hashuid: true",
+        "name: CodeMeaning, replace-with: 'Something longer'",
+        "name: CodeValue, remove: true",
+        recurse_sequence="true",
+    )
+    code: list[Part] = [el("CodeValue", "1234"), el("CodeMeaning", "Chest")]
+    study: list[Part] = [
+        el("ReferencedSOPInstanceUID", "1.2.840.99"),
+        sq("PurposeOfReferenceCodeSequence", code, [], undefined=undefined),
+    ]
+    data = dicom(
+        el("SOPInstanceUID", "1.2.3"),
+        el("Modality", "CT"),
+        sq("ProcedureCodeSequence", [el("CodingSchemeVersion", "1")], undefined=undefined),
+        sq("ReferencedStudySequence", study, study, undefined=undefined),
+        el("PatientName", "Doe^John"),
+        el("Rows", (1.0,)),
+        syntax=syntax,
+    )
+    alone = run(plan, [data[:200], data[200:]])
+    for _ in range(3):
+        assert deidentified(data, plan) == alone.output
+
+    (known,) = (meta.stretches for meta in plan.file_metas.values())
+    assert {each.last_tag for each in known.beginnings} == {0x00280010}
+    assert alone.output.count(b"Something longer") == 3
+    assert run(plan, [data]) == alone
