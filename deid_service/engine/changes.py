@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from deid_service.engine.charsets import (
-    CharacterSetError,
-    character_sets,
-)
+from deid_service.engine.charsets import CharacterSetError, character_sets
 from deid_service.engine.dates import age
 from deid_service.engine.dictionary import private_vr_of, vr_of
 from deid_service.engine.elements import ITEM, Encoding
@@ -511,7 +508,7 @@ class Changes(Splicer):
             )
         texts = apply_steps(place, texts, insertion.steps, self._plan.settings, self.originals)
         value = bytes_of(place, texts, level.charsets, big=encoding.big)
-        return encoding.header(place.tag, place.vr, len(value)) + value, texts
+        return element_of(encoding, place, None, value), texts
 
     def _items(self, level: Level, children: Children, first: int, encoding: Encoding) -> bytes:
         """Returns the items that rules make in a sequence, from one on."""

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 from deid_service.engine.deflate import Deflater, Inflater
 from deid_service.engine.directory import DIRECTORY_NAME, MEDIA_DIRECTORY, repoint
-from deid_service.engine.elements import Encoding
+from deid_service.engine.elements import HEADER, Encoding
 from deid_service.engine.errors import DicomError, Reason
 from deid_service.engine.filemeta import (
     MAGIC,
@@ -36,8 +36,6 @@ _FILE_HEADER: Final = PREAMBLE_LENGTH + len(MAGIC)
 
 # PS3.10 7.5: the preamble can hold another file format, or a text.
 _EMPTY_PREAMBLE: Final = bytes(PREAMBLE_LENGTH) + MAGIC
-_ELEMENT_HEADER: Final = 8
-
 
 # How much is inflated in one call, in bytes: some twenty milliseconds of work.
 _INFLATED_AT_ONCE: Final = 1 << 20
@@ -250,8 +248,8 @@ class Deidentifier:
             position, complete = self._meta.read(data, position, self._offset)
             # The first element of the data set shows how it is encoded.
             missing = 0 if complete else self._meta.need
-            if complete and len(data) - position < _ELEMENT_HEADER:
-                missing = _ELEMENT_HEADER
+            if complete and len(data) - position < HEADER:
+                missing = HEADER
             if missing and not ended:
                 self._need = missing
                 self._offset += position
@@ -266,7 +264,7 @@ class Deidentifier:
             if passed:
                 position = passed
             else:
-                self._begin_data_set(data[position : position + _ELEMENT_HEADER], position)
+                self._begin_data_set(data[position : position + HEADER], position)
         read = self._read_data_set(data, position) if position < len(data) else position
         self._offset += read
         return read
@@ -281,18 +279,18 @@ class Deidentifier:
             self._preamble = MAGIC
             self._state = _State.FILE_META
             return len(MAGIC)
-        if len(data) < _ELEMENT_HEADER:
+        if len(data) < HEADER:
             raise DicomError(Reason.NOT_DICOM, "too short for a DICOM file", offset=0)
         if data[:2] == b"\x02\0" and data[2:4] <= b"\x16\0":
             self._state = _State.FILE_META
             return 0
-        if guessed_encoding(data[:_ELEMENT_HEADER]) is None:
+        if guessed_encoding(data[:HEADER]) is None:
             raise DicomError(
                 Reason.NOT_DICOM,
                 "neither the prefix of a DICOM file nor the first element of a data set",
                 offset=0,
             )
-        self._begin_data_set(data[:_ELEMENT_HEADER], 0)
+        self._begin_data_set(data[:HEADER], 0)
         return 0
 
     def _pass_beginning(self, data: bytes, position: int) -> int:
@@ -377,7 +375,7 @@ class Deidentifier:
         Where the transfer syntax and the first element disagree, the element is
         right: some writers change the one without the other.
         """
-        seen = guessed_encoding(header) if len(header) == _ELEMENT_HEADER else None
+        seen = guessed_encoding(header) if len(header) == HEADER else None
         if syntax is None:
             if seen is None:
                 raise DicomError(

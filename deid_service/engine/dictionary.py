@@ -15,6 +15,10 @@ from pydicom.datadict import (
 _CACHED: Final = 65_536
 
 
+# What `vr_of` answers for an element that is a sequence, or may be one.
+PERHAPS_SEQUENCES: Final = frozenset({"SQ", "UN"})
+
+
 @lru_cache(maxsize=_CACHED)
 def vr_of(tag: int) -> str:
     """Returns the VR of a public element, `UN` for one that is not in the dictionary.

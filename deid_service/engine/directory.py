@@ -9,7 +9,14 @@ from __future__ import annotations
 
 from typing import Final
 
-from deid_service.engine.elements import ITEM, UNDEFINED_LENGTH, Encoding
+from deid_service.engine.elements import (
+    DELIMITER_GROUP,
+    HEADER,
+    ITEM,
+    LONG_HEADER,
+    UNDEFINED_LENGTH,
+    Encoding,
+)
 from deid_service.engine.errors import DicomError, Reason
 from deid_service.engine.skim import skim_sequence
 
@@ -25,8 +32,6 @@ _RECORDS: Final = 0x00041220
 _TOP_OFFSETS: Final = frozenset({0x00041200, 0x00041202})
 _RECORD_OFFSETS: Final = frozenset({0x00041400, 0x00041420, 0x00041504})
 
-_HEADER: Final = 8
-_LONG_HEADER: Final = 12
 _MAX_LEVELS: Final = 64
 
 
@@ -86,14 +91,14 @@ class _Directory:
         """Reads elements up to an end or a delimiter, and returns where they end."""
         encoding = self._encoding
         while position < end:
-            self._check(position + _HEADER <= end)
+            self._check(position + HEADER <= end)
             group, element, code, length = encoding.quad(self._data, position)
             tag = group << 16 | element
-            if group == ITEM >> 16:
-                return position + _HEADER
-            header = _HEADER
+            if group == DELIMITER_GROUP:
+                return position + HEADER
+            header = HEADER
             if code not in encoding.short_codes:
-                header = _LONG_HEADER if encoding.explicit else _HEADER
+                header = LONG_HEADER if encoding.explicit else HEADER
                 self._check(position + header <= end)
                 length = encoding.long(self._data, position + header - 4)[0]
             start = position + header
@@ -113,12 +118,12 @@ class _Directory:
     def _read_records(self, position: int, end: int) -> int:
         encoding = self._encoding
         while position < end:
-            self._check(position + _HEADER <= end)
+            self._check(position + HEADER <= end)
             group, element, length = encoding.item(self._data, position)
             if group << 16 | element != ITEM:
-                return position + _HEADER
+                return position + HEADER
             self.records.append(position)
-            start = position + _HEADER
+            start = position + HEADER
             stop = end if length == UNDEFINED_LENGTH else start + length
             self._check(stop <= end)
             position = self._read_elements(start, stop, _RECORD_OFFSETS)

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 from deid_service.engine.charsets import CharacterSets
 from deid_service.engine.dictionary import vr_of
-from deid_service.engine.elements import ITEM_BYTES, Encoding
+from deid_service.engine.elements import HEADER, ITEM_BYTES, Encoding
 from deid_service.engine.plan import SPECIFIC_CHARACTER_SET, Node, Op
 from deid_service.engine.stretches import Changed, Size, Step, Stretch
 
@@ -30,9 +30,6 @@ _MAX_SPREAD: Final = 128
 # What the lengths of one stretch may add up to: an expression is compiled in
 # about a tenth of a millisecond for ten of them.
 _MAX_LENGTHS: Final = 1024
-
-# PS3.5 7.5: shorter values hold no item.
-_ITEM_HEADER: Final = 8
 
 
 class Role(Enum):
@@ -146,7 +143,7 @@ class Part:
         return sorted({self.shortest, self.longest, *even})
 
     def _following(self, length: int) -> bytes:
-        guard = _NO_ITEM if self.guarded and length >= _ITEM_HEADER else b""
+        guard = _NO_ITEM if self.guarded and length >= HEADER else b""
         return guard + (b".{%d}" % length if length else b"")
 
 

@@ -19,6 +19,14 @@ ITEM: Final = 0xFFFEE000
 ITEM_DELIMITER: Final = 0xFFFEE00D
 SEQUENCE_DELIMITER: Final = 0xFFFEE0DD
 
+# The group of items and delimiters.
+DELIMITER_GROUP: Final = ITEM >> 16
+
+# How long a header is, in bytes: with a two-byte length, of an item, and in implicit
+# VR; and in explicit VR with a four-byte length (PS3.5 7.1.2, 7.1.3, 7.5).
+HEADER: Final = 8
+LONG_HEADER: Final = 12
+
 # The tag of an item in little endian.
 ITEM_BYTES: Final = b"\xfe\xff\x00\xe0"
 

@@ -23,7 +23,14 @@ from deid_service.engine.elements import (
 from deid_service.engine.errors import DicomError, Reason
 from deid_service.engine.learning import Stretches
 from deid_service.engine.plan import Plan
-from deid_service.engine.rewriting import Place, apply_steps, bytes_of, constant_texts, texts_of
+from deid_service.engine.rewriting import (
+    Place,
+    apply_steps,
+    bytes_of,
+    constant_texts,
+    element_of,
+    texts_of,
+)
 from deid_service.engine.uids import stand_in_uid
 
 ENGINE_VERSION: Final = version("deid-cascade")
@@ -416,7 +423,7 @@ def guessed_encoding(header: bytes) -> Encoding | None:
 
 def _element(encoding: Encoding, place: Place, texts: list[str]) -> bytes:
     value = bytes_of(place, texts, DEFAULT_CHARACTER_SETS, big=False)
-    return encoding.header(place.tag, place.vr, len(value)) + value
+    return element_of(encoding, place, None, value)
 
 
 def _error(reason: Reason, message: str, tag: int, offset: int) -> DicomError:

@@ -6,7 +6,7 @@ from deid_service.engine.charsets import CHARSET_VRS, DEFAULT_CHARACTER_SETS
 from deid_service.engine.dictionary import vr_of
 from deid_service.engine.elements import Encoding
 from deid_service.engine.plan import Insertion, Node
-from deid_service.engine.rewriting import Place, bytes_of, constant_texts
+from deid_service.engine.rewriting import Place, bytes_of, constant_texts, element_of
 
 
 def prepared(node: Node, encoding: Encoding) -> list[bytes | None]:
@@ -30,4 +30,4 @@ def _prepare(tag: int, insertion: Insertion, encoding: Encoding) -> bytes | None
     value = bytes_of(
         place, constant_texts(place, insertion.text), DEFAULT_CHARACTER_SETS, big=encoding.big
     )
-    return encoding.header(tag, vr, len(value)) + value
+    return element_of(encoding, place, None, value)

@@ -13,11 +13,14 @@ from deid_service.engine.charsets import (
     CharacterSetError,
     character_sets,
 )
-from deid_service.engine.dictionary import vr_of
+from deid_service.engine.dictionary import PERHAPS_SEQUENCES, vr_of
 from deid_service.engine.drafts import Draft, Header, Learned, Part, Role
 from deid_service.engine.elements import (
+    DELIMITER_GROUP,
+    HEADER,
     ITEM,
     ITEM_DELIMITER,
+    LONG_HEADER,
     SEQUENCE_DELIMITER,
     UNDEFINED_LENGTH,
     Encoding,
@@ -63,13 +66,7 @@ _LONGEST_WAIT: Final = 4096
 # How many files are learned from meanwhile: each takes as long as some ten files.
 _MAX_SAMPLES: Final = 8
 
-_HEADER: Final = 8
-_LONG_HEADER: Final = 12
 _SHORT_WIDTH: Final = 2
-_DELIMITERS: Final = ITEM >> 16
-
-# What of a public dictionary may be a sequence, or of none.
-_PERHAPS_SEQUENCES: Final = frozenset({"SQ", "UN"})
 
 
 class Stretches:
@@ -220,7 +217,7 @@ class _Learner:
         self._limit = min(self._limit, position + _MAX_BYTES)
         groups = self._node.private_insertions
         # Where a private block is made, more is due than is known here.
-        stop = min((group << 16 | 0x100 for group in groups), default=_DELIMITERS << 16)
+        stop = min((group << 16 | 0x100 for group in groups), default=DELIMITER_GROUP << 16)
         drafts: list[Draft] = []
         draft: Draft | None = None
         last = -1
@@ -257,7 +254,7 @@ class _Learner:
         """
         size = len(self._buffer)
         if header is None:
-            return 0 < size - position < _LONG_HEADER
+            return 0 < size - position < LONG_HEADER
         if header.length is None or header.length >= _LONG_VALUE:
             # Pixel data seldom ends with the input that it begins in.
             return False
@@ -302,13 +299,13 @@ class _Learner:
         """Reads an element header; None where there is none."""
         encoding = self._encoding
         buffer = self._buffer
-        if position + _HEADER > self._limit:
+        if position + HEADER > self._limit:
             return None
         group, number, code, length = encoding.quad(buffer, position)
         tag = group << 16 | number
-        size, width = _HEADER, 4
+        size, width = HEADER, 4
         found_vr = None
-        if group == _DELIMITERS or not encoding.explicit:
+        if group == DELIMITER_GROUP or not encoding.explicit:
             length = code | length << 16
         else:
             found_vr = encoding.vr_names.get(code)
@@ -317,10 +314,10 @@ class _Learner:
             if code in encoding.short_codes:
                 width = 2
             else:
-                size = _LONG_HEADER
+                size = LONG_HEADER
                 if position + size > self._limit:
                     return None
-                length = encoding.long(buffer, position + _HEADER)[0]
+                length = encoding.long(buffer, position + HEADER)[0]
         vr = vr_of(tag) if found_vr is None or found_vr == "UN" else found_vr
         defined = None if width == 4 and length == UNDEFINED_LENGTH else length
         return Header(tag, found_vr, vr, position, position + size, width, defined)
@@ -377,7 +374,7 @@ class _Learner:
         if (
             op.memo is None
             or header.length is None
-            or header.vr in _PERHAPS_SEQUENCES
+            or header.vr in PERHAPS_SEQUENCES
             or header.found_vr == "UN"
         ):
             raise _UnlearnedError
@@ -418,7 +415,7 @@ class _Learner:
             if not as_a_whole:
                 raise _UnlearnedError
             end = self._untouched(dropped, None, header, rigid=rigid, depth=depth)
-        elif header.width == _SHORT_WIDTH or as_a_whole or header.vr not in _PERHAPS_SEQUENCES:
+        elif header.width == _SHORT_WIDTH or as_a_whole or header.vr not in PERHAPS_SEQUENCES:
             end = self._value(dropped, header, rigid=rigid, guarded=False)
         else:
             raise _UnlearnedError
@@ -529,7 +526,7 @@ class _Learner:
             if header is not None and header.tag == ITEM_DELIMITER and end is None:
                 parts.append(self._literal(header))
                 return header.start
-            if header is None or header.tag >> 16 == _DELIMITERS:
+            if header is None or header.tag >> 16 == DELIMITER_GROUP:
                 raise _UnlearnedError
             position = self._part(parts, node, header, rigid=rigid, depth=depth)
         if position != end:

@@ -357,7 +357,7 @@ class Node:
         self.lookup: Callable[[int], Op | None] = (
             self._ops.__getitem__ if self._open else self._ops.get
         )
-        # The insertions in bytes, by encoding: worked out by the walk.
+        # The insertions in bytes, by encoding: see `insertions.prepared`.
         self.prepared: dict[Encoding, list[bytes | None]] = {}
         insertions = self._find_insertions()
         self.insertions = {tag: insertions[tag] for tag in insertions if tag >> 16 != FILE_META}

@@ -102,7 +102,14 @@ def bytes_of(place: Place, texts: list[str], charsets: CharacterSets, *, big: bo
 
 
 def element_of(encoding: Encoding, place: Place, found_vr: str | None, value: bytes) -> bytes:
-    """Returns an element with the VR that stood in its header, and a new value.
+    """Returns an element with a new value.
+
+    Args:
+        encoding: of the element.
+        place: the element.
+        found_vr: the VR that stood in its header; None in implicit VR, and for a new
+            element, which has that of its place.
+        value: the new value.
 
     Raises:
         DicomError: the VR cannot hold so long a value.

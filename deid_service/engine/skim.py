@@ -7,18 +7,17 @@ from typing import Final
 
 from deid_service.engine.dictionary import vr_of
 from deid_service.engine.elements import (
+    DELIMITER_GROUP,
+    HEADER,
     ITEM,
     ITEM_DELIMITER,
+    LONG_HEADER,
     SEQUENCE_DELIMITER,
     UNDEFINED_LENGTH,
     Encoding,
 )
 from deid_service.engine.plan import PIXEL_DATA, Op
 
-_HEADER: Final = 8
-_LONG_HEADER: Final = 12
-
-_DELIMITERS: Final = ITEM >> 16
 _ITEM: Final = ITEM & 0xFFFF
 _ITEM_END: Final = ITEM_DELIMITER & 0xFFFF
 _SEQUENCE_END: Final = SEQUENCE_DELIMITER & 0xFFFF
@@ -94,7 +93,7 @@ def _skim(
     inside = lookup is not None
     op_of = lookup or _NOTHING.get
     size = len(buffer)
-    last = size - _HEADER
+    last = size - HEADER
     # The levels around the innermost one, each with its end and whether it is
     # an item.
     around: list[tuple[int, bool]] = []
@@ -108,12 +107,12 @@ def _skim(
             return 0
         group, element, code, length = quad(buffer, position)
         opens = False
-        header = _HEADER
+        header = HEADER
         if in_item:
-            if group == _DELIMITERS:
+            if group == DELIMITER_GROUP:
                 if element != _ITEM_END or end != _DELIMITED:
                     return 0
-                position += _HEADER
+                position += HEADER
                 if not around:
                     return position
                 end, in_item = around.pop()
@@ -121,11 +120,11 @@ def _skim(
             if op_of(group << 16 | element) is not None:
                 return 0
             if code in short:
-                position += _HEADER + length
+                position += HEADER + length
                 continue
             if explicit:
                 vr = encoding.vr_names.get(code)
-                header = _LONG_HEADER
+                header = LONG_HEADER
                 if vr is None or position + header > size:
                     return 0
             else:
@@ -138,13 +137,13 @@ def _skim(
                 opens = True
             elif inside and vr == "SQ":
                 opens = True
-            elif inside and vr == "UN" and length >= _HEADER:
+            elif inside and vr == "UN" and length >= HEADER:
                 return 0
         else:
-            if group != _DELIMITERS:
+            if group != DELIMITER_GROUP:
                 return 0
             if element == _SEQUENCE_END and end == _DELIMITED:
-                position += _HEADER
+                position += HEADER
                 if not around:
                     return position
                 end, in_item = around.pop()

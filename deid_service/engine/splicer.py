@@ -7,14 +7,10 @@ the piece of input ends.
 
 from __future__ import annotations
 
-from typing import Final
-
-from deid_service.engine.elements import Encoding
+from deid_service.engine.elements import HEADER, Encoding
 from deid_service.engine.errors import DicomError, Reason
 from deid_service.engine.levels import LengthSlot, Level
 from deid_service.engine.output import Output, Slot
-
-HEADER: Final = 8
 
 
 class Found:

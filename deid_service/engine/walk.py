@@ -21,11 +21,14 @@ from typing import Final
 
 from deid_service.engine.changes import Changes
 from deid_service.engine.charsets import DEFAULT_CHARACTER_SETS, character_sets
-from deid_service.engine.dictionary import private_vr_of, vr_of
+from deid_service.engine.dictionary import PERHAPS_SEQUENCES, private_vr_of, vr_of
 from deid_service.engine.elements import (
+    DELIMITER_GROUP,
+    HEADER,
     IMPLICIT_LITTLE,
     ITEM,
     ITEM_DELIMITER,
+    LONG_HEADER,
     SEQUENCE_DELIMITER,
     UNDEFINED_LENGTH,
     Encoding,
@@ -37,7 +40,7 @@ from deid_service.engine.output import Buffer, Output, Slot
 from deid_service.engine.plan import PIXEL_DATA, Children, Node, OnSequence, Op, Plan
 from deid_service.engine.rewriting import Place
 from deid_service.engine.skim import skim_item, skim_sequence
-from deid_service.engine.splicer import HEADER, Found
+from deid_service.engine.splicer import Found
 from deid_service.engine.stretches import Passage, Stretch, find_passage
 
 # Structured reports, the deepest of real data sets, reach some twenty levels;
@@ -47,11 +50,6 @@ MAX_SEQUENCE_DEPTH: Final = 100
 # An item that is skimmed for something to do is read once more where there is;
 # that must not add up over the levels.
 _MAX_SKIM_DEPTH: Final = 8
-
-_LONG_HEADER: Final = 12
-
-# The group of items and delimiters.
-_DELIMITERS: Final = ITEM >> 16
 
 
 class Walk(Changes):
@@ -237,7 +235,7 @@ class Walk(Changes):
                 if code in short:
                     # PS3.5 7.1.2: a VR with a two-byte length is no sequence.
                     end = position + HEADER + length
-                elif explicit or group == _DELIMITERS:
+                elif explicit or group == DELIMITER_GROUP:
                     end = END
                     break
                 else:
@@ -248,7 +246,7 @@ class Walk(Changes):
                     break
                 op = lookup(tag)
                 if op is None:
-                    if deep and vr_of(tag) in _PERHAPS_SEQUENCES:
+                    if deep and vr_of(tag) in PERHAPS_SEQUENCES:
                         break
                     position = end
                 elif op.drop is not None and (explicit or op.drops_anything):
@@ -293,7 +291,7 @@ class Walk(Changes):
                             run = end
                         position = end
                         continue
-                elif group < _DELIMITERS:
+                elif group < DELIMITER_GROUP:
                     self._position = position
                     self._run = run
                     self._reach(level, tag)
@@ -365,7 +363,7 @@ class Walk(Changes):
     def _read_element(self, level: Level, tag: int, code: int, length: int) -> bool:
         """Reads the element at the position; False where input is missing."""
         position = self._position
-        if tag >> 16 == _DELIMITERS:
+        if tag >> 16 == DELIMITER_GROUP:
             return self._read_delimiter(level, tag)
         encoding = level.encoding
         header = HEADER
@@ -383,7 +381,7 @@ class Walk(Changes):
                 # PS3.5 6.2: VRs that the standard may add are like UN.
                 vr = "UN"
             if code not in encoding.short_codes:
-                header = _LONG_HEADER
+                header = LONG_HEADER
                 if min(level.end - self._base, len(self._buffer)) - position < header:
                     if level.end - self._base - position < header:
                         raise self._error(Reason.MALFORMED, "the element is longer than its item")
@@ -797,9 +795,6 @@ class Walk(Changes):
 _SUPERSEDED: Final = Op(
     drop="replace-with", on_sequence=OnSequence.DROP, sequence_name="replace-with"
 )
-
-
-_PERHAPS_SEQUENCES: Final = frozenset({"SQ", "UN"})
 
 
 def _is_vr(code: int) -> bool:

@@ -99,6 +99,15 @@ def test_callers_do_not_queue_for_a_database_that_is_gone(postgres: EmbeddedPost
         assert {call.code() for call in calls} == {grpc.StatusCode.UNAVAILABLE}
 
 
+def cut_connections(postgres: EmbeddedPostgres) -> None:
+    """Ends all connections of the service, from the side of the server."""
+    with psycopg.connect(postgres.conninfo, autocommit=True) as connection:
+        connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE application_name = 'profile_service'"
+        )
+
+
 def test_a_killed_database_is_found_again(postgres: EmbeddedPostgres) -> None:
     """When PostgreSQL kills all connections after a crash of its own, the service recovers."""
     postgres.start()
@@ -110,11 +119,7 @@ def test_a_killed_database_is_found_again(postgres: EmbeddedPostgres) -> None:
         service = ProfileServiceStub(channel)
         service.CreateContainer(SITE)
         assert next(states) == HealthCheckResponse.SERVING
-        with psycopg.connect(postgres.conninfo, autocommit=True) as connection:
-            connection.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-                "WHERE application_name = 'profile_service'"
-            )
+        cut_connections(postgres)
         answers = [answer_of(service) for _ in range(8)]
         # Each connection that was cut costs one call at most.
         assert set(answers) <= {grpc.StatusCode.OK, grpc.StatusCode.UNAVAILABLE}
@@ -140,11 +145,7 @@ def test_resolutions_find_a_killed_database_again(postgres: EmbeddedPostgres) ->
                 service.ResolveProfile.future(request, timeout=PATIENCE_SECONDS) for _ in range(8)
             ]
             assert {call.code() for call in calls} == {grpc.StatusCode.OK}
-            with psycopg.connect(postgres.conninfo, autocommit=True) as connection:
-                connection.execute(
-                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-                    "WHERE application_name = 'profile_service'"
-                )
+            cut_connections(postgres)
             codes = [service.ResolveProfile.future(request).code() for _ in range(8)]
             # Each connection that was cut costs one call at most.
             assert set(codes) <= {grpc.StatusCode.OK, grpc.StatusCode.UNAVAILABLE}
