@@ -15,7 +15,6 @@ error is a ProtocolError, and final: the caller ends the stream.
 
 from __future__ import annotations
 
-import hashlib
 import time
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -24,6 +23,7 @@ from typing import TYPE_CHECKING
 from deidcascade.v1 import deid_service_pb2 as pb
 
 from deid_service import wire
+from deid_service.digest import Digest
 from deid_service.engine import ENGINE_VERSION, Deidentifier, DicomError
 from deid_service.errors import ProtocolError
 from profile_service.serving.logs import origin
@@ -139,7 +139,7 @@ class Conversation:
 
         What is not done here is done when the next message comes.
         """
-        self._file.take_digest()
+        self._file.digest.catch_up()
 
     def end(self) -> None:
         """Takes the end of the stream.
@@ -229,9 +229,7 @@ class _File:
             applied.plan, filename=start.filename, max_held_bytes=limits.max_held_bytes
         )
         self._began = time.perf_counter()
-        self._digest = hashlib.sha256()
-        # Answered, and not yet in the digest.
-        self._undigested: list[memoryview] = []
+        self.digest = Digest()
         self._bytes_in = 0
         self._bytes_out = 0
         self._announced = False
@@ -272,7 +270,7 @@ class _File:
                 and output[0] is chunk
             ):
                 # What came is what goes: so is the message around it.
-                self._undigested.append(chunk)
+                self.digest.take(chunk)
                 self._bytes_out += size
                 return [wire.response_of(message)]
             return self._write(output, size)
@@ -286,7 +284,6 @@ class _File:
             raise self._mismatch()
         result = self._engine.finish()
         answers = self._write(result.tail, sum(map(len, result.tail)))
-        self.take_digest()
         receipt = pb.Receipt(
             treatment=self._applied.treatment,
             profile_name=self._applied.name,
@@ -295,7 +292,7 @@ class _File:
             actions=result.actions,
             bytes_in=self._bytes_in,
             bytes_out=self._bytes_out,
-            sha256=self._digest.hexdigest(),
+            sha256=self.digest.hexdigest(),
             engine_version=ENGINE_VERSION,
             warnings=result.warnings,
         )
@@ -339,16 +336,10 @@ class _File:
             self._gathered = bytearray()
         for group, group_size in _split(parts, size):
             message, chunk = wire.write_response_chunk(group, group_size)
-            self._undigested.append(chunk)
+            self.digest.take(chunk)
             answers.append(message)
         self._bytes_out += size
         return answers
-
-    def take_digest(self) -> None:
-        """Takes what was answered into the digest: half a second per GiB."""
-        for chunk in self._undigested:
-            self._digest.update(chunk)
-        self._undigested.clear()
 
     def _check_limit(self, size: int) -> None:
         if 0 < self._max_bytes < size:

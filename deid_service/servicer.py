@@ -124,9 +124,7 @@ class DeidServicer:
                 for answer in conversation.go_on():
                     await write(answer)
             stream.touch(between_files=conversation.between_files)
-            # Runs when the next message has been asked for, and while it is on its
-            # way. In a thread of its own it takes longer: what it saves one core it
-            # costs another in handing over.
+            # Runs when the next message has been asked for, and while it is on its way.
             call_soon(conversation.catch_up)
         if not conversation.between_files:
             await asyncio.sleep(BROKEN_SECONDS)

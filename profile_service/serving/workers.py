@@ -66,17 +66,21 @@ EXIT_SECONDS = 5.0
 TICK_SECONDS = 0.25
 
 
-ALLOCATOR = {
+TUNING = {
+    # A service that streams allocates and frees megabytes at a rate that lets the C
+    # library (glibc; others ignore these) give memory back to the system and ask for
+    # it again with every message, cleared page by page. Keeping it cuts the system
+    # time of a stream of half-megabyte files to a third.
     "MALLOC_MMAP_THRESHOLD_": str(32 * 1024 * 1024),
     "MALLOC_TRIM_THRESHOLD_": str(64 * 1024 * 1024),
+    # gRPC reads and writes the sockets of a server with threads of its own, its event
+    # engine, and hands everything over to the thread that waits for the calls. That
+    # thread can read and write them itself, as it did in earlier versions: it saves
+    # four of ten context switches of a small call, a tenth of its time, and a tenth of
+    # the CPU time of a stream. A version that knows no other way says so and goes on.
+    "GRPC_EXPERIMENTS": "-event_engine_listener",
 }
-"""The environment variables that workers run with, where nothing else is said.
-
-A service that streams allocates and frees megabytes at a rate that lets the C library
-(glibc; others ignore these) give memory back to the system and ask for it again with
-every message, cleared page by page. Keeping it cuts the system time of a stream of
-half-megabyte files to a third.
-"""
+"""The environment variables that workers run with, where nothing else is said."""
 
 
 # --- The worker's side ------------------------------------------------------------------
@@ -303,7 +307,7 @@ class Supervisor:
         with theirs:
             process = subprocess.Popen(  # noqa: S603 - the service's own command
                 self._command,
-                env=ALLOCATOR | os.environ | {_ENVIRONMENT: given},
+                env=TUNING | os.environ | {_ENVIRONMENT: given},
                 pass_fds=(theirs.fileno(), loads),
                 stdin=subprocess.DEVNULL,
                 # Ctrl-C reaches the processes of the terminal's group: what

@@ -1,12 +1,12 @@
 """DeidService beside a bare gRPC echo service with the same messages: time, CPU, memory.
 
 The echo is written as gRPC's documentation has it: generated stubs, `grpc.aio`,
-default settings. Two more show what its time is made of: one with the allocator
-settings that our workers run with, and one that also takes the SHA-256 of what it
-sends, which every receipt holds. All run at the same time and are asked one after
-the other, round after round; of each the best round counts. Each load has fresh
-servers: what the allocator learnt from other messages would decide otherwise. The
-clients are processes of their own and share the cores with the servers, so the CPU
+default settings. Two more show what its time is made of: one with the settings of
+the allocator and of gRPC that our workers run with, and one that also takes the
+SHA-256 of what it sends, which every receipt holds. All run at the same time and are
+asked one after the other, round after round; of each the best round counts. Each load
+has fresh servers: what the allocator learnt from other messages would decide otherwise.
+The clients are processes of their own and share the cores with the servers, so the CPU
 time of the server says more than the time on the wall.
 """
 
@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.table import Table
 
-from profile_service.serving.workers import ALLOCATOR
+from profile_service.serving.workers import TUNING
 from tests.benchmarks._processes import (
     Server,
     answer_of,
@@ -81,7 +81,7 @@ def main() -> int:
 
 @contextmanager
 def _echo(*arguments: str, tuned: bool = False) -> Iterator[Server]:
-    environment = ALLOCATOR if tuned else {}
+    environment = TUNING if tuned else {}
     with serving("tests.benchmarks._echo", *arguments, "", environment=environment) as server:
         yield server
 
@@ -101,8 +101,8 @@ def _servers(profile_service: str) -> Iterator[dict[str, Server]]:
     with ExitStack() as running:
         yield {
             "echo": running.enter_context(_echo()),
-            "echo, allocator set": running.enter_context(_echo(tuned=True)),
-            "echo, allocator set, SHA-256": running.enter_context(_echo("--digest", tuned=True)),
+            "echo, tuned": running.enter_context(_echo(tuned=True)),
+            "echo, tuned, SHA-256": running.enter_context(_echo("--digest", tuned=True)),
             "deid_service": running.enter_context(_service(profile_service, workers=1)),
         }
 
