@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from deidcascade.v1 import profile_service_pb2 as pb
 
-from profile_service.errors import InvalidNameError, ProfileServiceError
-from profile_service.hierarchy import parse_name
+from profile_service.errors import ProfileServiceError
+from profile_service.hierarchy import is_name
 from profile_service.logs import LOG
 from profile_service.rpc_errors import UNFORESEEN, code_and_reason, to_status
 from profile_service.serving.logs import origin
@@ -78,8 +78,5 @@ def _subject(request: Any) -> str:
         value = getattr(request, field, "")
         text = value if isinstance(value, str) else value.name
         if text:
-            try:
-                return parse_name(text, field=field).text
-            except InvalidNameError:
-                return ""
+            return text if is_name(text) else ""
     return ""

@@ -11,9 +11,8 @@ The nearest level with a valid profile applies whole; levels are not merged.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from profile_service.errors import InvalidNameError
 
@@ -45,12 +44,14 @@ class Kind(Enum):
     DEVICE = "sites/{site}/devices/{device}"
 
 
+# By the group of the pattern that matched last.
+_KINDS = {None: Kind.SITE, "group": Kind.GROUP, "project": Kind.PROJECT, "device": Kind.DEVICE}
+
 PARENTS = frozenset({Kind.SITE, Kind.GROUP})
 TARGETS = frozenset({Kind.PROJECT, Kind.DEVICE})
 
 
-@dataclass(frozen=True, slots=True)
-class ContainerName:
+class ContainerName(NamedTuple):
     """A resource name that is well-formed; whether the container exists is another matter.
 
     Attributes:
@@ -77,6 +78,11 @@ class ContainerName:
         return "/".join(self.text.split("/", 2)[:2])
 
 
+def is_name(text: str) -> bool:
+    """Tells whether a text is a resource name."""
+    return _NAME.fullmatch(text) is not None
+
+
 def parse_name(text: str, *, field: str, kinds: frozenset[Kind] = frozenset(Kind)) -> ContainerName:
     """Reads a resource name.
 
@@ -90,7 +96,7 @@ def parse_name(text: str, *, field: str, kinds: frozenset[Kind] = frozenset(Kind
     """
     match = _NAME.fullmatch(text)
     if match is not None:
-        kind = Kind.SITE if match.lastgroup is None else Kind[match.lastgroup.upper()]
+        kind = _KINDS[match.lastgroup]
         if kind in kinds:
             return ContainerName(text, kind)
     forms = " or ".join(kind.value for kind in Kind if kind in kinds)
@@ -117,8 +123,7 @@ class Verdict(Enum):
     NOT_CONSULTED = "a nearer level was selected, or enforcement is off"
 
 
-@dataclass(frozen=True, slots=True)
-class Level:
+class Level(NamedTuple):
     """One level as it is stored.
 
     Attributes:
@@ -130,8 +135,7 @@ class Level:
     profile: ProfileVersion | None
 
 
-@dataclass(frozen=True, slots=True)
-class LevelVerdict:
+class LevelVerdict(NamedTuple):
     """The verdict on one level.
 
     Attributes:
@@ -148,8 +152,7 @@ class LevelVerdict:
     violations: tuple[Violation, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Resolution:
+class Resolution(NamedTuple):
     """The answer of the cascade.
 
     Attributes:

@@ -81,7 +81,7 @@ def summary(data: ProfileVersion) -> pb.Profile:
 def profile(data: ProfileVersion) -> pb.Profile:
     """Returns a version as a message, with its text where it is there."""
     message = pb.Profile()
-    _fill_profile(message, data)
+    _fill_profile(message, data, with_source=True)
     return message
 
 
@@ -96,9 +96,9 @@ def _fill_summary(message: pb.Profile, data: ProfileVersion) -> None:
     message.etag = data.etag
 
 
-def _fill_profile(message: pb.Profile, data: ProfileVersion) -> None:
+def _fill_profile(message: pb.Profile, data: ProfileVersion, *, with_source: bool) -> None:
     _fill_summary(message, data)
-    if data.source is not None:
+    if with_source and data.source is not None:
         message.source = data.source
     message.violations.extend(map(violation, data.decision.violations))
     message.warnings.extend(map(violation, data.decision.warnings))
@@ -115,15 +115,15 @@ def validation(decision: Decision) -> pb.ValidateProfileResponse:
     )
 
 
-def resolution(data: Resolution) -> pb.ResolveProfileResponse:
-    """Returns the answer of the cascade as a message.
+def resolution(data: Resolution, *, with_source: bool) -> pb.ResolveProfileResponse:
+    """Returns the answer of the cascade as a message, with or without the profile's text.
 
     Its parts are filled where they are: protobuf copies a message that is put into
     another one by writing it out and reading it back.
     """
     message = pb.ResolveProfileResponse(outcome=OUTCOMES[data.outcome])
     if data.profile is not None:
-        _fill_profile(message.profile, data.profile)
+        _fill_profile(message.profile, data.profile, with_source=with_source)
     for level in data.levels:
         part = message.levels.add(
             container=level.container, verdict=VERDICTS[level.verdict], version=level.version

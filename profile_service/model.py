@@ -1,9 +1,11 @@
-"""What the store keeps and the service answers, as data."""
+"""What the store keeps and the service answers, as data.
+
+Tuples: a resolution makes a dozen, and frozen data classes take three times as long.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -11,8 +13,7 @@ if TYPE_CHECKING:
     from profile_service.language.model import Violation
 
 
-@dataclass(frozen=True, slots=True)
-class Container:
+class Container(NamedTuple):
     """A site, group, project or device.
 
     Attributes:
@@ -32,8 +33,7 @@ class Container:
     etag: str
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """What one version of the validator says of a text on one kind of container.
 
     Attributes:
@@ -54,8 +54,7 @@ class Decision:
         return not self.violations
 
 
-@dataclass(frozen=True, slots=True)
-class ProfileVersion:
+class ProfileVersion(NamedTuple):
     """One immutable version of the profile of a container.
 
     Attributes:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from profile_service.errors import (
@@ -73,20 +72,19 @@ class Profiles:
             raise VersionNotFoundError(name.text, version)
         return self._decided(found, name.kind)
 
-    def resolve(self, target: ContainerName, known: bytes) -> Resolution:
+    def resolve(self, target: ContainerName) -> Resolution:
         """Says which profile applies to an upload, and why.
 
         Args:
             target: the project or the device.
-            known: digests of texts that the caller has, one after the other.
 
         Returns:
-            The answer. Its profile comes without a text that the caller has.
+            The answer; its profile comes with the text.
 
         Raises:
             TargetNotFoundError: the target does not exist.
         """
-        found = self._store.levels(target, known)
+        found = self._store.levels(target)
         if found is None:
             raise TargetNotFoundError(target.text)
         enforced, levels = found
@@ -94,20 +92,19 @@ class Profiles:
             levels = [self._level_decided(level) for level in levels]
         resolution = cascade(levels, enforced=enforced)
         profile = resolution.profile
-        if profile is not None and profile.source is None and not _holds(known, profile.sha256):
-            # A decision made anew has selected another level than the query expected, or
-            # the digest matched across the seam of two.
+        if profile is not None and profile.source is None:
+            # Valid by a decision made anew: the query read no text of what was invalid.
             source = self._store.get_source(profile)
             if source is None:
                 raise TargetNotFoundError(target.text)
-            resolution = replace(resolution, profile=replace(profile, source=source))
+            resolution = resolution._replace(profile=profile._replace(source=source))
         return resolution
 
     def _level_decided(self, level: Level) -> Level:
         if level.profile is None:
             return level
         kind = parse_name(level.container, field="container").kind
-        return replace(level, profile=self._decided(level.profile, kind))
+        return level._replace(profile=self._decided(level.profile, kind))
 
     def _decided(self, profile: ProfileVersion, kind: Kind) -> ProfileVersion:
         """Returns a version with the decision of this build's validator, or a newer one's."""
@@ -128,12 +125,4 @@ class Profiles:
                 if len(self._decisions) > MAX_DECISIONS:
                     self._decisions.popitem(last=False)
         self._store.record_decision(profile, decision)
-        return replace(profile, decision=decision)
-
-
-def _holds(digests: bytes, digest: bytes) -> bool:
-    """Tells whether one of the digests, which come one after the other, is the given one."""
-    at = digests.find(digest)
-    while at % len(digest) and at >= 0:
-        at = digests.find(digest, at + 1)
-    return at >= 0
+        return profile._replace(decision=decision)

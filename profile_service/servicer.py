@@ -6,6 +6,7 @@ What is wrong raises a ProfileServiceError; `calls.py` makes a status of it.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from deidcascade.v1 import profile_service_pb2 as pb
@@ -23,8 +24,6 @@ from profile_service.hierarchy import PARENTS, TARGETS, Kind, parse_name
 from profile_service.validity import decide
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import grpc
 
     from profile_service.service import Profiles
@@ -38,6 +37,7 @@ MAX_KNOWN_DIGESTS = 64
 # bigint
 MAX_VERSION = 2**63 - 1
 
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
@@ -167,7 +167,13 @@ class ProfileServicer(ProfileServiceServicer):
     ) -> pb.ResolveProfileResponse:
         del context
         target = parse_name(request.target, field="target", kinds=TARGETS)
-        return messages.resolution(self._profiles.resolve(target, _digests(request.known_sha256)))
+        known = tuple(request.known_sha256)
+        _check_digests(known)
+        resolution = self._profiles.resolve(target)
+        profile = resolution.profile
+        return messages.resolution(
+            resolution, with_source=profile is None or profile.sha256.hex() not in known
+        )
 
 
 def _display_name(container: pb.Container) -> str:
@@ -217,24 +223,10 @@ def _version_in(entry: str) -> int:
     return int(entry)
 
 
-def _digests(known: Sequence[str]) -> bytes:
-    """Returns the digests as bytes, one after the other."""
-    if not known:
-        return b""
+# A caller says the same with each call, until it has seen another text.
+@lru_cache(maxsize=64)
+def _check_digests(known: tuple[str, ...]) -> None:
     if len(known) > MAX_KNOWN_DIGESTS:
         raise InvalidDigestError("known_sha256", f"must be at most {MAX_KNOWN_DIGESTS} digests.")
-    # All in one: a caller such as DeidService sends as many as it may, with each call.
-    joined = " ".join(known)
-    try:
-        digests = bytes.fromhex(joined)
-    except ValueError:
-        digests = b""
-    # White space was skipped: as much as stands between them, and nowhere else.
-    if (
-        len(digests) != 32 * len(known)
-        or len(joined) != 65 * len(known) - 1
-        or joined[64::65].strip(" ")
-        or joined != joined.lower()
-    ):
+    if not all(map(_DIGEST.fullmatch, known)):
         raise InvalidDigestError("known_sha256", "must be 64 lower case hex digits each.")
-    return digests

@@ -40,10 +40,11 @@ def is_outdated(decision: Decision) -> bool:
     What a newer validator decided stands: while replicas of two builds run side by
     side, they would otherwise overrule each other again and again.
     """
-    return _order(decision.validator_version) < _order(VALIDATOR_VERSION)
+    decided_by = decision.validator_version
+    return decided_by != VALIDATOR_VERSION and _order(decided_by) < _order(VALIDATOR_VERSION)
 
 
-# There are as many versions as there were builds, and each resolution compares some.
+# There are as many versions as there were builds.
 @cache
 def _order(version: str) -> tuple[int, ...]:
     return tuple(int(number) for number in version.split("."))

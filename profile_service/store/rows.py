@@ -11,14 +11,9 @@ from profile_service.language.model import Violation
 from profile_service.model import Container, Decision, ProfileVersion
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 Row = tuple[Any, ...]
-
-# The columns of a version in every query that gives one, in this order: the id of the
-# container and its profile_revision; version, sha256, create_time, validator_version,
-# blank, violations, warnings, source.
-VERSION_COLUMNS = 10
 
 
 def etag(container_id: int, revision: int) -> str:
@@ -34,12 +29,17 @@ def to_container(row: Row) -> Container:
     )
 
 
-def to_version(container: str, row: Row) -> ProfileVersion | None:
+def to_version(
+    container: str, row: Row, texts: Mapping[bytes, str] | None = None
+) -> ProfileVersion | None:
     """Reads a version; None where there is none.
 
     Args:
         container: the name of the container.
-        row: the columns of the version.
+        row: the columns of a version in every query that gives one: the id of the
+            container and its profile_revision; version, sha256, create_time,
+            validator_version, blank, violations, warnings, source.
+        texts: texts that the query may have left out, by their digests.
     """
     (
         container_id,
@@ -68,7 +68,7 @@ def to_version(container: str, row: Row) -> ProfileVersion | None:
         ),
         create_time,
         etag(container_id, revision),
-        None if source is None else source.decode(),
+        (texts or {}).get(sha256) if source is None else source.decode(),
     )
 
 

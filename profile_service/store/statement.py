@@ -26,7 +26,7 @@ SOON_MILLISECONDS = 100
 
 
 class Statement:
-    """A statement that gives one row at most, prepared on one connection."""
+    """A statement of few rows, prepared on one connection."""
 
     def __init__(
         self, connection: psycopg.Connection[Row], name: str, query: str, types: Sequence[str]
@@ -49,8 +49,8 @@ class Statement:
         self._poll = select.poll()
         self._poll.register(connection.pgconn.socket, select.POLLIN)
 
-    def row(self, *parameters: bytes) -> Row | None:
-        """Executes it and returns its row, if it has one.
+    def rows(self, *parameters: bytes) -> list[Row]:
+        """Executes it and returns its rows.
 
         Args:
             parameters: in binary form.
@@ -65,10 +65,8 @@ class Statement:
             self._prepared = True
         pgconn.send_query_prepared(self._name, parameters, self._formats, pq.Format.BINARY)
         answer = self._answer()
-        if answer.ntuples == 0:
-            return None
         self._reader.set_pgresult(answer)
-        return self._reader.load_row(0, tuple)
+        return self._reader.load_rows(0, answer.ntuples, tuple)
 
     def _answer(self) -> pq.abc.PGresult:
         answer = self._answer_soon()

@@ -27,9 +27,10 @@ from profile_service.store.faults import translated
 from profile_service.store.migrate import migrate
 from profile_service.store.queries import QUERIES
 from profile_service.store.statement import Statement
+from profile_service.store.texts import Texts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from psycopg.abc import RV, PQGen
 
@@ -81,12 +82,9 @@ class BoundedConnection(psycopg.Connection["Row"]):
         return self.cursor(binary=True)
 
     @cached_property
-    def resolutions(self) -> dict[Kind, Statement]:
-        """What the cascade asks for a target of each kind."""
-        return {
-            kind: Statement(self, query, QUERIES[query], ("text", "bytea"))
-            for kind, query in ((Kind.PROJECT, "resolve_project"), (Kind.DEVICE, "resolve_device"))
-        }
+    def resolution(self) -> Statement:
+        """What the cascade asks."""
+        return Statement(self, "resolve", QUERIES["resolve"], ("text", "text", "text", "bytea"))
 
 
 class Store:
@@ -104,6 +102,7 @@ class Store:
         """
         self._conninfo = conninfo
         self._answers = True
+        self._texts = Texts()
         # Checking a connection out of the pool and in again takes a fifth of what the
         # query of a resolution takes. So some of its connections are kept for those.
         self._keep = connections // 2
@@ -390,39 +389,29 @@ class Store:
                 | rows.decision_parameters(decision),
             )
 
-    def levels(self, target: ContainerName, known: bytes) -> tuple[bool, list[Level]] | None:
+    def levels(self, target: ContainerName) -> tuple[bool, list[Level]] | None:
         """Reads what the cascade asks for: one query, one round trip.
 
         Args:
             target: a project or a device.
-            known: digests of texts that are not wanted, one after the other: an array
-                would cost the server more than all the rest of the statement. A
-                match across the seam of two leaves out a text that is wanted.
 
         Returns:
-            Whether the site enforces de-identification, and the levels, nearest
-            first. The nearest valid profile comes with its text, unless its digest
-            is known. None when the target does not exist.
+            Whether the site enforces de-identification, and the levels, nearest first,
+            each valid profile with its text. None when the target does not exist.
         """
-        with translated():
-            connection = self._take()
-            try:
-                row = connection.resolutions[target.kind].row(target.text.encode(), known)
-            except BaseException:
-                # The pool sees whether it can still be used.
-                self._pool.putconn(connection)
-                raise
-            self._give(connection)
-        if row is None:
+        # The site of a device stands for a group as well.
+        names = (target.text, target.parent or "", target.site)
+        texts = self._texts.of(names)
+        found = {row[0]: row[1:] for row in self._resolve(names, b"".join(texts))}
+        if target.text not in found:
             return None
-        names = [target.text]
-        if target.kind is Kind.PROJECT:
-            names += [target.text.rsplit("/", 2)[0], target.site]
-        width = rows.VERSION_COLUMNS
-        return row[0], [
-            Level(name, rows.to_version(name, row[1 + width * i : 1 + width * (i + 1)]))
-            for i, name in enumerate(names)
-        ]
+        levels = []
+        for name in names if target.kind is Kind.PROJECT else names[:1]:
+            version = rows.to_version(name, found[name][1:], texts)
+            if version is not None and version.source is not None:
+                self._texts.keep(name, version.sha256, version.source)
+            levels.append(Level(name, version))
+        return found[target.site][0], levels
 
     # --- Parts --------------------------------------------------------------------------
 
@@ -448,6 +437,18 @@ class Store:
     def _ping(self) -> None:
         with translated(), self._connection(CHECKOUT_SECONDS) as connection:
             execute(connection, "ping", {})
+
+    def _resolve(self, names: Iterable[str], known: bytes) -> list[Row]:
+        with translated():
+            connection = self._take()
+            try:
+                found = connection.resolution.rows(*(name.encode() for name in names), known)
+            except BaseException:
+                # The pool sees whether it can still be used.
+                self._pool.putconn(connection)
+                raise
+            self._give(connection)
+        return found
 
     def _take(self) -> BoundedConnection:
         """Lends a connection for a resolution: one that is kept for them, or any."""

@@ -28,17 +28,20 @@ def test_values_are_read_as_the_cursor_reads_them(connection: psycopg.Connection
     query = """SELECT $1, $2, 3::bigint, true, 'epoch'::timestamptz, '[{"a": 1}]'::json, NULL"""
     statement = Statement(connection, "values", query, ("text", "bytea"))
 
-    row = statement.row("sites/\u00e4".encode(), b"\0\xff")
+    (row,) = statement.rows("sites/\u00e4".encode(), b"\0\xff")
 
     epoch = datetime(1970, 1, 1, tzinfo=UTC)
     assert row == ("sites/\u00e4", b"\0\xff", 3, True, epoch, [{"a": 1}], None)
 
 
-def test_no_row_is_none(connection: psycopg.Connection[Row]) -> None:
+def test_there_may_be_no_row_or_several(connection: psycopg.Connection[Row]) -> None:
     """A statement that finds nothing says so, and finds what is there afterwards."""
-    statement = Statement(connection, "found", "SELECT 1 WHERE $1 = 'x'", ("text",))
+    query = "SELECT generate_series(1, $1::text::int)"
+    statement = Statement(connection, "found", query, ("text",))
 
-    assert [statement.row(b"y"), statement.row(b"x"), statement.row(b"y")] == [None, (1,), None]
+    found = [statement.rows(number) for number in (b"0", b"2", b"0")]
+
+    assert found == [[], [(1,), (2,)], []]
 
 
 def test_an_answer_that_takes_its_time_is_waited_for(
@@ -48,8 +51,8 @@ def test_an_answer_that_takes_its_time_is_waited_for(
     query = "SELECT pg_sleep($1::text::float) IS NOT NULL"
     statement = Statement(connection, "slow", query, ("text",))
 
-    assert statement.row(f"{2 * SOON_MILLISECONDS / 1000}".encode()) == (True,)
-    assert statement.row(b"0") == (True,)
+    assert statement.rows(f"{2 * SOON_MILLISECONDS / 1000}".encode()) == [(True,)]
+    assert statement.rows(b"0") == [(True,)]
 
 
 def test_an_answer_of_many_pieces_is_put_together(connection: psycopg.Connection[Row]) -> None:
@@ -57,8 +60,8 @@ def test_an_answer_of_many_pieces_is_put_together(connection: psycopg.Connection
     statement = Statement(connection, "large", "SELECT $1 || $1", ("bytea",))
     data = bytes(range(256)) * 16_384
 
-    assert statement.row(data) == (data + data,)
-    assert statement.row(b"x") == (b"xx",)
+    assert statement.rows(data) == [(data + data,)]
+    assert statement.rows(b"x") == [(b"xx",)]
 
 
 def test_a_failure_leaves_the_connection_usable(connection: psycopg.Connection[Row]) -> None:
@@ -66,9 +69,9 @@ def test_a_failure_leaves_the_connection_usable(connection: psycopg.Connection[R
     statement = Statement(connection, "divided", "SELECT 6 / $1::text::int", ("text",))
 
     with pytest.raises(psycopg.errors.DivisionByZero):
-        statement.row(b"0")
+        statement.rows(b"0")
 
-    assert statement.row(b"2") == (3,)
+    assert statement.rows(b"2") == [(3,)]
 
 
 def test_a_statement_that_cannot_be_prepared_is_tried_again(
@@ -77,20 +80,20 @@ def test_a_statement_that_cannot_be_prepared_is_tried_again(
     """Preparing fails while a table is missing, and works once it is there."""
     statement = Statement(connection, "later", "SELECT number FROM later", ())
     with pytest.raises(psycopg.errors.UndefinedTable):
-        statement.row()
+        statement.rows()
 
     connection.execute("CREATE TABLE later AS SELECT 7 AS number")
 
-    assert statement.row() == (7,)
+    assert statement.rows() == [(7,)]
 
 
 def test_a_connection_that_is_gone_is_told(connection: psycopg.Connection[Row]) -> None:
     """Of a connection that the server has ended the driver's own error tells."""
     statement = Statement(connection, "gone", "SELECT 1", ())
-    statement.row()
+    statement.rows()
     with psycopg.connect(connection.info.dsn, autocommit=True) as other:
         other.execute("SELECT pg_terminate_backend(%s)", (connection.info.backend_pid,))
 
     with pytest.raises(psycopg.OperationalError):
-        statement.row()
+        statement.rows()
     assert connection.closed

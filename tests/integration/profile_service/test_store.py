@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from importlib import resources
 from threading import Barrier
 from typing import TYPE_CHECKING
@@ -25,11 +24,13 @@ from profile_service.service import Profiles
 from profile_service.store import Store
 from profile_service.store.migrate import migrate, migrations
 from profile_service.store.queries import QUERIES
+from profile_service.store.statement import Statement
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from profile_service.model import Decision
+    from profile_service.store.rows import Row
     from tests.support.databases import Databases
 
 VALID = "dicom:\n  fields:\n  - name: PatientName\n    remove: true\n"
@@ -241,7 +242,7 @@ def have_newer_validator(
     def decide_anew(source: str, kind: Kind | None) -> Decision:
         decided.append(source)
         decision = validity.decide(VALID if accepts(source) else "", kind)
-        return replace(decision, validator_version="2")
+        return decision._replace(validator_version="2")
 
     monkeypatch.setattr(validity, "VALIDATOR_VERSION", "2")
     monkeypatch.setattr(service, "decide", decide_anew)
@@ -255,7 +256,7 @@ def test_a_newer_validator_can_refuse(store: Store, monkeypatch: pytest.MonkeyPa
     accepted = older.set(GROUP, VALID + "# 2\n", allow_invalid=False, etag="")
     decided = have_newer_validator(monkeypatch, lambda source: source == accepted.source)
     newer = Profiles(store)
-    found = newer.resolve(PROJECT, b"")
+    found = newer.resolve(PROJECT)
     assert [level.verdict for level in found.levels] == [
         Verdict.INVALID,
         Verdict.SELECTED,
@@ -270,9 +271,9 @@ def test_a_newer_validator_can_accept(store: Store, monkeypatch: pytest.MonkeyPa
     """What was stored as invalid applies once a newer validator accepts it."""
     older = Profiles(store)
     older.set(PROJECT, "dicom: later", allow_invalid=True, etag="")
-    assert older.resolve(PROJECT, b"").outcome is Outcome.NO_VALID_PROFILE
+    assert older.resolve(PROJECT).outcome is Outcome.NO_VALID_PROFILE
     have_newer_validator(monkeypatch, lambda _: True)
-    found = Profiles(store).resolve(PROJECT, b"")
+    found = Profiles(store).resolve(PROJECT)
     assert found.profile is not None
     assert found.profile.source == "dicom: later"
 
@@ -282,7 +283,7 @@ def test_what_was_decided_again_is_kept(store: Store, monkeypatch: pytest.Monkey
     stored = Profiles(store).set(PROJECT, VALID, allow_invalid=False, etag="")
     decided = have_newer_validator(monkeypatch, lambda _: False)
     first = Profiles(store).get(PROJECT, 0)
-    second = Profiles(store).resolve(PROJECT, b"")
+    second = Profiles(store).resolve(PROJECT)
     assert decided == [stored.source]
     assert not first.decision.valid
     assert first.decision.violations == second.levels[0].violations
@@ -292,8 +293,34 @@ def test_what_was_decided_again_is_kept(store: Store, monkeypatch: pytest.Monkey
 # --- One resolution -----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("query", ["resolve_project", "resolve_device"])
-def test_resolution_reads_by_index_only(database: str, query: str) -> None:
+def test_a_text_is_read_once(store: Store, database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The database sends it no second time, unless another one is attached, by anyone."""
+    sent: list[list[bytes | None]] = []
+    execute = Statement.rows
+
+    def listen(statement: Statement, *parameters: bytes) -> list[Row]:
+        rows = execute(statement, *parameters)
+        sent.append([row[-1] for row in rows if row[-1] is not None])
+        return rows
+
+    monkeypatch.setattr(Statement, "rows", listen)
+    elsewhere = Store(database, connections=1)
+    elsewhere.open()
+    profiles = Profiles(store)
+    first, second = VALID + "# 1\n", VALID + "# 2\n"
+    found = []
+    for text in (first, first, second):
+        Profiles(elsewhere).set(GROUP, text, allow_invalid=False, etag="")
+        for _ in range(2):
+            profile = profiles.resolve(PROJECT).profile
+            found.append(profile and profile.source)
+    elsewhere.close()
+
+    assert found == [first] * 4 + [second] * 2
+    assert sent == [[first.encode()], [], [], [], [second.encode()], []]
+
+
+def test_resolution_reads_by_index_only(database: str) -> None:
     """Among many containers a resolution scans no table."""
     with psycopg.connect(database, autocommit=True) as connection:
         connection.execute(
@@ -313,7 +340,10 @@ def test_resolution_reads_by_index_only(database: str, query: str) -> None:
         connection.execute("ANALYZE")
         plan = (
             psycopg.RawCursor(connection)
-            .execute("EXPLAIN " + QUERIES[query], ["sites/x/groups/g7/projects/p7", b""])
+            .execute(
+                "EXPLAIN " + QUERIES["resolve"],
+                ["sites/x/groups/g7/projects/p7", "sites/x/groups/g7", "sites/x", b""],
+            )
             .fetchall()
         )
     text = "\n".join(line for (line,) in plan)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from profile_service.hierarchy import Kind
@@ -51,10 +49,10 @@ def test_an_empty_profile_is_never_blank(text: str) -> None:
 )
 def test_a_newer_validator_decides_again(version: str, *, outdated: bool) -> None:
     """A decision of an older validator is outdated, one of this version is not."""
-    assert is_outdated(replace(decide(REAL, None), validator_version=version)) is outdated
+    assert is_outdated(decide(REAL, None)._replace(validator_version=version)) is outdated
 
 
 def test_what_a_newer_build_decided_stands() -> None:
     """Replicas of two builds side by side do not overrule each other."""
     newer = str(int(VALIDATOR_VERSION.split(".")[0]) + 1)
-    assert not is_outdated(replace(decide(REAL, None), validator_version=newer))
+    assert not is_outdated(decide(REAL, None)._replace(validator_version=newer))
