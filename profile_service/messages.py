@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from deidcascade.v1 import profile_service_pb2 as pb
-from google.protobuf.timestamp_pb2 import Timestamp
 
 from profile_service.hierarchy import Outcome, Verdict
 
 if TYPE_CHECKING:
     from datetime import datetime
+
+    from google.protobuf.timestamp_pb2 import Timestamp
 
     from profile_service.hierarchy import Resolution
     from profile_service.language import Violation
@@ -36,22 +37,23 @@ VERDICTS = {
 }
 
 
-def _timestamp(moment: datetime) -> Timestamp:
-    message = Timestamp()
-    message.FromDatetime(moment)
-    return message
+def _set_time(message: Timestamp, moment: datetime) -> None:
+    # As `FromDatetime` does, in a tenth of the time.
+    message.seconds = int(moment.timestamp())
+    message.nanos = moment.microsecond * 1000
 
 
 def container(data: Container) -> pb.Container:
     """Returns a container as a message."""
-    return pb.Container(
+    message = pb.Container(
         name=data.name,
         display_name=data.display_name,
         enforcement=ENFORCEMENTS[data.enforced],
-        create_time=_timestamp(data.create_time),
-        update_time=_timestamp(data.update_time),
         etag=data.etag,
     )
+    _set_time(message.create_time, data.create_time)
+    _set_time(message.update_time, data.update_time)
+    return message
 
 
 def violation(data: Violation) -> pb.Violation:
@@ -92,7 +94,7 @@ def _fill_summary(message: pb.Profile, data: ProfileVersion) -> None:
     message.validity = validity(data.decision)
     message.blank = data.decision.blank
     message.validator_version = data.decision.validator_version
-    message.create_time.FromDatetime(data.create_time)
+    _set_time(message.create_time, data.create_time)
     message.etag = data.etag
 
 
@@ -125,8 +127,10 @@ def resolution(data: Resolution, *, with_source: bool) -> pb.ResolveProfileRespo
     if data.profile is not None:
         _fill_profile(message.profile, data.profile, with_source=with_source)
     for level in data.levels:
-        part = message.levels.add(
-            container=level.container, verdict=VERDICTS[level.verdict], version=level.version
-        )
-        part.violations.extend(map(violation, level.violations))
+        part = message.levels.add()
+        part.container = level.container
+        part.verdict = VERDICTS[level.verdict]
+        part.version = level.version
+        if level.violations:
+            part.violations.extend(map(violation, level.violations))
     return message

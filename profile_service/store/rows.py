@@ -11,7 +11,7 @@ from profile_service.language.model import Violation
 from profile_service.model import Container, Decision, ProfileVersion
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
 Row = tuple[Any, ...]
 
@@ -29,9 +29,7 @@ def to_container(row: Row) -> Container:
     )
 
 
-def to_version(
-    container: str, row: Row, texts: Mapping[bytes, str] | None = None
-) -> ProfileVersion | None:
+def to_version(container: str, row: Row) -> ProfileVersion | None:
     """Reads a version; None where there is none.
 
     Args:
@@ -39,7 +37,6 @@ def to_version(
         row: the columns of a version in every query that gives one: the id of the
             container and its profile_revision; version, sha256, create_time,
             validator_version, blank, violations, warnings, source.
-        texts: texts that the query may have left out, by their digests.
     """
     (
         container_id,
@@ -68,7 +65,7 @@ def to_version(
         ),
         create_time,
         etag(container_id, revision),
-        (texts or {}).get(sha256) if source is None else source.decode(),
+        None if source is None else source.decode(),
     )
 
 

@@ -26,8 +26,8 @@ from profile_service.store import rows
 from profile_service.store.faults import translated
 from profile_service.store.migrate import migrate
 from profile_service.store.queries import QUERIES
+from profile_service.store.recent import Read, RecentVersions
 from profile_service.store.statement import Statement
-from profile_service.store.texts import Texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -102,7 +102,7 @@ class Store:
         """
         self._conninfo = conninfo
         self._answers = True
-        self._texts = Texts()
+        self._recent = RecentVersions()
         # Checking a connection out of the pool and in again takes a fifth of what the
         # query of a resolution takes. So some of its connections are kept for those.
         self._keep = connections // 2
@@ -401,17 +401,15 @@ class Store:
         """
         # The site of a device stands for a group as well.
         names = (target.text, target.parent or "", target.site)
-        texts = self._texts.of(names)
-        found = {row[0]: row[1:] for row in self._resolve(names, b"".join(texts))}
+        recent = self._recent.of(names)
+        known = b"".join([read.version.sha256 for read in recent.values()])
+        found = {row[0]: row[1:] for row in self._resolve(names, known)}
         if target.text not in found:
             return None
-        levels = []
-        for name in names if target.kind is Kind.PROJECT else names[:1]:
-            version = rows.to_version(name, found[name][1:], texts)
-            if version is not None and version.source is not None:
-                self._texts.keep(name, version.sha256, version.source)
-            levels.append(Level(name, version))
-        return found[target.site][0], levels
+        return found[target.site][0], [
+            Level(name, self._version_in(name, found[name][1:], recent.get(name)))
+            for name in (names if target.kind is Kind.PROJECT else names[:1])
+        ]
 
     # --- Parts --------------------------------------------------------------------------
 
@@ -437,6 +435,21 @@ class Store:
     def _ping(self) -> None:
         with translated(), self._connection(CHECKOUT_SECONDS) as connection:
             execute(connection, "ping", {})
+
+    def _version_in(self, container: str, row: Row, before: Read | None) -> ProfileVersion | None:
+        """Reads a row of a resolution, unless it is what was read before."""
+        told = row[:-1]
+        if before is not None and before.row == told:
+            return before.version
+        version = rows.to_version(container, row)
+        if version is None:
+            return None
+        if before is not None and before.version.sha256 == version.sha256:
+            # Said to be known, and so not sent.
+            version = version._replace(source=before.version.source)
+        if version.source is not None:
+            self._recent.keep(Read(told, version))
+        return version
 
     def _resolve(self, names: Iterable[str], known: bytes) -> list[Row]:
         with translated():
