@@ -38,16 +38,19 @@ def translated(
         yield
     except psycopg.Error as error:
         meaning = (constraints or {}).get(error.diag.constraint_name or "")
-        if meaning is not None:
-            raise meaning from None
-        # OperationalError: connections (class 08), resources (53), intervention by
-        # an operator (57), conflicts with others (40, 55), and the pool's own.
-        if (
-            isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
-            or error.sqlstate == _READ_ONLY
-        ):
-            raise StoreUnavailableError(_cause(error)) from None
-        raise StoreFaultError(_cause(error)) from None
+        raise meaning or translate(error) from None
+
+
+def translate(error: psycopg.Error) -> StoreUnavailableError | StoreFaultError:
+    """Returns what an error means that is about no constraint."""
+    # OperationalError: connections (class 08), resources (53), intervention by
+    # an operator (57), conflicts with others (40, 55), and the pool's own.
+    if (
+        isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
+        or error.sqlstate == _READ_ONLY
+    ):
+        return StoreUnavailableError(_cause(error))
+    return StoreFaultError(_cause(error))
 
 
 def _cause(error: psycopg.Error) -> str:

@@ -48,6 +48,8 @@ class Statement:
         self._prepared = False
         self._poll = select.poll()
         self._poll.register(connection.pgconn.socket, select.POLLIN)
+        # What it says when there is something to read, and nothing else.
+        self._readable = [(connection.pgconn.socket, select.POLLIN)]
 
     def rows(self, *parameters: bytes) -> list[Row]:
         """Executes it and returns its rows.
@@ -81,7 +83,7 @@ class Statement:
         pgconn = self._connection.pgconn
         # What is left to be sent, what does not come, what is not whole and what has
         # failed is the driver's.
-        if pgconn.flush() or self._poll.poll(SOON_MILLISECONDS) != [(pgconn.socket, select.POLLIN)]:
+        if pgconn.flush() or self._poll.poll(SOON_MILLISECONDS) != self._readable:
             return None
         try:
             pgconn.consume_input()
