@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 PATIENCE_SECONDS = 20
 
 SITE = pb.CreateContainerRequest(container=pb.Container(name="sites/s"))
+DEVICE = pb.CreateContainerRequest(container=pb.Container(name="sites/s/devices/d"))
+RESOLUTION = pb.ResolveProfileRequest(target="sites/s/devices/d")
 
 
 @pytest.fixture
@@ -136,17 +138,16 @@ def test_resolutions_find_a_killed_database_again(postgres: EmbeddedPostgres) ->
     ):
         service = ProfileServiceStub(channel)
         service.CreateContainer(SITE)
-        device = pb.Container(name="sites/s/devices/d")
-        service.CreateContainer(pb.CreateContainerRequest(container=device))
-        request = pb.ResolveProfileRequest(target=device.name)
+        service.CreateContainer(DEVICE)
         assert next(states) == HealthCheckResponse.SERVING
         for _ in range(2):
             calls = [
-                service.ResolveProfile.future(request, timeout=PATIENCE_SECONDS) for _ in range(8)
+                service.ResolveProfile.future(RESOLUTION, timeout=PATIENCE_SECONDS)
+                for _ in range(8)
             ]
             assert {call.code() for call in calls} == {grpc.StatusCode.OK}
             cut_connections(postgres)
-            codes = [service.ResolveProfile.future(request).code() for _ in range(8)]
+            codes = [service.ResolveProfile.future(RESOLUTION).code() for _ in range(8)]
             # Each connection that was cut costs one call at most.
             assert set(codes) <= {grpc.StatusCode.OK, grpc.StatusCode.UNAVAILABLE}
             assert codes[-1] is grpc.StatusCode.OK
@@ -162,18 +163,27 @@ def test_a_database_that_stalls_is_not_waited_for(postgres: EmbeddedPostgres) ->
     ):
         service = ProfileServiceStub(channel)
         service.CreateContainer(SITE)
+        service.CreateContainer(DEVICE)
+        # Connections for resolutions are there, and are those that stall.
+        service.ResolveProfile(RESOLUTION)
         assert next(states) == HealthCheckResponse.SERVING
         processes = processes_of(postgres)
         for process in processes:
             process.send_signal(signal.SIGSTOP)
         try:
+            calls = [
+                service.ResolveProfile.future(RESOLUTION, timeout=PATIENCE_SECONDS)
+                for _ in range(8)
+            ]
             assert answer_of(service) is grpc.StatusCode.UNAVAILABLE
+            assert {call.code() for call in calls} == {grpc.StatusCode.UNAVAILABLE}
             assert next(states) == HealthCheckResponse.NOT_SERVING
         finally:
             for process in processes:
                 process.send_signal(signal.SIGCONT)
         assert next(states) == HealthCheckResponse.SERVING
         assert answer_of(service) is grpc.StatusCode.OK
+        assert service.ResolveProfile.future(RESOLUTION).code() is grpc.StatusCode.OK
 
 
 def test_the_service_starts_before_its_database(postgres: EmbeddedPostgres) -> None:
