@@ -38,7 +38,7 @@ VERDICTS = {
 
 
 def _set_time(message: Timestamp, moment: datetime) -> None:
-    # As `FromDatetime` does, in a tenth of the time.
+    # As `FromDatetime` does, in half of the time.
     message.seconds = int(moment.timestamp())
     message.nanos = moment.microsecond * 1000
 
