@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import shutil
+import tests.support.environment  # isort: skip  # noqa: F401
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,22 +13,11 @@ from deidcascade.v1.profile_service_pb2_grpc import ProfileServiceStub
 
 from deid_service.embedded_postgres import EmbeddedPostgres
 from tests.support.databases import Databases
+from tests.support.memory import in_memory
 from tests.support.services import running_profile_service
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-
-# A file system in memory, where there is one: each test makes and drops hundreds of small
-# files. The databases of a run take a fraction of this.
-MEMORY = Path("/dev/shm")  # noqa: S108 -- a folder of its own is made in it
-ROOM = 2 << 30
-
-
-def in_memory() -> Path | None:
-    """Returns a folder in memory with enough room, if there is one."""
-    roomy = os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > ROOM
-    return MEMORY if roomy else None
 
 
 @pytest.fixture(scope="session")

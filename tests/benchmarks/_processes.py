@@ -16,7 +16,7 @@ from pathlib import Path
 import psutil
 
 from deid_service.embedded_postgres import EmbeddedPostgres
-from tests.conftest import in_memory
+from tests.support.memory import in_memory
 
 PATIENCE_SECONDS = 120.0
 

@@ -26,9 +26,9 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-from tests.conftest import in_memory
 from tests.integration.faults.system import System, running_system
 from tests.soak.load import Load
+from tests.support.memory import in_memory
 
 SECONDS_BETWEEN_FAULTS = 8.0
 SECONDS_BETWEEN_SAMPLES = 1.0

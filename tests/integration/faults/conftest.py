@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.conftest import in_memory
 from tests.integration.faults.system import System, running_system
+from tests.support.memory import in_memory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
