@@ -6,7 +6,6 @@ What is wrong raises a ProfileServiceError; `calls.py` makes a status of it.
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from deidcascade.v1 import profile_service_pb2 as pb
@@ -24,6 +23,8 @@ from profile_service.hierarchy import PARENTS, TARGETS, Kind, parse_name
 from profile_service.validity import decide
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import grpc
 
     from profile_service.service import Profiles
@@ -37,7 +38,6 @@ MAX_KNOWN_DIGESTS = 64
 # bigint
 MAX_VERSION = 2**63 - 1
 
-_DIGEST = re.compile(r"[0-9a-f]{64}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
@@ -47,6 +47,8 @@ class ProfileServicer(ProfileServiceServicer):
     def __init__(self, store: Store, profiles: Profiles) -> None:
         self._store = store
         self._profiles = profiles
+        # Digests that were checked last.
+        self._known: Sequence[str] = []
 
     def CreateContainer(  # noqa: N802, D102
         self, request: pb.CreateContainerRequest, context: grpc.ServicerContext
@@ -167,8 +169,11 @@ class ProfileServicer(ProfileServiceServicer):
     ) -> pb.ResolveProfileResponse:
         del context
         target = parse_name(request.target, field="target", kinds=TARGETS)
-        known = tuple(request.known_sha256)
-        _check_digests(known)
+        known = request.known_sha256[:]
+        # A caller says the same with each call, until it has seen another text.
+        if known != self._known:
+            _check_digests(known)
+            self._known = known
         resolution = self._profiles.resolve(target)
         profile = resolution.profile
         return messages.resolution(
@@ -223,10 +228,19 @@ def _version_in(entry: str) -> int:
     return int(entry)
 
 
-# A caller says the same with each call, until it has seen another text.
-@lru_cache(maxsize=64)
-def _check_digests(known: tuple[str, ...]) -> None:
+def _check_digests(known: Sequence[str]) -> None:
+    """Raises InvalidDigestError for what is no list of digests."""
     if len(known) > MAX_KNOWN_DIGESTS:
         raise InvalidDigestError("known_sha256", f"must be at most {MAX_KNOWN_DIGESTS} digests.")
-    if not all(map(_DIGEST.fullmatch, known)):
+    joined = "".join(known)
+    try:
+        digests = bytes.fromhex(joined)
+    except ValueError:
+        digests = b""
+    # White space is skipped there, and then it is too short.
+    if (
+        len(digests) != 32 * len(known)
+        or joined != joined.lower()
+        or any(len(digest) != 64 for digest in known)
+    ):
         raise InvalidDigestError("known_sha256", "must be 64 lower case hex digits each.")
