@@ -16,9 +16,11 @@ SO_REUSEPORT. No connection and no byte passes through the supervisor.
 Which worker takes a new connection is by default the kernel's choice, a hash of
 the addresses, and four connections easily meet on one of two workers. On Linux
 the supervisor attaches a program to the group of listening sockets that picks
-among the workers with the least load, and renews it whenever loads change. It
-takes effect within a millisecond; connections that come in one burst are spread
-at random. Elsewhere, and should a kernel refuse the program, the hash stays.
+among the workers with the least load, and renews it whenever loads change. A
+connection counts from its arrival on, which the kernel signals, until what it
+brings is reported. All that takes effect within a millisecond; connections that
+come within one are spread at random. Elsewhere, and should a kernel refuse the
+program, the hash stays.
 
 The module knows nothing of what the workers serve.
 """
@@ -26,6 +28,7 @@ The module knows nothing of what the workers serve.
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import mmap
 import os
 import selectors
@@ -36,13 +39,14 @@ import struct
 import subprocess
 import tempfile
 import time
-from contextlib import ExitStack, contextmanager, suppress
+from collections import deque
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
 # How a worker is told what it is: file descriptors and the address.
 _ENVIRONMENT = "DEIDCASCADE_WORKER"
@@ -64,6 +68,9 @@ EXIT_SECONDS = 5.0
 
 # Load that shrinks is not reported: how often the balance is looked at anyway.
 TICK_SECONDS = 0.25
+
+# How long a connection that has arrived counts as load while none is reported.
+ARRIVAL_SECONDS = 0.5
 
 
 TUNING = {
@@ -252,14 +259,14 @@ class Supervisor:
             reserved, self._address = reserve(self._listen)
             for one in reserved:
                 held.enter_context(one)
-            signals = held.enter_context(_signals())
-            self._selector.register(signals, selectors.EVENT_READ)
+            signals = held.enter_context(_Signals(len(self._slots)))
+            self._selector.register(signals.bell, selectors.EVENT_READ)
             held.callback(self._balancer.clear)
             held.callback(self._kill)
             self._loop(signals)
         return 1 if self._failed else 0
 
-    def _loop(self, signals: socket.socket) -> None:
+    def _loop(self, signals: _Signals) -> None:
         while True:
             now = time.monotonic()
             if self._deadline is None:
@@ -272,15 +279,19 @@ class Supervisor:
                 return
             self._give_turn()
             for key, _ in self._selector.select(TICK_SECONDS):
-                if key.fileobj is signals:
-                    self._on_signal(signals)
-                elif isinstance(key.data, _Slot) and key.data.run is not None:
+                if isinstance(key.data, _Slot) and key.data.run is not None:
                     self._on_worker(key.data, key.data.run)
-            self._balancer.steer()
+            self._on_signals(signals)
+            self._balancer.steer(time.monotonic())
 
-    def _on_signal(self, signals: socket.socket) -> None:
-        with suppress(BlockingIOError):
-            signals.recv(64)
+    def _on_signals(self, signals: _Signals) -> None:
+        for worker in signals.arrivals():
+            self._balancer.arrived(worker, time.monotonic())
+        while signals.stops:
+            signals.stops.pop()
+            self._on_stop_signal()
+
+    def _on_stop_signal(self) -> None:
         if self._deadline is None:
             self._stop()
         else:
@@ -336,6 +347,8 @@ class Supervisor:
         self._turn = None
         if self._deadline is None:
             self._balancer.add(slot.number, sockets)
+            for one in sockets:
+                _signal_arrivals(one, slot.number)
         else:
             for one in sockets:
                 one.close()
@@ -392,18 +405,61 @@ class Supervisor:
             run.control.close()
 
 
-@contextmanager
-def _signals() -> Iterator[socket.socket]:
-    """Gives a socket that becomes readable when SIGTERM or SIGINT comes."""
-    with ExitStack() as held:
-        bell, heard = socket.socketpair()
-        for end in (bell, heard):
-            held.enter_context(end)
+# A real-time signal for each worker: these queue, so that none of several is lost.
+# Workers beyond them are not counted by arrivals; nor is any where they do not exist.
+_ARRIVALS = range(signal.SIGRTMIN, signal.SIGRTMAX + 1) if hasattr(fcntl, "F_SETSIG") else range(0)
+
+
+def _signal_arrivals(one: socket.socket, worker: int) -> None:
+    """Has the kernel signal to this process each connection that a socket is given."""
+    if worker < len(_ARRIVALS):
+        # Where that is refused, connections count when they bring something.
+        with suppress(OSError):
+            fcntl.fcntl(one, fcntl.F_SETSIG, _ARRIVALS[worker])
+            fcntl.fcntl(one, fcntl.F_SETOWN, os.getpid())
+            fcntl.fcntl(one, fcntl.F_SETFL, fcntl.fcntl(one, fcntl.F_GETFL) | os.O_ASYNC)
+
+
+class _Signals:
+    """The signals that this process takes, while it is entered.
+
+    Attributes:
+        bell: becomes readable when one comes, and then has its number as a byte.
+        stops: those of SIGTERM and SIGINT that came. Bytes alone would not do: while the
+            bell is full of others, one that comes then is left out.
+    """
+
+    def __init__(self, workers: int) -> None:
+        self.stops: list[int] = []
+        self._arrivals = _ARRIVALS[:workers]
+        self._held = ExitStack()
+        self.bell, self._hammer = socket.socketpair()
+
+    def __enter__(self) -> Self:
+        for end in (self.bell, self._hammer):
+            self._held.enter_context(end)
             end.setblocking(False)
-        held.callback(signal.set_wakeup_fd, signal.set_wakeup_fd(bell.fileno()))
+        before = signal.set_wakeup_fd(self._hammer.fileno(), warn_on_full_buffer=False)
+        self._held.callback(signal.set_wakeup_fd, before)
         for number in (signal.SIGTERM, signal.SIGINT):
-            held.callback(signal.signal, number, signal.signal(number, lambda *_: None))
-        yield heard
+            self._take(number, lambda number, _: self.stops.append(number))
+        # SIGIO comes in place of a real-time signal when too many wait.
+        for arrival in (signal.SIGIO, *self._arrivals):
+            self._take(arrival, lambda *_: None)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._held.close()
+
+    def arrivals(self) -> list[int]:
+        """Empties the bell, and returns the workers of the connections that came."""
+        numbers = b""
+        with suppress(BlockingIOError):
+            numbers = self.bell.recv(4096)
+        return [self._arrivals.index(number) for number in numbers if number in self._arrivals]
+
+    def _take(self, number: int, handler: Callable[[int, object], None]) -> None:
+        self._held.callback(signal.signal, number, signal.signal(number, handler))
 
 
 def wait_before_restart(short_lives: int) -> float:
@@ -516,6 +572,8 @@ class Balancer:
             loads: how much each worker has to do, as it changes.
         """
         self._loads = loads
+        self._looked_at = list(loads)
+        self._arrivals: list[deque[float]] = [deque() for _ in loads]
         self._groups: dict[str, _Group] = {}
 
     def add(self, worker: int, sockets: Sequence[socket.socket]) -> None:
@@ -543,16 +601,40 @@ class Balancer:
                 one.close()
         self._groups.clear()
 
-    def steer(self) -> None:
-        """Looks at the loads, and renews the programs where that changes them."""
+    def arrived(self, worker: int, now: float) -> None:
+        """Counts a connection, until a load that has grown tells of it.
+
+        Args:
+            worker: which worker has it.
+            now: seconds on a clock that only goes forward.
+        """
+        self._arrivals[worker].append(now)
+
+    def steer(self, now: float) -> None:
+        """Looks at the loads, and renews the programs where that changes them.
+
+        Args:
+            now: seconds on the clock of `arrived`.
+        """
+        current = [self._load(worker, now) for worker in range(len(self._loads))]
         for group in self._groups.values():
-            loads = [self._loads[worker] for worker, _ in group.members]
+            loads = [current[worker] for worker, _ in group.members]
             least = [place for place, load in enumerate(loads) if load == min(loads)]
             program = steering_program(least) if least else b""
             if program != group.program:
                 group.program = program
                 if group.members:
                     _attach(group.members[0][1], program)
+
+    def _load(self, worker: int, now: float) -> int:
+        """Returns what is reported, and with it what has arrived and is not yet."""
+        reported, arrivals = self._loads[worker], self._arrivals[worker]
+        told = reported - self._looked_at[worker]
+        self._looked_at[worker] = reported
+        while arrivals and (told > 0 or arrivals[0] < now - ARRIVAL_SECONDS):
+            arrivals.popleft()
+            told -= 1
+        return reported + len(arrivals)
 
 
 def _attach(one: socket.socket, program: bytes) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from profile_service.serving.workers import (
+    ARRIVAL_SECONDS,
     FIRST_WAIT_SECONDS,
     LONGEST_WAIT_SECONDS,
     Balancer,
@@ -60,7 +61,7 @@ def balancer_of(sockets: list[socket.socket], loads: list[int]) -> Balancer:
     balancer = Balancer(loads)
     for worker, one in enumerate(sockets):
         balancer.add(worker, [one.dup()])
-    balancer.steer()
+    balancer.steer(now=0.0)
     return balancer
 
 
@@ -72,7 +73,7 @@ def test_the_least_loaded_worker_is_given_everything(
     loads = [2, 2, 2]
     balancer = balancer_of(group, loads)
     loads[least] = 1
-    balancer.steer()
+    balancer.steer(now=0.0)
 
     came = connections(group, 10)
 
@@ -91,17 +92,50 @@ def test_equals_share(group: list[socket.socket]) -> None:
     assert min(came[0], came[2]) > 0
 
 
+def test_connections_count_from_their_arrival_on(group: list[socket.socket]) -> None:
+    """What comes one after the other is spread evenly, before any load is reported."""
+    balancer = balancer_of(group, [0, 0, 0])
+    came = [0, 0, 0]
+    for _ in range(9):
+        worker = connections(group, 1).index(1)
+        came[worker] += 1
+        balancer.arrived(worker, now=0.0)
+        balancer.steer(now=0.0)
+
+    balancer.clear()
+    assert came == [3, 3, 3]
+
+
+def test_connections_do_not_count_twice(group: list[socket.socket]) -> None:
+    """What is reported, or has brought nothing for a while, is not counted any more."""
+    loads = [0, 2, 2]
+    balancer = balancer_of(group, loads)
+    balancer.arrived(0, now=0.0)
+    balancer.steer(now=0.0)
+    loads[0] = 1
+    balancer.steer(now=0.0)
+    assert connections(group, 10) == [10, 0, 0]
+
+    for _ in range(2):
+        balancer.arrived(0, now=1.0)
+    balancer.steer(now=1.0)
+    assert connections(group, 10)[0] == 0
+    balancer.steer(now=1.0 + ARRIVAL_SECONDS * 1.1)
+    assert connections(group, 10) == [10, 0, 0]
+    balancer.clear()
+
+
 def test_the_places_are_right_when_a_worker_has_gone(group: list[socket.socket]) -> None:
     """The kernel moves sockets within their group when one leaves it, and so does the balancer."""
     loads = [9, 5, 1]
     balancer = balancer_of(group, loads)
     group[0].close()
     balancer.remove(0)
-    balancer.steer()
+    balancer.steer(now=0.0)
 
     assert connections(group[1:], 10) == [0, 10]
     loads[1] = 0
-    balancer.steer()
+    balancer.steer(now=0.0)
     assert connections(group[1:], 10) == [10, 0]
     balancer.clear()
 
