@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 # A profile of a dozen rules has about one kibibyte, and may have up to 1024.
 MAX_BYTES = 32 << 20
 
-# What an entry takes beside its text, and with each warning: about.
+# What an entry takes beside its text, and with each violation or warning: about.
 _ENTRY_BYTES = 1024
 
 
@@ -72,5 +72,6 @@ class RecentVersions:
 
 def _size(read: Read) -> int:
     version = read.version
+    said = len(version.decision.violations) + len(version.decision.warnings)
     # Nearly all texts are ASCII; other characters can take four times as much.
-    return len(version.source or "") + (1 + len(version.decision.warnings)) * _ENTRY_BYTES
+    return len(version.source or "") + (1 + said) * _ENTRY_BYTES

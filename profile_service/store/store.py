@@ -30,7 +30,7 @@ from profile_service.store.recent import Read, RecentVersions
 from profile_service.store.statement import Statement
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from psycopg.abc import RV, PQGen
 
@@ -407,7 +407,7 @@ class Store:
         if target.text not in found:
             return None
         return found[target.site][0], [
-            Level(name, self._version_in(name, found[name][1:], recent.get(name)))
+            Level(name, self._version_in(name, found[name][1:], recent))
             for name in (names if target.kind is Kind.PROJECT else names[:1])
         ]
 
@@ -436,17 +436,21 @@ class Store:
         with translated(), self._connection(CHECKOUT_SECONDS) as connection:
             execute(connection, "ping", {})
 
-    def _version_in(self, container: str, row: Row, before: Read | None) -> ProfileVersion | None:
+    def _version_in(
+        self, container: str, row: Row, recent: Mapping[str, Read]
+    ) -> ProfileVersion | None:
         """Reads a row of a resolution, unless it is what was read before."""
         told = row[:-1]
+        before = recent.get(container)
         if before is not None and before.row == told:
             return before.version
         version = rows.to_version(container, row)
         if version is None:
             return None
-        if before is not None and before.version.sha256 == version.sha256:
-            # Said to be known, and so not sent.
-            version = version._replace(source=before.version.source)
+        if version.source is None:
+            # Said to be known, and so not sent: of whichever container.
+            texts = {read.version.sha256: read.version.source for read in recent.values()}
+            version = version._replace(source=texts.get(version.sha256))
         if version.source is not None:
             self._recent.keep(Read(told, version))
         return version

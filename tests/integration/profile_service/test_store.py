@@ -29,7 +29,7 @@ from profile_service.store.statement import Statement
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from profile_service.model import Decision
+    from profile_service.model import Decision, ProfileVersion
     from profile_service.store.rows import Row
     from tests.support.databases import Databases
 
@@ -318,6 +318,22 @@ def test_a_text_is_read_once(store: Store, database: str, monkeypatch: pytest.Mo
 
     assert found == [first] * 4 + [second] * 2
     assert sent == [[first.encode()], [], [], [], [second.encode()], []]
+
+
+def test_a_text_that_another_level_has_too_is_no_second_query(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was not sent, because it is known: from the other level."""
+    queries: list[ProfileVersion] = []
+    monkeypatch.setattr(store, "get_source", queries.append)
+    profiles = Profiles(store)
+    for container in (GROUP, PROJECT):
+        profiles.set(container, VALID, allow_invalid=False, etag="")
+        for _ in range(2):
+            profile = profiles.resolve(PROJECT).profile
+            assert profile is not None
+            assert (profile.container, profile.source) == (container.text, VALID)
+    assert not queries
 
 
 def test_resolution_reads_by_index_only(database: str) -> None:
