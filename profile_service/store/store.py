@@ -406,10 +406,9 @@ class Store:
         found = {row[0]: row[1:] for row in self._resolve(names, known)}
         if target.text not in found:
             return None
-        return found[target.site][0], [
-            Level(name, self._version_in(name, found[name][1:], recent))
-            for name in (names if target.kind is Kind.PROJECT else names[:1])
-        ]
+        # All are read, so that the text of a site is sent once for its devices, too.
+        levels = [Level(name, self._version_in(name, found[name][1:], recent)) for name in names]
+        return found[target.site][0], levels if target.kind is Kind.PROJECT else levels[:1]
 
     # --- Parts --------------------------------------------------------------------------
 

@@ -42,6 +42,7 @@ def name(text: str) -> ContainerName:
 
 
 SITE, GROUP, PROJECT = map(name, ("sites/s", "sites/s/groups/g", "sites/s/groups/g/projects/p"))
+DEVICE = name("sites/s/devices/d")
 
 
 @pytest.fixture
@@ -293,8 +294,16 @@ def test_what_was_decided_again_is_kept(store: Store, monkeypatch: pytest.Monkey
 # --- One resolution -----------------------------------------------------------------------
 
 
-def test_a_text_is_read_once(store: Store, database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("holder", "target"), [(GROUP, PROJECT), (SITE, DEVICE)])
+def test_a_text_is_read_once(
+    store: Store,
+    database: str,
+    monkeypatch: pytest.MonkeyPatch,
+    holder: ContainerName,
+    target: ContainerName,
+) -> None:
     """The database sends it no second time, unless another one is attached, by anyone."""
+    store.create_container(DEVICE, "", enforced=None)
     sent: list[list[bytes | None]] = []
     execute = Statement.rows
 
@@ -310,13 +319,14 @@ def test_a_text_is_read_once(store: Store, database: str, monkeypatch: pytest.Mo
     first, second = VALID + "# 1\n", VALID + "# 2\n"
     found = []
     for text in (first, first, second):
-        Profiles(elsewhere).set(GROUP, text, allow_invalid=False, etag="")
+        Profiles(elsewhere).set(holder, text, allow_invalid=False, etag="")
         for _ in range(2):
-            profile = profiles.resolve(PROJECT).profile
+            profile = profiles.resolve(target).profile
             found.append(profile and profile.source)
     elsewhere.close()
 
-    assert found == [first] * 4 + [second] * 2
+    # A device has only its own.
+    assert found == ([None] * 6 if target is DEVICE else [first] * 4 + [second] * 2)
     assert sent == [[first.encode()], [], [], [], [second.encode()], []]
 
 
