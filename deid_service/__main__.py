@@ -8,8 +8,8 @@ import signal
 import sys
 from typing import TYPE_CHECKING
 
-from deid_service import config
-from deid_service.logs import LOG
+from deid_service.serving import config
+from deid_service.serving.logs import LOG
 from profile_service.serving import processes
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def main(arguments: list[str]) -> int:
 
 async def _work(settings: config.Config, worker: Worker) -> int:
     # Not above: the supervisor needs no gRPC and starts the workers sooner without.
-    from deid_service.server import serve
+    from deid_service.serving.server import serve
 
     if not worker.wait_for_turn():
         return 0

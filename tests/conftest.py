@@ -11,7 +11,7 @@ import grpc
 import pytest
 from deidcascade.v1.profile_service_pb2_grpc import ProfileServiceStub
 
-from deid_service.embedded_postgres import EmbeddedPostgres
+from deid_service.embedded.postgres import EmbeddedPostgres
 from tests.support.databases import Databases
 from tests.support.memory import in_memory
 from tests.support.services import running_profile_service

@@ -27,7 +27,7 @@ from deid_service.cli.console import (
 from deid_service.cli.explanation import explain
 from deid_service.cli.sources import PROFILE_FILE, print_problems, read_profile
 from deid_service.cli.verdicts import verdict_table
-from deid_service.rpc_errors import verdicts_of
+from deid_service.contract.rpc_errors import verdicts_of
 from profile_service.language import VALIDATOR_VERSION, check_profile
 from profile_service.language.model import Violation
 

@@ -17,7 +17,7 @@ from deid_service.cli.connection import (
     PROFILE_SERVICE,
 )
 from deid_service.cli.console import Failure
-from deid_service.standalone import Standalone, StandaloneError
+from deid_service.embedded.standalone import Standalone, StandaloneError
 
 PORT = click.IntRange(0, 65535)
 

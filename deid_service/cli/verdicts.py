@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
-    from deid_service.errors import LevelVerdict, ProfileProblem
+    from deid_service.contract.errors import LevelVerdict, ProfileProblem
 
 STYLES = {"SELECTED": "green", "INVALID": "red", "ABSENT": "yellow"}
 

@@ -21,7 +21,7 @@ from deid_service.client.upload import (
     UploadError,
     open_channel,
 )
-from deid_service.errors import LevelVerdict, ProfileProblem
+from deid_service.contract.errors import LevelVerdict, ProfileProblem
 
 __all__ = [
     "PARTIAL_SUFFIX",

@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from deid_service.wire import Buffer
+    from deid_service.contract.wire import Buffer
 
 PARTIAL_SUFFIX = ".deidcascade-part"
 

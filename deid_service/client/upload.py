@@ -22,16 +22,16 @@ from typing import TYPE_CHECKING, Protocol, Self, cast
 import grpc
 from deidcascade.v1 import deid_service_pb2 as pb
 
-from deid_service import wire
 from deid_service.client.outputs import Destination, OutputError, PartialFile
-from deid_service.rpc_errors import read_details
+from deid_service.contract import wire
+from deid_service.contract.rpc_errors import read_details
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from types import TracebackType
 
     from deid_service.client.sources import Source
-    from deid_service.errors import LevelVerdict
+    from deid_service.contract.errors import LevelVerdict
 
 METHOD = "/deidcascade.v1.DeidService/Deidentify"
 

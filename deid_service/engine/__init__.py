@@ -14,7 +14,7 @@ or, in pieces of any size and in constant memory:
 
 from deid_service.engine.deidentifier import Deidentifier, Result, deidentify
 from deid_service.engine.errors import DicomError, Reason
-from deid_service.engine.filemeta import ENGINE_VERSION
+from deid_service.engine.file.meta import ENGINE_VERSION
 from deid_service.engine.limits import MAX_HELD_BYTES
 from deid_service.engine.plan import Plan, compile_plan
 

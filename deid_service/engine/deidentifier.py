@@ -13,24 +13,24 @@ from collections.abc import Iterator, Mapping
 from enum import Enum, auto
 from typing import Final, NamedTuple
 
-from deid_service.engine.deflate import Deflater, Inflater
-from deid_service.engine.directory import DIRECTORY_NAME, MEDIA_DIRECTORY, repoint
-from deid_service.engine.elements import HEADER, Encoding
+from deid_service.engine.encoding.headers import HEADER, Encoding
 from deid_service.engine.errors import DicomError, Reason
-from deid_service.engine.filemeta import (
+from deid_service.engine.file.deflate import Deflater, Inflater
+from deid_service.engine.file.directory import DIRECTORY_NAME, MEDIA_DIRECTORY, repoint
+from deid_service.engine.file.meta import (
     MAGIC,
     PREAMBLE_LENGTH,
     FileMeta,
     TransferSyntax,
     guessed_encoding,
 )
-from deid_service.engine.learning import Stretches
+from deid_service.engine.file.names import output_name
+from deid_service.engine.layouts.layout import Passage
+from deid_service.engine.layouts.learning import Stretches
 from deid_service.engine.limits import MAX_HELD_BYTES
-from deid_service.engine.names import output_name
-from deid_service.engine.output import Buffer, Output, Slot
 from deid_service.engine.plan import SOP_INSTANCE_UID, Plan
-from deid_service.engine.stretches import Passage
-from deid_service.engine.walk import Walk
+from deid_service.engine.walk.output import Buffer, Output, Slot
+from deid_service.engine.walk.walk import Walk
 
 _FILE_HEADER: Final = PREAMBLE_LENGTH + len(MAGIC)
 

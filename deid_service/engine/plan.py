@@ -19,11 +19,11 @@ from enum import Enum, auto
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
-from deid_service.engine.actions import Step, step_of
-from deid_service.engine.dictionary import keyword_of
-from deid_service.engine.elements import Encoding
+from deid_service.engine.encoding.dictionary import keyword_of
+from deid_service.engine.encoding.headers import Encoding
 from deid_service.engine.errors import DicomError, Reason
-from deid_service.engine.matching import Matching
+from deid_service.engine.rules.actions import Step, step_of
+from deid_service.engine.rules.matching import Matching
 from profile_service.language.model import (
     ACTION_NAMES,
     Element,
@@ -47,7 +47,7 @@ from profile_service.language.model import (
 
 SPECIFIC_CHARACTER_SET: Final = 0x00080005
 if TYPE_CHECKING:
-    from deid_service.engine.filemeta import KnownMeta
+    from deid_service.engine.file.meta import KnownMeta
 
 FILE_META: Final = 0x0002
 PIXEL_DATA: Final = 0x7FE00010

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import psutil
 
-from deid_service.embedded_postgres import EmbeddedPostgres
+from deid_service.embedded.postgres import EmbeddedPostgres
 from tests.support.memory import in_memory
 
 PATIENCE_SECONDS = 120.0

@@ -12,7 +12,7 @@ import psutil
 import psycopg
 import pytest
 
-from deid_service.embedded_postgres import EmbeddedPostgres, EmbeddedPostgresError
+from deid_service.embedded.postgres import EmbeddedPostgres, EmbeddedPostgresError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -59,7 +59,7 @@ def test_a_folder_is_used_once(tmp_path: Path) -> None:
 def start_process(folder: Path) -> subprocess.Popen[str]:
     """Starts the module as a program and waits until it is ready."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "deid_service.embedded_postgres", str(folder)],
+        [sys.executable, "-m", "deid_service.embedded.postgres", str(folder)],
         stdout=subprocess.PIPE,
         text=True,
     )

@@ -21,9 +21,9 @@ from deidcascade.v1.deid_service_pb2_grpc import DeidServiceStub
 from grpc_health.v1 import health, health_pb2_grpc
 from pydicom.data import get_testdata_file
 
-from deid_service.config import Config, Limits
-from deid_service.rpc_errors import read_details
-from deid_service.server import serve
+from deid_service.contract.rpc_errors import read_details
+from deid_service.serving.config import Config, Limits
+from deid_service.serving.server import serve
 
 TARGET = "sites/s/groups/g/projects/p"
 PROFILE = """\

@@ -27,8 +27,8 @@ from deid_service.client import (
     outputs,
 )
 from deid_service.client import upload as upload_module
-from deid_service.conversation import Conversation
-from deid_service.errors import ShuttingDownError
+from deid_service.contract.errors import ShuttingDownError
+from deid_service.serving.conversation import Conversation
 from tests.support.deid_service import (
     BLANK,
     TARGET,

@@ -89,7 +89,7 @@ def test_a_profile_is_compiled_once_for_many_streams(
     channel: grpc.Channel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Streams that open at the same moment share the work of compiling."""
-    from deid_service import profiles
+    from deid_service.serving import resolver as profiles
 
     calls: list[str] = []
     compile_once = profiles._compile

@@ -11,10 +11,10 @@ import pytest
 from deidcascade.v1 import deid_service_pb2 as pb
 from deidcascade.v1 import profile_service_pb2 as profile_pb
 
-from deid_service import profiles
-from deid_service.config import Limits
-from deid_service.errors import LevelVerdict, ProfileProblem
-from deid_service.rpc_errors import read_details
+from deid_service.contract.errors import LevelVerdict, ProfileProblem
+from deid_service.contract.rpc_errors import read_details
+from deid_service.serving import resolver as profiles
+from deid_service.serving.config import Limits
 from tests.support.deid_service import (
     BLANK,
     TARGET,
@@ -383,7 +383,7 @@ def test_what_is_not_foreseen_is_internal_and_silent(
     def fail(*_: object) -> None:
         raise KeyError("Doe^Jane")
 
-    monkeypatch.setattr("deid_service.servicer.Conversation", fail)
+    monkeypatch.setattr("deid_service.serving.servicer.Conversation", fail)
     with (
         running_deid_service(scripted_address) as running,
         grpc.insecure_channel(running.address) as channel,

@@ -14,7 +14,6 @@ from deidcascade.v1 import deid_service_pb2 as pb
 from deidcascade.v1 import profile_service_pb2 as profile_pb
 
 from deid_service.engine import ENGINE_VERSION
-from tests.engine_support.build import dicom, el
 from tests.support.deid_service import (
     BLANK,
     PROFILE,
@@ -29,6 +28,7 @@ from tests.support.deid_service import (
     start,
     whole_file,
 )
+from tests.support.engine.build import dicom, el
 
 if TYPE_CHECKING:
     import grpc

@@ -8,7 +8,7 @@ import grpc
 import pytest
 from deidcascade.v1 import profile_service_pb2 as profile_pb
 
-from deid_service.rpc_errors import read_details
+from deid_service.contract.rpc_errors import read_details
 from tests.support.deid_service import (
     BLANK,
     PROFILE,

@@ -13,7 +13,7 @@ import psutil
 from deidcascade.v1 import profile_service_pb2 as pb
 from deidcascade.v1.profile_service_pb2_grpc import ProfileServiceStub
 
-from deid_service.embedded_postgres import EmbeddedPostgres
+from deid_service.embedded.postgres import EmbeddedPostgres
 from tests.integration.faults.files import IDENTIFIERS, PROFILE, assert_nothing_identified
 from tests.support.deid_service import TARGET
 from tests.support.processes import ServiceProcess, service_process

@@ -16,7 +16,7 @@ from deidcascade.v1 import profile_service_pb2 as pb
 from deidcascade.v1.profile_service_pb2_grpc import ProfileServiceStub
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 
-from deid_service.embedded_postgres import EmbeddedPostgres
+from deid_service.embedded.postgres import EmbeddedPostgres
 from profile_service.errors import SchemaTooNewError
 from profile_service.server import THREADS
 from profile_service.servicer import SERVICE

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
-from deid_service import embedded_postgres
+from deid_service.embedded import postgres as embedded_postgres
 from profile_service import service, validity
 from profile_service.errors import (
     EtagMismatchError,

@@ -10,11 +10,11 @@ import pytest
 
 from deid_service.engine import DicomError, compile_plan, deidentify
 from profile_service.language import parse_profile
-from tests.agreement.comparison import Case, Difference, Reader, compare
-from tests.agreement.constructs import constructs
-from tests.agreement.reasons import REASONS
-from tests.agreement.reference import Answer
-from tests.engine_support.build import Part, dicom, el, sq
+from tests.support.engine.build import Part, dicom, el, sq
+from tests.tools.agreement.comparison import Case, Difference, Reader, compare
+from tests.tools.agreement.constructs import constructs
+from tests.tools.agreement.reasons import REASONS
+from tests.tools.agreement.reference import Answer
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "differences.md"
 _ENTRY = re.compile(r"^- \*\*(.+?)\*\*: (.+?)(?=^- |\Z)", re.MULTILINE | re.DOTALL)

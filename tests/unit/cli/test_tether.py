@@ -10,7 +10,7 @@ import sys
 def start(*arguments: str) -> subprocess.Popen[str]:
     """Starts a module tethered to this process."""
     return subprocess.Popen(
-        [sys.executable, "-m", "deid_service.tether", *arguments],
+        [sys.executable, "-m", "deid_service.embedded.tether", *arguments],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -37,7 +37,7 @@ def test_runs_the_module_with_its_arguments() -> None:
 def test_without_a_module() -> None:
     """Started without a module, it says how it is used."""
     done = subprocess.run(
-        [sys.executable, "-m", "deid_service.tether"],
+        [sys.executable, "-m", "deid_service.embedded.tether"],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from deid_service.config import Config, Limits, parse
+from deid_service.serving.config import Config, Limits, parse
 
 
 def test_the_defaults() -> None:

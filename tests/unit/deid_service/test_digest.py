@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from deid_service.digest import ASIDE_BYTES, Digest
+from deid_service.serving.digest import ASIDE_BYTES, Digest
 
 SIZES = (0, 1, 64 * 1024, ASIDE_BYTES - 1, ASIDE_BYTES, 2 * 1024 * 1024)
 

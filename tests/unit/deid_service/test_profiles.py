@@ -7,8 +7,8 @@ import hashlib
 
 import pytest
 
-from deid_service.errors import ProfileNotSupportedError
-from deid_service.profiles import PlanCache
+from deid_service.contract.errors import ProfileNotSupportedError
+from deid_service.serving.resolver import PlanCache
 
 
 def profile(number: int) -> tuple[str, str]:

@@ -7,8 +7,8 @@ from pathlib import Path
 import deidcascade.v1
 import pytest
 
-from deid_service import errors
-from deid_service.rpc_errors import STATUSES, code_and_reason
+from deid_service.contract import errors
+from deid_service.contract.rpc_errors import STATUSES, code_and_reason
 
 
 def every_error() -> list[type[errors.DeidServiceError]]:

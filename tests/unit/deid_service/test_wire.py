@@ -7,8 +7,8 @@ from deidcascade.v1 import deid_service_pb2 as pb
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deid_service import wire
-from deid_service.errors import ProtocolError
+from deid_service.contract import wire
+from deid_service.contract.errors import ProtocolError
 
 SIZES = st.sampled_from([0, 1, 127, 128, 129, 16_383, 16_384, 2_097_151, 2_097_152])
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.engine_support.build import SYNTAXES, dicom, el, encode, sq, tag_of
-from tests.engine_support.every_way import deidentified, every_way, plan_of, rejected, values_of
+from tests.support.engine.build import SYNTAXES, dicom, el, encode, sq, tag_of
+from tests.support.engine.every_way import deidentified, every_way, plan_of, rejected, values_of
 
 if TYPE_CHECKING:
-    from tests.engine_support.build import Part, Value
-    from tests.engine_support.walk import Syntax
+    from tests.support.engine.build import Part, Value
+    from tests.support.engine.walk import Syntax
 
 LONG_PRIVATE = 0x00091002
 

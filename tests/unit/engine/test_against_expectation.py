@@ -9,14 +9,14 @@ import pytest
 
 from deid_service.engine import compile_plan
 from profile_service.language import parse_profile
-from tests.engine_support.build import SYNTAXES, dicom, el, encode, sq
-from tests.engine_support.every_way import every_way
-from tests.engine_support.expectation import assert_equals, expected
-from tests.engine_support.walk import read_file
+from tests.support.engine.build import SYNTAXES, dicom, el, encode, sq
+from tests.support.engine.every_way import every_way
+from tests.support.engine.expectation import assert_equals, expected
+from tests.support.engine.walk import read_file
 
 if TYPE_CHECKING:
-    from tests.engine_support.build import Part
-    from tests.engine_support.walk import Syntax
+    from tests.support.engine.build import Part
+    from tests.support.engine.walk import Syntax
 
 CASES = 40
 BATCHES = 4

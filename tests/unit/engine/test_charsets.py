@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import pydicom
 import pytest
 
-from tests.engine_support.build import dicom, el, encode, sq
-from tests.engine_support.every_way import deidentified, plan_of, rejected, values_of
-from tests.engine_support.files import ALL_FILES, name_of
+from tests.support.engine.build import dicom, el, encode, sq
+from tests.support.engine.every_way import deidentified, plan_of, rejected, values_of
+from tests.support.engine.files import ALL_FILES, name_of
 
 if TYPE_CHECKING:
     from pathlib import Path

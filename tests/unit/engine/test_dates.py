@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.engine_support.build import dicom, el
-from tests.engine_support.every_way import (
+from tests.support.engine.build import dicom, el
+from tests.support.engine.every_way import (
     deidentified,
     every_way,
     plan_of,

@@ -10,17 +10,17 @@ import pydicom
 import pytest
 from pydicom.fileset import FileSet
 
-from tests.engine_support.build import SYNTAXES, dicom, el, sq
-from tests.engine_support.every_way import deidentified, every_way, plan_of, rejected, run
-from tests.engine_support.expectation import assert_equals, expected
-from tests.engine_support.files import DICOM_FILES, name_of
-from tests.engine_support.profiles import PROFILES, compiled
-from tests.engine_support.walk import read_file
+from tests.support.engine.build import SYNTAXES, dicom, el, sq
+from tests.support.engine.every_way import deidentified, every_way, plan_of, rejected, run
+from tests.support.engine.expectation import assert_equals, expected
+from tests.support.engine.files import DICOM_FILES, name_of
+from tests.support.engine.profiles import PROFILES, compiled
+from tests.support.engine.walk import read_file
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.engine_support.walk import Element, File, Item, Syntax
+    from tests.support.engine.walk import Element, File, Item, Syntax
 
 # One of them has records that are not where its lengths say; it is rejected.
 DIRECTORIES = [

@@ -9,13 +9,13 @@ import pytest
 
 from deid_service.engine import ENGINE_VERSION
 from profile_service.language.model import Settings
-from tests.engine_support.build import dicom, el, encode
-from tests.engine_support.every_way import deidentified, every_way, plan_of
-from tests.engine_support.expectation import hashed_uid
-from tests.engine_support.walk import read_file
+from tests.support.engine.build import dicom, el, encode
+from tests.support.engine.every_way import deidentified, every_way, plan_of
+from tests.support.engine.expectation import hashed_uid
+from tests.support.engine.walk import read_file
 
 if TYPE_CHECKING:
-    from tests.engine_support.build import Part
+    from tests.support.engine.build import Part
 
 UID = "1.2.3.4.5.6"
 CLASS = el(0x00020002, "1.2.840.10008.5.1.4.1.1.7")

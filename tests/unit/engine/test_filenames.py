@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.engine_support.build import dicom, el
-from tests.engine_support.every_way import Outcome, every_way, plan_of
+from tests.support.engine.build import dicom, el
+from tests.support.engine.every_way import Outcome, every_way, plan_of
 
 UID = "1.2.3"
 

@@ -6,9 +6,9 @@ import pytest
 
 from deid_service.engine import compile_plan
 from profile_service.language import parse_profile
-from tests.engine_support.build import SYNTAXES, dicom, el, encode, sq
-from tests.engine_support.every_way import deidentified, every_way, plan_of, rejected, values_of
-from tests.engine_support.walk import Syntax
+from tests.support.engine.build import SYNTAXES, dicom, el, encode, sq
+from tests.support.engine.every_way import deidentified, every_way, plan_of, rejected, values_of
+from tests.support.engine.walk import Syntax
 
 PATIENT_ID = 0x00100020
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.engine_support.every_way import every_way
-from tests.fuzz.checking import FOUND, check, drawn, load
-from tests.fuzz.mutation import mutated, seeds
-from tests.fuzz.profiles import PROFILES, plan
+from tests.support.engine.every_way import every_way
+from tests.tools.fuzz.checking import FOUND, check, drawn, load
+from tests.tools.fuzz.mutation import mutated, seeds
+from tests.tools.fuzz.profiles import PROFILES, plan
 
 if TYPE_CHECKING:
     from pathlib import Path

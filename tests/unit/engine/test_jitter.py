@@ -6,9 +6,9 @@ import struct
 
 import pytest
 
-from tests.engine_support.build import SYNTAXES, dicom, el
-from tests.engine_support.every_way import plan_of, rejected, run, values_of
-from tests.engine_support.walk import Syntax
+from tests.support.engine.build import SYNTAXES, dicom, el
+from tests.support.engine.every_way import plan_of, rejected, run, values_of
+from tests.support.engine.walk import Syntax
 
 _FORMATS = {"FD": "d", "FL": "f", "SL": "i", "SS": "h", "SV": "q", "UL": "I", "US": "H", "UV": "Q"}
 _TRIES = 40

@@ -10,21 +10,21 @@ from typing import TYPE_CHECKING
 import pytest
 
 from deid_service.engine import Deidentifier
-from deid_service.engine.deflate import Inflater
-from deid_service.engine.walk import MAX_SEQUENCE_DEPTH
-from tests.engine_support.build import SYNTAXES, dicom, el, encode, header, item_header, sq
-from tests.engine_support.every_way import (
+from deid_service.engine.file.deflate import Inflater
+from deid_service.engine.walk.walk import MAX_SEQUENCE_DEPTH
+from tests.support.engine.build import SYNTAXES, dicom, el, encode, header, item_header, sq
+from tests.support.engine.every_way import (
     deidentified,
     every_way,
     plan_of,
     rejected,
     values_of,
 )
-from tests.engine_support.walk import read_file
+from tests.support.engine.walk import read_file
 
 if TYPE_CHECKING:
-    from tests.engine_support.build import Part
-    from tests.engine_support.walk import Syntax
+    from tests.support.engine.build import Part
+    from tests.support.engine.walk import Syntax
 
 HELD = 2000
 PIXELS = 0x7FE00010

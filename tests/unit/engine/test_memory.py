@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from deid_service.engine import MAX_HELD_BYTES, Deidentifier, Plan
-from tests.engine_support.build import dicom, el, encode, header, item_header, sq
-from tests.engine_support.every_way import plan_of
+from tests.support.engine.build import dicom, el, encode, header, item_header, sq
+from tests.support.engine.every_way import plan_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

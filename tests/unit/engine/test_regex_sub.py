@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.engine_support.build import dicom, el, encode, sq
-from tests.engine_support.every_way import deidentified, every_way, plan_of, rejected, values_of
+from tests.support.engine.build import dicom, el, encode, sq
+from tests.support.engine.every_way import deidentified, every_way, plan_of, rejected, values_of
 
 NAME = 0x00100010
 NUMBER = 0x00100020

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.engine_support.build import SYNTAXES, dicom, el, encode, sq
-from tests.engine_support.every_way import deidentified, every_way, plan_of
-from tests.engine_support.walk import read_file
+from tests.support.engine.build import SYNTAXES, dicom, el, encode, sq
+from tests.support.engine.every_way import deidentified, every_way, plan_of
+from tests.support.engine.walk import read_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tests.engine_support.build import Part
-    from tests.engine_support.walk import Syntax
+    from tests.support.engine.build import Part
+    from tests.support.engine.walk import Syntax
 
 CREATOR = "GEMS_IDEN_01"
 HASH_OF_1CT1 = "1c3ee9adf6f95ec4"

@@ -17,10 +17,10 @@ from deid_service.engine import (
     compile_plan,
     deidentify,
 )
-from deid_service.engine.matching import Matching
+from deid_service.engine.rules.matching import Matching
 from profile_service.language import parse_profile
 from profile_service.language.model import PatternTimeoutError, RegexSub
-from tests.engine_support.build import dicom, el
+from tests.support.engine.build import dicom, el
 
 # Takes time that grows by half with every character of a path or a value. The names
 # and the value below have some forty.

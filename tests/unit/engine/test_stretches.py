@@ -6,22 +6,23 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from deid_service.engine import compile_plan, learning
+from deid_service.engine import compile_plan
+from deid_service.engine.layouts import learning
 from profile_service.language import parse_profile
-from tests.engine_support.build import dicom, el, sq
-from tests.engine_support.every_way import deidentified, plan_of, rejected, run, values_of
-from tests.engine_support.files import DICOM_FILES, name_of
-from tests.engine_support.profiles import PROFILES
-from tests.engine_support.series import series
-from tests.engine_support.walk import EXPLICIT, IMPLICIT, UnreadableError, read_file
+from tests.support.engine.build import dicom, el, sq
+from tests.support.engine.every_way import deidentified, plan_of, rejected, run, values_of
+from tests.support.engine.files import DICOM_FILES, name_of
+from tests.support.engine.profiles import PROFILES
+from tests.support.engine.series import series
+from tests.support.engine.walk import EXPLICIT, IMPLICIT, UnreadableError, read_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from deid_service.engine import Plan
-    from tests.engine_support.build import Part
-    from tests.engine_support.walk import Syntax
+    from tests.support.engine.build import Part
+    from tests.support.engine.walk import Syntax
 
 # Enough for lengths to be seen, learned and met again.
 FILES = 12

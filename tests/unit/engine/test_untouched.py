@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.engine_support.every_way import every_way, plan_of
-from tests.engine_support.expectation import assert_equals, expected
-from tests.engine_support.files import ALL_FILES, DICOM_FILES, name_of
-from tests.engine_support.profiles import PROFILES, compiled
-from tests.engine_support.walk import UnreadableError, read_file
+from tests.support.engine.every_way import every_way, plan_of
+from tests.support.engine.expectation import assert_equals, expected
+from tests.support.engine.files import ALL_FILES, DICOM_FILES, name_of
+from tests.support.engine.profiles import PROFILES, compiled
+from tests.support.engine.walk import UnreadableError, read_file
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.engine_support.walk import Element
+    from tests.support.engine.walk import Element
 
 # Files that a profile cannot be applied to, and why.
 REJECTED = {

@@ -1,0 +1,1 @@
+"""What both ends of a stream share: messages, reasons, and how errors travel."""

@@ -1,0 +1,154 @@
+"""The one place where errors of a stream become gRPC statuses, and back.
+
+Every status carries a google.rpc.ErrorInfo with a stable reason; a refusal for
+want of a valid profile also carries the verdict on every level.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import grpc
+from deidcascade.v1 import profile_service_pb2 as profile_pb
+from google.protobuf.message import DecodeError
+from google.rpc.error_details_pb2 import ErrorInfo
+from google.rpc.status_pb2 import Status
+from grpc_status import rpc_status
+
+from deid_service.contract import errors
+from deid_service.contract.errors import LevelVerdict, ProfileProblem
+
+if TYPE_CHECKING:
+    from google.protobuf.any_pb2 import Any
+
+DOMAIN = "deidcascade"
+
+# Details travel in HTTP/2 trailers, which gRPC refuses beyond 8 KiB by default
+# on the caller's side. The message is sent twice, percent-encoded the second
+# time, and details once, in base64.
+MAX_DETAIL_BYTES = 3072
+MAX_MESSAGE_CHARACTERS = 1024
+
+STATUSES: dict[type[errors.DeidServiceError], tuple[grpc.StatusCode, str]] = {
+    errors.ProtocolError: (grpc.StatusCode.INVALID_ARGUMENT, "PROTOCOL_ERROR"),
+    errors.InvalidNameError: (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_NAME"),
+    errors.TargetNotFoundError: (grpc.StatusCode.NOT_FOUND, "TARGET_NOT_FOUND"),
+    errors.NoValidProfileError: (grpc.StatusCode.FAILED_PRECONDITION, "NO_VALID_PROFILE"),
+    errors.ProfileNotSupportedError: (
+        grpc.StatusCode.FAILED_PRECONDITION,
+        "PROFILE_NOT_SUPPORTED",
+    ),
+    errors.ProfileServiceUnavailableError: (
+        grpc.StatusCode.UNAVAILABLE,
+        "PROFILE_SERVICE_UNAVAILABLE",
+    ),
+    errors.ShuttingDownError: (grpc.StatusCode.UNAVAILABLE, "SHUTTING_DOWN"),
+    errors.TooManyStreamsError: (grpc.StatusCode.RESOURCE_EXHAUSTED, "TOO_MANY_STREAMS"),
+    errors.StreamIdleError: (grpc.StatusCode.RESOURCE_EXHAUSTED, "STREAM_IDLE"),
+    # What is not foreseen: its text says nothing but that.
+    errors.DeidServiceError: (grpc.StatusCode.INTERNAL, "INTERNAL"),
+}
+
+
+def code_and_reason(error: errors.DeidServiceError) -> tuple[grpc.StatusCode, str]:
+    """Returns the status code and the stable reason of an error."""
+    return STATUSES[type(error)]
+
+
+def to_status(error: errors.DeidServiceError) -> grpc.Status:
+    """Returns what a call is aborted with."""
+    code, reason = code_and_reason(error)
+    number: int = code.value[0]
+    status = Status(code=number, message=error.message[:MAX_MESSAGE_CHARACTERS])
+    status.details.add().Pack(ErrorInfo(reason=reason, domain=DOMAIN))
+    if isinstance(error, errors.NoValidProfileError):
+        status.details.add().Pack(_cascade_verdicts(error.verdicts))
+    return rpc_status.to_status(status)
+
+
+def _cascade_verdicts(verdicts: tuple[LevelVerdict, ...]) -> profile_pb.CascadeVerdicts:
+    """Every level; of the problems as many as fit, each level's first ones first."""
+    detail = profile_pb.CascadeVerdicts()
+    for verdict in verdicts:
+        detail.levels.add(
+            container=verdict.container,
+            verdict=profile_pb.Verdict.Value(f"VERDICT_{verdict.verdict}"),
+            version=verdict.version,
+        )
+    budget = MAX_DETAIL_BYTES - detail.ByteSize()
+    most = max((len(verdict.problems) for verdict in verdicts), default=0)
+    for rank in range(most):
+        for level, verdict in zip(detail.levels, verdicts, strict=True):
+            if rank >= len(verdict.problems):
+                continue
+            problem = verdict.problems[rank]
+            violation = profile_pb.Violation(
+                code=problem.code,
+                path=problem.path,
+                line=problem.line,
+                column=problem.column,
+                message=problem.message,
+                suggestion=problem.suggestion,
+            )
+            # Its tag and its length take up to five bytes more, and so may the
+            # growing length of the level.
+            budget -= violation.ByteSize() + 8
+            if budget < 0:
+                return detail
+            level.violations.append(violation)
+    return detail
+
+
+def verdicts_of(levels: profile_pb.CascadeVerdicts) -> tuple[LevelVerdict, ...]:
+    """Returns the verdicts of a message as data."""
+    return tuple(
+        LevelVerdict(
+            container=level.container,
+            verdict=profile_pb.Verdict.Name(level.verdict).removeprefix("VERDICT_")
+            if level.verdict in profile_pb.Verdict.values()
+            else "UNSPECIFIED",
+            version=level.version,
+            problems=tuple(
+                ProfileProblem(
+                    violation.code,
+                    violation.path,
+                    violation.line,
+                    violation.column,
+                    violation.message,
+                    violation.suggestion,
+                )
+                for violation in level.violations
+            ),
+        )
+        for level in levels.levels
+    )
+
+
+def read_details(error: grpc.RpcError | grpc.Call) -> tuple[str, tuple[LevelVerdict, ...]]:
+    """Returns the stable reason and the verdicts that an error carries.
+
+    Both are empty where the status has no such details, as that of a connection
+    that broke, or where they cannot be read.
+    """
+    reason, verdicts = "", ()  # type: str, tuple[LevelVerdict, ...]
+    for detail in _details(error):
+        info, levels = ErrorInfo(), profile_pb.CascadeVerdicts()
+        try:
+            if detail.Unpack(info) and info.domain == DOMAIN:
+                reason = info.reason
+            elif detail.Unpack(levels):
+                verdicts = verdicts_of(levels)
+        except DecodeError:
+            continue
+    return reason, verdicts
+
+
+def _details(error: grpc.RpcError | grpc.Call) -> list[Any]:
+    metadata = getattr(error, "trailing_metadata", lambda: None)() or ()
+    for key, value in metadata:
+        if key == "grpc-status-details-bin":
+            try:
+                return list(Status.FromString(value).details)
+            except DecodeError:
+                return []
+    return []

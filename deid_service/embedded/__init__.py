@@ -1,0 +1,1 @@
+"""The embedded mode: PostgreSQL from a wheel and both services, with one command."""

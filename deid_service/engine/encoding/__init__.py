@@ -1,0 +1,1 @@
+"""How elements stand in the bytes: headers, tags, character sets, the dictionary, values."""

@@ -1,0 +1,430 @@
+"""The preamble and the file meta information (PS3.10 7.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.metadata import version
+from typing import Final, NamedTuple
+
+from pydicom._uid_dict import UID_dictionary
+
+from deid_service.engine.encoding.charsets import DEFAULT_CHARACTER_SETS
+from deid_service.engine.encoding.dictionary import vr_of
+from deid_service.engine.encoding.headers import (
+    EXPLICIT_BIG,
+    EXPLICIT_LITTLE,
+    IMPLICIT_LITTLE,
+    UNDEFINED_LENGTH,
+    VRS,
+    Encoding,
+)
+from deid_service.engine.errors import DicomError, Reason
+from deid_service.engine.layouts.learning import Stretches
+from deid_service.engine.plan import Plan
+from deid_service.engine.rules.rewriting import (
+    Place,
+    apply_steps,
+    bytes_of,
+    constant_texts,
+    element_of,
+    texts_of,
+)
+from deid_service.engine.rules.uids import stand_in_uid
+
+ENGINE_VERSION: Final = version("deid-cascade")
+
+# PS3.7 D.3.3.2: who wrote the file. The UID is a UUID in the form of PS3.5 B.2,
+# and stands for this engine.
+IMPLEMENTATION_CLASS_UID: Final = "2.25.233829574871923654381299106533180461847"
+IMPLEMENTATION_VERSION_NAME: Final = f"DEIDCASC_{ENGINE_VERSION}"[:16]
+
+PREAMBLE_LENGTH: Final = 128
+MAGIC: Final = b"DICM"
+
+_GROUP_LENGTH: Final = 0x00020000
+_SOP_CLASS_UID: Final = 0x00020002
+_INSTANCE_UID: Final = 0x00020003
+_TRANSFER_SYNTAX: Final = 0x00020010
+_IMPLEMENTATION_CLASS: Final = 0x00020012
+_IMPLEMENTATION_VERSION: Final = 0x00020013
+
+_IMPLICIT: Final = "1.2.840.10008.1.2"
+_BIG_ENDIAN: Final = "1.2.840.10008.1.2.2"
+# PS3.5 A.5 and the JPIP referenced deflated ones: the data set is deflated.
+_DEFLATED: Final = frozenset(
+    {"1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.4.95", "1.2.840.10008.1.2.4.205"}
+)
+_TRANSFER_SYNTAXES: Final = frozenset(
+    uid for uid, entry in UID_dictionary.items() if entry[1] == "Transfer Syntax"
+)
+
+# File metas remembered: as many kinds of files as are worked on at once.
+_MAX_REMEMBERED: Final = 64
+
+# The group length element, and the header of the instance UID.
+_GROUP_LENGTH_HEADER: Final = b"\x02\0\0\0UL\4\0"
+_GROUP_LENGTH_SIZE: Final = 12
+_INSTANCE_UID_HEADER: Final = b"\x02\0\3\0UI"
+_FILE_META_GROUP: Final = b"\x02\0"
+
+
+@dataclass(frozen=True, slots=True)
+class TransferSyntax:
+    """How a data set is encoded.
+
+    Attributes:
+        encoding: of its elements.
+        deflated: the whole data set is deflated (PS3.5 A.5).
+    """
+
+    encoding: Encoding
+    deflated: bool = False
+
+
+class MetaElement(NamedTuple):
+    """An element of the file meta, as it came.
+
+    Attributes:
+        tag: of the element.
+        vr: of the element.
+        value: its value.
+        whole: header and value.
+        offset: in the file, in bytes.
+    """
+
+    tag: int
+    vr: str
+    value: bytes
+    whole: bytes
+    offset: int
+
+    def text(self) -> str:
+        """Returns the value without padding."""
+        return self.value.rstrip(b" \0").decode("latin-1")
+
+
+@dataclass(frozen=True, slots=True)
+class KnownMeta:
+    """What was made of a file meta, but for its instance UID.
+
+    Attributes:
+        before: what stands before the instance UID in the output.
+        after: what stands behind it.
+        changes: what a receipt counts.
+        syntax: the transfer syntax.
+        sop_class: the media storage SOP class.
+        stretches: of the data sets that came with it.
+    """
+
+    before: bytes
+    after: bytes
+    changes: list[tuple[str, ...]]
+    syntax: TransferSyntax | None
+    sop_class: str
+    stretches: Stretches = field(default_factory=Stretches)
+
+
+class FileMeta:
+    """Reads the file meta in pieces, and writes it again.
+
+    Attributes:
+        need: how many bytes must be there for the next element.
+        elements: read so far, by tag.
+    """
+
+    def __init__(self, plan: Plan, max_held_bytes: int) -> None:
+        """Starts with no elements.
+
+        Args:
+            plan: what is done to its elements.
+            max_held_bytes: how long the file meta may be.
+        """
+        self.need = 8
+        self.elements: dict[int, MetaElement] = {}
+        self._plan = plan
+        self._encoding: Encoding | None = None
+        self._max_held = max_held_bytes
+        self._held = 0
+        self._known: KnownMeta | None = None
+
+    def read(self, data: bytes, position: int, base: int) -> tuple[int, bool]:
+        """Reads elements up to the first of another group.
+
+        Args:
+            data: the input.
+            position: where the next element begins in it.
+            base: the offset of `data` in the file.
+
+        Returns:
+            Where reading stopped in `data`, and whether the file meta has ended.
+
+        Raises:
+            DicomError: it cannot be read.
+        """
+        size = len(data)
+        self.need = 8
+        if not self._held and (end := self._recognize(data, position, base)):
+            return end, True
+        while size - position >= 8:
+            encoding = self._encoding
+            if encoding is None:
+                # PS3.10 7.1: explicit VR little endian; some writers do otherwise.
+                is_explicit = data[position + 4 : position + 6].isalpha()
+                encoding = self._encoding = EXPLICIT_LITTLE if is_explicit else IMPLICIT_LITTLE
+            group, number, code, length = encoding.quad(data, position)
+            if group != 2:
+                return position, True
+            tag = group << 16 | number
+            header = 8
+            if encoding.explicit:
+                vr = encoding.vr_names.get(code)
+                if vr is None:
+                    raise _error(
+                        Reason.MALFORMED, "the element has no legal VR", tag, base + position
+                    )
+                if code not in encoding.short_codes:
+                    header = 12
+                    if size - position < header:
+                        self.need = header
+                        break
+                    length = encoding.long(data, position + 8)[0]
+            else:
+                vr = vr_of(tag)
+                length = code | length << 16
+            if length == UNDEFINED_LENGTH or vr == "SQ":
+                raise _error(Reason.MALFORMED, "a sequence in the file meta", tag, base + position)
+            if self._held + header + length > self._max_held:
+                raise _error(
+                    Reason.LIMIT_EXCEEDED,
+                    f"the file meta is longer than {self._max_held} bytes",
+                    tag,
+                    base + position,
+                )
+            end = position + header + length
+            if end > size:
+                self.need = end - position
+                break
+            self._held += header + length
+            whole = data[position:end]
+            self.elements[tag] = MetaElement(tag, vr, whole[header:], whole, base + position)
+            position = end
+        return position, False
+
+    def _recognize(self, data: bytes, position: int, base: int) -> int:
+        """Tells a file meta that differs from a known one in the instance UID only.
+
+        What stands before and behind the UID is byte for byte what was read
+        element by element before, so it need not be read again.
+
+        Returns:
+            Where it ends in the input, or 0.
+        """
+        start = position + _GROUP_LENGTH_SIZE
+        if data[position : start - 4] != _GROUP_LENGTH_HEADER:
+            return 0
+        end = start + int.from_bytes(data[start - 4 : start], "little")
+        uid = data.find(_INSTANCE_UID_HEADER, start, end)
+        if uid < 0 or len(data) < end + 2 or data[end : end + 2] == _FILE_META_GROUP:
+            return 0
+        behind = uid + 8 + int.from_bytes(data[uid + 6 : uid + 8], "little")
+        known = self._plan.file_metas.get((data[start:uid], data[behind:end]))
+        if known is None or behind > end or end - position > self._max_held:
+            return 0
+        self._known = known
+        self._encoding = EXPLICIT_LITTLE
+        whole = data[uid:behind]
+        self.elements[_INSTANCE_UID] = MetaElement(
+            _INSTANCE_UID, "UI", whole[8:], whole, base + uid
+        )
+        return end
+
+    def transfer_syntax(self) -> TransferSyntax | None:
+        """Returns how the data set is encoded, or None where nothing says it.
+
+        Raises:
+            DicomError: the transfer syntax is not known.
+        """
+        if self._known is not None:
+            return self._known.syntax
+        element = self.elements.get(_TRANSFER_SYNTAX)
+        uid = "" if element is None else element.text()
+        if element is None or not uid:
+            return None
+        if uid not in _TRANSFER_SYNTAXES:
+            raise _error(
+                Reason.UNKNOWN_TRANSFER_SYNTAX,
+                "the transfer syntax is not one of the standard's",
+                element.tag,
+                element.offset,
+            )
+        return _transfer_syntax(uid)
+
+    def sop_class(self) -> str:
+        """Returns the Media Storage SOP Class UID, or the empty text."""
+        if self._known is not None:
+            return self._known.sop_class
+        element = self.elements.get(_SOP_CLASS_UID)
+        return "" if element is None else element.text()
+
+    def stretches(self) -> Stretches | None:
+        """Returns what is known of data sets with this file meta; None for a new one."""
+        return None if self._known is None else self._known.stretches
+
+    def write(
+        self, instance_uid: str | None, count: Callable[[tuple[str, ...]], None]
+    ) -> list[bytes]:
+        """Returns the file meta of the output.
+
+        Elements that no rule names stay as they came. The instance UID follows
+        the data set, the writer is named, and the group length is made right.
+
+        Args:
+            instance_uid: the SOP Instance UID of the output; None where it has none.
+                Not looked at where no rule acts on it.
+            count: takes the names of the actions on an element that they changed.
+
+        Raises:
+            DicomError: a rule cannot transform a value.
+        """
+        plan = self._plan
+        changes = plan.changes_instance_uid
+        encoding = self._encoding or EXPLICIT_LITTLE
+        instance = self.elements.get(_INSTANCE_UID)
+        known = self._known or self._write_others(plan, encoding)
+        for names in known.changes:
+            count(names)
+        written: bytes | None = None
+        if instance is not None:
+            place = Place(_INSTANCE_UID, "UI", instance.offset)
+            if changes and instance_uid:
+                written = _element(encoding, place, [instance_uid])
+            else:
+                written, names = self._rewritten(instance, encoding, plan)
+                count(names)
+                if changes and written == instance.whole:
+                    uid = self._stand_in(instance, plan)
+                    written = _element(encoding, place, [uid] if uid else [])
+        written = written or b""
+        length = len(known.before) + len(written) + len(known.after)
+        return [
+            encoding.header(_GROUP_LENGTH, "UL", 4) + encoding.long_bytes(length),
+            known.before,
+            written,
+            known.after,
+        ]
+
+    def _write_others(self, plan: Plan, encoding: Encoding) -> KnownMeta:
+        """Writes all but the instance UID, and remembers it."""
+        changes = []
+        written: dict[int, bytes] = {}
+        for element in self.elements.values():
+            if element.tag in {_GROUP_LENGTH, _INSTANCE_UID}:
+                continue
+            new, names = self._rewritten(element, encoding, plan)
+            if new is not None:
+                written[element.tag] = new
+            if names:
+                changes.append(names)
+        for tag, insertion in plan.top.file_meta_insertions.items():
+            if tag not in self.elements and insertion.text is not None:
+                place = Place(tag, vr_of(tag), 0)
+                texts = constant_texts(place, insertion.text)
+                texts = apply_steps(place, texts, insertion.steps, plan.settings, {})
+                written[tag] = _element(encoding, place, texts)
+                changes.append(insertion.names)
+        for tag, vr, text in (
+            (_IMPLEMENTATION_CLASS, "UI", IMPLEMENTATION_CLASS_UID),
+            (_IMPLEMENTATION_VERSION, "SH", IMPLEMENTATION_VERSION_NAME),
+        ):
+            written[tag] = _element(encoding, Place(tag, vr, 0), [text])
+        before = b"".join(written[tag] for tag in sorted(written) if tag < _INSTANCE_UID)
+        after = b"".join(written[tag] for tag in sorted(written) if tag > _INSTANCE_UID)
+        known = KnownMeta(before, after, changes, self.transfer_syntax(), self.sop_class())
+        tags = list(self.elements)
+        if encoding is EXPLICIT_LITTLE and tags == sorted(tags) and tags[0] == _GROUP_LENGTH:
+            wholes = {tag: element.whole for tag, element in self.elements.items()}
+            key = (
+                b"".join(wholes[tag] for tag in tags if _GROUP_LENGTH < tag < _INSTANCE_UID),
+                b"".join(wholes[tag] for tag in tags if tag > _INSTANCE_UID),
+            )
+            if key not in plan.file_metas and len(plan.file_metas) >= _MAX_REMEMBERED:
+                plan.file_metas.clear()
+            # One that came in pieces may be known, with what was learned beside it.
+            known = plan.file_metas.setdefault(key, known)
+        return known
+
+    def _stand_in(self, instance: MetaElement, plan: Plan) -> str:
+        """Returns the UID that stands for one that the data set has lost.
+
+        PS3.10 7.1: the file meta cannot do without one, and the original is
+        what the profile took away.
+        """
+        uid = instance.text()
+        return uid and stand_in_uid(uid, salt=plan.settings.salt)
+
+    def _rewritten(
+        self, element: MetaElement, encoding: Encoding, plan: Plan
+    ) -> tuple[bytes | None, tuple[str, ...]]:
+        """Returns an element as its rules leave it (None: gone), and what to count."""
+        op = plan.top.lookup(element.tag)
+        if op is None or not (op.drop or op.changes):
+            return element.whole, ()
+        if op.drop:
+            return None, (op.drop,)
+        place = Place(element.tag, element.vr, element.offset)
+        if op.constant is not None:
+            texts = constant_texts(place, op.constant)
+        else:
+            texts = texts_of(place, element.value, DEFAULT_CHARACTER_SETS, big=False)
+            if not texts:
+                return element.whole, ()
+        texts = apply_steps(place, texts, op.steps, plan.settings, {})
+        return _element(encoding, place, texts), op.names
+
+
+@cache
+def _transfer_syntax(uid: str) -> TransferSyntax:
+    if uid == _IMPLICIT:
+        return TransferSyntax(IMPLICIT_LITTLE)
+    if uid == _BIG_ENDIAN:
+        return TransferSyntax(EXPLICIT_BIG)
+    return TransferSyntax(EXPLICIT_LITTLE, uid in _DEFLATED)
+
+
+# The first element of a data set is in one of the first groups of the standard.
+_MAX_FIRST_GROUP: Final = 0x20
+
+# Longer than any first value (character set, date, UID), shorter than text read
+# as a number.
+_MAX_FIRST_LENGTH: Final = 0x10000
+
+_VR_BYTES: Final = frozenset(vr.encode() for vr in VRS)
+
+
+def guessed_encoding(header: bytes) -> Encoding | None:
+    """Tells the encoding of a data set from its first eight bytes, where it can be told.
+
+    One byte of the first group number is zero and shows the byte order; a VR
+    shows explicit VR.
+    """
+    low, high = header[0], header[1]
+    is_explicit = header[4:6] in _VR_BYTES
+    if high == 0 and 0 < low <= _MAX_FIRST_GROUP:
+        if is_explicit:
+            return EXPLICIT_LITTLE
+        length = int.from_bytes(header[4:8], "little")
+        return IMPLICIT_LITTLE if length < _MAX_FIRST_LENGTH or length == UNDEFINED_LENGTH else None
+    if low == 0 and 0 < high <= _MAX_FIRST_GROUP and is_explicit:
+        return EXPLICIT_BIG
+    return None
+
+
+def _element(encoding: Encoding, place: Place, texts: list[str]) -> bytes:
+    value = bytes_of(place, texts, DEFAULT_CHARACTER_SETS, big=False)
+    return element_of(encoding, place, None, value)
+
+
+def _error(reason: Reason, message: str, tag: int, offset: int) -> DicomError:
+    return DicomError(reason, message, tag=tag, offset=offset)

@@ -1,0 +1,1 @@
+"""What the files of a series have in common, learned from the first of them."""

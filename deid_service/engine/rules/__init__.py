@@ -1,0 +1,1 @@
+"""What the rules of a profile do to elements and their values."""

@@ -1,0 +1,161 @@
+"""The actions of the profile language, as functions on one text value."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Final
+
+from deid_service.engine.encoding.numbers import jitter
+from deid_service.engine.encoding.values import NUMBER_VRS, OPAQUE_VRS
+from deid_service.engine.rules.dates import shift_date, shift_datetime
+from deid_service.engine.rules.uids import hash_uid
+from profile_service.language.model import (
+    ACTION_NAMES,
+    Hash,
+    HashUid,
+    IncrementDate,
+    IncrementDateTime,
+    Jitter,
+    Keep,
+    RelativeDate,
+    Remove,
+    ReplaceWith,
+    Settings,
+    SimpleAction,
+)
+from profile_service.language.vr import MAX_CHARACTERS, NOT_HASHABLE
+
+# Takes one value and the VR of its element, and returns the new value.
+ValueFunction = Callable[[str, str], str]
+
+_UID_CHARACTERS: Final = frozenset("0123456789.")
+
+
+class NotTransformableError(Exception):
+    """An action cannot transform the value that it was given.
+
+    The message is a sentence without any part of the value.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One action on a value that is there.
+
+    Attributes:
+        name: of the action, as receipts count it.
+        apply: the action itself.
+        repeatable: the same value always becomes the same.
+    """
+
+    name: str
+    apply: ValueFunction
+    repeatable: bool
+
+
+def step_of(action: SimpleAction, settings: Settings) -> Step:
+    """Returns an action as a function on one value.
+
+    Raises of the function:
+        NotTransformableError: the value or its VR is not what the action needs.
+    """
+    function: ValueFunction
+    match action:
+        case Keep():
+            function = _keep
+        case Remove():
+            function = _remove
+        case ReplaceWith():
+            text = action.text
+
+            def function(value: str, vr: str) -> str:  # noqa: ARG001
+                return text
+
+        case Hash():
+            function = _hash_with(settings)
+        case HashUid():
+            function = _hash_uid_with(settings)
+        case IncrementDate():
+            function = _shift_with(shift_date, action)
+        case IncrementDateTime():
+            function = _shift_with(shift_datetime, action)
+        case Jitter():
+            function = _jitter_with(action)
+    return Step(ACTION_NAMES[type(action)], function, _is_repeatable(action))
+
+
+def _is_repeatable(action: SimpleAction) -> bool:
+    if isinstance(action, IncrementDate | IncrementDateTime):
+        shift = action.shift
+        return shift.jitter is None and not any(
+            isinstance(bound, RelativeDate) for bound in (shift.minimum, shift.maximum)
+        )
+    return not isinstance(action, Jitter)
+
+
+def _keep(value: str, vr: str) -> str:  # noqa: ARG001
+    return value
+
+
+def _remove(value: str, vr: str) -> str:  # noqa: ARG001
+    return ""
+
+
+def _hash_with(settings: Settings) -> ValueFunction:
+    salted = sha256(settings.salt.encode())
+    digits = settings.hash_digits
+
+    def apply(value: str, vr: str) -> str:
+        if vr in NOT_HASHABLE:
+            raise NotTransformableError(f"a hash is text, which the VR {vr} cannot hold")
+        digest = salted.copy()
+        digest.update(value.encode("utf-8", "surrogatepass"))
+        return digest.hexdigest()[: min(digits, MAX_CHARACTERS.get(vr, digits))]
+
+    return apply
+
+
+def _hash_uid_with(settings: Settings) -> ValueFunction:
+    def apply(value: str, vr: str) -> str:
+        if vr in OPAQUE_VRS or vr in NUMBER_VRS:
+            raise NotTransformableError(f"the VR {vr} cannot hold a UID")
+        value = value.strip()
+        if not _UID_CHARACTERS.issuperset(value):
+            # What hashuid keeps of a UID are its last digits: of any other
+            # text that could be a part of a name.
+            raise NotTransformableError("the value is not a UID")
+        return hash_uid(
+            value,
+            salt=settings.salt,
+            prefix_fields=settings.uid_prefix_fields,
+            suffix_fields=settings.uid_suffix_fields,
+            numeric_name=settings.uid_numeric_name,
+        )
+
+    return apply
+
+
+def _shift_with(
+    shift: Callable[..., str], action: IncrementDate | IncrementDateTime
+) -> ValueFunction:
+    def apply(value: str, vr: str) -> str:
+        if vr in OPAQUE_VRS or vr in NUMBER_VRS:
+            raise NotTransformableError(f"the VR {vr} holds no date")
+        try:
+            return shift(value.strip(), action.format, action.shift)
+        except ValueError as error:
+            raise NotTransformableError(f"the value cannot be moved: {error}") from None
+
+    return apply
+
+
+def _jitter_with(action: Jitter) -> ValueFunction:
+    def apply(value: str, vr: str) -> str:
+        try:
+            return jitter(value, vr, action)
+        except ValueError as error:
+            raise NotTransformableError(f"the value cannot be jittered: {error}") from None
+
+    return apply

@@ -1,0 +1,258 @@
+"""Values rewritten: the steps of an op on the value of one element."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+
+from deid_service.engine.encoding.charsets import CHARSET_VRS, CharacterSetError, CharacterSets
+from deid_service.engine.encoding.headers import Encoding
+from deid_service.engine.encoding.values import OPAQUE_VRS, SINGLE_VALUED, read_value, write_value
+from deid_service.engine.errors import DicomError, Reason
+from deid_service.engine.plan import AnyStep, Became, Op, RegexSubStep
+from deid_service.engine.rules.actions import NotTransformableError, Step, step_of
+from profile_service.language.model import (
+    Capture,
+    Element,
+    ElementValue,
+    PatternTimeoutError,
+    RegexSubCase,
+    Settings,
+    SimpleAction,
+)
+from profile_service.language.vr import problem
+
+# The original values of top-level elements by tag; None for an absent one.
+Originals = Mapping[int, str | None]
+
+cached_problem = lru_cache(maxsize=4096)(problem)
+_cached_step = lru_cache(maxsize=4096)(step_of)
+
+
+class Place:
+    """The element that is rewritten, for what an error says about it.
+
+    Attributes:
+        tag: of the element.
+        vr: that its value is read and written with.
+        offset: of the element in the input, in bytes.
+    """
+
+    __slots__ = ("offset", "tag", "vr")
+
+    def __init__(self, tag: int, vr: str, offset: int) -> None:
+        self.tag = tag
+        self.vr = vr
+        self.offset = offset
+
+    def error(self, reason: Reason, message: str) -> DicomError:
+        """Returns an error about the element."""
+        return DicomError(reason, message, tag=self.tag, vr=self.vr, offset=self.offset)
+
+
+def texts_of(place: Place, value: bytes, charsets: CharacterSets, *, big: bool) -> list[str]:
+    """Returns the values of an element as texts.
+
+    Raises:
+        DicomError: they cannot be read.
+    """
+    if place.vr in OPAQUE_VRS:
+        raise place.error(
+            Reason.VALUE_NOT_TRANSFORMABLE, f"a value of the VR {place.vr} cannot be read as text"
+        )
+    try:
+        return read_value(place.vr, value, charsets, big=big)
+    except CharacterSetError:
+        raise place.error(
+            Reason.VALUE_NOT_TRANSFORMABLE, "the value is not in the specific character set"
+        ) from None
+    except ValueError as error:
+        raise place.error(Reason.VALUE_NOT_TRANSFORMABLE, str(error)) from None
+
+
+def constant_texts(place: Place, text: str) -> list[str]:
+    """Returns the values that a constant stands for.
+
+    Raises:
+        DicomError: the VR cannot hold it.
+    """
+    if not text:
+        return []
+    if (reason := cached_problem(place.vr, text)) is not None:
+        raise place.error(Reason.VALUE_NOT_ENCODABLE, f"the new value does not fit: {reason}")
+    return [text] if place.vr in SINGLE_VALUED else text.split("\\")
+
+
+def bytes_of(place: Place, texts: list[str], charsets: CharacterSets, *, big: bool) -> bytes:
+    """Returns texts as the value of an element.
+
+    Raises:
+        DicomError: the VR or the character sets cannot hold them.
+    """
+    if not texts:
+        return b""
+    try:
+        return write_value(place.vr, texts, charsets, big=big)
+    except CharacterSetError:
+        raise place.error(
+            Reason.VALUE_NOT_ENCODABLE, "the specific character set cannot hold the new value"
+        ) from None
+    except ValueError as error:
+        raise place.error(Reason.VALUE_NOT_ENCODABLE, str(error)) from None
+
+
+def element_of(encoding: Encoding, place: Place, found_vr: str | None, value: bytes) -> bytes:
+    """Returns an element with a new value.
+
+    Args:
+        encoding: of the element.
+        place: the element.
+        found_vr: the VR that stood in its header; None in implicit VR, and for a new
+            element, which has that of its place.
+        value: the new value.
+
+    Raises:
+        DicomError: the VR cannot hold so long a value.
+    """
+    try:
+        header = encoding.header(place.tag, found_vr or place.vr, len(value))
+    except ValueError:
+        raise place.error(
+            Reason.VALUE_NOT_ENCODABLE, "the new value is too long for the VR"
+        ) from None
+    return header + value
+
+
+def became(
+    op: Op,
+    place: Place,
+    found_vr: str | None,
+    element: bytes,
+    start: int,
+    encoding: Encoding,
+    charsets: CharacterSets,
+    settings: Settings,
+) -> Became:
+    """Returns what becomes of an element whose op has a memo, and remembers it.
+
+    Args:
+        op: what is done to it.
+        place: the element.
+        found_vr: the VR as it stands in the header; None in implicit VR.
+        element: the element.
+        start: where its value begins, in bytes.
+        encoding: of the element.
+        charsets: in force for it.
+        settings: of the profile.
+
+    Raises:
+        DicomError: it cannot be changed.
+    """
+    big = encoding.big and found_vr != "UN"
+    texts: list[str] = []
+    if op.constant is not None:
+        texts = constant_texts(place, op.constant)
+    elif op.reads_value:
+        texts = texts_of(place, element[start:], charsets, big=big)
+    new: bytes | None = None
+    if op.constant is not None or (texts and op.steps):
+        texts = apply_steps(place, texts, op.steps, settings, {})
+        value = bytes_of(place, texts, charsets, big=big)
+        new = element_of(encoding, place, found_vr, value)
+    result = (new, () if new is None else op.names, "\\".join(texts))
+    is_plain = place.vr not in CHARSET_VRS or (element[8:].isascii() and b"\x1b" not in element)
+    if op.memo is not None and is_plain and not encoding.big:
+        op.memo.remember(element, result)
+    return result
+
+
+def apply_steps(
+    place: Place,
+    texts: list[str],
+    steps: Sequence[AnyStep],
+    settings: Settings,
+    originals: Originals,
+) -> list[str]:
+    """Puts values through steps; empty ones stay empty.
+
+    Args:
+        place: the element.
+        texts: its values.
+        steps: in their order; what a RegexSubStep needs is in `originals`.
+        settings: of the profile.
+        originals: see there.
+
+    Raises:
+        DicomError: a step cannot transform a value.
+    """
+    vr = place.vr
+    try:
+        for step in steps:
+            if isinstance(step, Step):
+                apply = step.apply
+                texts = [apply(text, vr) if text else text for text in texts]
+            else:
+                texts = [_substitute(place, step, text, settings, originals) for text in texts]
+    except NotTransformableError as error:
+        raise place.error(Reason.VALUE_NOT_TRANSFORMABLE, f"{_name(step)}: {error}") from None
+    return texts
+
+
+def _name(step: AnyStep) -> str:
+    return step.name
+
+
+def _substitute(
+    place: Place, step: RegexSubStep, text: str, settings: Settings, originals: Originals
+) -> str:
+    if not text:
+        return text
+    for case in step.action.cases:
+        try:
+            captured = step.matching.match(case.pattern, text)
+        except PatternTimeoutError:
+            raise place.error(
+                Reason.LIMIT_EXCEEDED, "a regular expression took too long on the value"
+            ) from None
+        if captured is not None:
+            result = _fill_in(case, captured, place.vr, settings, originals)
+            if result and (reason := problem(place.vr, result)) is not None:
+                raise place.error(
+                    Reason.VALUE_NOT_ENCODABLE, f"the new value does not fit: {reason}"
+                )
+            return result
+    raise NotTransformableError("no input-regex matches the value")
+
+
+def _fill_in(
+    case: RegexSubCase,
+    captured: Mapping[str, str | None],
+    vr: str,
+    settings: Settings,
+    originals: Originals,
+) -> str:
+    filled = []
+    for part in case.output:
+        if isinstance(part, str):
+            filled.append(part)
+        elif isinstance(part, Capture):
+            filled.append(put_through(captured[part.name] or "", part.action, vr, settings))
+        else:
+            filled.append(put_through(_original(part, originals), part.action, vr, settings))
+    return "".join(filled)
+
+
+def _original(part: ElementValue, originals: Originals) -> str:
+    tag = part.element.tag if isinstance(part.element, Element) else None
+    return "" if tag is None else originals.get(tag) or ""
+
+
+def put_through(text: str, action: SimpleAction | None, vr: str, settings: Settings) -> str:
+    """Puts one text through one action; an empty one stays empty.
+
+    Raises:
+        NotTransformableError: the action cannot transform it.
+    """
+    if action is None or not text:
+        return text
+    return _cached_step(action, settings).apply(text, vr)

@@ -1,0 +1,562 @@
+"""Changes to elements: values rewritten, elements inserted, and what waits for them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from deid_service.engine.encoding.charsets import CharacterSetError, character_sets
+from deid_service.engine.encoding.dictionary import private_vr_of, vr_of
+from deid_service.engine.encoding.headers import ITEM, Encoding
+from deid_service.engine.errors import Reason
+from deid_service.engine.plan import (
+    PATIENT_AGE_FROM_BIRTHDATE,
+    PATIENT_BIRTH_DATE,
+    STUDY_DATE,
+    Children,
+    Insertion,
+    Node,
+    Op,
+    Plan,
+    RegexSubStep,
+)
+from deid_service.engine.rules.dates import age
+from deid_service.engine.rules.insertions import prepared
+from deid_service.engine.rules.rewriting import (
+    Place,
+    apply_steps,
+    became,
+    bytes_of,
+    constant_texts,
+    element_of,
+    texts_of,
+)
+from deid_service.engine.walk.levels import END, HeldSlot, Kind, LengthSlot, Level
+from deid_service.engine.walk.output import Output, Slot
+from deid_service.engine.walk.splicer import Found, Splicer
+from profile_service.language.model import PrivateElement
+
+
+class Deferred(Slot):
+    """An element whose new value needs others that come later in the file."""
+
+    __slots__ = ("lengths", "needs", "resolve", "size")
+
+    def __init__(
+        self,
+        offset: int,
+        tag: int,
+        *,
+        needs: frozenset[int],
+        size: int,
+        lengths: list[LengthSlot],
+        resolve: Callable[[], bytes],
+    ) -> None:
+        super().__init__(offset, tag)
+        self.needs = needs
+        self.size = size
+        self.lengths = lengths
+        self.resolve = resolve
+
+
+class Changes(Splicer):
+    """What is done to elements other than to pass them on.
+
+    Attributes:
+        originals: the original values that other elements need, by tag; None
+            for an absent element.
+        finals: the resulting values that the file meta and the file name need.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        output: Output,
+        *,
+        base: int,
+        max_held_bytes: int,
+        on_final: Callable[[], None],
+    ) -> None:
+        """Starts with nothing changed.
+
+        Args:
+            plan: what is done.
+            output: where the result goes.
+            base: the absolute offset of the first byte of the data set.
+            max_held_bytes: see `Splicer`.
+            on_final: called when another of `plan.finals` is known.
+        """
+        super().__init__(output, base=base, max_held_bytes=max_held_bytes)
+        self.originals: dict[int, str | None] = {}
+        self.finals: dict[int, str | None] = {}
+        self._plan = plan
+        self._on_final = on_final
+        self._deferred: list[Deferred] = []
+        # The levels that are open, but for the innermost.
+        self._stack: list[Level] = []
+        self._level: Level
+        # Sequences that stay only if a rule names something inside of them.
+        self._tentative = 0
+
+    # --- values ---
+
+    def _act_on_value(self, level: Level, found: Found, op: Op, place: Place) -> bool:
+        """Changes the value of an element, or takes note of it; False: input is missing."""
+        if op.needs_value:
+            if found.end - found.start > self._max_held:
+                raise self._error(
+                    Reason.LIMIT_EXCEEDED,
+                    f"a value that a rule needs is longer than {self._max_held} bytes",
+                    place.tag,
+                    place.vr,
+                )
+            if self._lacks(found.end - found.position):
+                return False
+        if op.memo is not None and not op.charset and found.end <= len(self._buffer):
+            element = self._buffer[found.position : found.end]
+            start = found.start - found.position
+            new, names, text = became(
+                *(op, place, found.vr, element, start),
+                *(level.encoding, level.charsets, self._plan.settings),
+            )
+            if names:
+                self.count(names)
+            if op.final:
+                # Before the element is passed: how far that is hangs on the cut.
+                self._note_final(place, text)
+            if new is None:
+                self._pass_to(found.end)
+            else:
+                self._replace(level, found, new)
+            return True
+        charsets = level.charsets
+        big = level.encoding.big and found.vr != "UN"
+        texts: list[str] = []
+        if op.needs_value:
+            value = self._buffer[found.start : found.end]
+            if op.charset:
+                self._note_charset(level, place, value)
+                self._remember_charset(level, found, op, value)
+            texts = texts_of(place, value, charsets, big=big) if op.reads_value else []
+            if op.original:
+                self._note_original(place, texts)
+        if op.drop_noted is not None:
+            self._drop(level, found, op.drop_noted)
+            return True
+        if op.age and (computed := self._age(place)) is not None:
+            texts = [computed]
+            self.count((PATIENT_AGE_FROM_BIRTHDATE,))
+        elif op.constant is not None:
+            texts = constant_texts(place, op.constant)
+        elif not texts or not op.steps:
+            if op.final:
+                self._note_final(place, "\\".join(texts))
+            self._pass_to(found.end)
+            return True
+        needs = _needs(op)
+        if needs - self.originals.keys():
+            self._defer(level, found, op, place, texts, needs, big=big)
+            return True
+        texts = apply_steps(place, texts, op.steps, self._plan.settings, self.originals)
+        value = bytes_of(place, texts, charsets, big=big)
+        new = element_of(level.encoding, place, found.vr, value)
+        self.count(op.names)
+        if op.charset:
+            self._note_charset(level, place, value)
+        if op.final:
+            self._note_final(place, "\\".join(texts))
+        self._replace(level, found, new)
+        return True
+
+    def _remember_charset(self, level: Level, found: Found, op: Op, value: bytes) -> None:
+        """Remembers a known character set that no rule changes."""
+        if op.memo is not None and not op.changes and not level.encoding.big:
+            element = self._buffer[found.position : found.end]
+            op.memo.remember(element, (None, (), value.rstrip(b" \0").decode("latin-1")))
+
+    def _defer(
+        self,
+        level: Level,
+        found: Found,
+        op: Op,
+        place: Place,
+        texts: list[str],
+        needs: frozenset[int],
+        *,
+        big: bool,
+    ) -> None:
+        """Leaves a slot for an element whose new value needs later elements."""
+        charsets = level.charsets
+
+        def resolve() -> bytes:
+            changed = apply_steps(place, texts, op.steps, self._plan.settings, self.originals)
+            self.count(op.names)
+            if op.final:
+                self._note_final(place, "\\".join(changed))
+            new = bytes_of(place, changed, charsets, big=big)
+            return element_of(level.encoding, place, found.vr, new)
+
+        self._flush(found.position)
+        levels = [*self._stack, level]
+        lengths = [slot for above in levels if (slot := above.length_slot) is not None]
+        for slot in lengths:
+            slot.waiting += 1
+        for above in levels:
+            above.group_unsure = True
+        deferred = Deferred(
+            place.offset,
+            found.tag,
+            needs=needs,
+            size=found.end - found.position,
+            lengths=lengths,
+            resolve=resolve,
+        )
+        self.output.open(deferred)
+        self._deferred.append(deferred)
+        self._position = self._run = found.end
+
+    def _resolve_deferred(self) -> None:
+        known = self.originals.keys()
+        for deferred in [each for each in self._deferred if each.needs <= known]:
+            self._deferred.remove(deferred)
+            self.check_overdue(deferred)
+            new = deferred.resolve()
+            self.output.fill(deferred, [new])
+            for slot in deferred.lengths:
+                slot.delta += len(new) - deferred.size
+                slot.waiting -= 1
+                if slot.closed and not slot.waiting:
+                    self.output.fill(slot, [slot.written()])
+
+    def _note_charset(self, level: Level, place: Place, value: bytes) -> None:
+        text = value.rstrip(b" \0").decode("latin-1")
+        try:
+            level.charsets = character_sets(text)
+        except CharacterSetError:
+            raise place.error(
+                Reason.NOT_SUPPORTED, "the specific character set is not a defined term"
+            ) from None
+
+    def _note_original(self, place: Place, texts: list[str]) -> None:
+        self._note(self.originals, place, "\\".join(texts))
+        self._resolve_deferred()
+
+    def _note_final(self, place: Place, text: str) -> None:
+        self._note(self.finals, place, text)
+        self._on_final()
+
+    def _note(self, known: dict[int, str | None], place: Place, text: str) -> None:
+        """Takes note of a value that is needed elsewhere.
+
+        An element can stand twice, with the same value. Where it does not, what
+        was made with the first value, or with none, may be out already.
+        """
+        if known.setdefault(place.tag, text) != text:
+            raise place.error(
+                Reason.MALFORMED, "an element that is needed elsewhere stands out of order"
+            )
+
+    def _passed(self, tag: int) -> None:
+        """Takes note of an element needed elsewhere that was not there."""
+        if tag in self._plan.originals and tag not in self.originals:
+            self.originals[tag] = None
+            self._resolve_deferred()
+        if tag in self._plan.finals and tag not in self.finals:
+            if any(deferred.tag == tag for deferred in self._deferred):
+                return
+            self.finals[tag] = None
+            self._on_final()
+
+    def _age(self, place: Place) -> str | None:
+        """Returns PatientAge as computed, or None where a date is missing."""
+        settings = self._plan.settings
+        born = self.originals.get(PATIENT_BIRTH_DATE)
+        studied = self.originals.get(STUDY_DATE)
+        if not born or not studied or settings.age_from_birthdate is None:
+            return None
+        try:
+            return age(born, studied, settings.date_format, settings.age_from_birthdate)
+        except ValueError as error:
+            raise place.error(
+                Reason.VALUE_NOT_TRANSFORMABLE, f"the age cannot be computed: {error}"
+            ) from None
+
+    # --- sequences that stay for what is inside of them ---
+
+    def _keep_tentative(self) -> None:
+        for level in [*self._stack, self._level]:
+            if level.tentative is not None and level.tentative.parts is None:
+                self._fill_tentative(level.tentative)
+
+    def _fill_tentative(self, slot: Slot) -> None:
+        self.output.fill(slot, [])
+        self._tentative -= 1
+
+    # --- group lengths ---
+
+    def _act_on_group_length(self, level: Level, found: Found) -> bool:
+        """Holds a group length until the group has passed (PS3.5 7.2).
+
+        It stays where the group is as long as before, and goes where it is not:
+        group lengths are retired.
+        """
+        if self._lacks(found.end - found.position):
+            return False
+        group = found.tag >> 16
+        if level.group_slot is not None:
+            self._end_group(level)
+        self._flush(found.position)
+        held = self._buffer[found.position : found.end]
+        slot = HeldSlot(self._base + found.position, found.tag, held)
+        slot.give_up = lambda: self._leave_out_group_length(level, slot)
+        self.output.open(slot)
+        level.group_slot = slot
+        level.group_delta = level.delta
+        level.group_unsure = False
+
+        def passed(level: Level, reached: int) -> None:  # noqa: ARG001
+            if level.group_slot is slot:
+                self._end_group(level)
+
+        level.schedule(group + 1 << 16, passed)
+        self._position = self._run = found.end
+        return True
+
+    def _end_group(self, level: Level) -> None:
+        slot = level.group_slot
+        assert slot is not None
+        level.group_slot = None
+        if slot.parts is not None:
+            return
+        changed = level.group_unsure or level.delta != level.group_delta
+        if changed or self.is_overdue(slot):
+            self._leave_out_group_length(level, slot)
+        else:
+            self.output.fill(slot, [slot.held])
+
+    def _leave_out_group_length(self, level: Level, slot: HeldSlot) -> None:
+        self.output.fill(slot, [])
+        level.delta -= len(slot.held)
+
+    # --- private creators ---
+
+    def _act_on_creator(self, level: Level, node: Node, found: Found) -> bool:
+        """Takes note of a private creator (PS3.5 7.8.1), and keeps it while it is needed."""
+        length = found.end - found.start
+        if found.end == END or length > self._max_held:
+            raise self._error(
+                Reason.MALFORMED, "a private creator is not a short text", found.tag, found.vr
+            )
+        if self._lacks(found.end - found.position):
+            return False
+        value = self._buffer[found.start : found.end].rstrip(b" \0")
+        creator = value.decode("latin-1").strip(" ")
+        block = (found.tag >> 16 << 8) | (found.tag & 0xFF)
+        op = node.private_op(found.tag, None)
+        level.creators[block] = creator
+        if op is None or op.drop is None or op.named:
+            if op is not None and op.named and op.drop is None and self._tentative:
+                self._keep_tentative()
+            if op is None:
+                return self._pass_to(found.end)
+            if op.drop is not None:
+                self._drop(level, found, op.drop)
+                return True
+            place = Place(found.tag, found.vr or "LO", self._base + found.position)
+            return self._act_on_value(level, found, op, place)
+        self._flush(found.position)
+        held = self._buffer[found.position : found.end]
+        slot = HeldSlot(self._base + found.position, found.tag, held)
+        slot.give_up = lambda: self._keep_creator(level, block)
+        if (former := level.creator_slots.pop(block, None)) is not None:
+            # The same element twice: the last one counts, as other readers have it.
+            self._leave_out_creator(level, former, op.drop)
+        self.output.open(slot)
+        level.creator_slots[block] = slot
+        name = op.drop
+
+        def passed(level: Level, reached: int) -> None:  # noqa: ARG001
+            if slot.parts is not None:
+                return
+            if self.is_overdue(slot):
+                self._keep_creator(level, block)
+            else:
+                del level.creator_slots[block]
+                self._leave_out_creator(level, slot, name)
+
+        level.schedule((block << 8 | 0xFF) + 1, passed)
+        self._position = self._run = found.end
+        return True
+
+    def _leave_out_creator(self, level: Level, slot: HeldSlot, name: str) -> None:
+        self.output.fill(slot, [])
+        level.delta -= len(slot.held)
+        self.count((name,))
+
+    def _keep_creator(self, level: Level, block: int) -> None:
+        slot = level.creator_slots.pop(block, None)
+        if slot is not None and slot.parts is None:
+            self.output.fill(slot, [slot.held])
+
+    def _prepare(self, level: Level) -> None:
+        """Has private elements inserted where their blocks have been seen."""
+        if level.node is None:
+            return
+        for group, entries in level.node.private_insertions.items():
+            level.schedule(group << 16 | 0x100, self._private_inserter(group, entries))
+
+    def _private_inserter(
+        self, group: int, entries: list[tuple[PrivateElement, Insertion]]
+    ) -> Callable[[Level, int], None]:
+        def insert(level: Level, reached: int) -> None:  # noqa: ARG001
+            for element, insertion in entries:
+                block = self._block_of(level, group, element.creator)
+                tag = group << 16 | (block & 0xFF) << 8 | element.offset
+                level.schedule(tag, self._one_private_inserter(tag, block, element, insertion))
+
+        return insert
+
+    def _one_private_inserter(
+        self, tag: int, block: int, element: PrivateElement, insertion: Insertion
+    ) -> Callable[[Level, int], None]:
+        def insert(level: Level, reached: int) -> None:
+            if reached != tag:
+                self._keep_creator(level, block)
+                vr = private_vr_of(element.group, element.creator, element.offset) or "UN"
+                self._insert(level, tag, vr, insertion)
+
+        return insert
+
+    def _block_of(self, level: Level, group: int, creator: str) -> int:
+        """Returns the block of a creator in a group; makes one where there is none."""
+        blocks = [block for block in level.creators if block >> 8 == group]
+        for block in blocks:
+            if level.creators[block] == creator:
+                return block
+        number = max((block & 0xFF for block in blocks), default=0x0F) + 1
+        if number > 0xFF:
+            raise self._error(Reason.NOT_SUPPORTED, "a group has no room for a private creator")
+        block = group << 8 | number
+        level.creators[block] = creator
+        self._insert(level, group << 16 | number, "LO", Insertion(creator))
+        return block
+
+    # --- what is inserted ---
+
+    def _reach(self, level: Level, tag: int) -> None:
+        """Does what is due before an element of a tag, or at the end of a level."""
+        while (due := level.next_due(tag)) is not None:
+            if isinstance(due, tuple):
+                self._insert_range(level, *due)
+            else:
+                due(level, tag)
+
+    def _insert_range(self, level: Level, first: int, stop: int) -> None:
+        """Inserts the elements of a range of a node's insertions."""
+        node = level.node
+        if node is None:
+            return
+        blobs = prepared(node, level.encoding)
+        tags = node.insertion_tags
+        for index in range(first, stop):
+            tag = tags[index]
+            insertion = node.insertions[tag]
+            blob = blobs[index]
+            if blob is None:
+                self._insert(level, tag, vr_of(tag), insertion)
+            else:
+                self._emit(level, blob)
+                self.count(insertion.names)
+                if level.tag is None and tag in self._plan.finals:
+                    place = Place(tag, vr_of(tag), self._base + self._position)
+                    self._note_final(place, insertion.text or "")
+
+    def _insert(self, level: Level, tag: int, vr: str, insertion: Insertion) -> None:
+        """Inserts an element."""
+        place = Place(tag, vr, self._base + self._position)
+        made = self._made(level, place, insertion)
+        if made is None:
+            return
+        new, texts = made
+        self._emit(level, new)
+        self.count(insertion.names)
+        if level.tag is None and tag in self._plan.finals:
+            self._note_final(place, "\\".join(texts))
+
+    def _made(
+        self, level: Level, place: Place, insertion: Insertion
+    ) -> tuple[bytes, list[str]] | None:
+        """Returns an inserted element and its values, or None where there is nothing to insert."""
+        encoding = level.encoding
+        if insertion.items:
+            assert level.node is not None
+            made = level.node.children_after(place.tag, None)
+            assert made is not None
+            items = self._items(level, made, 0, encoding)
+            return encoding.header(place.tag, "SQ", len(items)) + items, []
+        computed = self._age(place) if insertion.with_age else None
+        if insertion.with_age and computed is None:
+            return None
+        if insertion.text is not None:
+            texts = constant_texts(place, insertion.text)
+        else:
+            assert computed is not None
+            self.count((PATIENT_AGE_FROM_BIRTHDATE,))
+            texts = [computed]
+        if _missing_originals(insertion.steps, self.originals):
+            raise place.error(
+                Reason.NOT_SUPPORTED, "a regex-sub on a computed element needs later elements"
+            )
+        texts = apply_steps(place, texts, insertion.steps, self._plan.settings, self.originals)
+        value = bytes_of(place, texts, level.charsets, big=encoding.big)
+        return element_of(encoding, place, None, value), texts
+
+    def _items(self, level: Level, children: Children, first: int, encoding: Encoding) -> bytes:
+        """Returns the items that rules make in a sequence, from one on."""
+        items = []
+        for index in range(first, children.wanted):
+            node = children.item(index)
+            inside = Level(
+                Kind.ELEMENTS,
+                encoding,
+                tag=level.tag or 0,
+                offset=0,
+                end=END,
+                undefined=False,
+                charsets=level.charsets,
+                node=node,
+            )
+            content = b""
+            for tag in node.insertion_tags:
+                place = Place(tag, vr_of(tag), self._base + self._position)
+                made = self._made(inside, place, node.insertions[tag])
+                if made is not None:
+                    content += made[0]
+            items.append(encoding.item_header(ITEM, len(content)) + content)
+        return b"".join(items)
+
+    # --- limits ---
+
+    def _give_up_overdue(self) -> None:
+        """Decides about slots that have been open for too long.
+
+        The same is decided where a slot is filled too late, so that it does not
+        hang on how the input is cut.
+        """
+        while (slot := self.output.first_open()) is not None and self.is_overdue(slot):
+            if slot.give_up is not None:
+                slot.give_up()
+            elif isinstance(slot, LengthSlot):
+                # It waits for a value inside of it.
+                self.check_overdue(next(each for each in self._deferred if slot in each.lengths))
+                return
+            else:
+                self.check_overdue(slot)
+
+
+def _needs(op: Op) -> frozenset[int]:
+    steps = op.steps
+    return frozenset[int]().union(*(step.needs for step in steps if isinstance(step, RegexSubStep)))
+
+
+def _missing_originals(steps: tuple[object, ...], known: dict[int, str | None]) -> bool:
+    return any(step.needs - known.keys() for step in steps if isinstance(step, RegexSubStep))

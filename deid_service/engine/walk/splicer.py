@@ -1,0 +1,191 @@
+"""Splicing: runs of the input and new bytes, put into the output in their order.
+
+A run is what no rule has touched since the last cut. It becomes a part of the
+output as one slice of the input, when something is changed behind it or when
+the piece of input ends.
+"""
+
+from __future__ import annotations
+
+from deid_service.engine.encoding.headers import HEADER, Encoding
+from deid_service.engine.errors import DicomError, Reason
+from deid_service.engine.walk.levels import LengthSlot, Level
+from deid_service.engine.walk.output import Output, Slot
+
+
+class Found:
+    """An element header, as positions in the buffer.
+
+    Attributes:
+        tag: of the element.
+        vr: as it stands in the header; None in implicit VR.
+        position: of the header.
+        start: of the value.
+        end: of the value, or END for an undefined length.
+    """
+
+    __slots__ = ("end", "position", "start", "tag", "vr")
+
+    def __init__(self, tag: int, vr: str | None, position: int, start: int, end: int) -> None:
+        self.tag = tag
+        self.vr = vr
+        self.position = position
+        self.start = start
+        self.end = end
+
+
+class Splicer:
+    """The piece of input that is read, and what becomes of it.
+
+    Attributes:
+        output: where the result goes.
+        need: how many bytes from the first unread one on must be there before
+            reading on makes sense.
+    """
+
+    def __init__(self, output: Output, *, base: int, max_held_bytes: int) -> None:
+        """Starts with no input.
+
+        Args:
+            output: where the result goes.
+            base: the absolute offset of the first byte.
+            max_held_bytes: of a value that is transformed, and of output that
+                waits for something.
+        """
+        self.output = output
+        self.need = HEADER
+        self._max_held = max_held_bytes
+        # How many elements were changed by the same actions, and how many by one
+        # (most of all: dropped), by its name.
+        self._changes: dict[tuple[str, ...], int] = {}
+        self._counts: dict[str, int] = {}
+        # Length slots of open levels whose fields lie in the run not yet cut.
+        self._cuts: list[LengthSlot] = []
+        # The sequence that is being left out, if one is.
+        self._dropping: Level | None = None
+        # The piece of input, its absolute offset, how far it is read, and where
+        # the run begins.
+        self._buffer = b""
+        self._view = memoryview(b"")
+        self._base = base
+        self._position = 0
+        self._run = 0
+        # Bytes of a value still to come that are passed on, or left out.
+        self._pass_left = 0
+        self._drop_left = 0
+
+    @property
+    def offset(self) -> int:
+        """The absolute offset of the first byte that is not read."""
+        return self._base
+
+    def counts(self) -> dict[str, int]:
+        """Returns how many elements each action changed, by its name."""
+        counts = dict(self._counts)
+        for names, count in self._changes.items():
+            for name in names:
+                counts[name] = counts.get(name, 0) + count
+        return counts
+
+    def count(self, names: tuple[str, ...]) -> None:
+        """Counts a changed element."""
+        self._changes[names] = self._changes.get(names, 0) + 1
+
+    def is_overdue(self, slot: Slot) -> bool:
+        """Whether more input has passed since a slot was opened than may be held."""
+        return self._base + self._position - slot.offset > self._max_held
+
+    def check_overdue(self, slot: Slot) -> None:
+        """Refuses a slot that has been open for too long.
+
+        Raises:
+            DicomError: it has.
+        """
+        if self.is_overdue(slot):
+            raise DicomError(
+                Reason.LIMIT_EXCEEDED,
+                f"what the element needs does not come within {self._max_held} bytes",
+                tag=slot.tag,
+                offset=slot.offset,
+            )
+
+    def _flush(self, position: int) -> None:
+        """Puts the run up to a position into the output."""
+        run = self._run
+        if self._dropping is not None:
+            self._run = position
+            return
+        parts = self.output.parts
+        if self._cuts:
+            for slot in self._cuts:
+                field = slot.offset - self._base
+                if run < field:
+                    parts.append(self._view[run:field])
+                self.output.open(slot)
+                parts = self.output.parts
+                run = field + 4
+            self._cuts.clear()
+        if run < position:
+            parts.append(self._view[run:position])
+        self._run = position
+
+    def _emit(self, level: Level, new: bytes, *, in_place_of: int = 0) -> None:
+        """Writes bytes at the position, in place of so many that came."""
+        self._flush(self._position)
+        if new:
+            self.output.parts.append(new)
+        level.delta += len(new) - in_place_of
+
+    def _replace(self, level: Level, found: Found, new: bytes) -> None:
+        """Writes bytes in place of an element of defined length."""
+        self._emit(level, new, in_place_of=found.end - found.position)
+        size = len(self._buffer)
+        if found.end > size:
+            self._drop_left = found.end - size
+            self.need = 1
+            self._position = self._run = size
+        else:
+            self._position = self._run = found.end
+
+    def _drop(self, level: Level, found: Found, name: str) -> None:
+        self._counts[name] = self._counts.get(name, 0) + 1
+        self._replace(level, found, b"")
+
+    def _pass_to(self, end: int) -> bool:
+        size = len(self._buffer)
+        if end > size:
+            self._pass_left = end - size
+            self.need = 1
+            self._position = size
+        else:
+            self._position = end
+        return True
+
+    def _lacks(self, wanted: int) -> bool:
+        """Whether less input than wanted is there from the position on."""
+        if len(self._buffer) - self._position < wanted:
+            self.need = wanted
+            return True
+        return False
+
+    def _hold_length(self, level: Level, field: int, length: int, encoding: Encoding) -> None:
+        level.length_slot = LengthSlot(self._base + field, length, big=encoding.big)
+        self._cuts.append(level.length_slot)
+
+    def _end_length(self, level: Level) -> None:
+        slot = level.length_slot
+        if slot is None:
+            return
+        if self._cuts and self._cuts[-1] is slot:
+            # The run was not cut: nothing has changed inside.
+            self._cuts.pop()
+            return
+        slot.delta += level.delta
+        slot.closed = True
+        if not slot.waiting:
+            self.output.fill(slot, [slot.written()])
+
+    def _error(
+        self, reason: Reason, message: str, tag: int | None = None, vr: str | None = None
+    ) -> DicomError:
+        return DicomError(reason, message, tag=tag, vr=vr, offset=self._base + self._position)

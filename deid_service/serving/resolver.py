@@ -1,0 +1,243 @@
+"""Asks ProfileService which profile applies, and makes the plan that applies it.
+
+Every stream asks anew, so that a profile applies from the moment it is set. What
+is kept is the work: the plan of a profile text, found again by the digest of the
+text. Whatever is not understood refuses the stream.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import random
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import grpc
+from deidcascade.v1 import deid_service_pb2 as pb
+from deidcascade.v1 import profile_service_pb2 as profile_pb
+from deidcascade.v1 import profile_service_pb2_grpc as profile_rpc
+
+from deid_service.contract import errors
+from deid_service.contract.rpc_errors import verdicts_of
+from deid_service.engine import compile_plan
+from profile_service.language import ProfileInvalid, parse_profile
+from profile_service.language.model import Profile, Settings
+
+if TYPE_CHECKING:
+    from deid_service.engine import Plan
+
+# As many digests as ResolveProfileRequest.known_sha256 takes. A plan is small
+# beside the files that pass through, and a service rarely has more profiles in use.
+PLAN_CACHE_SIZE = 64
+
+# The whole of one resolution, retries included. A resolution takes about a
+# millisecond; a caller that has waited this long is better told.
+RESOLVE_DEADLINE_SECONDS = 10.0
+
+# One attempt: long enough for a busy database, short enough to leave time for a
+# second one on another connection.
+ATTEMPT_DEADLINE_SECONDS = 4.0
+
+# Retries are for a ProfileService that restarts: the waits double from the first
+# and are spread, so that the streams of many callers do not come back at once.
+RETRIES = 4
+FIRST_WAIT_SECONDS = 0.1
+
+# Without these, a connection that failed is not tried again for up to two minutes,
+# and a ProfileService that vanished without a word is noticed by deadlines alone.
+CHANNEL_OPTIONS = (
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 2_000),
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+)
+
+# What applies where the site's enforcement is disabled: nothing is changed.
+_UNCHANGED = compile_plan(
+    Profile(
+        name="",
+        description="",
+        settings=Settings(),
+        rules=(),
+        filenames=(),
+        blank=True,
+        warnings=(),
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class AppliedProfile:
+    """What applies to all files of a stream.
+
+    Attributes:
+        plan: does it.
+        treatment: what receipts say of it.
+        outcome: what the cascade said.
+        name: the resource name of the profile; empty where enforcement is disabled.
+        version: its version.
+        sha256: the digest of its text, in hex.
+    """
+
+    plan: Plan
+    treatment: pb.Treatment.ValueType
+    outcome: profile_pb.Outcome.ValueType
+    name: str = ""
+    version: int = 0
+    sha256: str = ""
+
+
+class ProfileResolver:
+    """Resolves targets over one channel; its plans are shared by all streams."""
+
+    def __init__(
+        self, channel: grpc.aio.Channel, *, deadline: float = RESOLVE_DEADLINE_SECONDS
+    ) -> None:
+        self._stub = profile_rpc.ProfileServiceStub(channel)
+        self._deadline = deadline
+        self._plans = PlanCache()
+
+    async def resolve(self, target: str) -> AppliedProfile:
+        """Returns what applies to uploads into a target, as it is now.
+
+        Raises:
+            InvalidNameError: the target is not the name of a project or a device.
+            TargetNotFoundError: it does not exist.
+            NoValidProfileError: no level has a valid profile.
+            ProfileNotSupportedError: the answer is not understood here.
+            ProfileServiceUnavailableError: there is no answer.
+        """
+        # The plans that the request names stay at hand, whatever the cache drops
+        # while the answer is on its way.
+        known = self._plans.snapshot()
+        request = profile_pb.ResolveProfileRequest(target=target, known_sha256=known)
+        response = await self._ask(request)
+        if response.outcome == profile_pb.OUTCOME_PROFILE:
+            return await self._applied(response.profile, known)
+        if response.outcome == profile_pb.OUTCOME_DISABLED:
+            return AppliedProfile(
+                plan=_UNCHANGED,
+                treatment=pb.TREATMENT_UNCHANGED_DISABLED,
+                outcome=profile_pb.OUTCOME_DISABLED,
+            )
+        if response.outcome == profile_pb.OUTCOME_NO_VALID_PROFILE:
+            levels = profile_pb.CascadeVerdicts(levels=response.levels)
+            raise errors.NoValidProfileError(verdicts_of(levels))
+        raise errors.ProfileNotSupportedError(
+            "ProfileService answered with an outcome that this build does not know."
+        )
+
+    async def _applied(self, profile: profile_pb.Profile, known: dict[str, Plan]) -> AppliedProfile:
+        if profile.validity != profile_pb.VALIDITY_VALID:
+            raise errors.ProfileNotSupportedError(
+                "ProfileService selected a profile without saying that it is valid."
+            )
+        plan = known.get(profile.sha256)
+        if plan is None:
+            plan = await self._plans.plan_of(profile.source, profile.sha256)
+        else:
+            self._plans.note_use(profile.sha256)
+        if plan.blank and not profile.blank:
+            # ProfileService decides by this where a blank profile may stand.
+            raise errors.ProfileNotSupportedError(
+                "ProfileService and DeidService disagree on whether the profile is blank."
+            )
+        return AppliedProfile(
+            plan=plan,
+            treatment=(
+                pb.TREATMENT_UNCHANGED_BLANK_PROFILE if plan.blank else pb.TREATMENT_DEIDENTIFIED
+            ),
+            outcome=profile_pb.OUTCOME_PROFILE,
+            name=profile.name,
+            version=profile.version,
+            sha256=profile.sha256,
+        )
+
+    async def _ask(
+        self, request: profile_pb.ResolveProfileRequest
+    ) -> profile_pb.ResolveProfileResponse:
+        loop = asyncio.get_running_loop()
+        end = loop.time() + self._deadline
+        wait = FIRST_WAIT_SECONDS
+        retries = RETRIES
+        while True:
+            left = end - loop.time()
+            try:
+                return await self._stub.ResolveProfile(
+                    request, timeout=min(left, ATTEMPT_DEADLINE_SECONDS)
+                )
+            except grpc.aio.AioRpcError as error:
+                code = error.code()
+                if code == grpc.StatusCode.INVALID_ARGUMENT:
+                    raise errors.InvalidNameError from None
+                if code == grpc.StatusCode.NOT_FOUND:
+                    raise errors.TargetNotFoundError(
+                        f"The target {request.target} does not exist."
+                    ) from None
+                pause = wait * random.uniform(0.5, 1.0)  # noqa: S311 - spreads retries, no secret
+                retries -= 1
+                if code != grpc.StatusCode.UNAVAILABLE or retries < 0 or loop.time() + pause >= end:
+                    raise errors.ProfileServiceUnavailableError from None
+            await asyncio.sleep(pause)
+            wait *= 2
+
+
+class PlanCache:
+    """Plans by the digest of their profile text; the least recently used go first."""
+
+    def __init__(self, size: int = PLAN_CACHE_SIZE) -> None:
+        self._size = size
+        self._plans: OrderedDict[str, Plan] = OrderedDict()
+        self._compiling: dict[str, asyncio.Task[Plan]] = {}
+
+    def snapshot(self) -> dict[str, Plan]:
+        """Returns what is there, by digest."""
+        return dict(self._plans)
+
+    def note_use(self, sha256: str) -> None:
+        """Notes that a plan was used, which keeps it longer."""
+        if sha256 in self._plans:
+            self._plans.move_to_end(sha256)
+
+    async def plan_of(self, source: str, sha256: str) -> Plan:
+        """Returns the plan of a text; compiles it once, however many ask at once.
+
+        Raises:
+            ProfileNotSupportedError: the text is not what the digest says, or is
+                not a profile that this build can apply.
+        """
+        if hashlib.sha256(source.encode()).hexdigest() != sha256:
+            raise errors.ProfileNotSupportedError(
+                "The profile text that ProfileService sent does not match its digest."
+            )
+        task = self._compiling.get(sha256)
+        if task is None:
+            # In a thread, so that a large profile does not halt the open streams.
+            task = asyncio.create_task(asyncio.to_thread(_compile, source))
+            self._compiling[sha256] = task
+            task.add_done_callback(lambda done: self._keep(sha256, done))
+        # Shielded: a caller that goes away must not stop the others' compilation.
+        return await asyncio.shield(task)
+
+    def _keep(self, sha256: str, task: asyncio.Task[Plan]) -> None:
+        del self._compiling[sha256]
+        if task.cancelled() or task.exception() is not None:
+            return
+        self._plans[sha256] = task.result()
+        self._plans.move_to_end(sha256)
+        while len(self._plans) > self._size:
+            self._plans.popitem(last=False)
+
+
+def _compile(source: str) -> Plan:
+    try:
+        return compile_plan(parse_profile(source))
+    except ProfileInvalid as error:
+        count = len(error.violations)
+        raise errors.ProfileNotSupportedError(
+            f"This build finds {count} violation{'s' if count > 1 else ''} in the profile "
+            "that ProfileService selected."
+        ) from None

@@ -1,0 +1,120 @@
+"""One serving process: DeidService, health and reflection on one port."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+
+from deid_service.serving.gate import StreamGate
+from deid_service.serving.logs import LOG
+from deid_service.serving.resolver import CHANNEL_OPTIONS, ProfileResolver
+from deid_service.serving.servicer import SERVICE, DeidServicer
+from profile_service.serving.reflection import enable_reflection
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from deid_service.serving.config import Config
+
+# How often ProfileService is asked whether it answers, and how long it may take.
+PROBE_SECONDS = 1.0
+PROBE_DEADLINE_SECONDS = 2.0
+
+# When nothing is open any more, for the answers of health and reflection calls.
+STOP_GRACE_SECONDS = 0.5
+
+SERVER_OPTIONS = (
+    # Workers share the port.
+    ("grpc.so_reuseport", 1),
+    # What a stream may be sent ahead of what is read of it. Left to itself, gRPC
+    # measures the line and lets each stream run ahead by up to 16 MiB, which
+    # hundreds of callers that do not read their output would cost in full. The rest
+    # of a message that is being received comes on top of this, so that large
+    # messages fill long lines all the same.
+    ("grpc.http2.bdp_probe", 0),
+    ("grpc.http2.lookahead_bytes", 256 * 1024),
+    # A caller that vanished without a word is noticed after 30 + 10 seconds.
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    # Callers may ping as often as every ten seconds, also between files.
+    ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+)
+
+
+async def serve(
+    config: Config,
+    address: str,
+    *,
+    listening: Callable[[int], None],
+    stop: asyncio.Event,
+    on_count: Callable[[int], None] = lambda _: None,
+) -> None:
+    """Serves until told to stop, then drains.
+
+    Args:
+        config: see there.
+        address: HOST:PORT to listen on.
+        listening: called with the port, once it is served.
+        stop: set to begin the drain.
+        on_count: called with the number of open streams when it changes.
+
+    Raises:
+        OSError: the address cannot be listened on.
+    """
+    async with grpc.aio.insecure_channel(
+        config.profile_service, options=CHANNEL_OPTIONS
+    ) as channel:
+        gate = StreamGate(config.limits.max_streams, config.limits.idle_seconds, on_count)
+        servicer = DeidServicer(ProfileResolver(channel), config.limits, gate)
+        server = grpc.aio.server(options=SERVER_OPTIONS)
+        server.add_generic_rpc_handlers((servicer.handler(),))
+        healthiness = health.aio.HealthServicer()
+        health_pb2_grpc.add_HealthServicer_to_server(healthiness, server)
+        enable_reflection(server, SERVICE, health.SERVICE_NAME)
+        try:
+            port = server.add_insecure_port(address)
+        except RuntimeError:
+            raise OSError(f"Cannot listen on {address}.") from None
+        for service in ("", SERVICE):
+            await healthiness.set(service, health_pb2.HealthCheckResponse.NOT_SERVING)
+        probe = asyncio.create_task(_follow(channel, healthiness))
+        await server.start()
+        listening(port)
+        await stop.wait()
+        LOG.write("drain", streams=gate.count)
+        # First of all, so that load balancers send what is new elsewhere.
+        await healthiness.enter_graceful_shutdown()
+        await gate.drain(config.drain_seconds)
+        probe.cancel()
+        await server.stop(STOP_GRACE_SECONDS)
+
+
+async def _follow(channel: grpc.aio.Channel, healthiness: health.aio.HealthServicer) -> None:
+    """Keeps the health in step with whether ProfileService answers.
+
+    Without ProfileService every stream is refused, so the service is not healthy.
+    """
+    check = channel.unary_unary(
+        f"/{health.SERVICE_NAME}/Check",
+        request_serializer=health_pb2.HealthCheckRequest.SerializeToString,
+        response_deserializer=health_pb2.HealthCheckResponse.FromString,
+    )
+    known: int = health_pb2.HealthCheckResponse.NOT_SERVING
+    while True:
+        status: int = health_pb2.HealthCheckResponse.NOT_SERVING
+        try:
+            answer = await check(health_pb2.HealthCheckRequest(), timeout=PROBE_DEADLINE_SECONDS)
+            status = answer.status
+        except grpc.aio.AioRpcError:
+            pass
+        if status != known:
+            known = status
+            name = health_pb2.HealthCheckResponse.ServingStatus.Name(status)
+            LOG.write("health", status=name)
+            for service in ("", SERVICE):
+                await healthiness.set(service, status)
+        await asyncio.sleep(PROBE_SECONDS)

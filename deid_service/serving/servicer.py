@@ -1,0 +1,226 @@
+"""DeidService over gRPC: reads and writes the messages of a stream, nothing else.
+
+A stream holds one message of the caller and the answers to it, and the next
+message is read when those are written. A caller that reads slowly thereby slows
+its own sending, through HTTP/2 flow control, and costs no memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import time
+from typing import TYPE_CHECKING, NoReturn, Protocol
+
+import grpc
+from deidcascade.v1 import deid_service_pb2 as pb
+from deidcascade.v1 import profile_service_pb2 as profile_pb
+
+from deid_service.contract import wire
+from deid_service.contract.errors import (
+    DeidServiceError,
+    InvalidNameError,
+    ProfileServiceUnavailableError,
+    ProtocolError,
+)
+from deid_service.contract.rpc_errors import code_and_reason, to_status
+from deid_service.serving.conversation import Conversation, FileRecord
+from deid_service.serving.logs import LOG
+from profile_service.serving.logs import Field, origin
+
+if TYPE_CHECKING:
+    from deid_service.serving.config import Limits
+    from deid_service.serving.gate import OpenStream, StreamGate
+    from deid_service.serving.resolver import AppliedProfile, ProfileResolver
+
+# A connection that breaks ends the messages like a caller that ends them, and is
+# told by the cancellation that follows at once: how long that is waited for where
+# the end is out of order.
+BROKEN_SECONDS = 0.05
+
+SERVICE = pb.DESCRIPTOR.services_by_name["DeidService"].full_name
+
+
+class MessageStream(Protocol):
+    """What is used of a `grpc.aio.ServicerContext` whose messages are bytes."""
+
+    async def read(self) -> object:
+        """Reads the next message of the caller; what is not bytes is the end."""
+        ...
+
+    async def write(self, message: bytes) -> None:
+        """Writes a message; returns when flow control has let it go."""
+        ...
+
+    async def abort(
+        self, code: grpc.StatusCode, details: str, trailing_metadata: object
+    ) -> NoReturn:
+        """Ends the call with a status."""
+        ...
+
+
+class DeidServicer:
+    """Serves Deidentify."""
+
+    def __init__(self, resolver: ProfileResolver, limits: Limits, gate: StreamGate) -> None:
+        self._resolver = resolver
+        self._limits = limits
+        self._gate = gate
+
+    def handler(self) -> grpc.GenericRpcHandler:
+        """Returns what a server is given to serve it."""
+        deidentify: grpc.RpcMethodHandler[bytes, bytes] = grpc.stream_stream_rpc_method_handler(
+            self._deidentify
+        )
+        return grpc.method_handlers_generic_handler(SERVICE, {"Deidentify": deidentify})
+
+    async def _deidentify(self, _requests: object, context: MessageStream) -> None:
+        record = _StreamRecord()
+        try:
+            async with self._gate.admit() as stream:
+                await self._converse(context, stream, record)
+            record.code = grpc.StatusCode.OK.name
+        except DeidServiceError as error:
+            await _abort(context, error, record)
+        except asyncio.CancelledError:
+            record.code = grpc.StatusCode.CANCELLED.name
+            raise
+        except Exception as error:  # noqa: BLE001 - its text must not reach caller or log
+            record.origin = origin(error)
+            await _abort(context, DeidServiceError("The service failed."), record)
+        finally:
+            record.write()
+
+    async def _converse(
+        self,
+        context: MessageStream,
+        stream: OpenStream,
+        record: _StreamRecord,
+    ) -> None:
+        read, write = context.read, context.write
+        target = _target(await read())
+        try:
+            applied = await self._resolver.resolve(target)
+        except (InvalidNameError, ProfileServiceUnavailableError):
+            raise  # Nobody has confirmed that it is a name: it is not logged.
+        except DeidServiceError:
+            record.target = target
+            raise
+        record.opened(target, applied)
+        await write(_opened(applied))
+        stream.touch(between_files=True)
+        conversation = Conversation(applied, self._limits, record.file_ended)
+        call_soon = asyncio.get_running_loop().call_soon
+        while isinstance(message := await read(), bytes):
+            answers = conversation.receive(message)
+            # Not kept for as long as a slow reader takes.
+            del message
+            for answer in answers:
+                await write(answer)
+            while conversation.pending:
+                # Other streams have their turn.
+                await asyncio.sleep(0)
+                for answer in conversation.go_on():
+                    await write(answer)
+            stream.touch(between_files=conversation.between_files)
+            # Runs when the next message has been asked for, and while it is on its way.
+            call_soon(conversation.catch_up)
+        if not conversation.between_files:
+            await asyncio.sleep(BROKEN_SECONDS)
+        conversation.end()
+
+
+def _target(message: object) -> str:
+    if not isinstance(message, bytes):
+        raise ProtocolError("The stream ended before `open`.")
+    request = wire.read_request(message)
+    if request.WhichOneof("message") != "open":
+        raise ProtocolError("The first message must be `open`.")
+    return request.open.target
+
+
+def _opened(applied: AppliedProfile) -> bytes:
+    opened = pb.StreamOpened(
+        outcome=applied.outcome,
+        profile_name=applied.name,
+        profile_version=applied.version,
+        profile_sha256=applied.sha256,
+        unchanged=applied.plan.blank,
+    )
+    return pb.DeidentifyResponse(opened=opened).SerializeToString()
+
+
+async def _abort(context: MessageStream, error: DeidServiceError, record: _StreamRecord) -> None:
+    code, record.reason = code_and_reason(error)
+    record.code = code.name
+    status = to_status(error)
+    await context.abort(status.code, status.details, status.trailing_metadata)
+
+
+class _StreamRecord:
+    """What the log says of one stream and its files."""
+
+    def __init__(self) -> None:
+        # Ties the lines of a stream together.
+        self._id = secrets.token_hex(6)
+        self._began = time.perf_counter()
+        self._files = 0
+        self._rejected = 0
+        self._bytes_in = 0
+        self._bytes_out = 0
+        self._profile: dict[str, Field] = {}
+        self.target = ""
+        self.code = ""
+        self.reason = ""
+        self.origin = ""
+
+    def opened(self, target: str, applied: AppliedProfile) -> None:
+        """Notes what applies."""
+        self.target = target
+        self._profile = {
+            "outcome": profile_pb.Outcome.Name(applied.outcome).removeprefix("OUTCOME_"),
+            "profile": applied.name,
+            "version": applied.version,
+            "sha256": applied.sha256,
+        }
+
+    def file_ended(self, file: FileRecord) -> None:
+        """Notes and writes the end of a file."""
+        self._files += 1
+        self._rejected += bool(file.reason)
+        self._bytes_in += file.bytes_in
+        self._bytes_out += file.bytes_out
+        place: dict[str, Field] = {"offset": file.offset} if file.reason else {}
+        LOG.write_soon(
+            "file",
+            level=logging.ERROR if file.origin else logging.INFO,
+            stream=self._id,
+            index=self._files,
+            result="REJECTED" if file.reason else "COMPLETE",
+            reason=file.reason,
+            tag=file.tag,
+            **place,
+            bytes_in=file.bytes_in,
+            bytes_out=file.bytes_out,
+            seconds=file.seconds,
+            origin=file.origin,
+        )
+
+    def write(self) -> None:
+        """Writes the line of the stream."""
+        LOG.write(
+            "stream",
+            level=logging.ERROR if self.origin else logging.INFO,
+            stream=self._id,
+            code=self.code,
+            reason=self.reason,
+            target=self.target,
+            **self._profile,
+            files=self._files,
+            rejected=self._rejected,
+            bytes_in=self._bytes_in,
+            bytes_out=self._bytes_out,
+            seconds=time.perf_counter() - self._began,
+            origin=self.origin,
+        )

@@ -1,0 +1,1 @@
+"""Developers' tools: each has its command in `dev`."""
