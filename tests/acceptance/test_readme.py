@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 CT, *_ = dicom_files("CT_small.dcm")
 
 
-def blocks(language: str) -> list[str]:
-    """Returns the code blocks of the README in a language."""
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+def blocks(page: str, language: str) -> list[str]:
+    """Returns the code blocks of a page in a language."""
+    text = (ROOT / page).read_text(encoding="utf-8")
     return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
 
@@ -44,7 +44,7 @@ def shell(installation: Installation, up: Up, folder: Path, script: str) -> str:
 
 def test_three_steps_and_client(installation: Installation, up: Up, tmp_path: Path) -> None:
     """The steps of the README lead to a de-identified file, and so does its client."""
-    describe, upload, *_ = blocks("sh")
+    describe, upload = blocks("README.md", "sh")
     upload = re.sub(r"\S+/CT_small\.dcm", str(CT), upload)
 
     shell(installation, up, tmp_path, describe)
@@ -53,7 +53,7 @@ def test_three_steps_and_client(installation: Installation, up: Up, tmp_path: Pa
     (output,) = (tmp_path / "deidentified").iterdir()
     assert pydicom.dcmread(output).PatientName == "REDACTED"
 
-    (client,) = blocks("python")
+    (client,) = blocks("docs/clients.md", "python")
     (tmp_path / "CT_small.dcm").write_bytes(CT.read_bytes())
     done = subprocess.run(
         [sys.executable, "-c", client.replace("localhost:50052", up.deid_service)],
