@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
+
+import click
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -31,8 +33,8 @@ class Number:
         self._minimum = minimum
         self._maximum = maximum
 
-    def __call__(self, text: str) -> float:
-        """Returns the number; raises ArgumentTypeError when it is none, or out of bounds."""
+    def read(self, text: str) -> float:
+        """Returns the number; raises BadParameter when it is none, or out of bounds."""
         try:
             number = self._kind(text)
         except ValueError:
@@ -40,10 +42,17 @@ class Number:
         # What is not a number is not out of bounds either: compare for what is wanted.
         if number is None or not self._minimum <= number <= self._maximum:
             bound = f" and at most {self._maximum:g}" if self._maximum < _LARGEST else ""
-            raise argparse.ArgumentTypeError(
-                f"must be a number of at least {self._minimum:g}{bound}"
-            )
+            raise click.BadParameter(f"must be a number of at least {self._minimum:g}{bound}")
         return number
+
+
+class _Option(click.Option):
+    """An option whose variable is looked up in the environment that `parse` was given."""
+
+    def resolve_envvar_value(self, ctx: click.Context) -> str | None:
+        """Returns the text of the variable, or None when it says nothing."""
+        environment: Mapping[str, str] = ctx.obj
+        return environment.get(str(self.envvar)) or None
 
 
 class Options:
@@ -60,9 +69,14 @@ class Options:
             environment: the variables.
             prefix: what their names begin with.
         """
-        self._environment = environment
         self._prefix = prefix
-        self._parser = argparse.ArgumentParser(prog=f"python -m {module}", description=description)
+        self._program = f"python -m {module}"
+        self._command = click.Command(
+            self._program,
+            help=description,
+            params=[],
+            context_settings={"help_option_names": ["-h", "--help"], "obj": environment},
+        )
 
     def add(
         self, name: str, kind: type[str] | Number, default: str, text: str, *, variable: str = ""
@@ -76,22 +90,33 @@ class Options:
             text: what it is, for --help.
             variable: its environment variable, where that is not named after it.
         """
-        variable = variable or self._prefix + name.removeprefix("--").replace("-", "_").upper()
-        self._parser.add_argument(
-            name,
-            type=kind,
-            # A default in text goes through `type` like an argument, with its errors.
-            default=self._environment.get(variable, default),
-            help=f"{text} (default: {default or 'none'}, or {variable})",
+        self._command.params.append(
+            _Option(
+                [name],
+                type=kind.read if isinstance(kind, Number) else kind,
+                metavar="NUMBER" if isinstance(kind, Number) else "TEXT",
+                default=default,
+                envvar=variable or self._prefix + name.removeprefix("--").replace("-", "_").upper(),
+                # An error about what the variable says names it, too.
+                show_envvar=True,
+                help=f"{text} (default: {default or 'none'})",
+            )
         )
 
-    def parse(self, arguments: Sequence[str]) -> argparse.Namespace:
+    def parse(self, arguments: Sequence[str]) -> SimpleNamespace:
         """Reads the command line.
 
         Raises:
             SystemExit: something is wrong (2), or help was asked for (0).
         """
-        return self._parser.parse_args(arguments)
+        try:
+            with self._command.make_context(self._program, list(arguments)) as context:
+                return SimpleNamespace(**context.params)
+        except click.ClickException as error:
+            error.show()
+            raise SystemExit(error.exit_code) from None
+        except click.exceptions.Exit as ended:
+            raise SystemExit(ended.exit_code) from None
 
 
 def cores() -> int:

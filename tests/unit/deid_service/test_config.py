@@ -47,3 +47,12 @@ def test_what_makes_no_sense_is_misuse(option: str, capsys: pytest.CaptureFixtur
 
     assert ended.value.code == 2
     assert option.partition("=")[0] in capsys.readouterr().err
+
+
+def test_a_variable_that_makes_no_sense_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    """What is wrong in the environment is refused with the variable's name and exit code 2."""
+    with pytest.raises(SystemExit) as ended:
+        parse([], {"DEIDCASCADE_DEID_WORKERS": "many"})
+
+    assert ended.value.code == 2
+    assert "DEIDCASCADE_DEID_WORKERS" in capsys.readouterr().err

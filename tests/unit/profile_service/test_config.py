@@ -55,3 +55,12 @@ def test_help_tells_no_setting(capsys: pytest.CaptureFixture[str]) -> None:
         parse(["--help"], {"DEIDCASCADE_DATABASE": "password=secret"})
 
     assert "secret" not in capsys.readouterr().out
+
+
+def test_a_variable_that_makes_no_sense_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    """What is wrong in the environment is refused with the variable's name and exit code 2."""
+    with pytest.raises(SystemExit) as ended:
+        parse([], {"DEIDCASCADE_PROFILE_WORKERS": "many"})
+
+    assert ended.value.code == 2
+    assert "DEIDCASCADE_PROFILE_WORKERS" in capsys.readouterr().err
