@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from profile_service.language.codes import Code
-from profile_service.language.dates import DAYS_PER_UNIT, MAX_DAYS
+from profile_service.language.dates import DAYS_PER_UNIT, MAX_DAYS, DateFormats
 from profile_service.language.document import ListNode, MapNode, Node, Scalar
 from profile_service.language.model import (
     Action,
@@ -85,6 +85,7 @@ class Reading:
 
     defaults: Defaults
     patterns: PatternCompiler
+    formats: DateFormats
 
 
 def action_of(table: Table, selectors: frozenset[str]) -> str | None:
@@ -226,7 +227,7 @@ def _read_simple(name: str, table: Table, reading: Reading) -> SimpleAction | No
         return _read_replace_with(table, reading.defaults)
     if not _is_on(name, table):
         return None
-    return _WITH_OPTIONS[name](table, reading.defaults)
+    return _WITH_OPTIONS[name](table, reading)
 
 
 def _is_on(name: str, table: Table) -> bool:
@@ -257,16 +258,16 @@ def _read_replace_with(table: Table, defaults: Defaults) -> ReplaceWith | None:
     return ReplaceWith("\\".join(texts), defaults.insert if written is None else written)
 
 
-def _read_increment_date(table: Table, defaults: Defaults) -> IncrementDate | None:
-    written = read_format(table, "date-format")
-    shift = _read_shift("increment-date", table, defaults)
-    return None if shift is None else IncrementDate(written or defaults.date_format, shift)
+def _read_increment_date(table: Table, reading: Reading) -> IncrementDate | None:
+    written = read_format(table, "date-format", reading.formats)
+    shift = _read_shift("increment-date", table, reading.defaults)
+    return None if shift is None else IncrementDate(written or reading.defaults.date_format, shift)
 
 
-def _read_increment_datetime(table: Table, defaults: Defaults) -> IncrementDateTime | None:
-    written = read_format(table, "datetime-format")
-    shift = _read_shift("increment-datetime", table, defaults)
-    return None if shift is None else IncrementDateTime(written or defaults.datetime_format, shift)
+def _read_increment_datetime(table: Table, reading: Reading) -> IncrementDateTime | None:
+    written = read_format(table, "datetime-format", reading.formats)
+    shift = _read_shift("increment-datetime", table, reading.defaults)
+    return None if shift is None else IncrementDateTime(written or reading.defaults.datetime_format, shift)
 
 
 def _read_shift(name: str, table: Table, defaults: Defaults) -> DateShift | None:
@@ -314,7 +315,8 @@ def _read_date_jitter(name: str, table: Table, defaults: Defaults) -> DateJitter
     return DateJitter(whole, jitter_unit)
 
 
-def _read_jitter(table: Table, defaults: Defaults) -> Jitter | None:
+def _read_jitter(table: Table, reading: Reading) -> Jitter | None:
+    defaults = reading.defaults
     reach = read_jitter_range(table)
     kind = table.choice("jitter-type", JITTER_TYPES)
     whole = defaults.whole_jitter if kind is None else kind == "int"
@@ -339,7 +341,7 @@ _SWITCHES: Mapping[str, SimpleAction] = {
     "hashuid": HashUid(),
 }
 
-_WITH_OPTIONS: Mapping[str, Callable[[Table, Defaults], SimpleAction | None]] = {
+_WITH_OPTIONS: Mapping[str, Callable[[Table, Reading], SimpleAction | None]] = {
     "increment-date": _read_increment_date,
     "increment-datetime": _read_increment_datetime,
     "jitter": _read_jitter,

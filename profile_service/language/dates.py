@@ -21,6 +21,13 @@ DAYS_PER_UNIT = {
 # The mean year of the Julian calendar, leap years included.
 _DAYS_PER_YEAR = 365.25
 
+# Trying a format out takes time that grows with its square, and far less than a
+# millisecond up to this length. No date with its time of day needs half as many.
+MAX_FORMAT_CHARACTERS = 128
+
+# How many formats of one profile are tried out; others than DICOM's own are rare.
+MAX_FORMATS = 200
+
 # The directives that Python's strptime and strftime both know.
 _DIRECTIVES = frozenset("aAwdbBmyYHIpMSfzZjUWcxXGuV%")
 
@@ -31,11 +38,27 @@ _ABSOLUTE = re.compile(r"([0-9]{4})([0-9]{2})([0-9]{2})", re.ASCII)
 _PROBE = datetime(2004, 1, 19, 7, 27, 36, 123456)
 
 
-def format_problem(text: str) -> str | None:
-    """Says why a strptime format cannot be used, or None where it can.
+class DateFormats:
+    """Tries out the strptime formats of one profile, within a bound for all of them."""
 
-    A format must be one that a date can be written with and read back.
-    """
+    def __init__(self) -> None:
+        self._found: dict[str, str | None] = {}
+
+    def problem(self, text: str) -> str | None:
+        """Says why a format cannot be used, or None where it can.
+
+        A format must be one that a date can be written with and read back.
+        """
+        if len(text) > MAX_FORMAT_CHARACTERS:
+            return f"The format is longer than {MAX_FORMAT_CHARACTERS} characters."
+        if text not in self._found:
+            if len(self._found) >= MAX_FORMATS:
+                return f"The profile has more than {MAX_FORMATS} different formats up to here."
+            self._found[text] = _format_problem(text)
+        return self._found[text]
+
+
+def _format_problem(text: str) -> str | None:
     codes = re.findall("%(.?)", text, re.DOTALL)
     unknown = next((code for code in codes if code not in _DIRECTIVES or not code), None)
     if unknown is not None:

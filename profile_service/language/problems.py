@@ -14,6 +14,17 @@ if TYPE_CHECKING:
 # work on hostile input as well.
 MAX_PROBLEMS = 1000
 
+# What all violations of a text may take as UTF-8, and all its warnings. An answer can
+# hold those of three levels beside a text of 1 MiB, and a gRPC client refuses an answer
+# of more than 4 MiB unless told otherwise.
+MAX_PROBLEMS_BYTES = 256 * 1024
+
+# What a problem takes beside its texts: numbers and tags.
+_PROBLEM_BYTES = 32
+
+# A longer one would be of no help; one that is cut would be wrong.
+_MAX_SUGGESTION = 500
+
 # A guess at what was meant compares with thousands of words; a text with more slips
 # than this is answered without the further ones.
 _MAX_GUESSES = 200
@@ -41,6 +52,8 @@ class Problems:
 
     def __init__(self) -> None:
         self._found: dict[Severity, list[Violation]] = {severity: [] for severity in Severity}
+        self._bytes = dict.fromkeys(Severity, 0)
+        self._full: set[Severity] = set()
         self._guesses = 0
 
     @property
@@ -51,7 +64,7 @@ class Problems:
     @property
     def full(self) -> bool:
         """Whether further violations are not collected, so that looking on is in vain."""
-        return len(self._found[Severity.VIOLATION]) > MAX_PROBLEMS
+        return Severity.VIOLATION in self._full
 
     @property
     def violations(self) -> tuple[Violation, ...]:
@@ -67,20 +80,26 @@ class Problems:
         self, code: Code, place: Place | None, path: str, message: str, suggestion: str = ""
     ) -> None:
         """Notes a problem; its code says whether it is a violation or a warning."""
-        found = self._found[code.severity]
-        if len(found) > MAX_PROBLEMS:
-            return
-        if len(found) == MAX_PROBLEMS:
-            last = {
-                Severity.VIOLATION: Code.TOO_MANY_PROBLEMS,
-                Severity.WARNING: Code.TOO_MANY_WARNINGS,
-            }[code.severity]
-            found.append(Violation(last.name, "", 0, 0, f"Only {MAX_PROBLEMS} are reported."))
+        if code.severity in self._full:
             return
         line, column = (place.line, place.column) if place is not None else (0, 0)
+        if len(suggestion) > _MAX_SUGGESTION:
+            suggestion = ""
         # Messages may repeat names and parts of patterns.
         texts = (printable(message), printable(suggestion))
-        found.append(Violation(code.name, path, line, column, *texts))
+        found = self._found[code.severity]
+        self._bytes[code.severity] += _PROBLEM_BYTES + sum(
+            len(text.encode()) for text in (code.name, path, *texts)
+        )
+        if len(found) < MAX_PROBLEMS and self._bytes[code.severity] <= MAX_PROBLEMS_BYTES:
+            found.append(Violation(code.name, path, line, column, *texts))
+            return
+        self._full.add(code.severity)
+        last = {
+            Severity.VIOLATION: Code.TOO_MANY_PROBLEMS,
+            Severity.WARNING: Code.TOO_MANY_WARNINGS,
+        }[code.severity]
+        found.append(Violation(last.name, "", 0, 0, f"Only {len(found)} are reported."))
 
     def guess(self, find: Callable[[str], str], word: str) -> str:
         """Guesses what a word was meant to be, within a bound on the work."""

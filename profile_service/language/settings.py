@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, get_args
 
 from profile_service.language.codes import Code
-from profile_service.language.dates import MAX_DAYS, are_reversed, format_problem, parse_bound
+from profile_service.language.dates import MAX_DAYS, DateFormats, are_reversed, parse_bound
 from profile_service.language.document import ListNode, Scalar
 from profile_service.language.model import AgeUnit, DateBound, JitterUnit, Settings
 
@@ -110,11 +110,11 @@ class Defaults:
     insert: bool
 
 
-def read_settings(dicom: Table) -> tuple[Settings, Defaults]:
+def read_settings(dicom: Table, formats: DateFormats) -> tuple[Settings, Defaults]:
     """Reads all settings of the section; what is wrong is noted and has its default."""
     _check_keys(dicom)
     _check_file_settings(dicom)
-    defaults = _read_defaults(dicom)
+    defaults = _read_defaults(dicom, formats)
     prefix_fields = dicom.whole("uid-prefix-fields", 0, _MAX_UID_NODES)
     prefix_fields = 4 if prefix_fields is None else prefix_fields
     suffix_fields = dicom.whole("uid-suffix-fields", 0, _MAX_UID_NODES)
@@ -134,12 +134,12 @@ def read_settings(dicom: Table) -> tuple[Settings, Defaults]:
     return settings, defaults
 
 
-def read_format(table: Table, key: str) -> str | None:
+def read_format(table: Table, key: str, formats: DateFormats) -> str | None:
     """Reads a date format that dates can be written with and read back."""
     text = table.parsed(key, Code.DATE_FORMAT, lambda text: text or None, "a strptime format")
     if text is None:
         return None
-    found = format_problem(text)
+    found = formats.problem(text)
     if found is not None:
         table.report(Code.DATE_FORMAT, key, found)
         return None
@@ -203,7 +203,7 @@ def _check_file_settings(dicom: Table) -> None:
         )
 
 
-def _read_defaults(dicom: Table) -> Defaults:
+def _read_defaults(dicom: Table, formats: DateFormats) -> Defaults:
     minimum, maximum = read_bounds(dicom, None, None)
     reach = read_jitter_range(dicom)
     whole = dicom.choice("jitter-type", JITTER_TYPES) == "int"
@@ -218,8 +218,8 @@ def _read_defaults(dicom: Table) -> Defaults:
         increment = 1.0  # what is wrong with it is noted here, and not at every rule
     return Defaults(
         date_increment=increment,
-        date_format=read_format(dicom, "date-format") or "%Y%m%d",
-        datetime_format=read_format(dicom, "datetime-format") or "%Y%m%d%H%M%S.%f",
+        date_format=read_format(dicom, "date-format", formats) or "%Y%m%d",
+        datetime_format=read_format(dicom, "datetime-format", formats) or "%Y%m%d%H%M%S.%f",
         jitter_date=dicom.switch("jitter-date") or False,
         jitter_unit=next((known for known in JITTER_UNITS if known == unit), "days"),
         jitter_range=reach,
