@@ -267,7 +267,11 @@ def _read_increment_date(table: Table, reading: Reading) -> IncrementDate | None
 def _read_increment_datetime(table: Table, reading: Reading) -> IncrementDateTime | None:
     written = read_format(table, "datetime-format", reading.formats)
     shift = _read_shift("increment-datetime", table, reading.defaults)
-    return None if shift is None else IncrementDateTime(written or reading.defaults.datetime_format, shift)
+    return (
+        None
+        if shift is None
+        else IncrementDateTime(written or reading.defaults.datetime_format, shift)
+    )
 
 
 def _read_shift(name: str, table: Table, defaults: Defaults) -> DateShift | None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import re
 from pathlib import Path
 
-from profile_service.language import Profile, check_profile
+from profile_service.language import VALIDATOR_VERSION, CheckedProfile, Profile, check_profile
 from profile_service.language.explain import explain
 from profile_service.language.model import Settings
 from profile_service.language.report import render
@@ -14,18 +15,34 @@ from profile_service.language.report import render
 PROFILES = Path(__file__).parent / "profiles"
 CORPUS = Path(__file__).parent / "corpus"
 
+# The validator that gave the verdicts, and a digest of the verdict on each profile.
+VERDICTS = Path(__file__).parent / "verdicts.txt"
+
 
 def answer(source: bytes) -> str:
     """Returns what an `.expected` file holds for a profile text."""
     checked = check_profile(source)
-    verdict = "INVALID"
-    if checked.profile is not None:
-        verdict = "BLANK" if checked.profile.blank else "VALID"
     problems = render(source.decode(errors="replace"), checked.violations, checked.warnings)
-    blocks = [verdict, problems]
+    blocks = [_validity(checked), problems]
     if checked.profile is not None:
         blocks += [dump(checked.profile), "\n".join(explain(checked.profile))]
     return "\n\n".join(block for block in blocks if block) + "\n"
+
+
+def verdicts() -> str:
+    """Returns what `verdicts.txt` holds: all that is stored of a verdict, as digests."""
+    lines = [f"validator_version {VALIDATOR_VERSION}"]
+    for profile in sorted((*PROFILES.glob("*.yaml"), *CORPUS.glob("*.yaml"))):
+        checked = check_profile(profile.read_bytes())
+        stored = repr((_validity(checked), checked.violations, checked.warnings))
+        lines.append(f"{profile.stem} {hashlib.sha256(stored.encode()).hexdigest()[:16]}")
+    return "\n".join(lines) + "\n"
+
+
+def _validity(checked: CheckedProfile) -> str:
+    if checked.profile is None:
+        return "INVALID"
+    return "BLANK" if checked.profile.blank else "VALID"
 
 
 def dump(profile: Profile) -> str:

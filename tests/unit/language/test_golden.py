@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from profile_service.language.codes import Code
-from tests.golden import PROFILES, answer
+from tests.golden import PROFILES, VERDICTS, answer, verdicts
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,3 +37,11 @@ def test_every_code_is_shown() -> None:
     shown = {code.name for code in Code if f" {code.name}\n" in answers}
 
     assert {code.name for code in Code} - LARGE == shown
+
+
+def test_verdicts_belong_to_a_version() -> None:
+    """A verdict that has changed has another VALIDATOR_VERSION, so that stored ones are renewed.
+
+    `python -m tests.golden` writes the file, and refuses to while the version is the same.
+    """
+    assert VERDICTS.read_text("utf-8") == verdicts()

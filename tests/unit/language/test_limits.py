@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from profile_service.language import ProfileInvalid, check_profile, parse_profile
+from profile_service.language.dates import MAX_FORMAT_CHARACTERS, MAX_FORMATS
 from profile_service.language.document import MAX_BYTES, MAX_DEPTH, MAX_NODES
 from profile_service.language.errors import MAX_SHOWN
-from profile_service.language.problems import MAX_PROBLEMS
+from profile_service.language.problems import MAX_PROBLEMS, MAX_PROBLEMS_BYTES
+
+if TYPE_CHECKING:
+    from profile_service.language import Violation
 
 MEGABYTE = MAX_BYTES
 
@@ -109,6 +115,43 @@ def test_warnings_are_bounded() -> None:
     assert checked.profile is not None
     assert len(checked.warnings) == MAX_PROBLEMS + 1
     assert checked.warnings[-1].code == "TOO_MANY_WARNINGS"
+
+
+@pytest.mark.parametrize("length", [8000, 450])
+def test_problems_are_bounded_in_size(length: int) -> None:
+    """Aliases repeat one slip a thousand times: of long problems, fewer are reported."""
+    slip = f'"name:{"v" * length}"'
+    found = check_profile(f"dicom: {{fields: [&a {slip}{', *a' * 999}]}}").violations
+
+    assert sum(map(size_of, found)) <= MAX_PROBLEMS_BYTES
+
+
+def size_of(violation: Violation) -> int:
+    """The bytes of the texts of a violation."""
+    texts = (violation.code, violation.path, violation.message, violation.suggestion)
+    return sum(len(text.encode()) for text in texts)
+
+
+@pytest.mark.parametrize("key", ["date-format", "datetime-format"])
+def test_length_of_a_date_format(key: str) -> None:
+    """Trying out a format takes time that grows with its square, and so its length is bounded."""
+    text = "%Y" + "x" * (MAX_FORMAT_CHARACTERS - 2)
+
+    assert codes(f"dicom: {{{key}: '{text}', fields: []}}") == []
+    assert codes(f"dicom: {{{key}: '{text}x', fields: []}}") == ["DATE_FORMAT"]
+    assert codes(f"dicom: {{{key}: '{'%B' * 500_000}', fields: []}}") == ["DATE_FORMAT"]
+
+
+def test_number_of_date_formats() -> None:
+    """A profile has so many different formats, each as often as it likes."""
+    formats = [f"%Y{number}" for number in range(MAX_FORMATS)]
+    rule = "  - {{name: StudyDate, increment-date: true, date-increment-override: 1, {}}}\n"
+    text = "dicom:\n  fields:\n" + "".join(
+        rule.format(f"date-format: '{one}'") for one in [*formats, *formats]
+    )
+
+    assert codes(text) == []
+    assert codes(text + rule.format("date-format: '%Y-one-more'")) == ["DATE_FORMAT"]
 
 
 def test_error_shows_the_first_violations() -> None:
