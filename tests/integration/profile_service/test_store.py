@@ -20,6 +20,7 @@ from profile_service.errors import (
     StoreFaultError,
 )
 from profile_service.hierarchy import ContainerName, Kind, Outcome, Verdict, parse_name
+from profile_service.language import VALIDATOR_VERSION
 from profile_service.service import Profiles
 from profile_service.store import Store
 from profile_service.store.migrate import migrate, migrations
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from profile_service.model import Decision, ProfileVersion
     from profile_service.store.rows import Row
     from tests.support.databases import Databases
+
+NEWER = str(int(VALIDATOR_VERSION) + 1)
 
 VALID = "dicom:\n  fields:\n  - name: PatientName\n    remove: true\n"
 
@@ -243,9 +246,9 @@ def have_newer_validator(
     def decide_anew(source: str, kind: Kind | None) -> Decision:
         decided.append(source)
         decision = validity.decide(VALID if accepts(source) else "", kind)
-        return decision._replace(validator_version="2")
+        return decision._replace(validator_version=NEWER)
 
-    monkeypatch.setattr(validity, "VALIDATOR_VERSION", "2")
+    monkeypatch.setattr(validity, "VALIDATOR_VERSION", NEWER)
     monkeypatch.setattr(service, "decide", decide_anew)
     return decided
 
@@ -288,7 +291,7 @@ def test_what_was_decided_again_is_kept(store: Store, monkeypatch: pytest.Monkey
     assert decided == [stored.source]
     assert not first.decision.valid
     assert first.decision.violations == second.levels[0].violations
-    assert first.decision.validator_version == "2"
+    assert first.decision.validator_version == NEWER
 
 
 # --- One resolution -----------------------------------------------------------------------
