@@ -18,6 +18,7 @@ from deid_service.engine.errors import DicomError, Reason
 from deid_service.engine.file.deflate import Deflater, Inflater
 from deid_service.engine.file.directory import DIRECTORY_NAME, MEDIA_DIRECTORY, repoint
 from deid_service.engine.file.meta import (
+    BEGINNING,
     MAGIC,
     PREAMBLE_LENGTH,
     FileMeta,
@@ -246,10 +247,10 @@ class Deidentifier:
             position = self._begin(data)
         if self._state is _State.FILE_META:
             position, complete = self._meta.read(data, position, self._offset)
-            # The first element of the data set shows how it is encoded.
+            # The first elements of the data set show how it is encoded.
             missing = 0 if complete else self._meta.need
-            if complete and len(data) - position < HEADER:
-                missing = HEADER
+            if complete and len(data) - position < BEGINNING:
+                missing = BEGINNING
             if missing and not ended:
                 self._need = missing
                 self._offset += position
@@ -260,11 +261,7 @@ class Deidentifier:
                     "the file ends in its file meta",
                     offset=self._offset + position,
                 )
-            passed = self._pass_beginning(data, position)
-            if passed:
-                position = passed
-            else:
-                self._begin_data_set(data[position : position + HEADER], position)
+            position = self._begin_data_set(data, position)
         read = self._read_data_set(data, position) if position < len(data) else position
         self._offset += read
         return read
@@ -284,28 +281,23 @@ class Deidentifier:
         if data[:2] == b"\x02\0" and data[2:4] <= b"\x16\0":
             self._state = _State.FILE_META
             return 0
-        if guessed_encoding(data[:HEADER]) is None:
+        if guessed_encoding(data[:BEGINNING]) is None:
             raise DicomError(
                 Reason.NOT_DICOM,
                 "neither the prefix of a DICOM file nor the first element of a data set",
                 offset=0,
             )
-        self._begin_data_set(data[:HEADER], 0)
-        return 0
+        return self._begin_data_set(data, 0)
 
-    def _pass_beginning(self, data: bytes, position: int) -> int:
+    def _pass_beginning(self, stretches: Stretches, data: bytes, position: int) -> int:
         """Passes the beginning of a data set that is laid out as others were.
 
         Returns:
             Where it ends in the data, or 0.
         """
-        stretches = self._meta.stretches()
-        if stretches is None:
-            return 0
         passage = stretches.passage_at_beginning(data, position, self._plan.settings)
         if passage is None or self._offset + passage.end > self._max_held:
             return 0
-        self._base = self._offset + position
         parts = self._output.parts
         parts.append(self._preamble)
         parts += self._meta.write(passage.finals.get(SOP_INSTANCE_UID), passage.count)
@@ -340,8 +332,12 @@ class Deidentifier:
             stretches=stretches,
         )
 
-    def _begin_data_set(self, header: bytes, position: int) -> None:
-        """Prepares for the data set, of which the first element header is seen."""
+    def _begin_data_set(self, data: bytes, position: int) -> int:
+        """Prepares for the data set, of which the first elements are seen.
+
+        Returns:
+            Where in the data to read on.
+        """
         plan = self._plan
         syntax = self._meta.transfer_syntax()
         base = self._base = self._offset + position
@@ -354,9 +350,15 @@ class Deidentifier:
             base = 0
             encoding = syntax.encoding
         else:
-            encoding = self._encoding(syntax, header, base)
-        is_plain = self._directory is None and self._inflater is None and not self._warnings
-        stretches = self._meta.stretches() if is_plain and not encoding.big else None
+            encoding = self._encoding(syntax, data[position : position + BEGINNING], base)
+        stretches = None
+        if syntax is not None and encoding is syntax.encoding and not encoding.big:
+            # What was learned holds for data sets that are encoded as the file meta says
+            # that it was learned under; and not for guessed ones.
+            is_plain = self._directory is None and self._inflater is None
+            stretches = self._meta.stretches() if is_plain else None
+        if stretches is not None and (passed := self._pass_beginning(stretches, data, position)):
+            return passed
         self._walk = self._new_walk(encoding, base, stretches)
         self._name_slot = Slot(0, give_up=self._give_up_name)
         self._output.open(self._name_slot)
@@ -368,14 +370,15 @@ class Deidentifier:
             if not plan.changes_instance_uid:
                 self._settle_meta(None)
         self._state = _State.DATA_SET
+        return position
 
-    def _encoding(self, syntax: TransferSyntax | None, header: bytes, offset: int) -> Encoding:
+    def _encoding(self, syntax: TransferSyntax | None, beginning: bytes, offset: int) -> Encoding:
         """Returns the encoding of the data set.
 
-        Where the transfer syntax and the first element disagree, the element is
+        Where the transfer syntax and the first elements disagree, the elements are
         right: some writers change the one without the other.
         """
-        seen = guessed_encoding(header) if len(header) == HEADER else None
+        seen = guessed_encoding(beginning) if len(beginning) >= HEADER else None
         if syntax is None:
             if seen is None:
                 raise DicomError(

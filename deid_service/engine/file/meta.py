@@ -15,7 +15,9 @@ from deid_service.engine.encoding.dictionary import vr_of
 from deid_service.engine.encoding.headers import (
     EXPLICIT_BIG,
     EXPLICIT_LITTLE,
+    HEADER,
     IMPLICIT_LITTLE,
+    SHORT_VRS,
     UNDEFINED_LENGTH,
     VRS,
     Encoding,
@@ -400,25 +402,46 @@ _MAX_FIRST_GROUP: Final = 0x20
 # as a number.
 _MAX_FIRST_LENGTH: Final = 0x10000
 
+# How many bytes of a data set are looked at to tell how it is encoded.
+BEGINNING: Final = 2 * HEADER
+
 _VR_BYTES: Final = frozenset(vr.encode() for vr in VRS)
+_SHORT_VR_BYTES: Final = frozenset(vr.encode() for vr in SHORT_VRS)
 
 
-def guessed_encoding(header: bytes) -> Encoding | None:
-    """Tells the encoding of a data set from its first eight bytes, where it can be told.
+def guessed_encoding(beginning: bytes) -> Encoding | None:
+    """Tells the encoding of a data set from how it begins, where it can be told.
 
     One byte of the first group number is zero and shows the byte order; a VR
     shows explicit VR.
+
+    Args:
+        beginning: the first `BEGINNING` bytes, or the first eight of a shorter one.
     """
-    low, high = header[0], header[1]
-    is_explicit = header[4:6] in _VR_BYTES
+    low, high = beginning[0], beginning[1]
     if high == 0 and 0 < low <= _MAX_FIRST_GROUP:
-        if is_explicit:
+        if _shows_vr(beginning):
             return EXPLICIT_LITTLE
-        length = int.from_bytes(header[4:8], "little")
+        length = int.from_bytes(beginning[4:8], "little")
         return IMPLICIT_LITTLE if length < _MAX_FIRST_LENGTH or length == UNDEFINED_LENGTH else None
-    if low == 0 and 0 < high <= _MAX_FIRST_GROUP and is_explicit:
+    if low == 0 and 0 < high <= _MAX_FIRST_GROUP and beginning[4:6] in _VR_BYTES:
         return EXPLICIT_BIG
     return None
+
+
+def _shows_vr(beginning: bytes) -> bool:
+    """Whether a little endian data set begins with a VR, and not with a length that looks so."""
+    vr = beginning[4:6]
+    if vr not in _VR_BYTES:
+        return False
+    if beginning[6:8] != b"\0\0" or len(beginning) < BEGINNING:
+        return True
+    # As a length it would be one of 16,705 to 23,130 bytes, and text would follow. As a
+    # VR it stands before an empty value, and so before another VR, or before a length
+    # of four bytes, which is undefined or not as large as text read as a number.
+    if vr in _SHORT_VR_BYTES:
+        return beginning[12:14] in _VR_BYTES
+    return beginning[11] < ord(" ") or beginning[8:12] == b"\xff\xff\xff\xff"
 
 
 def _element(encoding: Encoding, place: Place, texts: list[str]) -> bytes:

@@ -7,17 +7,25 @@ from typing import TYPE_CHECKING
 import pytest
 
 from deid_service.engine import compile_plan
+from deid_service.engine.encoding.headers import LONG_VRS, SHORT_VRS
 from deid_service.engine.layouts import learning
 from profile_service.language import parse_profile
-from tests.support.engine.build import dicom, el, sq
-from tests.support.engine.every_way import deidentified, plan_of, rejected, run, values_of
+from tests.support.engine.build import dicom, el, encode, sq
+from tests.support.engine.every_way import (
+    deidentified,
+    every_way,
+    plan_of,
+    rejected,
+    run,
+    values_of,
+)
 from tests.support.engine.files import DICOM_FILES, name_of
 from tests.support.engine.profiles import PROFILES
 from tests.support.engine.series import series
-from tests.support.engine.walk import EXPLICIT, IMPLICIT, UnreadableError, read_file
+from tests.support.engine.walk import BIG, EXPLICIT, IMPLICIT, UnreadableError, read_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from deid_service.engine import Plan
@@ -322,3 +330,147 @@ def test_what_is_changed_inside_of_sequences_is_part_of_what_is_known(
     assert {each.last_tag for each in known.beginnings} == {0x00280010}
     assert alone.output.count(b"Something longer") == 3
     assert run(plan, [data]) == alone
+
+
+# --- what was learned holds for what is read as it was ---
+
+
+def _taught(plan: Plan, files: Iterable[bytes]) -> None:
+    for data in files:
+        run(plan, [data])
+
+
+def _named(syntax: Syntax, text: str) -> bytes:
+    """Returns a data set with a description that differs, and a name behind it."""
+    return encode(
+        [
+            el("SOPClassUID", "1.2"),
+            el("SOPInstanceUID", "1.2"),
+            el("Modality", "CT"),
+            el("Manufacturer", "MAN"),
+            el("StudyDescription", text),
+            el("PatientName", "Doe^John"),
+            el("PixelData", bytes(40_000), vr="OW"),
+        ],
+        syntax,
+    )
+
+
+@pytest.mark.parametrize("uid", [None, ""], ids=["absent", "empty"])
+def test_nothing_is_learned_where_the_encoding_is_guessed(uid: str | None) -> None:
+    """Without a transfer syntax, files of several encodings come under one file meta."""
+    fields = ["name: PatientName, replace-with: ANON", "name: SOPInstanceUID, hashuid: true"]
+    plan = plan_of(*fields)
+
+    def file(data_set: bytes) -> bytes:
+        meta = [el(0x00020002, "1.2"), el(0x00020003, "1.2")]
+        meta += [] if uid is None else [el(0x00020010, uid)]
+        body = encode(meta)
+        start = bytes(128) + b"DICM" + encode([el(0x00020000, (len(body),))]) + body
+        return start + data_set
+
+    def other(number: int) -> bytes:
+        elements = [el("SOPClassUID", "1.2"), el("SOPInstanceUID", "1.2")]
+        return file(encode([*elements, el(0x00100020 + number, "x", "LO")], IMPLICIT))
+
+    files = [file(_named(EXPLICIT, text)) for text in ("", "", "B" * 200, "", "")]
+    files += [other(1), other(2), *(file(_named(each, "")) for each in (EXPLICIT, IMPLICIT, BIG))]
+    for data in files * 2:
+        outcome = run(plan, [data])
+
+        assert outcome == run(plan_of(*fields), [data])
+        assert b"Doe" not in outcome.output
+        assert outcome.error is None
+    assert all(not meta.stretches.known for meta in plan.file_metas.values())
+
+
+@pytest.mark.parametrize("declared", ["1.2.840.10008.1.2", "1.2.840.10008.1.2.1"])
+def test_what_was_learned_is_not_for_files_that_are_encoded_otherwise_than_they_say(
+    declared: str,
+) -> None:
+    """Whether a file is encoded as its transfer syntax says is told before it is recognized."""
+    fields = ["name: PatientName, replace-with: ANON", "name: SOPInstanceUID, hashuid: true"]
+    plan = plan_of(*fields)
+    files = [
+        dicom(_named(syntax, text), transfer_syntax=declared, meta=[el(0x00020003, "1.2")])
+        for text in ("", "B" * 10, "", "x")
+        for syntax in (EXPLICIT, IMPLICIT, BIG)
+    ]
+    for data in files * 3:
+        assert run(plan, [data]) == run(plan_of(*fields), [data])
+    assert _beginnings(plan)
+
+
+@pytest.mark.parametrize("vr", sorted(SHORT_VRS + LONG_VRS))
+def test_a_length_that_looks_like_a_vr_is_a_length(vr: str) -> None:
+    """In implicit VR a first value of 16,708 bytes is none of the VR DA, learned or alone."""
+    length = int.from_bytes(vr.encode(), "little")
+    first = el(0x00080001, b"text" * (length // 4) + b"te"[: length % 4], "UT")
+    parts = [first, el("SOPInstanceUID", "1.2"), el("PatientName", "Doe"), el("Rows", (1,))]
+    plan = plan_of("name: PatientName, replace-with: A")
+    data = dicom(*parts, syntax=IMPLICIT)
+    _taught(plan, [data] * 4)
+
+    outcome = every_way(data, plan, byte_by_byte=False)
+
+    assert outcome.output.endswith(encode([el("PatientName", "A"), el("Rows", (1,))], IMPLICIT))
+    assert not outcome.warnings
+
+
+def test_an_empty_first_value_shows_its_vr() -> None:
+    """A data set in explicit VR may begin with an empty value, whatever its file meta says."""
+    data_set = encode([el("SpecificCharacterSet", ""), el("PatientName", "Doe")])
+    data = dicom(transfer_syntax="1.2.840.10008.1.2") + data_set
+
+    outcome = every_way(data, plan_of("name: PatientName, replace-with: A"))
+
+    assert outcome.output.endswith(encode([el("PatientName", "A")]))
+    assert len(outcome.warnings) == 1
+
+
+def test_character_sets_are_part_of_what_is_known() -> None:
+    """The same text in two character sets, under one file meta, is told by neither's layout."""
+    fields = ["name: PatientName, hash: true", "name: SOPInstanceUID, hashuid: true"]
+    plan = plan_of(*fields)
+
+    def file(charset: str, name: bytes) -> bytes:
+        return dicom(
+            el("SpecificCharacterSet", charset),
+            el("SOPInstanceUID", "1.2"),
+            el("Modality", "CT"),
+            el("PatientName", name),
+            el("Rows", (1,)),
+            meta=[el(0x00020003, "1.2")],
+        )
+
+    name = "Größe^Ä ".encode()
+    files = [file(charset, name) for charset in ("ISO_IR 100", "ISO_IR 192", "ISO_IR 144")]
+    for data in files * 6:
+        assert run(plan, [data]) == run(plan_of(*fields), [data])
+    assert len({values_of(run(plan, [data]).output)[0x00100010] for data in files}) == len(files)
+    assert _beginnings(plan)
+
+
+@pytest.mark.parametrize("held", [100, 250, 400, 2000])
+def test_limits_hold_for_files_that_are_known(held: int) -> None:
+    """What may be held of a file is not passed by what was learned from files with more room."""
+    fields = [
+        "name: PatientName, replace-with: ANON",
+        "name: OtherPatientIDsSequence.0.PatientID, hash: true",
+        "name: StudyDescription, hash: true",
+    ]
+    plan = plan_of(*fields)
+    data = dicom(
+        el("SOPInstanceUID", "1.2"),
+        el("Modality", "CT"),
+        el("StudyDescription", "d" * 60),
+        el("PatientName", "Doe"),
+        sq("OtherPatientIDsSequence", [el("PatientID", "7"), el("PatientName", "n" * 60)]),
+        el("Rows", (1,)),
+    )
+    _taught(plan, [data] * 6)
+    assert _beginnings(plan)
+
+    known = run(plan, [data], max_held=held)
+
+    assert known == run(plan_of(*fields), [data], max_held=held)
