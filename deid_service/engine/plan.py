@@ -305,7 +305,7 @@ class Node:
         actives: tuple[_Active, ...],
         *,
         top: bool,
-        keyword_path: str | None,
+        keyword_path: str,
         hex_path: str,
     ) -> None:
         """Prepares a level; ops are worked out as tags are asked for.
@@ -316,7 +316,8 @@ class Node:
                 order in which they run.
             top: the top level.
             keyword_path: the dotted path of the level in keywords, with a dot at
-                its end; empty for the top level, None where a part has no keyword.
+                its end; empty for the top level. What has no keyword stands in it
+                as a hex tag.
             hex_path: the same in hex tags.
         """
         self.plan = plan
@@ -519,11 +520,12 @@ class Node:
     def _matches(self, selector: RegexSelector, tag: int) -> bool:
         pattern = selector.pattern
         match = self.plan.matching.match
-        keyword = None if self.keyword_path is None else keyword_of(tag)
+        in_keywords = f"{self.keyword_path}{_spelled(tag)}"
+        in_hex = f"{self.hex_path}{tag:08x}"
         try:
-            if keyword is not None and match(pattern, f"{self.keyword_path}{keyword}") is not None:
+            if match(pattern, in_keywords) is not None:
                 return True
-            return match(pattern, f"{self.hex_path}{tag:08x}") is not None
+            return in_hex != in_keywords and match(pattern, in_hex) is not None
         except PatternTimeoutError:
             raise DicomError(
                 Reason.LIMIT_EXCEEDED,
@@ -726,14 +728,11 @@ class Plan:
             index: of the item; may be None where nothing hangs on it.
         """
         actives = tuple(sorted([*below, *self._everywhere], key=lambda active: active.order))
-        keyword_path: str | None = None
-        hex_path = ""
+        keyword_path = hex_path = ""
         key: object = tuple((active.order, active.depth) for active in below)
         if self.has_regex:
             hex_path = f"{above.hex_path}{tag:08x}.{index}."
-            keyword = keyword_of(tag)
-            if above.keyword_path is not None and keyword is not None:
-                keyword_path = f"{above.keyword_path}{keyword}.{index}."
+            keyword_path = f"{above.keyword_path}{_spelled(tag)}.{index}."
             key = (key, hex_path)
         node = self._nodes.get(key)
         if node is None:
@@ -790,6 +789,11 @@ def _in_running_order(rules: tuple[Rule, ...]) -> list[Rule]:
     substituting = [rule for rule in rules if isinstance(rule.action, RegexSub)]
     others = [rule for rule in rules if not isinstance(rule.action, RegexSub)]
     return substituting[::-1] + others
+
+
+def _spelled(tag: int) -> str:
+    """Returns how an element stands in a path of keywords."""
+    return keyword_of(tag) or f"{tag:08x}"
 
 
 def _is_group_length(tag: int) -> bool:

@@ -371,18 +371,17 @@ def _padded(value: bytes, vr: str) -> bytes:
 
 
 def _dotted(path: Place) -> Iterator[str]:
-    """Yields the spellings of a path: keywords, and hex tags."""
-    keywords = [_keyword(part) for part in path[::2]]
-    if all(keywords):
-        yield ".".join(
-            str(keywords[i // 2]) if i % 2 == 0 else str(part) for i, part in enumerate(path)
-        )
+    """Yields the spellings of a path: keywords where there are any, and hex tags."""
+    yield ".".join(
+        (_keyword(part) or f"{part:08x}") if i % 2 == 0 else str(part)
+        for i, part in enumerate(path)
+    )
     yield ".".join(f"{part:08x}" if i % 2 == 0 else str(part) for i, part in enumerate(path))
 
 
 def _keyword(tag: int) -> str | None:
     try:
-        return dictionary_keyword(tag)
+        return dictionary_keyword(tag) or None
     except KeyError:
         return None
 

@@ -310,6 +310,42 @@ def test_a_regex_removes_sequences_and_does_not_transform_them() -> None:
     check([items("a")], [], "regex: OtherPatientIDsSequence$, remove: true")
 
 
+@pytest.mark.parametrize("syntax", SYNTAXES.values(), ids=SYNTAXES)
+@pytest.mark.parametrize(
+    ("pattern", "parts"),
+    [
+        (".*PatientName", ["private", "unknown", "public"]),
+        (r"20011000\.0\.PatientName", ["private"]),
+        (r"20011000\.0\.00100010", ["private"]),
+        (r"0072abcd\.1\.OtherPatientIDsSequence\.0\.PatientName", ["unknown"]),
+        (r"OtherPatientIDsSequence\.0\.20011000\.0\.PatientName", ["public"]),
+        (r"OtherPatientIDsSequence\.0\.00100010", []),
+    ],
+)
+def test_regexes_reach_below_what_has_no_keyword(
+    pattern: str, parts: list[str], syntax: Syntax
+) -> None:
+    """In a keyword path, a private or unknown sequence stands as its hex tag."""
+    block = el(0x20010010, "Philips Imaging DD 129", "LO")
+
+    def data_set(left: list[str]) -> list[Part]:
+        def name(place: str) -> list[Part]:
+            return [el("PatientName", "Doe")] if place in left else []
+
+        public: list[Part] = [block, sq(0x20011000, name("public"))]
+        unknown = sq("OtherPatientIDsSequence", name("unknown"))
+        return [
+            sq("OtherPatientIDsSequence", public),
+            sq(0x0072ABCD, [el("PatientID", "7")], [unknown]),
+            block,
+            sq(0x20011000, name("private")),
+        ]
+
+    places = ["private", "unknown", "public"]
+    left = [place for place in places if place not in parts]
+    check(data_set(places), data_set(left), f"regex: '{pattern}', remove: true", syntax=syntax)
+
+
 # --- private elements ---
 
 
