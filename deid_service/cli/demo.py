@@ -23,7 +23,8 @@ from deid_service.cli.upload import file_report
 from deid_service.cli.verdicts import verdict_table
 from deid_service.client import FileResult, Source, StreamRefusedError, Upload, open_channel
 from deid_service.contract.rpc_errors import verdicts_of
-from deid_service.embedded.standalone import Standalone, StandaloneError
+from deid_service.embedded.errors import StandaloneError
+from deid_service.embedded.standalone import Standalone
 
 if TYPE_CHECKING:
     from deidcascade.v1.profile_service_pb2_grpc import ProfileServiceStub

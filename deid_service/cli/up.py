@@ -17,7 +17,8 @@ from deid_service.cli.connection import (
     PROFILE_SERVICE,
 )
 from deid_service.cli.console import Failure
-from deid_service.embedded.standalone import Standalone, StandaloneError
+from deid_service.embedded.errors import StandaloneError
+from deid_service.embedded.standalone import Standalone
 
 PORT = click.IntRange(0, 65535)
 
@@ -62,7 +63,7 @@ def up(data: Path, profile_port: int, deid_port: int) -> None:
         with Standalone(data, profile_port=profile_port, deid_port=deid_port) as pair:
             click.echo(introduction(pair))
             try:
-                pair.wait()
+                pair.wait(tell=lambda text: click.echo(text, err=True))
             finally:
                 click.echo("Stopping ...", err=True)
     except StandaloneError as error:

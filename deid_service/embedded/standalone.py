@@ -27,7 +27,11 @@ from typing import TYPE_CHECKING, NoReturn, Self
 import grpc
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 
+from deid_service.embedded.errors import StandaloneError
+from deid_service.embedded.logfile import LogFile, end_of_log
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
     from types import TracebackType
 
@@ -47,6 +51,9 @@ DEID_WORKERS = 2
 # How long DeidService may finish the files under way once it is told to stop.
 DRAIN_SECONDS = 3.0
 
+# How long the last words of a process that has ended may take.
+LAST_WORDS_SECONDS = 0.5
+
 # How long a signal can go unseen.
 SIGNAL_SECONDS = 0.5
 
@@ -55,12 +62,8 @@ SIGNAL_SECONDS = 0.5
 STOP_SECONDS = 6.0
 DATABASE_STOP_SECONDS = 40.0
 
-# The end of a log that is shown when a process ends by itself.
-LOG_LINES = 12
-
-
-class StandaloneError(Exception):
-    """The embedded mode could not start, or one of its processes ended; says why."""
+# How a process says something that the person who started all of this should read.
+NOTE = "note "
 
 
 class Standalone:
@@ -83,7 +86,8 @@ class Standalone:
         self.deid_service = ""
         self._data = data
         self._ports = (profile_port, deid_port)
-        self._ended: SimpleQueue[Process] = SimpleQueue()
+        # A process that has ended by itself, or what one has to say.
+        self._news: SimpleQueue[Process | str] = SimpleQueue()
         self._running = ExitStack()
 
     @property
@@ -113,27 +117,32 @@ class Standalone:
         """Stops everything, DeidService first."""
         self._running.close()
 
-    def wait(self) -> NoReturn:
+    def wait(self, tell: Callable[[str], None]) -> NoReturn:
         """Waits until a process ends by itself; KeyboardInterrupt gets out of it.
+
+        Args:
+            tell: gets, in a sentence, what happened that did not end anything.
 
         Raises:
             StandaloneError: which process ended, and the end of its log.
         """
         while True:
             try:
-                ended = self._ended.get(timeout=SIGNAL_SECONDS)
+                news = self._news.get(timeout=SIGNAL_SECONDS)
             except Empty:
                 # A signal that another thread took, or that came on the way into
                 # the wait, does not end a wait: it is seen here.
                 continue
-            raise ended.failure("ended by itself")
+            if isinstance(news, Process):
+                raise news.failure("ended by itself")
+            tell(news)
 
     def _start(self) -> None:
         require_embedded_postgres()
         self._lock()
         for port in self._ports:
             require_free(port)
-        self._begin_logs()
+        self.logs.mkdir(mode=0o700, exist_ok=True)
         database = self._spawn(
             "postgresql",
             DATABASE_MODULE,
@@ -163,12 +172,6 @@ class Standalone:
             str(DEID_WORKERS),
         )
 
-    def _begin_logs(self) -> None:
-        """Puts the logs of the run before aside, in the place of those before that."""
-        self.logs.mkdir(exist_ok=True)
-        for log in self.logs.glob("*.log"):
-            log.replace(log.with_suffix(".log.1"))
-
     def _serve(self, name: str, module: str, port: int, *arguments: str) -> str:
         service = self._spawn(name, module, "--listen", f"{HOST}:{port}", *arguments)
         address = service.said(re.compile(r"listening on (\S+:\d+)"))
@@ -179,7 +182,7 @@ class Standalone:
     def _spawn(
         self, name: str, module: str, *arguments: str, stop_seconds: float = STOP_SECONDS
     ) -> Process:
-        process = Process(name, module, arguments, self.logs / f"{name}.log", self._ended)
+        process = Process(name, module, arguments, self.logs / f"{name}.log", self._news)
         self._running.callback(process.stop, stop_seconds)
         return process
 
@@ -216,7 +219,7 @@ class Process:
         module: str,
         arguments: tuple[str, ...],
         log: Path,
-        ended: SimpleQueue[Process],
+        news: SimpleQueue[Process | str],
     ) -> None:
         """Starts it.
 
@@ -225,33 +228,37 @@ class Process:
             module: what `python -m` runs.
             arguments: its command line.
             log: the file that gets its output.
-            ended: where it is put when it ends by itself.
+            news: where it is put when it ends by itself, and what it has to say.
         """
         self._name = name
         self._log = log
         self._lines: SimpleQueue[str | None] = SimpleQueue()
+        self._news = news
+        self._started = False
         self._stopping = False
-        with log.open("ab") as errors:
-            self._process = subprocess.Popen(  # noqa: S603 -- runs modules of this project only
-                [sys.executable, "-m", "deid_service.embedded.tether", module, *arguments],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                # Modules come from where they are installed, never from the folder
-                # that somebody happens to be in.
-                env=os.environ | {"PYTHONSAFEPATH": "1"},
-                text=True,
-                encoding="utf-8",
-                errors="backslashreplace",
-                # Ctrl-C on the terminal is for this process, which stops its
-                # children in order.
-                process_group=0,
-            )
-        threading.Thread(target=self._follow, daemon=True).start()
-        threading.Thread(target=self._await_end, args=(ended,), daemon=True).start()
+        file = LogFile(log)
+        self._process = subprocess.Popen(  # noqa: S603 -- runs modules of this project only
+            [sys.executable, "-m", "deid_service.embedded.tether", module, *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            # Through this process, which keeps the log from growing without end.
+            stderr=subprocess.STDOUT,
+            # Modules come from where they are installed, never from the folder
+            # that somebody happens to be in.
+            env=os.environ | {"PYTHONSAFEPATH": "1"},
+            text=True,
+            encoding="utf-8",
+            errors="backslashreplace",
+            # Ctrl-C on the terminal is for this process, which stops its
+            # children in order.
+            process_group=0,
+        )
+        self._follower = threading.Thread(target=self._follow, args=(file,), daemon=True)
+        self._follower.start()
+        threading.Thread(target=self._await_end, daemon=True).start()
 
     def said(self, pattern: re.Pattern[str]) -> str:
-        """Returns the first group of the first line of its output that matches.
+        """Returns the first group of the first line of its output that begins like this.
 
         Raises:
             StandaloneError: it ended first, or took too long.
@@ -263,14 +270,15 @@ class Process:
                 raise self.failure(f"said nothing for {START_SECONDS:g} s") from None
             if line is None:
                 raise self.failure("did not start")
-            if match := pattern.search(line):
+            if match := pattern.match(line):
+                self._started = True
                 return match[1]
 
     def failure(self, what: str) -> StandaloneError:
         """Returns an error that says what happened, with the end of the log."""
-        lines = self._log.read_text(encoding="utf-8", errors="backslashreplace").splitlines()
-        tail = "\n".join(f"  {line}" for line in lines[-LOG_LINES:])
-        return StandaloneError(f"{self._name} {what}. The end of {self._log}:\n{tail}")
+        # What it said last may still be on the way; a child of its own may have its output.
+        self._follower.join(LAST_WORDS_SECONDS)
+        return StandaloneError(f"{self._name} {what}. {end_of_log(self._log)}")
 
     def stop(self, seconds: float) -> None:
         """Ends it: asks first, and kills it when it does not listen for some seconds."""
@@ -283,19 +291,23 @@ class Process:
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
 
-    def _follow(self) -> None:
-        """Passes its output on, into the log and to `said`."""
-        with self._log.open("a", encoding="utf-8", buffering=1) as log:
+    def _follow(self, log: LogFile) -> None:
+        """Passes its output on, into the log and to whom it concerns."""
+        with self._process.stdout or ExitStack():
             for line in self._process.stdout or ():
-                log.write(line)
-                self._lines.put(line)
+                log.line(line)
+                if line.startswith(NOTE):
+                    self._news.put(line.removeprefix(NOTE).rstrip())
+                elif not self._started:
+                    self._lines.put(line)
+        log.close()
 
-    def _await_end(self, ended: SimpleQueue[Process]) -> None:
+    def _await_end(self) -> None:
         """Notes its end: its output may stay open, in a child of its own."""
         self._process.wait()
         self._lines.put(None)
         if not self._stopping:
-            ended.put(self)
+            self._news.put(self)
 
 
 def require_embedded_postgres() -> None:

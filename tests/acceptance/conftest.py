@@ -78,6 +78,7 @@ class Up:
     def __init__(self, installation: Installation, data: Path, *arguments: str) -> None:
         self.data = data
         self._errors: list[str] = []
+        self._heard = threading.Condition()
         self._said: list[str] = []
         self.process = subprocess.Popen(
             [
@@ -119,6 +120,13 @@ class Up:
         """Sends it a signal."""
         self.process.send_signal(number)
 
+    def said_on_error(self, text: str) -> None:
+        """Waits until it has said something on standard error."""
+        with self._heard:
+            assert self._heard.wait_for(
+                lambda: any(text in line for line in self._errors), PATIENCE_SECONDS
+            ), self._errors
+
     def end(self) -> tuple[int, str]:
         """Waits for its end; returns the exit code and what it said on standard error."""
         code = self.process.wait(PATIENCE_SECONDS)
@@ -140,7 +148,9 @@ class Up:
 
     def _read_errors(self) -> None:
         for line in self.process.stderr or ():
-            self._errors.append(line)
+            with self._heard:
+                self._errors.append(line)
+                self._heard.notify_all()
 
     def _address(self, service: str) -> str:
         for line in self.process.stdout or ():

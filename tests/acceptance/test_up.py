@@ -100,3 +100,19 @@ def test_a_service_that_dies_ends_it_all(installation: Installation, tmp_path: P
     assert code == 1
     assert "profile-service ended by itself" in errors
     assert alive == []
+
+
+def test_a_killed_database_is_started_again(installation: Installation, tmp_path: Path) -> None:
+    """When PostgreSQL is killed, `up` says so, starts it again, and what was stored is there."""
+    with Up(installation, tmp_path / "data") as started:
+        installation.run("container", "create", "sites/kept", **started.addresses)
+        pid_file = tmp_path / "data/postgresql/data/postmaster.pid"
+        psutil.Process(int(pid_file.read_text().split()[0])).kill()
+
+        started.said_on_error("PostgreSQL was ended by SIGKILL, and was started again.")
+        # Connections that broke are found out one by one.
+        kept = installation.run("container", "get", "sites/kept", **started.addresses)
+        while "database" in kept.stderr:
+            kept = installation.run("container", "get", "sites/kept", **started.addresses)
+
+    assert (kept.returncode, kept.stderr) == (0, "")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
-from deid_service.embedded import postgres as embedded_postgres
+from deid_service.embedded import programs
 from profile_service import service, validity
 from profile_service.errors import (
     EtagMismatchError,
@@ -77,7 +77,7 @@ def dump(conninfo: str) -> str:
     """Returns the schema of a database as PostgreSQL writes it, but for the migrations' own."""
     finished = subprocess.run(
         [
-            *embedded_postgres.program("pg_dump"),
+            programs.program("pg_dump"),
             "--schema-only",
             "--no-owner",
             "--restrict-key=none",
