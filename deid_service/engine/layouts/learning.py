@@ -10,6 +10,7 @@ from weakref import WeakSet
 
 from deid_service.engine.encoding.charsets import (
     DEFAULT_CHARACTER_SETS,
+    MAX_CHARACTER_SET,
     CharacterSetError,
     character_sets,
 )
@@ -392,6 +393,7 @@ class _Learner:
             or op.final
             or header.vr != "CS"
             or header.length is None
+            or header.length > MAX_CHARACTER_SET
             or header.start + header.length > self._limit
         ):
             raise _UnlearnedError

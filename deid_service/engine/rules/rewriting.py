@@ -5,11 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
-from deid_service.engine.encoding.charsets import CHARSET_VRS, CharacterSetError, CharacterSets
+from deid_service.engine.encoding.charsets import (
+    CHARSET_VRS,
+    CharacterSetError,
+    CharacterSets,
+    UndefinedTermError,
+)
 from deid_service.engine.encoding.headers import Encoding
 from deid_service.engine.encoding.values import OPAQUE_VRS, SINGLE_VALUED, read_value, write_value
 from deid_service.engine.errors import DicomError, Reason
-from deid_service.engine.plan import AnyStep, Became, Op, RegexSubStep
+from deid_service.engine.plan import (
+    SPECIFIC_CHARACTER_SET,
+    AnyStep,
+    Became,
+    Op,
+    RegexSubStep,
+)
 from deid_service.engine.rules.actions import NotTransformableError, Step, step_of
 from profile_service.language.model import (
     Capture,
@@ -62,6 +73,8 @@ def texts_of(place: Place, value: bytes, charsets: CharacterSets, *, big: bool) 
         )
     try:
         return read_value(place.vr, value, charsets, big=big)
+    except UndefinedTermError as error:
+        raise _undefined_term(error) from None
     except CharacterSetError:
         raise place.error(
             Reason.VALUE_NOT_TRANSFORMABLE, "the value is not in the specific character set"
@@ -93,12 +106,24 @@ def bytes_of(place: Place, texts: list[str], charsets: CharacterSets, *, big: bo
         return b""
     try:
         return write_value(place.vr, texts, charsets, big=big)
+    except UndefinedTermError as error:
+        raise _undefined_term(error) from None
     except CharacterSetError:
         raise place.error(
             Reason.VALUE_NOT_ENCODABLE, "the specific character set cannot hold the new value"
         ) from None
     except ValueError as error:
         raise place.error(Reason.VALUE_NOT_ENCODABLE, str(error)) from None
+
+
+def _undefined_term(error: UndefinedTermError) -> DicomError:
+    return DicomError(
+        Reason.NOT_SUPPORTED,
+        "the specific character set is not a defined term",
+        tag=SPECIFIC_CHARACTER_SET,
+        vr="CS",
+        offset=error.offset,
+    )
 
 
 def element_of(encoding: Encoding, place: Place, found_vr: str | None, value: bytes) -> bytes:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from deid_service.engine.encoding.charsets import CharacterSetError, character_sets
+from deid_service.engine.encoding.charsets import (
+    CharacterSetError,
+    UndefinedCharacterSets,
+    character_sets,
+)
 from deid_service.engine.encoding.dictionary import private_vr_of, vr_of
 from deid_service.engine.encoding.headers import ITEM, Encoding
 from deid_service.engine.errors import Reason
@@ -169,6 +173,8 @@ class Changes(Splicer):
 
     def _remember_charset(self, level: Level, found: Found, op: Op, value: bytes) -> None:
         """Remembers a known character set that no rule changes."""
+        if isinstance(level.charsets, UndefinedCharacterSets):
+            return
         if op.memo is not None and not op.changes and not level.encoding.big:
             element = self._buffer[found.position : found.end]
             op.memo.remember(element, (None, (), value.rstrip(b" \0").decode("latin-1")))
@@ -232,9 +238,8 @@ class Changes(Splicer):
         try:
             level.charsets = character_sets(text)
         except CharacterSetError:
-            raise place.error(
-                Reason.NOT_SUPPORTED, "the specific character set is not a defined term"
-            ) from None
+            # Whether that matters is for the values to say that are read and written.
+            level.charsets = UndefinedCharacterSets(place.offset)
 
     def _note_original(self, place: Place, texts: list[str]) -> None:
         self._note(self.originals, place, "\\".join(texts))

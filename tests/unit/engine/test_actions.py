@@ -410,7 +410,7 @@ def test_no_error_shows_a_value() -> None:
         ("name: PatientWeight, jitter: true", el("PatientWeight", private)),
         ("name: PatientID, regex-sub: [{input-regex: 'no', output: x}]", el("PatientID", private)),
         ("name: PatientID, replace-with: ä", el("PatientID", private)),
-        ("name: PatientID, hash: true", el("SpecificCharacterSet", private)),
+        ("name: PatientID, replace-with: ä", el("SpecificCharacterSet", private)),
         ("name: PatientID, hash: true", el("PatientID", private, "UI")),
     ):
         error = rejected(dicom(part), plan_of(rule, date_increment=1))

@@ -103,14 +103,36 @@ def test_utf_8_that_is_cut_rejects() -> None:
     )  # fmt: skip
 
 
-def test_an_undefined_term_rejects_when_a_rule_needs_text() -> None:
+@pytest.mark.parametrize("term", ["KLINGON", "ISO 2022 IR 165", "ISO_IR 100\\X", "X" * 70_000])
+@pytest.mark.parametrize("rule", ["hash: true", "replace-with: 'Ä'"])
+def test_an_undefined_term_rejects_when_a_rule_needs_text(term: str, rule: str) -> None:
     """A character set that the standard does not define is not guessed."""
-    data = dicom(el("SpecificCharacterSet", "KLINGON"), el("PatientName", "A"))
+    charset = el("SpecificCharacterSet", term, "UT" if len(term) > 0xFFFF else "CS")
+    data = dicom(charset, el("PatientName", "Ä" if "hash" in rule else "A"))
+    plan = plan_of(f"name: PatientName, {rule}")
 
-    error = rejected(data, plan_of("name: PatientName, hash: true"))
+    assert rejected(data, plan) == (
+        "NOT_SUPPORTED", "the specific character set is not a defined term", "(0008,0005)", "CS",
+        data.index(encode([charset])[:8]),
+    )  # fmt: skip
 
-    assert error[0] == "NOT_SUPPORTED"
-    assert error[2] == "(0008,0005)"
+
+@pytest.mark.parametrize("term", ["KLINGON", "ISO 2022 IR 165", "\x1b$B", "Ä", "X" * 60_000])
+def test_an_undefined_term_is_nothing_to_a_file_whose_text_stays_or_goes(term: str) -> None:
+    """Elements that are removed, ASCII, and what no rule touches need no character set."""
+    charset = el("SpecificCharacterSet", term)
+    kept = [el("PatientSex", "M"), el("PatientComments", "ÄÄ", "LT")]
+    name = el("PatientName", "ÄÖ")
+    item = sq("ReferencedStudySequence", [name, el("PatientID", "1CT1")])
+    plan = plan_of(
+        "name: PatientName, remove: true", "name: PatientID, hash: true", recurse_sequence="true"
+    )
+
+    output = deidentified(dicom(charset, item, name, el("PatientID", "1CT1"), *kept), plan)
+
+    number = el("PatientID", digest("1CT1"))
+    item = sq("ReferencedStudySequence", [number])
+    assert output.endswith(encode([charset, item, number, *kept]))
 
 
 def test_an_item_has_a_character_set_of_its_own() -> None:
@@ -151,6 +173,107 @@ def test_a_replaced_character_set_counts_for_what_is_written() -> None:
     )
 
     assert values_of(deidentified(data, plan))[NAME] == "Люк".encode()
+
+
+# A name of three groups and several components in each set that escape sequences invoke,
+# as PS3.5 6.1.2.5.3 has it: designated again after every delimiter.
+NAMES = {
+    "\\ISO 2022 IR 149": ("Hong^Gildong=洪^吉洞=홍^길동",
+                          b"Hong^Gildong=\x1b$)C\xfb\xf3^\x1b$)C\xd1\xce\xd4\xd7"
+                          b"=\x1b$)C\xc8\xab^\x1b$)C\xb1\xe6\xb5\xbf"),
+    "ISO 2022 IR 6\\ISO 2022 IR 149": ("홍^a길", b"\x1b$)C\xc8\xab^\x1b$)Ca\xb1\xe6"),
+    "\\ISO 2022 IR 58": ("Zhang^XiaoDong=张^小东",
+                         b"Zhang^XiaoDong=\x1b$)A\xd5\xc5^\x1b$)A\xd0\xa1\xb6\xab"),
+    "\\ISO 2022 IR 87": ("Yamada^Tarou=山田^太郎=やまだ^たろう",
+                         b"Yamada^Tarou=\x1b$B;3ED\x1b(B^\x1b$BB@O:\x1b(B"
+                         b"=\x1b$B$d$^$@\x1b(B^\x1b$B$?$m$&\x1b(B"),
+    "ISO 2022 IR 13\\ISO 2022 IR 87": (
+        "ﾔﾏﾀﾞ^ﾀﾛｳ=山田^太郎=やまだ^たろう",
+        b"\xd4\xcf\xc0\xde^\xc0\xdb\xb3=\x1b$B;3ED\x1b(J^\x1b$BB@O:\x1b(J"
+        b"=\x1b$B$d$^$@\x1b(J^\x1b$B$?$m$&\x1b(J"),
+    "ISO_IR 13": ("ﾔﾏﾀﾞ^ﾀﾛｳ", b"\xd4\xcf\xc0\xde^\xc0\xdb\xb3"),
+    "\\ISO 2022 IR 87\\ISO 2022 IR 159": ("丂山^b丂", b"\x1b$(D0!\x1b$B;3\x1b(B^b\x1b$(D0!\x1b(B"),
+    "ISO 2022 IR 100\\ISO 2022 IR 101": ("Böll^Łódź", b"B\xf6ll^\x1b-B\xa3\xf3d\xbc"),
+    "\\ISO 2022 IR 144": ("Люк^a=Б", b"\x1b-L\xbb\xee\xda^a=\x1b-L\xb1"),
+    "\\ISO 2022 IR 127": ("قباني^لنزار", b"\x1b-G\xe2\xc8\xc7\xe6\xea^\x1b-G\xe4\xe6\xd2\xc7\xd1"),
+    "\\ISO 2022 IR 166": ("นาย^ก", b"\x1b-T\xb9\xd2\xc2^\x1b-T\xa1"),
+    "ISO 2022 IR 144\\ISO 2022 IR 126": ("Лα^β", b"\xbb\x1b-F\xe1^\x1b-F\xe2"),
+    "ISO 2022 IR 6\\ISO 2022 IR 203": ("œ^€", b"\x1b-b\xbd^\x1b-b\xa4"),
+    "ISO_IR 203": ("œ^€", b"\xbd^\xa4"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("charset", NAMES)
+def test_names_in_sets_that_escape_sequences_invoke(charset: str) -> None:
+    """Sets are designated again after each delimiter of a person name, both ways."""
+    text, raw = NAMES[charset]
+    raw += b" " * (len(raw) % 2)
+
+    assert name_after(charset, b"A ", f"replace-with: '{text}'") == raw
+    assert name_after(charset, raw, "hash: true") == digest(text)
+    if not charset.endswith((" 58", "203")):
+        # pydicom does not know these two.
+        file = dicom(el("SpecificCharacterSet", charset), el("PatientName", raw))
+        assert str(pydicom.dcmread(BytesIO(file)).PatientName) == text
+
+
+def test_lines_of_a_text_begin_with_the_first_set() -> None:
+    """Control characters and the delimiter of values end what an escape sequence began."""
+    text = "Люк\r\nЖ\tA"
+    plan = plan_of(
+        f"name: PatientComments, replace-with: {text!r}".replace("'", '"'),
+        "name: OtherPatientNames, replace-with: ['Люк', 'Ж']",
+    )
+    data = dicom(
+        el("SpecificCharacterSet", "\\ISO 2022 IR 144"),
+        el("OtherPatientNames", "A"),
+        el("PatientComments", "A"),
+    )
+
+    values = values_of(deidentified(data, plan))
+
+    assert values[0x00104000] == b"\x1b-L\xbb\xee\xda\r\n\x1b-L\xb6\tA"
+    assert values[0x00101001] == b"\x1b-L\xbb\xee\xda\\\x1b-L\xb6 "
+
+
+@pytest.mark.parametrize(
+    ("charset", "text", "codec"),
+    [
+        ("ISO_IR 149", "홍^길동", "euc_kr"), ("ISO-IR 100", "Ä^B", "latin_1"),
+        ("iso_ir_100", "Ä^B", "latin_1"), ("ISO 2022-IR 144", "Л^Ю", "iso8859_5"),
+        ("UTF-8", "Ä^王", "utf_8"), ("utf8", "Ä^王", "utf_8"), ("ISO_IR_192", "Ä^王", "utf_8"),
+        ("GB2312", "王^小", "gb2312"), ("ISO_IR 58", "王^小", "gb2312"),
+        ("gb18030", "王^ä", "gb18030"), ("ISO_IR 13", "ﾔA^b", "shift_jis"),
+        ("ISO-8859-1", "Ä^B", "latin_1"), ("ISO_IR 192\\ISO 2022 IR 87", "Ä^王", "utf_8"),
+    ],
+)  # fmt: skip
+def test_other_spellings_of_terms(charset: str, text: str, codec: str) -> None:
+    """Terms are understood in the spellings that other readers take."""
+    raw = text.encode(codec)
+    raw += b" " * (len(raw) % 2)
+
+    assert name_after(charset, b"A ", f"replace-with: '{text}'") == raw
+    assert name_after(charset, raw, "hash: true") == digest(text)
+
+
+@pytest.mark.parametrize(
+    ("charset", "text"),
+    [
+        ("\\ISO 2022 IR 149", "Ä"),
+        ("ISO_IR 13", "¥"),
+        ("ISO_IR 13", "山"),
+        ("\\ISO 2022 IR 87", "é"),
+    ],
+)
+def test_what_the_sets_do_not_have_rejects(charset: str, text: str) -> None:
+    """No character is written that a reader would take for another."""
+    data = dicom(el("SpecificCharacterSet", charset), el("PatientName", "A"))
+
+    error = rejected(data, plan_of(f"name: PatientName, replace-with: '{text}'"))
+
+    assert error[:2] == (
+        "VALUE_NOT_ENCODABLE", "the specific character set cannot hold the new value",
+    )  # fmt: skip
 
 
 def test_escape_sequences_end_with_a_component() -> None:
