@@ -29,7 +29,7 @@ from deid_service.engine.file.names import output_name
 from deid_service.engine.layouts.layout import Passage
 from deid_service.engine.layouts.learning import Stretches
 from deid_service.engine.limits import MAX_HELD_BYTES
-from deid_service.engine.plan import SOP_INSTANCE_UID, Plan
+from deid_service.engine.plan import MISPLACED_FILE_META, SOP_INSTANCE_UID, Plan
 from deid_service.engine.walk.output import Buffer, Output, Slot
 from deid_service.engine.walk.walk import Walk
 
@@ -188,6 +188,8 @@ class Deidentifier:
             raise
         assert self._name is not None
         counts = self._counts()
+        if counts.pop(MISPLACED_FILE_META, 0) or self._meta.misplaced:
+            self._warnings.append("elements of the file meta in the data set were left out")
         self._end_as(_State.FINISHED)
         return Result(tail, counts, tuple(self._warnings), self._name)
 
@@ -329,6 +331,7 @@ class Deidentifier:
             base=base,
             max_held_bytes=self._max_held,
             on_final=self._on_final,
+            transfer_syntax=self._meta.transfer_syntax_uid(),
             stretches=stretches,
         )
 

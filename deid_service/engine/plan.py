@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from deid_service.engine.file.meta import KnownMeta
 
 FILE_META: Final = 0x0002
+TRANSFER_SYNTAX: Final = 0x00020010
 PIXEL_DATA: Final = 0x7FE00010
 SOP_INSTANCE_UID: Final = 0x00080018
 STUDY_DATE: Final = 0x00080020
@@ -71,6 +72,9 @@ _PIXEL_DATA_GROUP: Final = (0x7FE00001, 0x7FE00002, 0x7FE00003, 0x7FE00008, 0x7F
 # than the files that are being worked on.
 _MAX_MEMO: Final = 64
 _MAX_MEMO_ELEMENT: Final = 256
+
+# What the walk counts where it leaves out what belongs into the file meta.
+MISPLACED_FILE_META: Final = "misplaced-file-meta"
 
 REMOVE_PRIVATE_TAGS: Final = "remove-private-tags"
 REMOVE_UNDEFINED: Final = "remove-undefined"
@@ -189,6 +193,13 @@ class Op:
     def needs_value(self) -> bool:
         """Whether the value that is there must be held."""
         return self.reads_value or self.charset
+
+
+# PS3.10 7.1: group 2 is not part of a data set. What a data set or an item has of it
+# goes, as no rule could name it there.
+MISPLACED: Final = Op(
+    drop=MISPLACED_FILE_META, on_sequence=OnSequence.DROP, sequence_name=MISPLACED_FILE_META
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -352,6 +363,9 @@ class Node:
             or any(isinstance(element, RepeaterElement) for element in self._selected_here())
         )
         self._ops = _Remembered(self._resolve)
+        # What is done to the elements of the file meta: rules name them like those of
+        # the top level.
+        self.file_meta_ops = _Remembered(lambda tag: self._make_op(tag, None))
         if not self._open:
             for tag in self._named_tags():
                 self._ops[tag] = self._resolve(tag)
@@ -434,6 +448,8 @@ class Node:
         return tags | {tag >> 16 << 16 for tag in tags}
 
     def _resolve(self, tag: int) -> Op | None:
+        if tag >> 16 == FILE_META:
+            return MISPLACED
         if tag >> 16 & 1:
             return Op(private=True) if self._by_creator else self.private_op(tag, None)
         return self._make_op(tag, None)

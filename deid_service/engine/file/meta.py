@@ -24,7 +24,7 @@ from deid_service.engine.encoding.headers import (
 )
 from deid_service.engine.errors import DicomError, Reason
 from deid_service.engine.layouts.learning import Stretches
-from deid_service.engine.plan import Plan
+from deid_service.engine.plan import TRANSFER_SYNTAX, Plan
 from deid_service.engine.rules.rewriting import (
     Place,
     apply_steps,
@@ -48,7 +48,6 @@ MAGIC: Final = b"DICM"
 _GROUP_LENGTH: Final = 0x00020000
 _SOP_CLASS_UID: Final = 0x00020002
 _INSTANCE_UID: Final = 0x00020003
-_TRANSFER_SYNTAX: Final = 0x00020010
 _IMPLEMENTATION_CLASS: Final = 0x00020012
 _IMPLEMENTATION_VERSION: Final = 0x00020013
 
@@ -116,6 +115,7 @@ class KnownMeta:
         after: what stands behind it.
         changes: what a receipt counts.
         syntax: the transfer syntax.
+        syntax_uid: its UID; empty without one.
         sop_class: the media storage SOP class.
         stretches: of the data sets that came with it.
     """
@@ -124,6 +124,7 @@ class KnownMeta:
     after: bytes
     changes: list[tuple[str, ...]]
     syntax: TransferSyntax | None
+    syntax_uid: str
     sop_class: str
     stretches: Stretches = field(default_factory=Stretches)
 
@@ -134,6 +135,7 @@ class FileMeta:
     Attributes:
         need: how many bytes must be there for the next element.
         elements: read so far, by tag.
+        misplaced: whether elements of group 2 stood behind the end of the file meta.
     """
 
     def __init__(self, plan: Plan, max_held_bytes: int) -> None:
@@ -145,6 +147,9 @@ class FileMeta:
         """
         self.need = 8
         self.elements: dict[int, MetaElement] = {}
+        self.misplaced = False
+        # Where the file meta ends, in the file, by what its group length says.
+        self._stated_end: int | None = None
         self._plan = plan
         self._encoding: Encoding | None = None
         self._max_held = max_held_bytes
@@ -153,6 +158,9 @@ class FileMeta:
 
     def read(self, data: bytes, position: int, base: int) -> tuple[int, bool]:
         """Reads elements up to the first of another group.
+
+        The file meta ends where its group length says, or at the first element that
+        stands there once more. What of group 2 follows is not kept.
 
         Args:
             data: the input.
@@ -179,6 +187,11 @@ class FileMeta:
             if group != 2:
                 return position, True
             tag = group << 16 | number
+            if self._has_ended(tag, base + position):
+                self.misplaced = True
+            if self.misplaced and (code in EXPLICIT_LITTLE.vr_names) is not encoding.explicit:
+                # It stands in a data set that is encoded otherwise.
+                return position, True
             header = 8
             if encoding.explicit:
                 vr = encoding.vr_names.get(code)
@@ -210,9 +223,37 @@ class FileMeta:
                 break
             self._held += header + length
             whole = data[position:end]
-            self.elements[tag] = MetaElement(tag, vr, whole[header:], whole, base + position)
+            element = MetaElement(tag, vr, whole[header:], whole, base + position)
             position = end
+            if self.misplaced:
+                self._check_repeated(element)
+                continue
+            if tag == _GROUP_LENGTH and not self.elements and length == 4:
+                self._stated_end = base + end + int.from_bytes(element.value, "little")
+            self.elements[tag] = element
         return position, False
+
+    def _has_ended(self, tag: int, offset: int) -> bool:
+        """Whether an element of group 2 at an offset is behind the end of the file meta.
+
+        A group length before whose end no transfer syntax stands is a wrong one.
+        """
+        return tag in self.elements or (
+            offset == self._stated_end and TRANSFER_SYNTAX in self.elements
+        )
+
+    def _check_repeated(self, element: MetaElement) -> None:
+        """Refuses a second file meta that says otherwise than the first how to read the file."""
+        if element.tag not in {TRANSFER_SYNTAX, _SOP_CLASS_UID}:
+            return
+        first = self.elements.get(element.tag)
+        if first is None or first.text() != element.text():
+            raise _error(
+                Reason.MALFORMED,
+                "a second file meta contradicts the first",
+                element.tag,
+                element.offset,
+            )
 
     def _recognize(self, data: bytes, position: int, base: int) -> int:
         """Tells a file meta that differs from a known one in the instance UID only.
@@ -242,6 +283,13 @@ class FileMeta:
         )
         return end
 
+    def transfer_syntax_uid(self) -> str:
+        """Returns the transfer syntax UID, or the empty text."""
+        if self._known is not None:
+            return self._known.syntax_uid
+        element = self.elements.get(TRANSFER_SYNTAX)
+        return "" if element is None else element.text()
+
     def transfer_syntax(self) -> TransferSyntax | None:
         """Returns how the data set is encoded, or None where nothing says it.
 
@@ -250,7 +298,7 @@ class FileMeta:
         """
         if self._known is not None:
             return self._known.syntax
-        element = self.elements.get(_TRANSFER_SYNTAX)
+        element = self.elements.get(TRANSFER_SYNTAX)
         uid = "" if element is None else element.text()
         if element is None or not uid:
             return None
@@ -343,7 +391,14 @@ class FileMeta:
             written[tag] = _element(encoding, Place(tag, vr, 0), [text])
         before = b"".join(written[tag] for tag in sorted(written) if tag < _INSTANCE_UID)
         after = b"".join(written[tag] for tag in sorted(written) if tag > _INSTANCE_UID)
-        known = KnownMeta(before, after, changes, self.transfer_syntax(), self.sop_class())
+        known = KnownMeta(
+            before,
+            after,
+            changes,
+            self.transfer_syntax(),
+            self.transfer_syntax_uid(),
+            self.sop_class(),
+        )
         tags = list(self.elements)
         if encoding is EXPLICIT_LITTLE and tags == sorted(tags) and tags[0] == _GROUP_LENGTH:
             wholes = {tag: element.whole for tag, element in self.elements.items()}
@@ -370,7 +425,7 @@ class FileMeta:
         self, element: MetaElement, encoding: Encoding, plan: Plan
     ) -> tuple[bytes | None, tuple[str, ...]]:
         """Returns an element as its rules leave it (None: gone), and what to count."""
-        op = plan.top.lookup(element.tag)
+        op = plan.top.file_meta_ops[element.tag]
         if op is None or not (op.drop or op.changes):
             return element.whole, ()
         if op.drop:

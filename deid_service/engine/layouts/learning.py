@@ -29,7 +29,7 @@ from deid_service.engine.encoding.skim import skim_sequence
 from deid_service.engine.errors import DicomError
 from deid_service.engine.layouts.draft import Draft, Header, Learned, Part, Role
 from deid_service.engine.layouts.layout import Passage, Stretch, find_passage
-from deid_service.engine.plan import PIXEL_DATA, Children, Node, Op
+from deid_service.engine.plan import FILE_META, PIXEL_DATA, Children, Node, Op
 from deid_service.engine.rules.insertions import prepared
 from profile_service.language.model import Settings
 
@@ -365,6 +365,8 @@ class _Learner:
         Raises:
             _UnlearnedError: the walk is to do it.
         """
+        if node is not None and header.tag >> 16 == FILE_META:
+            raise _UnlearnedError
         op = None if node is None else node.lookup(header.tag)
         if op is None:
             return self._untouched(parts, node, header, rigid=rigid, depth=depth)

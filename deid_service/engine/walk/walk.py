@@ -36,7 +36,17 @@ from deid_service.engine.encoding.skim import skim_item, skim_sequence
 from deid_service.engine.errors import DicomError, Reason
 from deid_service.engine.layouts.layout import Passage, Stretch, find_passage
 from deid_service.engine.layouts.learning import Stretches
-from deid_service.engine.plan import PIXEL_DATA, Children, Node, OnSequence, Op, Plan
+from deid_service.engine.plan import (
+    FILE_META,
+    MISPLACED,
+    PIXEL_DATA,
+    TRANSFER_SYNTAX,
+    Children,
+    Node,
+    OnSequence,
+    Op,
+    Plan,
+)
 from deid_service.engine.rules.rewriting import Place
 from deid_service.engine.walk.changes import Changes
 from deid_service.engine.walk.levels import END, Kind, Level, Watch
@@ -46,6 +56,13 @@ from deid_service.engine.walk.splicer import Found
 # Structured reports, the deepest of real data sets, reach some twenty levels;
 # each level is state that a file makes us keep.
 MAX_SEQUENCE_DEPTH: Final = 100
+
+# PS3.5 7.1, PS3.7 6.3, PS3.10 7.1: groups 0 and 2 are those of commands and of the file
+# meta, and no part of a data set.
+_FIRST_TAG: Final = 0x00030000
+
+# PS3.5 9.1: how long a UID may be, in bytes.
+MAX_UID_LENGTH: Final = 64
 
 # An item that is skimmed for something to do is read once more where there is;
 # that must not add up over the levels.
@@ -64,6 +81,7 @@ class Walk(Changes):
         base: int,
         max_held_bytes: int,
         on_final: Callable[[], None],
+        transfer_syntax: str = "",
         stretches: Stretches | None = None,
     ) -> None:
         """Starts before the first element of a data set.
@@ -76,10 +94,12 @@ class Walk(Changes):
             max_held_bytes: of a value that is transformed, and of output that
                 waits for something.
             on_final: called when another of `plan.finals` is known.
+            transfer_syntax: its UID as the file meta has it; empty without one.
             stretches: of data sets that came with the same file meta; None where
                 nothing is to be learned.
         """
         super().__init__(plan, output, base=base, max_held_bytes=max_held_bytes, on_final=on_final)
+        self._transfer_syntax = transfer_syntax
         self._stretches = stretches
         self._first = base
         # Whether the data set has shown to be laid out in another way.
@@ -242,7 +262,7 @@ class Walk(Changes):
                     # PS3.5 7.1.3: the two halves of a four-byte length.
                     end = position + HEADER + (code | length << 16)
                 tag = group << 16 | element
-                if end > limit or tag >= boundary:
+                if end > limit or not _FIRST_TAG <= tag < boundary:
                     break
                 op = lookup(tag)
                 if op is None:
@@ -453,7 +473,14 @@ class Walk(Changes):
     def _act(self, level: Level, node: Node, found: Found) -> bool:
         """Does what the plan says to an element; False where input is missing."""
         tag = found.tag
-        op = level.lookup(tag)
+        if tag >> 16 == FILE_META:
+            if tag == TRANSFER_SYNTAX and level.tag is None:
+                if self._lacks(min(found.end, found.start + MAX_UID_LENGTH + 1) - found.position):
+                    return False
+                self._check_transfer_syntax(found)
+            op: Op | None = MISPLACED
+        else:
+            op = level.lookup(tag)
         creator: str | None = None
         if op is not None and op.private:
             if 0x10 <= tag & 0xFFFF <= 0xFF:
@@ -491,6 +518,14 @@ class Walk(Changes):
             self._drop(level, found, op.drop)
             return True
         return self._act_on_value(level, found, op, Place(tag, known, self._base + found.position))
+
+    def _check_transfer_syntax(self, found: Found) -> None:
+        """Refuses a transfer syntax in the data set that is not that of the file meta."""
+        value = self._buffer[found.start : min(found.end, found.start + MAX_UID_LENGTH + 1)]
+        if value.rstrip(b" \0").decode("latin-1") != self._transfer_syntax:
+            raise self._error(
+                Reason.MALFORMED, "a second file meta contradicts the first", found.tag, found.vr
+            )
 
     def _holds_items(self, level: Level, found: Found, known: str) -> bool:
         """Whether the value of an element is a sequence of items.

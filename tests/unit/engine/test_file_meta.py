@@ -9,13 +9,20 @@ import pytest
 
 from deid_service.engine import ENGINE_VERSION
 from profile_service.language.model import Settings
-from tests.support.engine.build import dicom, el, encode
-from tests.support.engine.every_way import deidentified, every_way, plan_of
+from tests.support.engine.build import SYNTAXES, dicom, el, encode, sq
+from tests.support.engine.every_way import (
+    deidentified,
+    every_way,
+    plan_of,
+    rejected,
+    values_of,
+)
 from tests.support.engine.expectation import hashed_uid
-from tests.support.engine.walk import read_file
+from tests.support.engine.walk import EXPLICIT, IMPLICIT, read_file
 
 if TYPE_CHECKING:
     from tests.support.engine.build import Part
+    from tests.support.engine.walk import Syntax
 
 UID = "1.2.3.4.5.6"
 CLASS = el(0x00020002, "1.2.840.10008.5.1.4.1.1.7")
@@ -172,6 +179,145 @@ def test_transfer_syntaxes(uid: str, reason: str | None) -> None:
     outcome = every_way(data, plan_of("name: PatientName, remove: true"))
 
     assert (outcome.error and outcome.error[0]) == reason
+
+
+# --- group 2 elsewhere ---
+
+EXPLICIT_UID, JPEG_UID = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.4.50"
+LEFT_OUT = ("elements of the file meta in the data set were left out",)
+HASHING = ["name: SOPInstanceUID, hashuid: true", "name: PatientName, replace-with: X"]
+
+
+def with_misplaced(syntax: Syntax, *places: str) -> bytes:
+    """Returns a file that holds its original UID as an element of group 2 in some places."""
+
+    def misplaced(place: str, *more: Part) -> list[Part]:
+        if place not in places:
+            return []
+        uid = el(0x00020003, UID)
+        return [sq(0x00021234, [uid], undefined=True), uid, el(0x00025555, UID, "LO"), *more]
+
+    item: list[Part] = [*misplaced("item"), el("PatientID", "7"), *misplaced("end of item")]
+    inner = sq("OtherPatientIDsSequence", item, undefined=True)
+    return dicom(
+        *misplaced("first")[1:],
+        el("SOPInstanceUID", UID),
+        *misplaced("middle"),
+        el("Modality", "CT"),
+        el("PatientName", "Doe"),
+        sq("OtherPatientIDsSequence", item, [inner]),
+        el("Rows", (1,)),
+        el("Columns", (1,)),
+        *misplaced("last"),
+        syntax=syntax,
+    )
+
+
+@pytest.mark.parametrize("syntax", SYNTAXES.values(), ids=SYNTAXES)
+@pytest.mark.parametrize("place", ["first", "middle", "last", "item", "end of item"])
+@pytest.mark.parametrize(
+    "rules",
+    [
+        [*HASHING, "name: OtherPatientIDsSequence.*.PatientID, hash: true",
+         "name: OtherPatientIDsSequence.*.OtherPatientIDsSequence.*.PatientID, hash: true"],
+        ["regex: '.*UID', hashuid: true"],
+        ["name: SOPInstanceUID, hashuid: true", "recurse"],
+        ["name: MediaStorageSOPInstanceUID, keep: true", *HASHING, "recurse"],
+    ],
+    ids=["paths", "regex", "recursion", "named"],
+)  # fmt: skip
+def test_elements_of_group_2_do_not_survive_in_the_data_set(
+    rules: list[str], place: str, syntax: Syntax
+) -> None:
+    """Wherever a rule looks for elements, those of the file meta go; the receipt says so."""
+    recurse = "true" if "recurse" in rules else "false"
+    plan = plan_of(*(rule for rule in rules if rule != "recurse"), recurse_sequence=recurse)
+    wanted = every_way(with_misplaced(syntax), plan)
+
+    outcome = every_way(with_misplaced(syntax, place), plan)
+
+    assert (outcome.output, outcome.warnings) == (wanted.output, LEFT_OUT)
+    assert outcome.actions == wanted.actions
+    assert UID.encode() not in outcome.output
+
+
+@pytest.mark.parametrize("syntax", [EXPLICIT, IMPLICIT], ids=["explicit", "implicit"])
+def test_the_file_meta_ends_where_its_length_says(syntax: Syntax) -> None:
+    """What the data set begins with is none of the file meta, in whatever encoding it is."""
+    data = dicom(el(0x00020016, "Doe"), el("SOPInstanceUID", UID), syntax=syntax)
+
+    outcome = every_way(data, plan_of(*HASHING))
+
+    assert outcome.warnings == LEFT_OUT
+    assert 0x00020016 not in meta_of(outcome.output)
+    assert values_of(outcome.output).keys() == {0x00080018, 0x00100010}
+
+
+def test_elements_behind_a_length_that_is_too_short_are_of_the_file_meta() -> None:
+    """A group length that leaves out the transfer syntax is wrong, and read over."""
+    good = dicom(el("SOPInstanceUID", UID), meta=[CLASS, el(0x00020003, UID), el(0x00020016, "A")])
+    short = len(encode([CLASS]))
+    data = good.replace(good[132:144], encode([el(0x00020000, (short,))]))
+
+    outcome = every_way(data, plan_of(*HASHING))
+
+    assert outcome == every_way(good, plan_of(*HASHING))
+    assert not outcome.warnings
+
+
+def two_metas(first: str, second: str, syntax: Syntax, *, second_syntax: Syntax) -> bytes:
+    """Returns a file with two file metas, each with a transfer syntax."""
+    again = [CLASS, el(0x00020003, "9.9"), el(0x00020010, second), el(0x00020016, "Doe")]
+    length = el(0x00020000, (len(encode(again, second_syntax)),))
+    file = dicom(encode([length, *again], second_syntax), transfer_syntax=first, syntax=syntax)
+    return file + encode([el("SOPInstanceUID", UID), el("PatientName", "Doe")], syntax)
+
+
+@pytest.mark.parametrize(
+    ("syntax", "second_syntax", "uid"),
+    [
+        (EXPLICIT, EXPLICIT, EXPLICIT_UID),
+        (IMPLICIT, IMPLICIT, "1.2.840.10008.1.2"),
+        (IMPLICIT, EXPLICIT, "1.2.840.10008.1.2"),
+    ],
+    ids=["explicit", "implicit", "explicit before implicit"],
+)
+def test_a_second_file_meta_goes(syntax: Syntax, second_syntax: Syntax, uid: str) -> None:
+    """Of two file metas the first one counts; the second is left out."""
+    data = two_metas(uid, uid, syntax, second_syntax=second_syntax)
+
+    outcome = every_way(data, plan_of(*HASHING))
+
+    assert outcome.warnings == LEFT_OUT
+    assert meta_of(outcome.output)[0x00020003] == HASHED
+    assert 0x00020016 not in meta_of(outcome.output)
+    assert b"Doe" not in outcome.output
+
+
+@pytest.mark.parametrize("second_syntax", [EXPLICIT, IMPLICIT], ids=["explicit", "implicit"])
+@pytest.mark.parametrize("first", [EXPLICIT_UID, JPEG_UID])
+def test_file_metas_that_contradict_each_other_reject(first: str, second_syntax: Syntax) -> None:
+    """A second transfer syntax says otherwise how to read the file: which is right is not told."""
+    second = JPEG_UID if first == EXPLICIT_UID else EXPLICIT_UID
+    data = two_metas(first, second, second_syntax, second_syntax=second_syntax)
+
+    error = rejected(data, plan_of(*HASHING))
+
+    assert error[:3] == (
+        "MALFORMED", "a second file meta contradicts the first", "(0002,0010)",
+    )  # fmt: skip
+
+
+def test_a_transfer_syntax_within_the_data_set_must_be_that_of_the_file_meta() -> None:
+    """The same anywhere in the data set, but not in an item, which says nothing of the file."""
+    plan = plan_of(*HASHING, "name: OtherPatientIDsSequence.*.PatientID, hash: true")
+    syntax = el(0x00020010, JPEG_UID)
+    name = el("PatientName", "Doe")
+    item = [syntax, el("PatientID", "7")]
+
+    assert rejected(dicom(name, syntax), plan)[0] == "MALFORMED"
+    assert every_way(dicom(name, syntax, transfer_syntax=JPEG_UID), plan).warnings == LEFT_OUT
+    assert every_way(dicom(sq("OtherPatientIDsSequence", item)), plan).warnings == LEFT_OUT
 
 
 def test_a_data_set_that_is_not_encoded_as_it_says() -> None:
