@@ -6,11 +6,11 @@
 FROM python:3.13-slim AS build
 WORKDIR /src
 RUN python -m venv /opt/deid-cascade
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml README.md LICENSE constraints.txt ./
 COPY protos protos
 COPY profile_service profile_service
 COPY deid_service deid_service
-RUN /opt/deid-cascade/bin/pip install --no-cache-dir .
+RUN /opt/deid-cascade/bin/pip install --no-cache-dir --constraint constraints.txt .
 
 FROM python:3.13-slim
 # No shell, no home: the services write nothing to disk.
