@@ -8,10 +8,11 @@ import click
 
 from deid_service.cli.console import Failure, json_option, print_json, printable
 from deid_service.cli.elements import Shown, elements
-from deid_service.cli.hits import is_hit
+from deid_service.cli.hits import hits
 from deid_service.cli.sources import PROFILE_FILE, read_bytes, valid_profile
+from deid_service.engine import DicomError
 from profile_service.language.explain import explain as sentences_about
-from profile_service.language.model import PatternTimeoutError, Profile, Rule
+from profile_service.language.model import Profile, Rule
 
 # As many elements of one rule as a person reads; --json has all.
 MAX_LISTED = 8
@@ -36,7 +37,7 @@ def explain(profile: str, dicom: Path | None, as_json: bool) -> None:
     parsed = valid_profile(profile)
     found = None if dicom is None else elements_of(dicom)
     entries = [
-        (sentence, None if found is None or rule is None else hits(rule, found, parsed))
+        (sentence, None if found is None or rule is None else paths_of(rule, found, parsed))
         for sentence, rule in sentences_with_rules(parsed)
     ]
     if as_json:
@@ -69,10 +70,9 @@ def elements_of(path: Path) -> list[Shown]:
         raise Failure(f"{path}: {error}.") from None
 
 
-def hits(rule: Rule, found: list[Shown], profile: Profile) -> list[str]:
+def paths_of(rule: Rule, found: list[Shown], profile: Profile) -> list[str]:
     """Returns the paths of the elements that a rule is about."""
-    recurse = profile.settings.recurse_sequence
     try:
-        return [shown.path for shown in found if is_hit(rule, shown, recurse=recurse)]
-    except PatternTimeoutError:
+        return [shown.path for shown in hits(rule, profile, found)]
+    except DicomError:
         raise Failure(f"the pattern in line {rule.line} takes too long on this file.") from None

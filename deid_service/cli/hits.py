@@ -2,81 +2,68 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from pydicom.datadict import keyword_for_tag
-
-from profile_service.language.model import (
-    Element,
-    ElementRef,
-    Keep,
-    PathSelector,
-    PrivateElement,
-    RegexSelector,
-    Remove,
-    RepeaterElement,
-    Rule,
+from deid_service.engine.rules.nodes import Rules
+from deid_service.engine.rules.ops import (
+    Effect,
+    Kept,
+    becomes_of,
+    effect_on_sequence,
+    effect_on_value,
 )
+from profile_service.language.model import Keep, Profile, Remove, Rule
 
 if TYPE_CHECKING:
-    from deid_service.cli.elements import Shown, Step
+    from collections.abc import Iterable
 
-FILE_META_GROUP = 0x0002
+    from deid_service.cli.elements import Shown
+    from deid_service.engine.rules.ops import Op
 
 
-def is_hit(rule: Rule, shown: Shown, *, recurse: bool) -> bool:
-    """Tells whether a rule is about an element.
+def hits(rule: Rule, profile: Profile, found: Iterable[Shown]) -> list[Shown]:
+    """Returns the elements that a rule is about, as if it were the only one.
+
+    The engine says what it would do to each; nothing of a rule is worked out here.
 
     Args:
-        rule: the rule.
-        shown: an element of a file.
-        recurse: the profile's `recurse-sequence`.
+        rule: a rule of the profile.
+        profile: says whether rules apply at every depth.
+        found: the elements of a file.
 
     Raises:
-        PatternTimeoutError: the rule's pattern took too long.
+        DicomError: the rule's pattern took too long.
     """
-    match rule.selector:
-        case RegexSelector(pattern):
-            # File meta is addressed by keyword or tag, never by a pattern.
-            if shown.steps[0].tag >> 16 == FILE_META_GROUP:
-                return False
-            # What changes values passes over sequences that match.
-            if shown.vr == "SQ" and not isinstance(rule.action, Keep | Remove):
-                return False
-            return any(pattern.match(path) is not None for path in dotted_paths(shown))
-        case PathSelector(parents, element):
-            *way, last = shown.steps
-            if not selects(element, last):
-                return False
-            if recurse and not parents:
-                return True
-            return len(way) == len(parents) and all(
-                selects(sequence, step) and index in {None, step.index}
-                for (sequence, index), step in zip(parents, way, strict=True)
-            )
+    if isinstance(rule.action, Keep):
+        # What a rule protects shows where another action would be seen.
+        rule = replace(rule, action=Remove())
+    settings = replace(
+        profile.settings,
+        remove_private_tags=False,
+        remove_undefined=False,
+        age_from_birthdate=None,
+    )
+    rules = Rules.of(replace(profile, settings=settings, rules=(rule,), filenames=()))
+    return [shown for shown in found if _acts_on(rules, shown)]
 
 
-def selects(element: ElementRef, step: Step) -> bool:
-    """Tells whether a step is at an element."""
-    match element:
-        case Element(tag):
-            return step.tag == tag
-        case PrivateElement(group, creator, offset):
-            return (step.tag >> 16, step.creator, step.tag & 0xFF) == (group, creator, offset)
-        case RepeaterElement(value, mask):
-            return step.tag & mask == value and not step.tag >> 16 & 1
+def _acts_on(rules: Rules, shown: Shown) -> bool:
+    op = _op_of(rules, shown)
+    becomes = becomes_of(op)
+    if not becomes.named or isinstance(becomes, Kept):
+        return False
+    effect = effect_on_sequence(op) if shown.vr == "SQ" else effect_on_value(op)
+    return effect is not Effect.STAYS
 
 
-def dotted_paths(shown: Shown) -> list[str]:
-    """Returns the paths of an element that a regex is matched against."""
-    keywords = [keyword_for_tag(step.tag) for step in shown.steps]
-    spellings = [[f"{step.tag:08x}" for step in shown.steps]]
-    if all(keywords):
-        spellings.append(keywords)
-    return [
-        ".".join(
-            name if step.index is None else f"{name}.{step.index}"
-            for name, step in zip(names, shown.steps, strict=True)
-        )
-        for names in spellings
-    ]
+def _op_of(rules: Rules, shown: Shown) -> Op | None:
+    """Returns what is done to an element."""
+    node = rules.top
+    *way, last = shown.steps
+    for step in way:
+        children = node.children(step.tag, step.creator)
+        if children is None or step.index is None:
+            return None
+        node = children.item(step.index)
+    return node.op(last.tag, last.creator)

@@ -14,6 +14,7 @@ from enum import Enum, auto
 from typing import Final, NamedTuple
 
 from deid_service.engine.encoding.headers import HEADER, Encoding
+from deid_service.engine.encoding.tags import SOP_INSTANCE_UID
 from deid_service.engine.errors import DicomError, Reason
 from deid_service.engine.file.deflate import Deflater, Inflater
 from deid_service.engine.file.directory import DIRECTORY_NAME, MEDIA_DIRECTORY, repoint
@@ -29,7 +30,8 @@ from deid_service.engine.file.names import output_name
 from deid_service.engine.layouts.layout import Passage
 from deid_service.engine.layouts.learning import Stretches
 from deid_service.engine.limits import MAX_HELD_BYTES
-from deid_service.engine.plan import MISPLACED_FILE_META, SOP_INSTANCE_UID, Plan
+from deid_service.engine.plan import Plan
+from deid_service.engine.rules.ops import MISPLACED_FILE_META
 from deid_service.engine.walk.output import Buffer, Output, Slot
 from deid_service.engine.walk.walk import Walk
 
@@ -91,6 +93,7 @@ class Deidentifier:
             max_held_bytes: how much of the file may be held, see `MAX_HELD_BYTES`.
         """
         self._plan = plan
+        self._rules = plan.rules
         self._filename = filename
         self._max_held = max_held_bytes
         self._state = _State.UNCHANGED if plan.blank else _State.START
@@ -104,7 +107,7 @@ class Deidentifier:
         self._preamble = b""
         self._name_slot: Slot | None = None
         self._meta_slot: Slot | None = None
-        self._meta = FileMeta(plan, max_held_bytes)
+        self._meta = FileMeta(plan.rules, plan.file_metas, max_held_bytes)
         # How the data set began; as long as that is all of it, there is no walk.
         self._passage: Passage | None = None
         self._walk: Walk | None = None
@@ -156,7 +159,7 @@ class Deidentifier:
         self._check_open()
         if not data and self._waiting is None:
             return []
-        matching = self._plan.matching
+        matching = self._rules.matching
         matching.spent = self._spent
         try:
             if not data:
@@ -180,7 +183,7 @@ class Deidentifier:
             self._state = _State.FINISHED
             return Result([], {}, (), "")
         self._check_open()
-        self._plan.matching.spent = self._spent
+        self._rules.matching.spent = self._spent
         try:
             tail = self._end()
         except DicomError:
@@ -297,7 +300,9 @@ class Deidentifier:
         Returns:
             Where it ends in the data, or 0.
         """
-        passage = stretches.passage_at_beginning(data, position, self._plan.settings)
+        passage = stretches.passage_at_beginning(
+            data, position, self._rules.settings, self._plan.memo
+        )
         if passage is None or self._offset + passage.end > self._max_held:
             return 0
         parts = self._output.parts
@@ -325,7 +330,8 @@ class Deidentifier:
 
     def _new_walk(self, encoding: Encoding, base: int, stretches: Stretches | None) -> Walk:
         return Walk(
-            self._plan,
+            self._rules,
+            self._plan.memo,
             self._walk_output,
             encoding,
             base=base,
@@ -341,7 +347,6 @@ class Deidentifier:
         Returns:
             Where in the data to read on.
         """
-        plan = self._plan
         syntax = self._meta.transfer_syntax()
         base = self._base = self._offset + position
         if self._meta.sop_class() == MEDIA_DIRECTORY:
@@ -370,7 +375,7 @@ class Deidentifier:
         if self._meta.elements:
             self._meta_slot = Slot(base, SOP_INSTANCE_UID)
             self._output.open(self._meta_slot)
-            if not plan.changes_instance_uid:
+            if not self._rules.changes_instance_uid:
                 self._settle_meta(None)
         self._state = _State.DATA_SET
         return position
@@ -483,7 +488,7 @@ class Deidentifier:
         if SOP_INSTANCE_UID in finals and self._meta_slot is not None:
             walk.check_overdue(self._meta_slot)
             self._settle_meta(finals[SOP_INSTANCE_UID])
-        if self._name is None and self._plan.finals <= finals.keys():
+        if self._name is None and self._rules.finals <= finals.keys():
             assert self._name_slot is not None
             overdue = walk.is_overdue(self._name_slot)
             self._settle_name({} if overdue else finals)
@@ -510,7 +515,7 @@ class Deidentifier:
     def _output_name(self, finals: Mapping[int, str | None]) -> str:
         if self._directory is not None:
             return DIRECTORY_NAME
-        return output_name(self._plan.filenames, self._filename, finals, self._plan.settings)
+        return output_name(self._rules.filenames, self._filename, finals, self._rules.settings)
 
     def _counts(self) -> dict[str, int]:
         return self._walk_on().counts() if self._passage is None else self._passage.counts

@@ -16,7 +16,7 @@ from deid_service.engine.encoding.headers import (
     UNDEFINED_LENGTH,
     Encoding,
 )
-from deid_service.engine.plan import PIXEL_DATA, Op
+from deid_service.engine.encoding.tags import PIXEL_DATA
 
 _ITEM: Final = ITEM & 0xFFFF
 _ITEM_END: Final = ITEM_DELIMITER & 0xFFFF
@@ -25,7 +25,7 @@ _SEQUENCE_END: Final = SEQUENCE_DELIMITER & 0xFFFF
 # The end of a level that a delimiter ends.
 _DELIMITED: Final = -1
 
-_NOTHING: Final[dict[int, Op]] = {}
+_NOTHING: Final[dict[int, None]] = {}
 
 
 def skim_sequence(buffer: bytes, position: int, encoding: Encoding, max_levels: int) -> int:
@@ -50,7 +50,7 @@ def skim_item(
     position: int,
     end: int | None,
     encoding: Encoding,
-    lookup: Callable[[int], Op | None],
+    lookup: Callable[[int], object],
     max_levels: int,
     max_length: int,
 ) -> int:
@@ -82,7 +82,7 @@ def _skim(
     encoding: Encoding,
     end: int,
     in_item: bool,
-    lookup: Callable[[int], Op | None] | None,
+    lookup: Callable[[int], object] | None,
     max_levels: int,
     max_length: int,
 ) -> int:

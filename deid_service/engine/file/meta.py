@@ -22,9 +22,11 @@ from deid_service.engine.encoding.headers import (
     VRS,
     Encoding,
 )
+from deid_service.engine.encoding.tags import TRANSFER_SYNTAX
 from deid_service.engine.errors import DicomError, Reason
 from deid_service.engine.layouts.learning import Stretches
-from deid_service.engine.plan import TRANSFER_SYNTAX, Plan
+from deid_service.engine.rules.nodes import Rules
+from deid_service.engine.rules.ops import Dropped, Kept, becomes_of
 from deid_service.engine.rules.rewriting import (
     Place,
     apply_steps,
@@ -129,6 +131,10 @@ class KnownMeta:
     stretches: Stretches = field(default_factory=Stretches)
 
 
+# By what stands before the instance UID, and what stands behind it.
+Metas = dict[tuple[bytes, bytes], KnownMeta]
+
+
 class FileMeta:
     """Reads the file meta in pieces, and writes it again.
 
@@ -138,11 +144,12 @@ class FileMeta:
         misplaced: whether elements of group 2 stood behind the end of the file meta.
     """
 
-    def __init__(self, plan: Plan, max_held_bytes: int) -> None:
+    def __init__(self, rules: Rules, metas: Metas, max_held_bytes: int) -> None:
         """Starts with no elements.
 
         Args:
-            plan: what is done to its elements.
+            rules: what is done to its elements.
+            metas: what was made of others before.
             max_held_bytes: how long the file meta may be.
         """
         self.need = 8
@@ -150,7 +157,8 @@ class FileMeta:
         self.misplaced = False
         # Where the file meta ends, in the file, by what its group length says.
         self._stated_end: int | None = None
-        self._plan = plan
+        self._rules = rules
+        self._metas = metas
         self._encoding: Encoding | None = None
         self._max_held = max_held_bytes
         self._held = 0
@@ -272,7 +280,7 @@ class FileMeta:
         if uid < 0 or len(data) < end + 2 or data[end : end + 2] == _FILE_META_GROUP:
             return 0
         behind = uid + 8 + int.from_bytes(data[uid + 6 : uid + 8], "little")
-        known = self._plan.file_metas.get((data[start:uid], data[behind:end]))
+        known = self._metas.get((data[start:uid], data[behind:end]))
         if known is None or behind > end or end - position > self._max_held:
             return 0
         self._known = known
@@ -338,11 +346,10 @@ class FileMeta:
         Raises:
             DicomError: a rule cannot transform a value.
         """
-        plan = self._plan
-        changes = plan.changes_instance_uid
+        changes = self._rules.changes_instance_uid
         encoding = self._encoding or EXPLICIT_LITTLE
         instance = self.elements.get(_INSTANCE_UID)
-        known = self._known or self._write_others(plan, encoding)
+        known = self._known or self._write_others(encoding)
         for names in known.changes:
             count(names)
         written: bytes | None = None
@@ -351,10 +358,10 @@ class FileMeta:
             if changes and instance_uid:
                 written = _element(encoding, place, [instance_uid])
             else:
-                written, names = self._rewritten(instance, encoding, plan)
+                written, names = self._rewritten(instance, encoding)
                 count(names)
                 if changes and written == instance.whole:
-                    uid = self._stand_in(instance, plan)
+                    uid = self._stand_in(instance)
                     written = _element(encoding, place, [uid] if uid else [])
         written = written or b""
         length = len(known.before) + len(written) + len(known.after)
@@ -365,23 +372,23 @@ class FileMeta:
             known.after,
         ]
 
-    def _write_others(self, plan: Plan, encoding: Encoding) -> KnownMeta:
+    def _write_others(self, encoding: Encoding) -> KnownMeta:
         """Writes all but the instance UID, and remembers it."""
         changes = []
         written: dict[int, bytes] = {}
         for element in self.elements.values():
             if element.tag in {_GROUP_LENGTH, _INSTANCE_UID}:
                 continue
-            new, names = self._rewritten(element, encoding, plan)
+            new, names = self._rewritten(element, encoding)
             if new is not None:
                 written[element.tag] = new
             if names:
                 changes.append(names)
-        for tag, insertion in plan.top.file_meta_insertions.items():
+        for tag, insertion in self._rules.top.file_meta_insertions.items():
             if tag not in self.elements and insertion.text is not None:
                 place = Place(tag, vr_of(tag), 0)
                 texts = constant_texts(place, insertion.text)
-                texts = apply_steps(place, texts, insertion.steps, plan.settings, {})
+                texts = apply_steps(place, texts, insertion.steps, self._rules.settings, {})
                 written[tag] = _element(encoding, place, texts)
                 changes.append(insertion.names)
         for tag, vr, text in (
@@ -406,30 +413,30 @@ class FileMeta:
                 b"".join(wholes[tag] for tag in tags if _GROUP_LENGTH < tag < _INSTANCE_UID),
                 b"".join(wholes[tag] for tag in tags if tag > _INSTANCE_UID),
             )
-            if key not in plan.file_metas and len(plan.file_metas) >= _MAX_REMEMBERED:
-                plan.file_metas.clear()
+            if key not in self._metas and len(self._metas) >= _MAX_REMEMBERED:
+                self._metas.clear()
             # One that came in pieces may be known, with what was learned beside it.
-            known = plan.file_metas.setdefault(key, known)
+            known = self._metas.setdefault(key, known)
         return known
 
-    def _stand_in(self, instance: MetaElement, plan: Plan) -> str:
+    def _stand_in(self, instance: MetaElement) -> str:
         """Returns the UID that stands for one that the data set has lost.
 
         PS3.10 7.1: the file meta cannot do without one, and the original is
         what the profile took away.
         """
         uid = instance.text()
-        return uid and stand_in_uid(uid, salt=plan.settings.salt)
+        return uid and stand_in_uid(uid, salt=self._rules.settings.salt)
 
     def _rewritten(
-        self, element: MetaElement, encoding: Encoding, plan: Plan
+        self, element: MetaElement, encoding: Encoding
     ) -> tuple[bytes | None, tuple[str, ...]]:
         """Returns an element as its rules leave it (None: gone), and what to count."""
-        op = plan.top.file_meta_ops[element.tag]
-        if op is None or not (op.drop or op.changes):
+        op = becomes_of(self._rules.top.file_meta_ops[element.tag])
+        if isinstance(op, Kept):
             return element.whole, ()
-        if op.drop:
-            return None, (op.drop,)
+        if isinstance(op, Dropped):
+            return None, (op.name,)
         place = Place(element.tag, element.vr, element.offset)
         if op.constant is not None:
             texts = constant_texts(place, op.constant)
@@ -437,7 +444,7 @@ class FileMeta:
             texts = texts_of(place, element.value, DEFAULT_CHARACTER_SETS, big=False)
             if not texts:
                 return element.whole, ()
-        texts = apply_steps(place, texts, op.steps, plan.settings, {})
+        texts = apply_steps(place, texts, op.steps, self._rules.settings, {})
         return _element(encoding, place, texts), op.names
 
 

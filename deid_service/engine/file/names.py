@@ -7,8 +7,8 @@ import unicodedata
 from collections.abc import Mapping
 from typing import Final
 
+from deid_service.engine.encoding.tags import MODALITY, SOP_INSTANCE_UID
 from deid_service.engine.errors import DicomError, Reason
-from deid_service.engine.plan import MODALITY, SOP_INSTANCE_UID
 from deid_service.engine.rules.actions import NotTransformableError
 from deid_service.engine.rules.rewriting import put_through
 from profile_service.language.model import (

@@ -13,8 +13,10 @@ from typing import Final, NamedTuple
 from deid_service.engine.encoding.charsets import CharacterSets
 from deid_service.engine.encoding.dictionary import vr_of
 from deid_service.engine.encoding.headers import HEADER, ITEM_BYTES, Encoding
+from deid_service.engine.encoding.tags import SPECIFIC_CHARACTER_SET
 from deid_service.engine.layouts.layout import Changed, Size, Step, Stretch
-from deid_service.engine.plan import SPECIFIC_CHARACTER_SET, Node, Op
+from deid_service.engine.rules.nodes import Node
+from deid_service.engine.rules.ops import Kept, Rewritten
 
 # A value that differs in length between files may be as long as any that was seen,
 # and by so many bytes longer or shorter.
@@ -101,7 +103,7 @@ class Part:
     width: int = 0
     guarded: bool = False
     tag: int = 0
-    change: tuple[Op, Header] | None = None
+    change: tuple[Kept | Rewritten, Header] | None = None
     dropped: str | None = None
     content: int = 0
     changing: list[Part] = field(default_factory=list)
@@ -199,7 +201,7 @@ class Draft:
     def insert(self, elements: bytes, finals: dict[int, str]) -> None:
         """Adds inserted elements, and the values of those that are needed elsewhere."""
         group = self.add(Part(Role.INSERTED, b""))
-        self.steps.append(Step(group, None, final=False, what=elements))
+        self.steps.append(Step(group, elements))
         self.notes += [(tag, vr_of(tag), group + 1) for tag in finals]
         self.finals |= finals
 
@@ -223,20 +225,19 @@ class Draft:
                 self.count((part.dropped,))
             if part.change is not None:
                 op, header = part.change
-                assert op.memo is not None
-                size = header.start - header.position
-                change = Changed(op, header.tag, header.vr, header.found_vr, size)
-                self.steps.append(Step(group, op.memo.get, op.final, change))
-                self.count(op.names)
+                change = Changed(op, header.tag, header.vr, header.found_vr)
+                self.steps.append(Step(group, change))
+                if isinstance(op, Rewritten):
+                    self.count(op.names)
                 if op.final:
                     self.notes.append((tag, header.vr, group + 1))
         for part in learned.parts:
             if part.role is Role.SIZE:
                 groups = tuple(each.group for each in part.changing if each.group >= 0)
                 rest = part.content - sum(each.size for each in part.changing)
-                self.steps.append(Step(part.group, None, final=False, what=Size(rest, groups)))
+                self.steps.append(Step(part.group, Size(rest, groups)))
         if learned.declared is not None:
-            self.steps.append(Step(0, None, final=False, what=learned.declared))
+            self.steps.append(Step(0, learned.declared))
         self.last_tag = tag
 
     def shape(self) -> list[tuple[Role, bytes]]:
@@ -299,7 +300,7 @@ class Draft:
         return 0 if self._compiled is None else self._compiled.used
 
     def _stretch(self, node: Node, encoding: Encoding) -> Stretch:
-        watched = node.plan.watched
+        watched = node.rules.watched
         told = {tag for tag, _, _ in self.notes}
         compiled = re.compile(b"".join(self._expressions()), re.DOTALL)
         return Stretch(
@@ -318,7 +319,7 @@ class Draft:
             begins=(
                 not self.first_insertion
                 and self.first_tag <= watched[0]
-                and node.plan.finals <= told
+                and node.rules.finals <= told
             ),
             ends=(
                 self.next_insertion == len(node.insertion_tags)

@@ -14,13 +14,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from deid_service.engine.encoding.charsets import CharacterSets
 from deid_service.engine.encoding.headers import Encoding
 from deid_service.engine.errors import DicomError
-from deid_service.engine.plan import Became, Op
-from deid_service.engine.rules.rewriting import Place, became
+from deid_service.engine.rules.ops import Kept, Rewritten
+from deid_service.engine.rules.rewriting import Around, Memo, Place, became
 from profile_service.language.model import Settings
 
 
@@ -28,18 +28,16 @@ class Changed(NamedTuple):
     """A rule changes an element, or what it becomes is needed elsewhere.
 
     Attributes:
-        op: what is done to it.
+        op: what is done to it: a repeatable case.
         tag: of the element.
         vr: that its value is read and written with.
         found_vr: as it stands in the header; None in implicit VR.
-        start: where its value begins, in bytes.
     """
 
-    op: Op
+    op: Kept | Rewritten
     tag: int
     vr: str
     found_vr: str | None
-    start: int
 
 
 class Size(NamedTuple):
@@ -59,17 +57,12 @@ class Step(NamedTuple):
 
     Attributes:
         group: of the expression, for what is changed or inserted.
-        remembered: what became of elements by their bytes, see `Memo`; None where
-            nothing is changed.
-        final: the resulting value is needed elsewhere.
         what: an element that is changed, elements that are inserted, a length around
             what is changed, or character sets that are in force from here on.
     """
 
     group: int
-    remembered: Callable[[bytes], Became | None] | None
-    final: bool
-    what: Any
+    what: Changed | bytes | Size | CharacterSets
 
 
 class Passage:
@@ -95,6 +88,7 @@ class Passage:
         match: re.Match[bytes],
         charsets: CharacterSets,
         settings: Settings,
+        memo: Memo,
     ) -> None:
         """Does what is to be done along a stretch.
 
@@ -103,6 +97,7 @@ class Passage:
             match: of its expression.
             charsets: in force before it.
             settings: of the profile.
+            memo: what became of elements before.
 
         Raises:
             DicomError: an element cannot be changed.
@@ -110,24 +105,26 @@ class Passage:
         pieces = list(match.groups())
         finals = stretch.finals.copy()
         counts = stretch.counts.copy()
-        for group, remembered, final, what in stretch.steps:
-            if remembered is not None:
-                result = remembered(pieces[group])
-                if result is None:
-                    op, tag, vr, found_vr, start = what
-                    result = became(
-                        *(op, Place(tag, vr, 0), found_vr, pieces[group], start),
-                        *(stretch.encoding, charsets, settings),
-                    )
+        recall = memo.get
+        encoding = stretch.encoding
+        for group, what in stretch.steps:
+            if isinstance(what, Changed):
+                op, tag, vr, found_vr = what
+                known = recall(pieces[group])
+                if known is not None and known[0] is op and known[1] is encoding:
+                    result = known[2]
+                else:
+                    around = Around(encoding, charsets, settings, memo)
+                    result = became(op, Place(tag, vr, 0), found_vr, pieces[group], around)
                 if result[0] is not None:
                     pieces[group] = result[0]
-                else:
-                    for name in what.op.names:
+                elif isinstance(op, Rewritten):
+                    for name in op.names:
                         counts[name] -= 1
                         if not counts[name]:
                             del counts[name]
-                if final:
-                    finals[what.tag] = result[2]
+                if op.final:
+                    finals[tag] = result[2]
             elif isinstance(what, bytes):
                 pieces[group] = what
             elif isinstance(what, Size):
@@ -201,6 +198,7 @@ def find_passage(
     position: int,
     charsets: CharacterSets,
     settings: Settings,
+    memo: Memo,
 ) -> Passage | None:
     """Returns the passage of the first stretch that is found at a position, or None.
 
@@ -212,12 +210,13 @@ def find_passage(
         position: in it.
         charsets: in force.
         settings: of the profile.
+        memo: what became of elements before.
     """
     for stretch in alike:
         match = stretch.match(buffer, position)
         if match is not None:
             try:
-                passage = Passage(stretch, match, charsets, settings)
+                passage = Passage(stretch, match, charsets, settings, memo)
             except DicomError:
                 return None
             stretch.used += 1

@@ -26,11 +26,14 @@ from deid_service.engine.encoding.headers import (
     Encoding,
 )
 from deid_service.engine.encoding.skim import skim_sequence
+from deid_service.engine.encoding.tags import FILE_META, PIXEL_DATA
 from deid_service.engine.errors import DicomError
 from deid_service.engine.layouts.draft import Draft, Header, Learned, Part, Role
 from deid_service.engine.layouts.layout import Passage, Stretch, find_passage
-from deid_service.engine.plan import FILE_META, PIXEL_DATA, Children, Node, Op
 from deid_service.engine.rules.insertions import prepared
+from deid_service.engine.rules.nodes import Children, Node
+from deid_service.engine.rules.ops import ByCreator, CharacterSet, Dropped, GroupLength, Kept
+from deid_service.engine.rules.rewriting import Memo
 from profile_service.language.model import Settings
 
 # Learned is from the headers of a file, not from its pixel data.
@@ -91,7 +94,7 @@ class Stretches:
         _everywhere.add(self)
 
     def passage_at_beginning(
-        self, buffer: bytes, position: int, settings: Settings
+        self, buffer: bytes, position: int, settings: Settings, memo: Memo
     ) -> Passage | None:
         """Returns the passage of a stretch that a data set begins with, or None.
 
@@ -99,8 +102,11 @@ class Stretches:
             buffer: the input.
             position: where the data set begins.
             settings: of the profile.
+            memo: what became of elements before.
         """
-        passage = find_passage(self.beginnings, buffer, position, DEFAULT_CHARACTER_SETS, settings)
+        passage = find_passage(
+            self.beginnings, buffer, position, DEFAULT_CHARACTER_SETS, settings, memo
+        )
         if passage is not None:
             self._came_again = True
         return passage
@@ -273,13 +279,13 @@ class _Learner:
         stop = bisect_left(tags, tag, first)
         if None in self._insertions[first:stop]:
             return False
-        watched = [each for each in node.plan.watched if draft.last_tag < each < tag]
+        watched = [each for each in node.rules.watched if draft.last_tag < each < tag]
         for absent in (*watched, None):
             end = stop if absent is None else bisect_right(tags, absent, first, stop)
             if first < end:
                 self._insert(draft, first, end)
             if absent is not None:
-                draft.pass_absent(absent, final=absent in node.plan.finals)
+                draft.pass_absent(absent, final=absent in node.rules.finals)
             first = end
         return True
 
@@ -290,7 +296,7 @@ class _Learner:
         elements = b"".join(each for each in self._insertions[first:stop] if each is not None)
         draft.insert(
             elements,
-            {tag: node.insertions[tag].text or "" for tag in tags if tag in node.plan.finals},
+            {tag: node.insertions[tag].text or "" for tag in tags if tag in node.rules.finals},
         )
         draft.inserted.append((first, stop))
         for tag in tags:
@@ -344,7 +350,7 @@ class _Learner:
         if header.tag in self._wild:
             raise _UnlearnedError
         op = self._node.lookup(header.tag)
-        if op is not None and op.charset:
+        if isinstance(op, CharacterSet):
             return self._charset(header, op)
         parts: list[Part] = []
         end = self._part(parts, self._node, header, rigid=False, depth=0)
@@ -370,29 +376,27 @@ class _Learner:
         op = None if node is None else node.lookup(header.tag)
         if op is None:
             return self._untouched(parts, node, header, rigid=rigid, depth=depth)
-        if op.private or op.group_length or op.charset:
+        if isinstance(op, ByCreator | GroupLength | CharacterSet):
             raise _UnlearnedError
-        if op.drop is not None:
-            return self._dropped(parts, header, op, op.drop, rigid=rigid, depth=depth)
+        if isinstance(op, Dropped):
+            return self._dropped(parts, header, op, rigid=rigid, depth=depth)
         if (
-            op.memo is None
+            not op.repeatable
             or header.length is None
             or header.vr in PERHAPS_SEQUENCES
             or header.found_vr == "UN"
         ):
             raise _UnlearnedError
         end = self._value(parts, header, rigid=rigid, guarded=False)
-        if op.changes or op.final:
+        if not isinstance(op, Kept) or op.final:
             parts[-1].role, parts[-1].change = Role.CHANGED, (op, header)
         return end
 
-    def _charset(self, header: Header, op: Op) -> Learned:
+    def _charset(self, header: Header, op: CharacterSet) -> Learned:
         if (
-            op.changes
-            or op.drop is not None
-            or op.drop_noted is not None
-            or op.original
-            or op.final
+            not isinstance(op.becomes, Kept)
+            or op.becomes.original
+            or op.becomes.final
             or header.vr != "CS"
             or header.length is None
             or header.length > MAX_CHARACTER_SET
@@ -409,11 +413,11 @@ class _Learner:
         return Learned(end, [part], declared=charsets)
 
     def _dropped(
-        self, parts: list[Part], header: Header, op: Op, name: str, *, rigid: bool, depth: int
+        self, parts: list[Part], header: Header, op: Dropped, *, rigid: bool, depth: int
     ) -> int:
         dropped: list[Part] = []
-        as_a_whole = op.drops_anything and op.sequence_name == name
-        if op.final:
+        as_a_whole = op.is_whole
+        if op.final or op.original:
             raise _UnlearnedError
         if header.length is None:
             if not as_a_whole:
@@ -425,7 +429,7 @@ class _Learner:
             raise _UnlearnedError
         for part in dropped:
             part.role = Role.DROPPED
-        dropped[0].dropped = name
+        dropped[0].dropped = op.name
         parts += dropped
         return end
 

@@ -41,7 +41,7 @@ class NotTransformableError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class ValueStep:
     """One action on a value that is there.
 
     Attributes:
@@ -55,7 +55,7 @@ class Step:
     repeatable: bool
 
 
-def step_of(action: SimpleAction, settings: Settings) -> Step:
+def step_of(action: SimpleAction, settings: Settings) -> ValueStep:
     """Returns an action as a function on one value.
 
     Raises of the function:
@@ -83,7 +83,7 @@ def step_of(action: SimpleAction, settings: Settings) -> Step:
             function = _shift_with(shift_datetime, action)
         case Jitter():
             function = _jitter_with(action)
-    return Step(ACTION_NAMES[type(action)], function, _is_repeatable(action))
+    return ValueStep(ACTION_NAMES[type(action)], function, _is_repeatable(action))
 
 
 def _is_repeatable(action: SimpleAction) -> bool:

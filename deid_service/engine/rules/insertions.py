@@ -5,7 +5,8 @@ from __future__ import annotations
 from deid_service.engine.encoding.charsets import CHARSET_VRS, DEFAULT_CHARACTER_SETS
 from deid_service.engine.encoding.dictionary import vr_of
 from deid_service.engine.encoding.headers import Encoding
-from deid_service.engine.plan import Insertion, Node
+from deid_service.engine.rules.nodes import Node
+from deid_service.engine.rules.ops import Insertion
 from deid_service.engine.rules.rewriting import Place, bytes_of, constant_texts, element_of
 
 

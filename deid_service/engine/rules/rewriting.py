@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from typing import Final, NamedTuple
 
 from deid_service.engine.encoding.charsets import (
     CHARSET_VRS,
@@ -11,17 +12,18 @@ from deid_service.engine.encoding.charsets import (
     CharacterSets,
     UndefinedTermError,
 )
-from deid_service.engine.encoding.headers import Encoding
+from deid_service.engine.encoding.headers import HEADER, LONG_HEADER, SHORT_VRS, Encoding
+from deid_service.engine.encoding.tags import SPECIFIC_CHARACTER_SET
 from deid_service.engine.encoding.values import OPAQUE_VRS, SINGLE_VALUED, read_value, write_value
 from deid_service.engine.errors import DicomError, Reason
-from deid_service.engine.plan import (
-    SPECIFIC_CHARACTER_SET,
+from deid_service.engine.rules.actions import NotTransformableError, ValueStep, step_of
+from deid_service.engine.rules.ops import (
     AnyStep,
-    Became,
-    Op,
+    CharacterSet,
+    Kept,
     RegexSubStep,
+    Rewritten,
 )
-from deid_service.engine.rules.actions import NotTransformableError, Step, step_of
 from profile_service.language.model import (
     Capture,
     Element,
@@ -32,6 +34,38 @@ from profile_service.language.model import (
     SimpleAction,
 )
 from profile_service.language.vr import problem
+
+# What became of an element: the new one (None where it stays as it came), what a
+# receipt counts, and the resulting value.
+Became = tuple[bytes | None, tuple[str, ...], str]
+
+# Elements remembered, and the longest of them in bytes: half a megabyte at the most.
+# Of the files that are worked on, most have the same identities.
+_MAX_MEMO: Final = 1024
+_MAX_MEMO_ELEMENT: Final = 256
+
+
+class Memo(dict[bytes, tuple[Kept | Rewritten | CharacterSet, Encoding, Became]]):
+    """What became of elements, by their bytes; with the case and the encoding for both.
+
+    The files of a series share most of what identifies them, so most elements
+    that a rule changes have been seen a file before. A memo holds values of patients.
+    """
+
+    def remember(
+        self,
+        op: Kept | Rewritten | CharacterSet,
+        encoding: Encoding,
+        element: bytes,
+        became: Became,
+    ) -> None:
+        """Adds an entry; all others go when there are too many."""
+        if len(element) > _MAX_MEMO_ELEMENT:
+            return
+        if len(self) >= _MAX_MEMO:
+            self.clear()
+        self[element] = (op, encoding, became)
+
 
 # The original values of top-level elements by tag; None for an absent one.
 Originals = Mapping[int, str | None]
@@ -148,46 +182,55 @@ def element_of(encoding: Encoding, place: Place, found_vr: str | None, value: by
     return header + value
 
 
+class Around(NamedTuple):
+    """What the new value of an element depends on, beside the element and its op.
+
+    Attributes:
+        encoding: of the element.
+        charsets: in force for it.
+        settings: of the profile.
+        memo: what became of elements before.
+    """
+
+    encoding: Encoding
+    charsets: CharacterSets
+    settings: Settings
+    memo: Memo
+
+
 def became(
-    op: Op,
-    place: Place,
-    found_vr: str | None,
-    element: bytes,
-    start: int,
-    encoding: Encoding,
-    charsets: CharacterSets,
-    settings: Settings,
+    op: Kept | Rewritten, place: Place, found_vr: str | None, element: bytes, around: Around
 ) -> Became:
-    """Returns what becomes of an element whose op has a memo, and remembers it.
+    """Returns what becomes of an element whose op is repeatable, and remembers it.
 
     Args:
         op: what is done to it.
         place: the element.
         found_vr: the VR as it stands in the header; None in implicit VR.
-        element: the element.
-        start: where its value begins, in bytes.
-        encoding: of the element.
-        charsets: in force for it.
-        settings: of the profile.
+        element: the element; its value is the rest behind the header.
+        around: what else the result depends on.
 
     Raises:
         DicomError: it cannot be changed.
     """
+    encoding, charsets, settings, memo = around
     big = encoding.big and found_vr != "UN"
+    start = HEADER if found_vr is None or found_vr in SHORT_VRS else LONG_HEADER
+    constant = op.constant if isinstance(op, Rewritten) else None
+    steps = op.steps if isinstance(op, Rewritten) else ()
     texts: list[str] = []
-    if op.constant is not None:
-        texts = constant_texts(place, op.constant)
-    elif op.reads_value:
+    if constant is not None:
+        texts = constant_texts(place, constant)
+    elif op.final or steps:
         texts = texts_of(place, element[start:], charsets, big=big)
-    new: bytes | None = None
-    if op.constant is not None or (texts and op.steps):
-        texts = apply_steps(place, texts, op.steps, settings, {})
+    result: Became = (None, (), "\\".join(texts))
+    if isinstance(op, Rewritten) and (constant is not None or (texts and steps)):
+        texts = apply_steps(place, texts, steps, settings, {})
         value = bytes_of(place, texts, charsets, big=big)
         new = element_of(encoding, place, found_vr, value)
-    result = (new, () if new is None else op.names, "\\".join(texts))
-    is_plain = place.vr not in CHARSET_VRS or (element[8:].isascii() and b"\x1b" not in element)
-    if op.memo is not None and is_plain and not encoding.big:
-        op.memo.remember(element, result)
+        result = (new, op.names, "\\".join(texts))
+    if place.vr not in CHARSET_VRS or (element[8:].isascii() and b"\x1b" not in element):
+        memo.remember(op, encoding, element, result)
     return result
 
 
@@ -213,7 +256,7 @@ def apply_steps(
     vr = place.vr
     try:
         for step in steps:
-            if isinstance(step, Step):
+            if isinstance(step, ValueStep):
                 apply = step.apply
                 texts = [apply(text, vr) if text else text for text in texts]
             else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 from deid_service.engine.encoding.charsets import (
     CharacterSetError,
@@ -11,21 +12,23 @@ from deid_service.engine.encoding.charsets import (
 )
 from deid_service.engine.encoding.dictionary import private_vr_of, vr_of
 from deid_service.engine.encoding.headers import ITEM, Encoding
+from deid_service.engine.encoding.tags import PATIENT_BIRTH_DATE, STUDY_DATE
 from deid_service.engine.errors import Reason
-from deid_service.engine.plan import (
-    PATIENT_AGE_FROM_BIRTHDATE,
-    PATIENT_BIRTH_DATE,
-    STUDY_DATE,
-    Children,
-    Insertion,
-    Node,
-    Op,
-    Plan,
-    RegexSubStep,
-)
 from deid_service.engine.rules.dates import age
 from deid_service.engine.rules.insertions import prepared
+from deid_service.engine.rules.nodes import Children, Node, Rules
+from deid_service.engine.rules.ops import (
+    CharacterSet,
+    Dropped,
+    Insertion,
+    Kept,
+    Rewritten,
+    becomes_of,
+    needed_by,
+)
 from deid_service.engine.rules.rewriting import (
+    Around,
+    Memo,
     Place,
     apply_steps,
     became,
@@ -38,6 +41,8 @@ from deid_service.engine.walk.levels import END, HeldSlot, Kind, LengthSlot, Lev
 from deid_service.engine.walk.output import Output, Slot
 from deid_service.engine.walk.splicer import Found, Splicer
 from profile_service.language.model import PrivateElement
+
+PATIENT_AGE_FROM_BIRTHDATE: Final = "patient-age-from-birthdate"
 
 
 class Deferred(Slot):
@@ -73,7 +78,8 @@ class Changes(Splicer):
 
     def __init__(
         self,
-        plan: Plan,
+        rules: Rules,
+        memo: Memo,
         output: Output,
         *,
         base: int,
@@ -83,16 +89,18 @@ class Changes(Splicer):
         """Starts with nothing changed.
 
         Args:
-            plan: what is done.
+            rules: what is done.
+            memo: what became of elements before.
             output: where the result goes.
             base: the absolute offset of the first byte of the data set.
             max_held_bytes: see `Splicer`.
-            on_final: called when another of `plan.finals` is known.
+            on_final: called when another of `Rules.finals` is known.
         """
         super().__init__(output, base=base, max_held_bytes=max_held_bytes)
         self.originals: dict[int, str | None] = {}
         self.finals: dict[int, str | None] = {}
-        self._plan = plan
+        self._rules = rules
+        self._memo = memo
         self._on_final = on_final
         self._deferred: list[Deferred] = []
         # The levels that are open, but for the innermost.
@@ -103,98 +111,130 @@ class Changes(Splicer):
 
     # --- values ---
 
-    def _act_on_value(self, level: Level, found: Found, op: Op, place: Place) -> bool:
+    def _act_on_value(
+        self, level: Level, found: Found, op: Kept | Dropped | Rewritten, place: Place
+    ) -> bool:
         """Changes the value of an element, or takes note of it; False: input is missing."""
-        if op.needs_value:
-            if found.end - found.start > self._max_held:
-                raise self._error(
-                    Reason.LIMIT_EXCEEDED,
-                    f"a value that a rule needs is longer than {self._max_held} bytes",
-                    place.tag,
-                    place.vr,
-                )
-            if self._lacks(found.end - found.position):
-                return False
-        if op.memo is not None and not op.charset and found.end <= len(self._buffer):
-            element = self._buffer[found.position : found.end]
-            start = found.start - found.position
-            new, names, text = became(
-                *(op, place, found.vr, element, start),
-                *(level.encoding, level.charsets, self._plan.settings),
-            )
-            if names:
-                self.count(names)
-            if op.final:
-                # Before the element is passed: how far that is hangs on the cut.
-                self._note_final(place, text)
-            if new is None:
-                self._pass_to(found.end)
-            else:
-                self._replace(level, found, new)
+        reads = op.reads_value if isinstance(op, Rewritten) else op.original or op.final
+        if reads and self._lacks_value(found, place):
+            return False
+        if op.repeatable and not isinstance(op, Dropped) and found.end <= len(self._buffer):
+            self._become(level, found, op, place)
             return True
-        charsets = level.charsets
-        big = level.encoding.big and found.vr != "UN"
         texts: list[str] = []
-        if op.needs_value:
-            value = self._buffer[found.start : found.end]
-            if op.charset:
-                self._note_charset(level, place, value)
-                self._remember_charset(level, found, op, value)
-            texts = texts_of(place, value, charsets, big=big) if op.reads_value else []
+        if reads:
+            texts = self._texts(level, found, place)
             if op.original:
-                self._note_original(place, texts)
-        if op.drop_noted is not None:
-            self._drop(level, found, op.drop_noted)
+                self._note(self.originals, place, "\\".join(texts))
+                self._resolve_deferred()
+        if isinstance(op, Dropped):
+            self._drop(level, found, op.name)
             return True
-        if op.age and (computed := self._age(place)) is not None:
-            texts = [computed]
-            self.count((PATIENT_AGE_FROM_BIRTHDATE,))
-        elif op.constant is not None:
-            texts = constant_texts(place, op.constant)
-        elif not texts or not op.steps:
+        new_texts = None if isinstance(op, Kept) else self._before_steps(op, place, texts)
+        if new_texts is None or isinstance(op, Kept):
             if op.final:
                 self._note_final(place, "\\".join(texts))
             self._pass_to(found.end)
             return True
-        needs = _needs(op)
-        if needs - self.originals.keys():
-            self._defer(level, found, op, place, texts, needs, big=big)
+        if op.needs - self.originals.keys():
+            self._defer(level, found, op, place, new_texts)
             return True
-        texts = apply_steps(place, texts, op.steps, self._plan.settings, self.originals)
-        value = bytes_of(place, texts, charsets, big=big)
+        self._rewrite(level, found, op, place, new_texts)
+        return True
+
+    def _texts(self, level: Level, found: Found, place: Place) -> list[str]:
+        """Returns the values of an element that is all there."""
+        big = level.encoding.big and found.vr != "UN"
+        return texts_of(place, self._buffer[found.start : found.end], level.charsets, big=big)
+
+    def _before_steps(self, op: Rewritten, place: Place, texts: list[str]) -> list[str] | None:
+        """Returns the values that steps are done to; None where nothing is done."""
+        if op.age and (computed := self._age(place)) is not None:
+            self.count((PATIENT_AGE_FROM_BIRTHDATE,))
+            return [computed]
+        if op.constant is not None:
+            return constant_texts(place, op.constant)
+        return texts if texts and op.steps else None
+
+    def _rewrite(
+        self, level: Level, found: Found, op: Rewritten, place: Place, texts: list[str]
+    ) -> bytes:
+        """Does the steps, writes the element, and returns its new value."""
+        texts = apply_steps(place, texts, op.steps, self._rules.settings, self.originals)
+        big = level.encoding.big and found.vr != "UN"
+        value = bytes_of(place, texts, level.charsets, big=big)
         new = element_of(level.encoding, place, found.vr, value)
         self.count(op.names)
-        if op.charset:
-            self._note_charset(level, place, value)
         if op.final:
             self._note_final(place, "\\".join(texts))
         self._replace(level, found, new)
-        return True
+        return value
 
-    def _remember_charset(self, level: Level, found: Found, op: Op, value: bytes) -> None:
-        """Remembers a known character set that no rule changes."""
-        if isinstance(level.charsets, UndefinedCharacterSets):
-            return
-        if op.memo is not None and not op.changes and not level.encoding.big:
-            element = self._buffer[found.position : found.end]
-            op.memo.remember(element, (None, (), value.rstrip(b" \0").decode("latin-1")))
+    def _become(self, level: Level, found: Found, op: Kept | Rewritten, place: Place) -> None:
+        """Does to an element what depends on nothing but itself."""
+        element = self._buffer[found.position : found.end]
+        around = Around(level.encoding, level.charsets, self._rules.settings, self._memo)
+        new, names, text = became(op, place, found.vr, element, around)
+        if names:
+            self.count(names)
+        if op.final:
+            # Before the element is passed: how far that is depends on the cut.
+            self._note_final(place, text)
+        if new is None:
+            self._pass_to(found.end)
+        else:
+            self._replace(level, found, new)
+
+    def _lacks_value(self, found: Found, place: Place) -> bool:
+        """Whether a value that is needed is not all there.
+
+        Raises:
+            DicomError: it is longer than what may be held.
+        """
+        if found.end - found.start > self._max_held:
+            raise self._error(
+                Reason.LIMIT_EXCEEDED,
+                f"a value that a rule needs is longer than {self._max_held} bytes",
+                place.tag,
+                place.vr,
+            )
+        return self._lacks(found.end - found.position)
+
+    def _act_on_charset(self, level: Level, found: Found, op: CharacterSet, place: Place) -> bool:
+        """Takes note of the character sets, and does what is done to the element."""
+        becomes = op.becomes
+        if isinstance(becomes, Dropped) and not becomes.original:
+            self._drop(level, found, becomes.name)
+            return True
+        if self._lacks_value(found, place):
+            return False
+        element = self._buffer[found.position : found.end]
+        self._note_charset(level, place, self._buffer[found.start : found.end])
+        if isinstance(becomes, Rewritten) and not becomes.needs - self.originals.keys():
+            texts = self._texts(level, found, place)
+            if becomes.original:
+                self._note(self.originals, place, "\\".join(texts))
+                self._resolve_deferred()
+            new_texts = self._before_steps(becomes, place, texts)
+            if new_texts is not None:
+                value = self._rewrite(level, found, becomes, place, new_texts)
+                self._note_charset(level, place, value)
+                return True
+        is_defined = not isinstance(level.charsets, UndefinedCharacterSets)
+        if isinstance(becomes, Kept) and becomes.repeatable and is_defined:
+            text = element[found.start - found.position :].rstrip(b" \0").decode("latin-1")
+            self._memo.remember(op, level.encoding, element, (None, (), text))
+        return self._act_on_value(level, found, becomes, place)
 
     def _defer(
-        self,
-        level: Level,
-        found: Found,
-        op: Op,
-        place: Place,
-        texts: list[str],
-        needs: frozenset[int],
-        *,
-        big: bool,
+        self, level: Level, found: Found, op: Rewritten, place: Place, texts: list[str]
     ) -> None:
         """Leaves a slot for an element whose new value needs later elements."""
         charsets = level.charsets
+        big = level.encoding.big and found.vr != "UN"
 
         def resolve() -> bytes:
-            changed = apply_steps(place, texts, op.steps, self._plan.settings, self.originals)
+            changed = apply_steps(place, texts, op.steps, self._rules.settings, self.originals)
             self.count(op.names)
             if op.final:
                 self._note_final(place, "\\".join(changed))
@@ -211,7 +251,7 @@ class Changes(Splicer):
         deferred = Deferred(
             place.offset,
             found.tag,
-            needs=needs,
+            needs=op.needs,
             size=found.end - found.position,
             lengths=lengths,
             resolve=resolve,
@@ -241,10 +281,6 @@ class Changes(Splicer):
             # Whether that matters is for the values to say that are read and written.
             level.charsets = UndefinedCharacterSets(place.offset)
 
-    def _note_original(self, place: Place, texts: list[str]) -> None:
-        self._note(self.originals, place, "\\".join(texts))
-        self._resolve_deferred()
-
     def _note_final(self, place: Place, text: str) -> None:
         self._note(self.finals, place, text)
         self._on_final()
@@ -262,10 +298,10 @@ class Changes(Splicer):
 
     def _passed(self, tag: int) -> None:
         """Takes note of an element needed elsewhere that was not there."""
-        if tag in self._plan.originals and tag not in self.originals:
+        if tag in self._rules.originals and tag not in self.originals:
             self.originals[tag] = None
             self._resolve_deferred()
-        if tag in self._plan.finals and tag not in self.finals:
+        if tag in self._rules.finals and tag not in self.finals:
             if any(deferred.tag == tag for deferred in self._deferred):
                 return
             self.finals[tag] = None
@@ -273,7 +309,7 @@ class Changes(Splicer):
 
     def _age(self, place: Place) -> str | None:
         """Returns PatientAge as computed, or None where a date is missing."""
-        settings = self._plan.settings
+        settings = self._rules.settings
         born = self.originals.get(PATIENT_BIRTH_DATE)
         studied = self.originals.get(STUDY_DATE)
         if not born or not studied or settings.age_from_birthdate is None:
@@ -356,28 +392,29 @@ class Changes(Splicer):
         value = self._buffer[found.start : found.end].rstrip(b" \0")
         creator = value.decode("latin-1").strip(" ")
         block = (found.tag >> 16 << 8) | (found.tag & 0xFF)
-        op = node.private_op(found.tag, None)
+        op = node.op(found.tag, None)
         level.creators[block] = creator
-        if op is None or op.drop is None or op.named:
-            if op is not None and op.named and op.drop is None and self._tentative:
-                self._keep_tentative()
-            if op is None:
-                return self._pass_to(found.end)
-            if op.drop is not None:
-                self._drop(level, found, op.drop)
+        if op is None:
+            return self._pass_to(found.end)
+        becomes = becomes_of(op)
+        if becomes.named or not isinstance(becomes, Dropped):
+            if isinstance(becomes, Dropped):
+                self._drop(level, found, becomes.name)
                 return True
+            if becomes.named and self._tentative:
+                self._keep_tentative()
             place = Place(found.tag, found.vr or "LO", self._base + found.position)
-            return self._act_on_value(level, found, op, place)
+            return self._act_on_value(level, found, becomes, place)
         self._flush(found.position)
         held = self._buffer[found.position : found.end]
         slot = HeldSlot(self._base + found.position, found.tag, held)
         slot.give_up = lambda: self._keep_creator(level, block)
         if (former := level.creator_slots.pop(block, None)) is not None:
             # The same element twice: the last one counts, as other readers have it.
-            self._leave_out_creator(level, former, op.drop)
+            self._leave_out_creator(level, former, becomes.name)
         self.output.open(slot)
         level.creator_slots[block] = slot
-        name = op.drop
+        name = becomes.name
 
         def passed(level: Level, reached: int) -> None:  # noqa: ARG001
             if slot.parts is not None:
@@ -471,7 +508,7 @@ class Changes(Splicer):
             else:
                 self._emit(level, blob)
                 self.count(insertion.names)
-                if level.tag is None and tag in self._plan.finals:
+                if level.tag is None and tag in self._rules.finals:
                     place = Place(tag, vr_of(tag), self._base + self._position)
                     self._note_final(place, insertion.text or "")
 
@@ -484,7 +521,7 @@ class Changes(Splicer):
         new, texts = made
         self._emit(level, new)
         self.count(insertion.names)
-        if level.tag is None and tag in self._plan.finals:
+        if level.tag is None and tag in self._rules.finals:
             self._note_final(place, "\\".join(texts))
 
     def _made(
@@ -507,11 +544,11 @@ class Changes(Splicer):
             assert computed is not None
             self.count((PATIENT_AGE_FROM_BIRTHDATE,))
             texts = [computed]
-        if _missing_originals(insertion.steps, self.originals):
+        if needed_by(insertion.steps) - self.originals.keys():
             raise place.error(
                 Reason.NOT_SUPPORTED, "a regex-sub on a computed element needs later elements"
             )
-        texts = apply_steps(place, texts, insertion.steps, self._plan.settings, self.originals)
+        texts = apply_steps(place, texts, insertion.steps, self._rules.settings, self.originals)
         value = bytes_of(place, texts, level.charsets, big=encoding.big)
         return element_of(encoding, place, None, value), texts
 
@@ -556,12 +593,3 @@ class Changes(Splicer):
                 return
             else:
                 self.check_overdue(slot)
-
-
-def _needs(op: Op) -> frozenset[int]:
-    steps = op.steps
-    return frozenset[int]().union(*(step.needs for step in steps if isinstance(step, RegexSubStep)))
-
-
-def _missing_originals(steps: tuple[object, ...], known: dict[int, str | None]) -> bool:
-    return any(step.needs - known.keys() for step in steps if isinstance(step, RegexSubStep))

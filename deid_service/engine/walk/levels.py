@@ -11,7 +11,8 @@ from typing import Final
 from deid_service.engine.encoding.charsets import CharacterSets
 from deid_service.engine.encoding.headers import ITEM, Encoding
 from deid_service.engine.layouts.layout import Stretch
-from deid_service.engine.plan import Children, Node, Op
+from deid_service.engine.rules.nodes import Children, Node
+from deid_service.engine.rules.ops import Op
 from deid_service.engine.walk.output import Buffer, Slot
 
 # Beyond every tag and every offset: the end of a level that says its own.

@@ -17,7 +17,7 @@ stream.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from typing import Final, assert_never
 
 from deid_service.engine.encoding.charsets import DEFAULT_CHARACTER_SETS, character_sets
 from deid_service.engine.encoding.dictionary import PERHAPS_SEQUENCES, private_vr_of, vr_of
@@ -33,21 +33,27 @@ from deid_service.engine.encoding.headers import (
     Encoding,
 )
 from deid_service.engine.encoding.skim import skim_item, skim_sequence
+from deid_service.engine.encoding.tags import FILE_META, PIXEL_DATA, TRANSFER_SYNTAX, is_creator
 from deid_service.engine.errors import DicomError, Reason
 from deid_service.engine.layouts.layout import Passage, Stretch, find_passage
 from deid_service.engine.layouts.learning import Stretches
-from deid_service.engine.plan import (
-    FILE_META,
+from deid_service.engine.rules.nodes import Children, Node, Rules
+from deid_service.engine.rules.ops import (
     MISPLACED,
-    PIXEL_DATA,
-    TRANSFER_SYNTAX,
-    Children,
-    Node,
+    ByCreator,
+    CharacterSet,
+    Dropped,
+    Effect,
+    GroupLength,
+    Kept,
     OnSequence,
     Op,
-    Plan,
+    Rewritten,
+    becomes_of,
+    effect_on_fragments,
+    effect_on_value,
 )
-from deid_service.engine.rules.rewriting import Place
+from deid_service.engine.rules.rewriting import Memo, Place
 from deid_service.engine.walk.changes import Changes
 from deid_service.engine.walk.levels import END, Kind, Level, Watch
 from deid_service.engine.walk.output import Buffer, Output, Slot
@@ -74,7 +80,8 @@ class Walk(Changes):
 
     def __init__(
         self,
-        plan: Plan,
+        rules: Rules,
+        memo: Memo,
         output: Output,
         encoding: Encoding,
         *,
@@ -87,18 +94,21 @@ class Walk(Changes):
         """Starts before the first element of a data set.
 
         Args:
-            plan: what is done.
+            rules: what is done.
+            memo: what became of elements before.
             output: where the result goes.
             encoding: of the data set.
             base: the absolute offset of its first byte.
             max_held_bytes: of a value that is transformed, and of output that
                 waits for something.
-            on_final: called when another of `plan.finals` is known.
+            on_final: called when another of `Rules.finals` is known.
             transfer_syntax: its UID as the file meta has it; empty without one.
             stretches: of data sets that came with the same file meta; None where
                 nothing is to be learned.
         """
-        super().__init__(plan, output, base=base, max_held_bytes=max_held_bytes, on_final=on_final)
+        super().__init__(
+            rules, memo, output, base=base, max_held_bytes=max_held_bytes, on_final=on_final
+        )
         self._transfer_syntax = transfer_syntax
         self._stretches = stretches
         self._first = base
@@ -112,9 +122,9 @@ class Walk(Changes):
             end=END,
             undefined=False,
             charsets=DEFAULT_CHARACTER_SETS,
-            node=plan.top,
+            node=rules.top,
         )
-        for tag in plan.watched:
+        for tag in rules.watched:
             self._level.schedule(tag + 1, Watch(tag, self._passed))
         self._prepare(self._level)
 
@@ -190,7 +200,7 @@ class Walk(Changes):
         self._stretches = None
         first = self._first - self._base
         if self._missed or self._buffer[first : first + 4] not in stretches.known:
-            stretches.missed(self._plan.top, self.encoding, self._buffer, first)
+            stretches.missed(self._rules.top, self.encoding, self._buffer, first)
         else:
             stretches.came_again()
 
@@ -241,6 +251,7 @@ class Walk(Changes):
         position = self._position
         run = self._run
         boundary = level.boundary
+        recall = self._memo.get
         known = None if self._stretches is None or level.tag is not None else self._stretches.known
         while position <= last:
             if known is not None and (alike := known.get(buffer[position : position + 4])):
@@ -269,14 +280,14 @@ class Walk(Changes):
                     if deep and vr_of(tag) in PERHAPS_SEQUENCES:
                         break
                     position = end
-                elif op.drop is not None and (explicit or op.drops_anything):
+                elif type(op) is Dropped and (op.unseen or (explicit and not op.original)):
                     if run < position:
                         if self._cuts:
                             self._run = run
                             self._flush(position)
                         else:
                             parts.append(view[run:position])
-                    self._counts[op.drop] = self._counts.get(op.drop, 0) + 1
+                    self._counts[op.name] = self._counts.get(op.name, 0) + 1
                     level.delta += position - end
                     position = run = end
                 else:
@@ -290,14 +301,15 @@ class Walk(Changes):
                     op = lookup(tag)
                     if (
                         op is not None
-                        and op.memo
+                        and (known_as := recall(buffer[position:end])) is not None
+                        and known_as[0] is op
+                        and known_as[1] is encoding
                         and tag >= level.crossed
-                        and (became := op.memo.get(buffer[position:end])) is not None
                     ):
-                        new, names, text = became
-                        if op.charset:
+                        same, _, (new, names, text) = known_as
+                        if isinstance(same, CharacterSet):
                             level.charsets = character_sets(text)
-                        if op.final and level.tag is None:
+                        if same.final and level.tag is None:
                             self._position = position
                             vr = encoding.vr_names.get(code) or vr_of(tag)
                             self._note_final(Place(tag, vr, self._base + position), text)
@@ -346,7 +358,7 @@ class Walk(Changes):
     def _leap(self, level: Level, alike: list[Stretch]) -> None:
         """Passes a stretch at the position, if it is one of those given."""
         passage = find_passage(
-            alike, self._buffer, self._position, level.charsets, self._plan.settings
+            alike, self._buffer, self._position, level.charsets, self._rules.settings, self._memo
         )
         if passage is None:
             self._missed = True
@@ -482,18 +494,19 @@ class Walk(Changes):
         else:
             op = level.lookup(tag)
         creator: str | None = None
-        if op is not None and op.private:
-            if 0x10 <= tag & 0xFFFF <= 0xFF:
+        if isinstance(op, ByCreator):
+            if is_creator(tag):
                 return self._act_on_creator(level, node, found)
             creator = level.creators.get(tag >> 8)
-            op = node.private_op(tag, creator)
-            if op is None or op.drop is None:
+            op = node.op(tag, creator)
+            if effect_on_value(op) is not Effect.GOES:
                 self._keep_creator(level, tag >> 8)
         if level.insertion_made(tag):
             # The element stands out of order, behind the place where a rule
             # has put a new one: that one stands for it.
             op = _SUPERSEDED
-        if op is not None and op.named and op.drop is None and self._tentative:
+        becomes = becomes_of(op)
+        if self._tentative and becomes.named and not isinstance(becomes, Dropped):
             self._keep_tentative()
         vr = found.vr
         if vr is None or vr == "UN":
@@ -501,7 +514,7 @@ class Walk(Changes):
             known = known or vr_of(tag)
         else:
             known = vr
-        if known == "UN" and found.end != END and (node.deep or (op is not None and op.on_path)):
+        if known == "UN" and found.end != END and (node.deep or becomes.on_path):
             # No dictionary knows the element: a sequence shows itself.
             wanted = min(found.start + HEADER, found.end) - found.position
             if self._lacks(wanted):
@@ -510,14 +523,21 @@ class Walk(Changes):
             return self._act_on_sequence(level, node, found, op, creator)
         if found.end == END:
             return self._act_on_fragments(level, found, op)
-        if op is None:
-            return self._pass_to(found.end)
-        if op.group_length:
-            return self._act_on_group_length(level, found)
-        if op.drop is not None:
-            self._drop(level, found, op.drop)
-            return True
-        return self._act_on_value(level, found, op, Place(tag, known, self._base + found.position))
+        place = Place(tag, known, self._base + found.position)
+        match op:
+            case None | ByCreator():
+                return self._pass_to(found.end)
+            case GroupLength():
+                return self._act_on_group_length(level, found)
+            case CharacterSet():
+                return self._act_on_charset(level, found, op, place)
+            case Dropped() if not op.original:
+                self._drop(level, found, op.name)
+                return True
+            case Kept() | Dropped() | Rewritten():
+                return self._act_on_value(level, found, op, place)
+            case _:
+                assert_never(op)
 
     def _check_transfer_syntax(self, found: Found) -> None:
         """Refuses a transfer syntax in the data set that is not that of the file meta."""
@@ -566,9 +586,9 @@ class Walk(Changes):
     def _act_on_sequence(
         self, level: Level, node: Node, found: Found, op: Op | None, creator: str | None
     ) -> bool:
-        action = OnSequence.DESCEND if op is None else op.on_sequence
-        name = None if op is None else op.sequence_name
-        if op is not None and op.charset:
+        becomes = becomes_of(op)
+        action, name = becomes.sequence, becomes.sequence_name
+        if isinstance(op, CharacterSet):
             raise self._error(Reason.MALFORMED, "a character set is no sequence", found.tag)
         if action is OnSequence.REJECT:
             raise self._error(
@@ -581,7 +601,6 @@ class Walk(Changes):
         if action is OnSequence.TENTATIVE and empty:
             action = OnSequence.DROP
         if action is OnSequence.DROP or action is OnSequence.EMPTY:
-            assert name is not None
             made = node.children_after(found.tag, creator)
             if action is OnSequence.EMPTY and made is None and empty:
                 self.count((name,))
@@ -787,20 +806,24 @@ class Walk(Changes):
     # --- fragments ---
 
     def _act_on_fragments(self, level: Level, found: Found, op: Op | None) -> bool:
-        if op is None or not (op.drop or op.changes):
-            return self._open_fragments(level, found)
-        if op.drop is not None:
-            self._put_in_place_of(level, found, b"", op.drop, Kind.FRAGMENTS)
-            return True
-        if op.constant != "" or op.steps:
-            raise self._error(
-                Reason.VALUE_NOT_TRANSFORMABLE,
-                "encapsulated pixel data has no value to transform",
-                found.tag,
-                found.vr,
-            )
-        new = level.encoding.header(found.tag, found.vr or "OW", 0)
-        self._put_in_place_of(level, found, new, op.names[0], Kind.FRAGMENTS)
+        becomes = becomes_of(op)
+        match effect_on_fragments(op):
+            case Effect.STAYS:
+                return self._open_fragments(level, found)
+            case Effect.GOES:
+                assert isinstance(becomes, Dropped)
+                self._put_in_place_of(level, found, b"", becomes.name, Kind.FRAGMENTS)
+            case Effect.CHANGES:
+                assert isinstance(becomes, Rewritten)
+                new = level.encoding.header(found.tag, found.vr or "OW", 0)
+                self._put_in_place_of(level, found, new, becomes.names[0], Kind.FRAGMENTS)
+            case Effect.IS_REJECTED:
+                raise self._error(
+                    Reason.VALUE_NOT_TRANSFORMABLE,
+                    "encapsulated pixel data has no value to transform",
+                    found.tag,
+                    found.vr,
+                )
         return True
 
     def _open_fragments(self, level: Level, found: Found) -> bool:
@@ -827,8 +850,8 @@ class Walk(Changes):
 
 
 # What is done to an element whose place an inserted one has taken.
-_SUPERSEDED: Final = Op(
-    drop="replace-with", on_sequence=OnSequence.DROP, sequence_name="replace-with"
+_SUPERSEDED: Final = Dropped(
+    name="replace-with", sequence=OnSequence.DROP, sequence_name="replace-with"
 )
 
 

@@ -91,7 +91,7 @@ def test_a_series_is_learned(name: str, profile_name: str) -> None:
 def _is_told(plan: Plan, data: bytes) -> bool:
     (known,) = (meta.stretches for meta in plan.file_metas.values())
     start = read_file(data).start
-    return known.passage_at_beginning(data, start, plan.settings) is not None
+    return known.passage_at_beginning(data, start, plan.rules.settings, plan.memo) is not None
 
 
 def test_what_comes_later_is_walked() -> None:

@@ -1,0 +1,834 @@
+"""Which rules reach an element: for each place in a data set, what is done there.
+
+A `Node` stands for one level of a data set: the top level, or an item of a
+sequence. Asked for a tag, it answers None (no rule touches the element: it is
+passed on as it came) or a case of `ops.Op`. Answers are remembered, so that the
+rules of a profile are matched once for a tag, not once for an element.
+
+The rules of a profile act as if they ran one after the other over the whole
+data set. An element sees them one after the other all the same: the actions
+that select it are put into one case, in their order.
+
+Threads: nodes can be shared. What they remember are answers that do not differ, so
+it does not matter whose answer is kept; nothing of a file is in them but tags and
+the numbers of items, and of those no more than `_MAX_REMEMBERED`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from threading import Lock
+from typing import Final, TypeVar
+from weakref import WeakSet
+
+from deid_service.engine.encoding.dictionary import keyword_of
+from deid_service.engine.encoding.headers import Encoding
+from deid_service.engine.encoding.tags import (
+    FILE_META,
+    MODALITY,
+    PATIENT_AGE,
+    PATIENT_BIRTH_DATE,
+    PIXEL_DATA,
+    PIXEL_DATA_GROUP,
+    SOP_INSTANCE_UID,
+    SPECIFIC_CHARACTER_SET,
+    STUDY_DATE,
+    is_group_length,
+    is_private,
+)
+from deid_service.engine.errors import DicomError, Reason
+from deid_service.engine.rules.actions import ValueStep, step_of
+from deid_service.engine.rules.matching import Matching
+from deid_service.engine.rules.ops import (
+    MISPLACED,
+    AnyStep,
+    ByCreator,
+    CharacterSet,
+    Dropped,
+    Effect,
+    GroupLength,
+    Insertion,
+    Kept,
+    OnSequence,
+    Op,
+    RegexSubStep,
+    Rewritten,
+    effect_on_value,
+)
+from profile_service.language.model import (
+    ACTION_NAMES,
+    Element,
+    ElementRef,
+    ElementValue,
+    FilenameRule,
+    Keep,
+    PathSelector,
+    PatternTimeoutError,
+    PrivateElement,
+    Profile,
+    RegexSelector,
+    RegexSub,
+    Remove,
+    RepeaterElement,
+    ReplaceWith,
+    Rule,
+    Settings,
+    Template,
+)
+
+REMOVE_PRIVATE_TAGS: Final = "remove-private-tags"
+REMOVE_UNDEFINED: Final = "remove-undefined"
+
+# What is remembered by all nodes of a profile, in tags: some ten megabytes. A file
+# can be made of tags that no other has, or of any number of items. When there is no
+# room left all of it is forgotten: to work it out again takes the others
+# microseconds for a tag, much less than such a file takes its sender.
+_MAX_REMEMBERED: Final = 65_536
+
+# What a node, or the children of one, count for, in tags.
+_NODE: Final = 16
+
+Key = TypeVar("Key")
+Value = TypeVar("Value")
+
+
+class Remembered(dict[Key, Value]):
+    """Answers by their questions, each worked out when it is first asked for."""
+
+    def __init__(self, answer: Callable[[Key], Value], count: Callable[[int], None]) -> None:
+        """Starts with none.
+
+        Args:
+            answer: works one out.
+            count: called with 1 for each that is remembered.
+        """
+        super().__init__()
+        self._answer = answer
+        self._count = count
+
+    def __missing__(self, question: Key) -> Value:
+        answer = self[question] = self._answer(question)
+        self._count(1)
+        return answer
+
+
+@dataclass(frozen=True, slots=True)
+class _Active:
+    """A rule that can select something at or below a node.
+
+    Attributes:
+        order: when it runs.
+        rule: the rule.
+        depth: how many of its parents lie above the node.
+        anywhere: it selects at every depth (recurse-sequence).
+    """
+
+    order: int
+    rule: Rule
+    depth: int
+    anywhere: bool
+
+    @property
+    def path(self) -> PathSelector | None:
+        selector = self.rule.selector
+        return selector if isinstance(selector, PathSelector) else None
+
+
+class Children:
+    """The items of one sequence of a node."""
+
+    __slots__ = ("_actives", "_fixed", "_node", "_sequence", "reached", "wanted")
+
+    def __init__(self, node: Node, sequence: tuple[int, str | None], after: int = -1) -> None:
+        """Finds the rules that reach into the sequence.
+
+        Args:
+            node: where the sequence stands.
+            sequence: its tag and, for a private one, its creator.
+            after: only rules that run later than this one count, and only for
+                what they insert: the sequence was emptied or removed before.
+        """
+        self._node = node
+        self._sequence = sequence
+        tag, creator = sequence
+        self._actives = [
+            active
+            for active in node.actives
+            if (path := active.path) is not None
+            and active.order > after
+            and len(path.parents) > active.depth
+            and _selects(path.parents[active.depth][0], tag, creator)
+        ]
+        # Whether a rule reaches into the sequence by its path.
+        self.reached = bool(self._actives)
+        inserting = [
+            index for active in self._actives if (index := _inserted_index(active)) is not None
+        ]
+        # PS3.5 7.5: items are counted from the first; those before the one
+        # that a rule names are made, too.
+        self.wanted = max(inserting, default=-1) + 1
+        indexed = any(_parent(active)[1] is not None for active in self._actives)
+        self._fixed = None if indexed or node.rules.has_regex else self._make(None)
+
+    def item(self, index: int) -> Node:
+        """Returns the node of an item, counted from 0."""
+        return self._fixed or self._make(index)
+
+    def _make(self, index: int | None) -> Node:
+        below = [
+            _Active(active.order, active.rule, active.depth + 1, anywhere=False)
+            for active in self._actives
+            if (wanted := _parent(active)[1]) is None or wanted == index
+        ]
+        tag = self._sequence[0]
+        return self._node.rules.node_below(self._node, below, tag, index)
+
+
+class Node:
+    """One level of a data set, and what is done to its elements."""
+
+    def __init__(
+        self,
+        rules: Rules,
+        actives: tuple[_Active, ...],
+        *,
+        top: bool,
+        keyword_path: str,
+        hex_path: str,
+    ) -> None:
+        """Prepares a level; ops are worked out as tags are asked for.
+
+        Args:
+            rules: the rules of the profile.
+            actives: the rules that can select something here or below, in the
+                order in which they run.
+            top: the top level.
+            keyword_path: the dotted path of the level in keywords, with a dot at
+                its end; empty for the top level. What has no keyword stands in it
+                as a hex tag.
+            hex_path: the same in hex tags.
+        """
+        self.rules = rules
+        self.actives = actives
+        self.top = top
+        self.keyword_path = keyword_path
+        self.hex_path = hex_path
+        self._by_creators: Remembered[tuple[int, str | None], Op | None] = Remembered(
+            self._make_op_of, rules.count
+        )
+        self._children: Remembered[tuple[int, str | None], Children | None] = Remembered(
+            self._make_children, rules.count
+        )
+        settings = rules.settings
+        removes_private = settings.remove_private_tags or settings.remove_undefined
+        # Whether private elements need their creators to be told apart: to be
+        # selected, or to take their creators along where the others go.
+        self._by_creator = (rules.has_regex and removes_private) or any(
+            isinstance(element, PrivateElement)
+            or (removes_private and isinstance(element, Element) and element.tag >> 16 & 1)
+            for element in self._selected_here()
+        )
+        # Whether anything can be done inside of a sequence that no path names.
+        self.deep = bool(
+            rules.has_regex
+            or settings.remove_undefined
+            or settings.remove_private_tags
+            or any(active.anywhere for active in actives)
+        )
+        # Rules that can select a tag which they do not name.
+        self._open = (
+            any(active.anywhere for active in actives)
+            or settings.remove_undefined
+            or settings.remove_private_tags
+            or self._by_creator
+            or any(isinstance(element, RepeaterElement) for element in self._selected_here())
+        )
+        self._ops: Remembered[int, Op | None] = Remembered(self._resolve, rules.count)
+        # What is done to the elements of the file meta: rules name them like those of
+        # the top level.
+        self.file_meta_ops: Remembered[int, Op | None] = Remembered(
+            lambda tag: self._make_op(tag, None), rules.count
+        )
+        # What is done to an element, by its tag. Where rules select only what they
+        # name, nothing else is ever asked for or remembered.
+        self.lookup: Callable[[int], Op | None] = self._ops.__getitem__
+        if not self._open:
+            self.lookup = {tag: self._resolve(tag) for tag in self._named_tags()}.get
+        # The insertions in bytes, by encoding: see `insertions.prepared`.
+        self.prepared: dict[Encoding, list[bytes | None]] = {}
+        insertions = self._find_insertions()
+        self.insertions = {tag: insertions[tag] for tag in insertions if tag >> 16 != FILE_META}
+        # PS3.10 7.1: group 2 is the file meta, which is not part of the data set.
+        self.file_meta_insertions = {
+            tag: insertions[tag] for tag in insertions if tag >> 16 == FILE_META
+        }
+        self.insertion_tags = sorted(self.insertions)
+        self.private_insertions = self._find_private_insertions()
+        self.acts = self.deep or bool(actives) or top
+        # Whether the same is done at every depth below.
+        self.uniform = (
+            not top
+            and not rules.has_regex
+            and not rules.has_tentative
+            and all(active.anywhere for active in actives)
+        )
+
+    def op(self, tag: int, creator: str | None) -> Op | None:
+        """Returns what is done to an element, a private one in the block of a creator.
+
+        Args:
+            tag: of the element.
+            creator: the creator of its block; None for a public element, and where
+                there is none.
+        """
+        op = self.lookup(tag)
+        if isinstance(op, ByCreator):
+            return self._by_creators[tag, self._known(creator)]
+        return op
+
+    def forget(self) -> None:
+        """Forgets what was worked out for tags."""
+        self._ops.clear()
+        self.file_meta_ops.clear()
+        self._by_creators.clear()
+        self._children.clear()
+
+    def _known(self, creator: str | None) -> str | None:
+        """Returns a creator that a rule names; all others are alike, and none is kept."""
+        return creator if creator in self.rules.creators else None
+
+    def touches_group(self, group: int) -> bool:
+        """Whether an element of a group, or one below it, can change its length."""
+        if group == PIXEL_DATA >> 16:
+            # Its elements are known, and too large to wait for what is not done to them.
+            return any(self._make_op(tag, None) is not None for tag in PIXEL_DATA_GROUP)
+        return self.deep or self._open or any(tag >> 16 == group for tag in self._named_tags())
+
+    def children(self, tag: int, creator: str | None) -> Children | None:
+        """Returns the items of a sequence, or None where no rule reaches into it."""
+        return self._children[tag, self._known(creator)]
+
+    def _make_children(self, sequence: tuple[int, str | None]) -> Children | None:
+        children = Children(self, sequence)
+        self.rules.count(_NODE)
+        return children if self.deep or children.reached else None
+
+    # --- which rules select ---
+
+    def _selected_here(self) -> Iterable[ElementRef]:
+        """Yields what the rules name at this level: elements, and sequences on the way."""
+        for active in self.actives:
+            if (path := active.path) is None:
+                continue
+            if active.depth < len(path.parents):
+                yield path.parents[active.depth][0]
+            else:
+                yield path.element
+
+    def _named_tags(self) -> set[int]:
+        tags = {element.tag for element in self._selected_here() if isinstance(element, Element)}
+        if self.top:
+            tags |= self.rules.originals | self.rules.finals
+            if self._computes_age:
+                tags.add(PATIENT_AGE)
+        if self.actives or self.top:
+            tags.add(SPECIFIC_CHARACTER_SET)
+        return tags | {tag >> 16 << 16 for tag in tags}
+
+    def _resolve(self, tag: int) -> Op | None:
+        if tag >> 16 == FILE_META:
+            return MISPLACED
+        return ByCreator() if is_private(tag) and self._by_creator else self._make_op(tag, None)
+
+    def _make_op_of(self, element: tuple[int, str | None]) -> Op | None:
+        return self._make_op(*element)
+
+    def _make_op(self, tag: int, creator: str | None) -> Op | None:
+        rules, on_path = self._rules_for(tag, creator)
+        chain = _Chain(self.rules, present=True)
+        sequences = _SequenceChain()
+        for active in rules:
+            inserts = self.top or not active.anywhere
+            chain.add(active.rule, inserts=inserts)
+            sequences.add(active.rule, inserts=inserts)
+        is_age = self.top and tag == PATIENT_AGE and self._computes_age
+        if not (rules or tag >> 16 == FILE_META or tag == SPECIFIC_CHARACTER_SET):
+            self._add_settings(tag, chain, sequences, on_path=on_path)
+            if is_age:
+                chain.drop = None
+        op = self._described(
+            tag, chain, sequences, named=bool(rules) or is_age, on_path=on_path, is_age=is_age
+        )
+        if tag == SPECIFIC_CHARACTER_SET:
+            return CharacterSet(op)
+        if isinstance(op, Kept) and op.says_nothing and not (op.named and self.rules.has_tentative):
+            is_changing = is_group_length(tag) and self.touches_group(tag >> 16)
+            return GroupLength() if is_changing else None
+        return op
+
+    def _add_settings(
+        self, tag: int, chain: _Chain, sequences: _SequenceChain, *, on_path: bool
+    ) -> None:
+        """Adds what settings do to an element that no rule names."""
+        settings = self.rules.settings
+        if is_private(tag) and settings.remove_private_tags:
+            chain.drop = sequences.name = REMOVE_PRIVATE_TAGS
+            sequences.result = OnSequence.DROP
+        elif settings.remove_undefined:
+            chain.drop = sequences.name = REMOVE_UNDEFINED
+            sequences.result = OnSequence.TENTATIVE if self.rules.has_tentative else OnSequence.DROP
+        if on_path:
+            sequences.result = OnSequence.DESCEND
+
+    def _described(
+        self,
+        tag: int,
+        chain: _Chain,
+        sequences: _SequenceChain,
+        *,
+        named: bool,
+        on_path: bool,
+        is_age: bool,
+    ) -> Kept | Dropped | Rewritten:
+        original = self.top and tag in self.rules.originals
+        case: Callable[..., Kept | Dropped | Rewritten]
+        if chain.drop is not None:
+            case = partial(Dropped, name=chain.drop)
+        elif chain.constant is not None or chain.steps or is_age:
+            case = partial(
+                Rewritten,
+                constant=chain.constant,
+                steps=tuple(chain.steps),
+                names=tuple(chain.names),
+                age=is_age and chain.constant is None,
+            )
+        else:
+            case = Kept
+        return case(
+            sequence=sequences.result,
+            sequence_name=sequences.name,
+            named=named,
+            on_path=on_path,
+            original=original,
+            final=self.top and tag in self.rules.finals,
+            repeatable=self._is_repeatable(chain) and not (is_age or original),
+        )
+
+    @property
+    def _computes_age(self) -> bool:
+        return self.rules.settings.age_from_birthdate is not None
+
+    def _is_repeatable(self, chain: _Chain) -> bool:
+        """Whether the same element always becomes the same."""
+        return (
+            not self.rules.has_tentative
+            and (chain.constant is None or chain.constant.isascii())
+            and all(isinstance(step, ValueStep) and step.repeatable for step in chain.steps)
+        )
+
+    def _rules_for(self, tag: int, creator: str | None) -> tuple[list[_Active], bool]:
+        """Returns the rules that select an element, and whether one reaches into it."""
+        selecting: list[_Active] = []
+        on_path = False
+        if is_group_length(tag):
+            # Not data of its own, and no rule can name it.
+            return selecting, on_path
+        for active in self.actives:
+            selector = active.rule.selector
+            if isinstance(selector, RegexSelector):
+                # The file meta is selected by its own rules only.
+                if tag >> 16 != FILE_META and self._matches(selector, tag):
+                    selecting.append(active)
+            elif active.depth < len(selector.parents):
+                on_path = on_path or _selects(selector.parents[active.depth][0], tag, creator)
+            elif _selects(selector.element, tag, creator):
+                selecting.append(active)
+        return selecting, on_path
+
+    def _matches(self, selector: RegexSelector, tag: int) -> bool:
+        pattern = selector.pattern
+        match = self.rules.matching.match
+        in_keywords = f"{self.keyword_path}{_spelled(tag)}"
+        in_hex = f"{self.hex_path}{tag:08x}"
+        try:
+            if match(pattern, in_keywords) is not None:
+                return True
+            return in_hex != in_keywords and match(pattern, in_hex) is not None
+        except PatternTimeoutError:
+            raise DicomError(
+                Reason.LIMIT_EXCEEDED,
+                "a regular expression took too long on the path of the element",
+                tag=tag,
+            ) from None
+
+    # --- what is inserted ---
+
+    def _find_insertions(self) -> dict[int, Insertion]:
+        candidates = set()
+        for active in self.actives:
+            path = active.path
+            if path is None or (active.anywhere and not self.top):
+                continue
+            element = (
+                path.element if active.depth == len(path.parents) else path.parents[active.depth][0]
+            )
+            if isinstance(element, Element) and _inserts(active):
+                candidates.add(element.tag)
+        if self.top and self._computes_age:
+            candidates.add(PATIENT_AGE)
+        return {tag: made for tag in candidates if (made := self.insertion(tag)) is not None}
+
+    def insertion(self, tag: int) -> Insertion | None:
+        """Returns what an absent public element becomes, or None: it stays absent."""
+        rules, _ = self._rules_for(tag, None)
+        settings = self.rules.settings
+        wanted = Children(self, (tag, None), _last_emptying(rules)).wanted
+        if wanted:
+            return Insertion("", names=("replace-with",), items=wanted)
+        chain = _Chain(self.rules, present=False)
+        aged = _Chain(self.rules, present=True)
+        for active in rules:
+            inserts = self.top or not active.anywhere
+            chain.add(active.rule, inserts=inserts)
+            aged.add(active.rule, inserts=inserts)
+        if chain.constant is not None:
+            return Insertion(chain.constant, tuple(chain.steps), tuple(chain.names))
+        if not (self.top and tag == PATIENT_AGE and settings.age_from_birthdate is not None):
+            return None
+        if aged.drop is not None:
+            return None
+        return Insertion(aged.constant, tuple(aged.steps), tuple(aged.names), with_age=True)
+
+    def children_after(self, tag: int, creator: str | None) -> Children | None:
+        """Returns the items made in a sequence that was emptied or dropped, or None."""
+        rules, _ = self._rules_for(tag, creator)
+        children = Children(self, (tag, creator), _last_emptying(rules))
+        return children if children.wanted else None
+
+    def _find_private_insertions(self) -> dict[int, list[tuple[PrivateElement, Insertion]]]:
+        """Returns what is inserted into private blocks, by group."""
+        found: dict[int, list[tuple[PrivateElement, Insertion]]] = {}
+        seen = set()
+        for active in self.actives:
+            path = active.path
+            if path is None or active.depth < len(path.parents) or not _inserts(active):
+                continue
+            element = path.element
+            if not isinstance(element, PrivateElement) or element in seen:
+                continue
+            if active.anywhere and not self.top:
+                continue
+            seen.add(element)
+            chain = _Chain(self.rules, present=False)
+            tag = element.group << 16 | 0x1000 | element.offset
+            for selecting in self._rules_for(tag, element.creator)[0]:
+                chain.add(selecting.rule)
+            if chain.constant is not None:
+                made = Insertion(chain.constant, tuple(chain.steps), tuple(chain.names))
+                found.setdefault(element.group, []).append((element, made))
+        for entries in found.values():
+            entries.sort(key=lambda entry: (entry[0].creator, entry[0].offset))
+        return found
+
+
+class _Chain:
+    """The actions on one element, put together in the order in which they run."""
+
+    def __init__(self, rules: Rules, *, present: bool) -> None:
+        self._rules = rules
+        self._present = present
+        self.drop: str | None = None
+        self.constant: str | None = None
+        self.steps: list[AnyStep] = []
+        self.names: list[str] = []
+
+    def add(self, rule: Rule, *, inserts: bool = True) -> None:
+        """Adds the action of the rule that runs next.
+
+        Args:
+            rule: the rule.
+            inserts: whether it may insert an element here.
+        """
+        action = rule.action
+        name = ACTION_NAMES[type(action)]
+        if isinstance(action, Remove):
+            if self._present:
+                self.drop = name
+            self._begin(present=False, constant=None, names=[])
+        elif isinstance(action, ReplaceWith):
+            if self._present or (action.insert and inserts):
+                self.drop = None
+                self._begin(present=True, constant=action.text, names=[name])
+        elif self._present and not isinstance(action, Keep):
+            step: AnyStep
+            if isinstance(action, RegexSub):
+                step = RegexSubStep(name, action, _needed_by(action), self._rules.matching)
+            else:
+                step = step_of(action, self._rules.settings)
+            self.steps.append(step)
+            self.names.append(name)
+
+    def _begin(self, *, present: bool, constant: str | None, names: list[str]) -> None:
+        self._present = present
+        self.constant = constant
+        self.steps = []
+        self.names = names
+
+
+class _SequenceChain:
+    """The actions on one element that is a sequence."""
+
+    def __init__(self) -> None:
+        self.result = OnSequence.DESCEND
+        self.name = ""
+
+    def add(self, rule: Rule, *, inserts: bool) -> None:
+        """Adds the action of the rule that runs next, as `_Chain.add` does."""
+        action = rule.action
+        by_regex = isinstance(rule.selector, RegexSelector)
+        if isinstance(action, Keep):
+            return
+        if isinstance(action, Remove):
+            self.result, self.name = OnSequence.DROP, ACTION_NAMES[Remove]
+        elif isinstance(action, ReplaceWith) and not action.text:
+            if self.result is not OnSequence.DROP or (action.insert and inserts):
+                self.result, self.name = OnSequence.EMPTY, ACTION_NAMES[ReplaceWith]
+        elif not by_regex and self.result is OnSequence.DESCEND:
+            # A sequence has no value that could be hashed, moved or written.
+            self.result, self.name = OnSequence.REJECT, ACTION_NAMES[type(action)]
+
+
+@dataclass(frozen=True, eq=False)
+class Rules:
+    """What a profile does, compiled. Serves any number of files at once.
+
+    Attributes:
+        blank: bytes go through unchanged.
+        settings: of the profile.
+        filenames: of the profile.
+        originals: top-level elements whose original values are needed elsewhere.
+        finals: top-level elements whose resulting values are needed elsewhere.
+        creators: the private creators that rules name.
+        has_regex: some rule selects by a regular expression.
+        matching: matches the patterns of the rules.
+        actives: all rules, in the order in which they run.
+    """
+
+    blank: bool
+    settings: Settings
+    filenames: tuple[FilenameRule, ...]
+    originals: frozenset[int]
+    finals: frozenset[int]
+    creators: frozenset[str]
+    has_regex: bool
+    matching: Matching
+    actives: tuple[_Active, ...]
+    _nodes: dict[object, Node] = field(default_factory=dict)
+    _counted: list[int] = field(default_factory=lambda: [0])
+    _made: WeakSet[Node] = field(default_factory=WeakSet)
+    _lock: Lock = field(default_factory=Lock)
+
+    @classmethod
+    def of(cls, profile: Profile) -> Rules:
+        """Compiles a profile."""
+        settings = profile.settings
+        actives = tuple(
+            _Active(
+                order,
+                rule,
+                depth=0,
+                anywhere=isinstance(rule.selector, RegexSelector)
+                or (settings.recurse_sequence and not rule.selector.parents),
+            )
+            for order, rule in enumerate(_in_running_order(profile.rules))
+        )
+        originals = frozenset[int]().union(
+            *(
+                _needed_by(rule.action)
+                for rule in profile.rules
+                if isinstance(rule.action, RegexSub)
+            )
+        )
+        if settings.age_from_birthdate is not None:
+            originals |= {STUDY_DATE, PATIENT_BIRTH_DATE}
+        finals = frozenset({SOP_INSTANCE_UID, MODALITY}).union(
+            *(_elements_in(filename.output) for filename in profile.filenames)
+        )
+        return cls(
+            blank=profile.blank,
+            settings=settings,
+            filenames=profile.filenames,
+            originals=originals,
+            finals=finals,
+            creators=frozenset(
+                element.creator
+                for rule in profile.rules
+                for element in _named_by(rule)
+                if isinstance(element, PrivateElement)
+            ),
+            has_regex=any(isinstance(rule.selector, RegexSelector) for rule in profile.rules),
+            matching=Matching(),
+            actives=actives,
+        )
+
+    @cached_property
+    def everywhere(self) -> tuple[_Active, ...]:
+        """The rules that select at every depth."""
+        return tuple(active for active in self.actives if active.anywhere)
+
+    @cached_property
+    def has_tentative(self) -> bool:
+        """Whether sequences stay only for what a rule names inside of them."""
+        return self.settings.remove_undefined and bool(self.everywhere)
+
+    @cached_property
+    def watched(self) -> tuple[int, ...]:
+        """The elements that others need, in the order of their tags."""
+        return tuple(sorted(self.originals | self.finals))
+
+    @cached_property
+    def top(self) -> Node:
+        """The top level of a data set.
+
+        Raises:
+            DicomError: a regular expression of the profile takes too long.
+        """
+        return self._new_node(self.actives, top=True, keyword_path="", hex_path="")
+
+    @cached_property
+    def changes_instance_uid(self) -> bool:
+        """Whether a rule acts on the SOP Instance UID."""
+        effect = effect_on_value(self.top.lookup(SOP_INSTANCE_UID))
+        return SOP_INSTANCE_UID in self.top.insertions or effect is not Effect.STAYS
+
+    def node_below(self, above: Node, below: list[_Active], tag: int, index: int | None) -> Node:
+        """Returns the node of an item.
+
+        Args:
+            above: the node of the level that the sequence stands in.
+            below: the rules whose paths lead into the item.
+            tag: of the sequence.
+            index: of the item; may be None where nothing depends on it.
+        """
+        actives = tuple(sorted([*below, *self.everywhere], key=lambda active: active.order))
+        keyword_path = hex_path = ""
+        key: object = tuple((active.order, active.depth) for active in below)
+        if self.has_regex:
+            hex_path = f"{above.hex_path}{tag:08x}.{index}."
+            keyword_path = f"{above.keyword_path}{_spelled(tag)}.{index}."
+            key = (key, hex_path)
+        node = self._nodes.get(key)
+        if node is None:
+            node = self._new_node(actives, top=False, keyword_path=keyword_path, hex_path=hex_path)
+            self._nodes[key] = node
+            self.count(_NODE)
+        return node
+
+    def _new_node(
+        self, actives: tuple[_Active, ...], *, top: bool, keyword_path: str, hex_path: str
+    ) -> Node:
+        node = Node(self, actives, top=top, keyword_path=keyword_path, hex_path=hex_path)
+        with self._lock:
+            self._made.add(node)
+        return node
+
+    def count(self, size: int) -> None:
+        """Notes that something is remembered that counts for so many tags."""
+        self._counted[0] += size
+        if self._counted[0] > _MAX_REMEMBERED:
+            self.forget()
+
+    def forget(self) -> None:
+        """Forgets the answers of all nodes; they are worked out again when asked for."""
+        with self._lock:
+            self._counted[0] = 0
+            nodes = list(self._made)
+            self._nodes.clear()
+        for node in nodes:
+            node.forget()
+
+
+def _in_running_order(rules: tuple[Rule, ...]) -> list[Rule]:
+    """The regex-sub rules run first, the last of them first; then the others as written."""
+    substituting = [rule for rule in rules if isinstance(rule.action, RegexSub)]
+    others = [rule for rule in rules if not isinstance(rule.action, RegexSub)]
+    return substituting[::-1] + others
+
+
+def _spelled(tag: int) -> str:
+    """Returns how an element stands in a path of keywords."""
+    return keyword_of(tag) or f"{tag:08x}"
+
+
+def _named_by(rule: Rule) -> Iterable[ElementRef]:
+    """Yields what the selector of a rule names: sequences on the way, and the element."""
+    if isinstance(rule.selector, PathSelector):
+        yield from (sequence for sequence, _ in rule.selector.parents)
+        yield rule.selector.element
+
+
+def _selects(element: ElementRef, tag: int, creator: str | None) -> bool:
+    match element:
+        case Element():
+            return element.tag == tag
+        case RepeaterElement():
+            return tag & element.mask == element.value and not tag >> 16 & 1
+        case PrivateElement():
+            return (
+                element.creator == creator
+                and element.group == tag >> 16
+                and element.offset == tag & 0xFF
+                and tag & 0xFFFF > 0xFF
+            )
+
+
+def _parent(active: _Active) -> tuple[ElementRef, int | None]:
+    selector = active.rule.selector
+    assert isinstance(selector, PathSelector)
+    return selector.parents[active.depth]
+
+
+def _inserts(active: _Active) -> bool:
+    """Whether a rule can insert what is absent at or below its node."""
+    path = active.path
+    action = active.rule.action
+    return (
+        path is not None
+        and isinstance(action, ReplaceWith)
+        and action.insert
+        and all(
+            index is not None and isinstance(parent, Element)
+            for parent, index in path.parents[active.depth :]
+        )
+    )
+
+
+def _inserted_index(active: _Active) -> int | None:
+    return _parent(active)[1] if _inserts(active) else None
+
+
+def _last_emptying(rules: list[_Active]) -> int:
+    """Returns when the last of the rules runs that leaves nothing in a sequence; -1: none."""
+    return max(
+        (
+            active.order
+            for active in rules
+            if isinstance(active.rule.action, Remove)
+            or (isinstance(active.rule.action, ReplaceWith) and not active.rule.action.text)
+        ),
+        default=-1,
+    )
+
+
+def _needed_by(action: RegexSub) -> frozenset[int]:
+    return frozenset[int]().union(*(_elements_in(case.output) for case in action.cases))
+
+
+def _elements_in(template: Template) -> frozenset[int]:
+    return frozenset(
+        part.element.tag
+        for part in template
+        if isinstance(part, ElementValue) and isinstance(part.element, Element)
+    )

@@ -1,0 +1,291 @@
+"""What a profile does to one element: a closed union of cases.
+
+`Node.op` says which case it is for an element; None means that no rule touches it.
+Whoever acts on an element, or says what would be done to it, matches the case here
+and ends with `assert_never`, so that a new case is a type error wherever it is not
+handled.
+
+    case          a value                 a sequence   fragments            absent
+    ------------  ----------------------  -----------  -------------------  ------------
+    None          stays                   as within    stay                 stays absent
+    Kept          stays                   `sequence`   stay                 stays absent
+    Dropped       goes                    `sequence`   go                   stays absent
+    Rewritten     becomes another         `sequence`   go where a constant  an Insertion,
+                                                       empties them; else   where the node
+                                                       they are rejected    has one
+    CharacterSet  says how text is read,  rejected     as `becomes`         as `becomes`
+                  and is as `becomes`
+    ByCreator     as the case that is found for the private creator of its block
+    GroupLength   stays where its group   as within    stay                 stays absent
+                  keeps its length
+
+What `sequence` says is one of these; "as within" is DESCEND:
+
+    DESCEND    it stays, and its items are looked at: their elements have cases
+    DROP       it goes
+    EMPTY      it stays without items
+    REJECT     the file is rejected: a sequence has no value that could be changed
+    TENTATIVE  it stays where something inside of it is named by a rule, else it goes
+
+An empty value stays empty where it is `Rewritten` without a constant. Fragments are
+encapsulated pixel data (PS3.5 A.4).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from typing import Final, assert_never
+
+from deid_service.engine.rules.actions import ValueStep
+from deid_service.engine.rules.matching import Matching
+from profile_service.language.model import RegexSub
+
+
+@dataclass(frozen=True, slots=True)
+class RegexSubStep:
+    """A regex-sub: its result can depend on elements that come later in the file.
+
+    Attributes:
+        name: as receipts count it.
+        action: the cases.
+        needs: the top-level elements whose original values the outputs name.
+        matching: matches the patterns.
+    """
+
+    name: str
+    action: RegexSub
+    needs: frozenset[int]
+    matching: Matching
+
+
+AnyStep = ValueStep | RegexSubStep
+
+
+class OnSequence(Enum):
+    """What is done to an element that turns out to be a sequence; see the module."""
+
+    DESCEND = auto()
+    DROP = auto()
+    EMPTY = auto()
+    REJECT = auto()
+    TENTATIVE = auto()
+
+
+# Compared by identity: what is remembered of an element belongs to the one case that
+# was found for it.
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Selected:
+    """What all cases share of an element that rules select.
+
+    Attributes:
+        sequence: what is done where it is a sequence.
+        sequence_name: what a receipt counts for that.
+        named: a rule selects the element.
+        on_path: a rule reaches into it by its path.
+        original: its original value is needed elsewhere.
+        final: its resulting value is needed elsewhere.
+        repeatable: the same element always becomes the same.
+    """
+
+    sequence: OnSequence = OnSequence.DESCEND
+    sequence_name: str = ""
+    named: bool = False
+    on_path: bool = False
+    original: bool = False
+    final: bool = False
+    repeatable: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Kept(_Selected):
+    """It stays as it came."""
+
+    @property
+    def says_nothing(self) -> bool:
+        """Whether all of it is as without rules, but perhaps that one names it."""
+        is_within = self.sequence is OnSequence.DESCEND
+        return is_within and not (self.on_path or self.original or self.final)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Dropped(_Selected):
+    """It goes.
+
+    Attributes:
+        name: what a receipt counts for it.
+        unseen: it goes without a look at it, whether it is a value or a sequence.
+    """
+
+    name: str
+    unseen: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        is_sequence_dropped = self.sequence is OnSequence.DROP and not self.on_path
+        object.__setattr__(self, "unseen", is_sequence_dropped and not self.original)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether a receipt counts the same for a value and a sequence."""
+        return self.unseen and self.sequence_name == self.name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Rewritten(_Selected):
+    """It gets another value.
+
+    Attributes:
+        constant: the text that replaces the value before the steps, or None.
+        steps: done to each value in turn.
+        names: what a receipt counts for it.
+        age: PatientAge is computed before the steps.
+    """
+
+    constant: str | None = None
+    steps: tuple[AnyStep, ...] = ()
+    names: tuple[str, ...] = ()
+    age: bool = False
+
+    @property
+    def needs(self) -> frozenset[int]:
+        """The top-level elements whose original values the new value depends on."""
+        return needed_by(self.steps)
+
+    @property
+    def reads_value(self) -> bool:
+        """Whether the value that is there must be read as text."""
+        return self.original or (self.constant is None and (self.final or bool(self.steps)))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CharacterSet:
+    """Specific Character Set (0008,0005): from here on it says how text is read.
+
+    Attributes:
+        becomes: what is done to it.
+    """
+
+    becomes: Kept | Dropped | Rewritten
+
+    @property
+    def final(self) -> bool:
+        """Whether its resulting value is needed elsewhere."""
+        return self.becomes.final
+
+
+@dataclass(frozen=True, slots=True)
+class ByCreator:
+    """What is done depends on the private creator: `Node.op` has the case."""
+
+
+@dataclass(frozen=True, slots=True)
+class GroupLength:
+    """The length of a group that can change (PS3.5 7.2)."""
+
+
+Op = Kept | Dropped | Rewritten | CharacterSet | ByCreator | GroupLength
+
+
+# What a receipt has a warning for, rather than a count.
+MISPLACED_FILE_META: Final = "misplaced-file-meta"
+
+# PS3.10 7.1: group 2 is not part of a data set. What a data set or an item has of it
+# goes, as no rule could name it there.
+MISPLACED: Final = Dropped(
+    name=MISPLACED_FILE_META, sequence=OnSequence.DROP, sequence_name=MISPLACED_FILE_META
+)
+
+
+def needed_by(steps: tuple[AnyStep, ...]) -> frozenset[int]:
+    """Returns the top-level elements whose original values steps depend on."""
+    return frozenset[int]().union(*(step.needs for step in steps if isinstance(step, RegexSubStep)))
+
+
+def becomes_of(op: Op | None) -> Kept | Dropped | Rewritten:
+    """Returns what is done to the value of an element, whatever else is its case."""
+    match op:
+        case None | ByCreator() | GroupLength():
+            return _STAYS
+        case CharacterSet():
+            return op.becomes
+        case Kept() | Dropped() | Rewritten():
+            return op
+        case _:
+            assert_never(op)
+
+
+_STAYS: Final = Kept()
+
+
+class Effect(Enum):
+    """What is done to an element of a certain form."""
+
+    STAYS = auto()
+    GOES = auto()
+    CHANGES = auto()
+    IS_REJECTED = auto()
+
+
+def effect_on_value(op: Op | None) -> Effect:
+    """Returns what is done to an element that has a value."""
+    match becomes_of(op):
+        case Kept():
+            return Effect.STAYS
+        case Dropped():
+            return Effect.GOES
+        case Rewritten():
+            return Effect.CHANGES
+        case becomes:
+            assert_never(becomes)
+
+
+def effect_on_sequence(op: Op | None) -> Effect:
+    """Returns what is done to an element that is a sequence, apart from its items."""
+    if isinstance(op, CharacterSet):
+        return Effect.IS_REJECTED
+    match becomes_of(op).sequence:
+        case OnSequence.DESCEND | OnSequence.TENTATIVE:
+            return Effect.STAYS
+        case OnSequence.DROP:
+            return Effect.GOES
+        case OnSequence.EMPTY:
+            return Effect.CHANGES
+        case OnSequence.REJECT:
+            return Effect.IS_REJECTED
+        case sequence:
+            assert_never(sequence)
+
+
+def effect_on_fragments(op: Op | None) -> Effect:
+    """Returns what is done to an element that is encapsulated pixel data."""
+    match becomes_of(op):
+        case Kept():
+            return Effect.STAYS
+        case Dropped():
+            return Effect.GOES
+        case Rewritten() as rewritten:
+            is_emptied = rewritten.constant == "" and not rewritten.steps
+            return Effect.CHANGES if is_emptied else Effect.IS_REJECTED
+        case becomes:
+            assert_never(becomes)
+
+
+@dataclass(frozen=True, slots=True)
+class Insertion:
+    """What an absent element becomes.
+
+    Attributes:
+        text: the value that is inserted, before the steps; None for PatientAge
+            as it is computed.
+        steps: done to the value.
+        names: what a receipt counts for it.
+        items: for a sequence, how many items are made; their contents are the
+            insertions of `Children.item`.
+        with_age: it is inserted only where PatientAge can be computed.
+    """
+
+    text: str | None
+    steps: tuple[AnyStep, ...] = ()
+    names: tuple[str, ...] = ()
+    items: int = 0
+    with_age: bool = False
