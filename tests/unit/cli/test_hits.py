@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from pydicom import data
 
 from deid_service.cli.elements import elements
-from deid_service.cli.hits import is_hit
+from deid_service.cli.hits import hits
 from deid_service.cli.preview import sequences_around
-from deid_service.engine import compile_plan, deidentify
-from profile_service.language import parse_profile
+from deid_service.engine import DicomError, compile_plan, deidentify
+from profile_service.language import ProfileInvalid, parse_profile
+from profile_service.language.model import IncrementDate, Keep
+from tests import golden
+from tests.support.engine.files import DICOM_FILES, name_of
+
+if TYPE_CHECKING:
+    from deid_service.cli.elements import Shown
+    from profile_service.language.model import Profile, Rule
 
 FOLDER = Path(data.__file__).parent / "test_files"
 
@@ -54,9 +64,7 @@ def test_hits_are_what_the_engine_removes(file: str, selector: str, recurse: boo
     old = elements(before)
     new = elements(deidentify(before, compile_plan(profile)))
 
-    told = {
-        steps for steps, shown in old.items() if is_hit(profile.rules[0], shown, recurse=recurse)
-    }
+    told = {shown.steps for shown in hits(profile.rules[0], profile, old.values())}
 
     # What is in a sequence that went, went with it.
     outermost = {steps for steps in told if told.isdisjoint(sequences_around(steps))}
@@ -68,16 +76,119 @@ def test_each_selector_hits_something() -> None:
     """The comparison above has something to compare for each selector."""
     found = [shown for file in FILES for shown in elements((FOLDER / file).read_bytes()).values()]
     for selector in SELECTORS:
-        rule = parse_profile(f"dicom:\n  fields:\n    - {selector}\n      remove: true\n").rules[0]
-        assert any(is_hit(rule, shown, recurse=False) for shown in found), selector
+        profile = parse_profile(f"dicom:\n  fields:\n    - {selector}\n      remove: true\n")
+        assert hits(profile.rules[0], profile, found), selector
 
 
-def test_value_rules_pass_over_sequences() -> None:
-    """A regex rule that changes values is about no sequence."""
-    profile = parse_profile("dicom:\n  fields:\n    - {regex: Content, replace-with: ''}\n")
+def test_what_changes_values_is_about_no_sequence() -> None:
+    """A regex rule that changes values passes over sequences."""
+    profile = parse_profile("dicom:\n  fields:\n    - {regex: Content, hash: true}\n")
     found = elements((FOLDER / "reportsi.dcm").read_bytes()).values()
 
-    hit = [shown for shown in found if is_hit(profile.rules[0], shown, recurse=False)]
+    hit = hits(profile.rules[0], profile, found)
 
     assert "ContentDate" in {shown.path for shown in hit}
     assert "SQ" not in {shown.vr for shown in hit}
+
+
+def test_what_empties_is_about_sequences_too() -> None:
+    """A regex rule that empties what it matches leaves a sequence without items, and says so."""
+    profile = parse_profile("dicom:\n  fields:\n    - {regex: Content, replace-with: ''}\n")
+    before = (FOLDER / "reportsi.dcm").read_bytes()
+
+    hit = {shown.path for shown in hits(profile.rules[0], profile, elements(before).values())}
+    after = {
+        shown.path: shown.text
+        for shown in elements(deidentify(before, compile_plan(profile))).values()
+    }
+
+    assert {"ContentDate", "ContentSequence"} <= hit
+    assert after["ContentSequence"] == "0 items"
+
+
+def _profiles() -> dict[str, Profile]:
+    """Returns the valid profiles at hand that act on files."""
+    folder = Path(golden.__file__).parent
+    found = {}
+    for path in sorted([*folder.glob("corpus/*.yaml"), *folder.glob("profiles/*.yaml")]):
+        with suppress(ProfileInvalid, UnicodeDecodeError):
+            profile = parse_profile(path.read_text(encoding="utf-8"))
+            # What settings remove is not said of a rule.
+            settings = replace(
+                profile.settings,
+                remove_private_tags=False,
+                remove_undefined=False,
+                age_from_birthdate=None,
+            )
+            if profile.rules:
+                found[path.stem] = replace(profile, settings=settings)
+    return found
+
+
+GOLDEN = _profiles()
+
+# Larger files say nothing that smaller ones do not, and take longer.
+MAX_BYTES = 50_000
+
+# Each file meets every eighth profile, another eighth from file to file.
+SHARE = 8
+FILES_AND_TURNS = [
+    pytest.param(path, number % SHARE, id=name_of(path))
+    for number, path in enumerate(DICOM_FILES)
+    if path.stat().st_size < MAX_BYTES
+]
+
+# Written whatever the rules say: the length of the file meta, the instance, the writer.
+WRITTEN = {0x00020000, 0x00020003, 0x00020012, 0x00020013}
+
+# Where the records of a directory begin (PS3.3 F.3).
+OFFSETS_GROUP = 0x0004
+
+
+@pytest.mark.parametrize(("path", "turn"), FILES_AND_TURNS)
+def test_hits_are_what_the_engine_changes(path: Path, turn: int) -> None:
+    """With the profiles at hand, what is said of a file is what becomes of it."""
+    before = path.read_bytes()
+    try:
+        old = elements(before)
+    except ValueError:
+        assert_no_dicom(before)
+        return
+    for name, profile in list(GOLDEN.items())[turn::SHARE]:
+        try:
+            new = elements(deidentify(before, compile_plan(profile)))
+        except DicomError:
+            continue
+        said = {
+            shown.steps: rule
+            for rule in profile.rules
+            if not isinstance(rule.action, Keep)
+            for shown in hits(rule, profile, old.values())
+        }
+        for steps, shown in old.items():
+            if _follows(shown) or any(
+                way in said or way not in new for way in sequences_around(steps)
+            ):
+                continue
+            is_changed = steps not in new or new[steps].content != shown.content
+            may_stay = steps in said and _may_stay(said[steps], shown)
+            assert is_changed == (steps in said) or may_stay, (name, shown.path)
+
+
+def assert_no_dicom(data: bytes) -> None:
+    """What pydicom cannot read, the engine refuses."""
+    with pytest.raises(DicomError):
+        deidentify(data, compile_plan(GOLDEN["actions_simple"]))
+
+
+def _follows(shown: Shown) -> bool:
+    """Whether an element is written by what becomes of others."""
+    tag = shown.steps[-1].tag
+    return tag in WRITTEN or tag >> 16 == OFFSETS_GROUP or not tag & 0xFFFF
+
+
+def _may_stay(rule: Rule, shown: Shown) -> bool:
+    """Whether a rule that acts on an element can leave it what it was."""
+    action = rule.action
+    is_still = isinstance(action, IncrementDate) and not action.shift.days
+    return not shown.content or is_still
