@@ -15,7 +15,7 @@ from deid_service.cli.hits import hits
 from deid_service.cli.preview import sequences_around
 from deid_service.engine import DicomError, compile_plan, deidentify
 from profile_service.language import ProfileInvalid, parse_profile
-from profile_service.language.model import IncrementDate, Keep
+from profile_service.language.model import IncrementDate, Keep, ReplaceWith
 from tests import golden
 from tests.support.engine.files import DICOM_FILES, name_of
 
@@ -190,5 +190,11 @@ def _follows(shown: Shown) -> bool:
 def _may_stay(rule: Rule, shown: Shown) -> bool:
     """Whether a rule that acts on an element can leave it what it was."""
     action = rule.action
-    is_still = isinstance(action, IncrementDate) and not action.shift.days
-    return not shown.content or is_still
+    match action:
+        case IncrementDate():
+            is_same = not action.shift.days
+        case ReplaceWith():
+            is_same = action.text == shown.content
+        case _:
+            is_same = False
+    return not shown.content or is_same
