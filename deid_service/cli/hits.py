@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from deid_service.engine.encoding.tags import FILE_META
 from deid_service.engine.rules.nodes import Rules
 from deid_service.engine.rules.ops import (
     Effect,
@@ -61,6 +62,8 @@ def _op_of(rules: Rules, shown: Shown) -> Op | None:
     """Returns what is done to an element."""
     node = rules.top
     *way, last = shown.steps
+    if last.tag >> 16 == FILE_META and not way:
+        return node.file_meta_ops[last.tag]
     for step in way:
         children = node.children(step.tag, step.creator)
         if children is None or step.index is None:
