@@ -395,5 +395,5 @@ def _read_case(case: Table, reading: Reading) -> RegexSubCase | None:
     if pattern is None:
         return None
     actions = read_groups(case, pattern, reading)
-    output = read_output(case, pattern, actions, elements_need_action=True)
+    output = read_output(case, pattern, actions, elements_need_action=True, may_be_empty=True)
     return None if output is None else RegexSubCase(pattern, output)

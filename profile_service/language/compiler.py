@@ -50,7 +50,7 @@ from profile_service.language.values import Table
 # Part of every stored verdict: a text is decided again by a newer version. To be
 # changed with every change that could turn a verdict, or add or take a problem; a
 # test ties it to the golden answers.
-VALIDATOR_VERSION = "2"
+VALIDATOR_VERSION = "3"
 
 _LANGUAGE_VERSION = 1
 _DICOM = "dicom"
@@ -388,7 +388,9 @@ class _Compiler:
             if "input-regex" in table and pattern is None:
                 continue
             actions = read_groups(table, pattern, reading)
-            output = read_output(table, pattern, actions, elements_need_action=False)
+            output = read_output(
+                table, pattern, actions, elements_need_action=False, may_be_empty=False
+            )
             if output is not None:
                 rules.append(FilenameRule(pattern, output))
         return tuple(rules)

@@ -13,13 +13,12 @@ MAX_DAYS = (date.max - date.min).days
 DAYS_PER_UNIT = {
     "days": 1.0,
     "weeks": 7.0,
+    # The mean year of the Julian calendar, leap years included.
+    "years": 365.25,
     "hours": 1 / 24,
     "minutes": 1 / 1440,
     "seconds": 1 / 86400,
 }
-
-# The mean year of the Julian calendar, leap years included.
-_DAYS_PER_YEAR = 365.25
 
 # Trying a format out takes time that grows with its square, and far less than a
 # millisecond up to this length. No date with its time of day needs half as many.
@@ -80,7 +79,7 @@ def parse_bound(text: str) -> DateBound | None:
         # More digits than this are beyond the calendar in every unit.
         if len(amount) > len(str(MAX_DAYS * 86400)):
             return None
-        days = int(amount) * (_DAYS_PER_YEAR if unit == "years" else DAYS_PER_UNIT[unit])
+        days = int(amount) * DAYS_PER_UNIT[unit]
         if days > MAX_DAYS:
             return None
         return RelativeDate(-days if sign == "-" else days)

@@ -183,6 +183,8 @@ def _explain_filename(rule: FilenameRule, settings: Settings) -> str:
 
 
 def _describe_template(template: Template, settings: Settings) -> str:
+    if not template:
+        return "the empty value"
     return " + ".join(_describe_piece(piece, settings) for piece in template)
 
 

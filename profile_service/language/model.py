@@ -163,7 +163,7 @@ class HashUid:
     """A UID derived from SHA-256(salt + uid). Absent and empty: stay as they are."""
 
 
-JitterUnit = Literal["days", "weeks", "hours", "minutes", "seconds"]
+JitterUnit = Literal["days", "weeks", "years", "hours", "minutes", "seconds"]
 
 
 @dataclass(frozen=True, slots=True)

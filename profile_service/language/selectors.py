@@ -32,7 +32,7 @@ _HEX_TAG = re.compile(r"(?:0x)?([0-9a-f]{8})", re.IGNORECASE | re.ASCII)
 _PAIR = re.compile(
     r"\(\s*(?:0x)?([0-9a-fx]{4})\s*,\s*(?:0x)?([0-9a-fx]{4})\s*\)", re.IGNORECASE | re.ASCII
 )
-_REPEATER = re.compile(r"(?!0x)([0-9a-fx]{8})", re.IGNORECASE | re.ASCII)
+_REPEATER = re.compile(r"(?:0x)?(?!0x)([0-9a-fx]{8})", re.IGNORECASE | re.ASCII)
 _TRIPLE = re.compile(r"\(([^,]*),(.*),([^,]*)\)", re.DOTALL)
 _GROUP = re.compile(r"\s*(?:0x)?([0-9a-f]{4})\s*", re.IGNORECASE | re.ASCII)
 _OFFSET = re.compile(r"\s*(?:0x)?([0-9a-f]{2})\s*", re.IGNORECASE | re.ASCII)

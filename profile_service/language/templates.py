@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from profile_service.language.codes import Code
 from profile_service.language.dictionary import vrs_of
+from profile_service.language.document import Scalar
 from profile_service.language.model import (
     Capture,
     ElementRef,
@@ -39,6 +40,7 @@ def read_output(
     actions: Mapping[OutputName, SimpleAction],
     *,
     elements_need_action: bool,
+    may_be_empty: bool,
 ) -> Template | None:
     """Reads `output`.
 
@@ -50,13 +52,16 @@ def read_output(
         pattern: whose named groups the output may use; None where there is none.
         actions: what `groups` says.
         elements_need_action: an element that `groups` does not name is a violation.
+        may_be_empty: `''` is an output, too.
 
     Returns:
         The template, or None where it is wrong, which is noted.
     """
     key = "output"
     text = table.text(key)
-    if not text:
+    node = table.value(key)
+    is_written = isinstance(node, Scalar) and not node.is_null
+    if text is None or not (text or (may_be_empty and is_written)):
         if key not in table:
             table.problems.add(
                 Code.WRONG_TYPE, table.node, table.path, "'output' is missing, or says nothing."

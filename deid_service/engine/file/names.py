@@ -10,11 +10,14 @@ from typing import Final
 from deid_service.engine.encoding.tags import MODALITY, SOP_INSTANCE_UID
 from deid_service.engine.errors import DicomError, Reason
 from deid_service.engine.rules.actions import NotTransformableError
+from deid_service.engine.rules.dates import date_in_format
 from deid_service.engine.rules.rewriting import put_through
 from profile_service.language.model import (
     Capture,
     Element,
     FilenameRule,
+    IncrementDate,
+    IncrementDateTime,
     PatternTimeoutError,
     Settings,
     Template,
@@ -99,6 +102,8 @@ def _filled_in(
             continue
         if isinstance(part, Capture):
             text = captured[part.name] or ""
+            if isinstance(part.action, IncrementDate | IncrementDateTime):
+                text = date_in_format(text, part.action.format)
         else:
             text = (values.get(part.element.tag) if isinstance(part.element, Element) else "") or ""
         try:

@@ -18,11 +18,20 @@ _DATETIME: Final = re.compile(
     re.ASCII,
 )
 _DATE: Final = re.compile(r"\d{8}", re.ASCII)
+# PS3.5 6.2, DA: the form of ACR-NEMA 300, which readers take as well.
+_DOTTED_DATE: Final = re.compile(r"(\d{4})\.(\d{2})\.(\d{2})", re.ASCII)
+# Year, month and day, then hours, minutes and seconds, as names of files have them.
+_DATE_IN_NAME: Final = re.compile(r"(\d{4})([-_.])(\d{2})\2(\d{2})", re.ASCII)
+_TIME_IN_NAME: Final = re.compile(r"[T _-](\d{2})[-:._]?(\d{2})(?:[-:._]?(\d{2}))?", re.ASCII)
 _OFFSET: Final = re.compile(r"(.+)([+-]\d{2}:?\d{2})", re.ASCII | re.DOTALL)
 _FRACTION: Final = ".%f"
+_LEAP_SECOND: Final = 60
 
 # PS3.5 6.2: AS has three digits; from 960 on the next coarser unit is taken.
 _MAX_AGE: Final = 960
+
+# The mean year of the Julian calendar, as in the bounds of a date.
+_DAYS_PER_YEAR: Final = 365.25
 
 # What a jitter adds must not be guessed from other outputs.
 _RANDOM: Final = SystemRandom()
@@ -36,8 +45,9 @@ def shift_date(text: str, strptime_format: str, shift: DateShift) -> str:
             years 1 to 9999. The message holds no part of the text.
     """
     if strptime_format == DICOM_DATE_FORMAT:
+        separator = "." if "." in text else ""
         moment = _parse_date(text)
-        return _move(moment, shift).date().isoformat().replace("-", "")
+        return _move(moment, shift).date().isoformat().replace("-", separator)
     moment = _parse(text, strptime_format)
     return _write(_move(moment, shift), strptime_format)
 
@@ -49,6 +59,8 @@ def shift_datetime(text: str, strptime_format: str, shift: DateShift) -> str:
         ValueError: as in `shift_date`.
     """
     if strptime_format == DICOM_DATETIME_FORMAT:
+        if _DOTTED_DATE.fullmatch(text):
+            return shift_date(text, DICOM_DATE_FORMAT, shift)
         return _shift_dicom_datetime(text, shift)
     suffix = ""
     try:
@@ -59,6 +71,29 @@ def shift_datetime(text: str, strptime_format: str, shift: DateShift) -> str:
             raise
         text, suffix = match.groups()
     return _shift_with_fraction(text, strptime_format, shift) + suffix
+
+
+def date_in_format(text: str, strptime_format: str) -> str:
+    """Writes a date from the name of a file, such as 2004-01-19, in a strptime format.
+
+    Only what begins with the year is certain; anything else is returned as it is.
+    """
+    date_part = _DATE_IN_NAME.match(text)
+    if date_part is None:
+        return text
+    digits = "".join(date_part.group(1, 3, 4))
+    if date_part.end() < len(text):
+        time_part = _TIME_IN_NAME.fullmatch(text, date_part.end())
+        if time_part is None:
+            return text
+        digits += "".join(part for part in time_part.groups() if part is not None)
+    if strptime_format in {DICOM_DATE_FORMAT, DICOM_DATETIME_FORMAT}:
+        return digits
+    try:
+        moment = datetime.strptime(digits, "%Y%m%d%H%M%S"[: len(digits) - 2])
+    except ValueError:
+        return text
+    return _write(moment, strptime_format)
 
 
 def age(birth: str, study: str, strptime_format: str, finest: AgeUnit) -> str:
@@ -96,16 +131,20 @@ def _shift_dicom_datetime(text: str, shift: DateShift) -> str:
     *parts, fraction, offset = match.groups()
     known = [int(part) for part in parts if part is not None]
     year, month, day, hour, minute, second = known + [1, 1, 1, 0, 0, 0][len(known) :]
-    # PS3.5 6.2: second 60 is a leap second; a calendar has no place for it.
+    # PS3.5 6.2: second 60 is a leap second. A calendar has no place for it: it is moved
+    # as the second before it.
+    is_leap_second = second == _LEAP_SECOND
+    second -= is_leap_second
     microsecond = int((fraction or "0").ljust(6, "0"))
     try:
         moment = datetime(year, month, day, hour, minute, second, microsecond)
     except ValueError:
         raise ValueError("not a legal date and time") from None
     moved = _move(moment, shift)
+    new_second = moved.second + (is_leap_second and moved.second == _LEAP_SECOND - 1)
     form = (
         f"{moved.year:04d}{moved.month:02d}{moved.day:02d}"
-        f"{moved.hour:02d}{moved.minute:02d}{moved.second:02d}"
+        f"{moved.hour:02d}{moved.minute:02d}{new_second:02d}"
     )
     kept = form[: 4 + 2 * (len(known) - 1)]
     if fraction is not None:
@@ -127,7 +166,9 @@ def _shift_with_fraction(text: str, strptime_format: str, shift: DateShift) -> s
 
 
 def _parse_date(text: str) -> datetime:
-    if not _DATE.fullmatch(text):
+    if dotted := _DOTTED_DATE.fullmatch(text):
+        text = "".join(dotted.groups())
+    elif not _DATE.fullmatch(text):
         raise ValueError("not a legal date")
     try:
         return datetime(int(text[:4]), int(text[4:6]), int(text[6:]))
@@ -159,7 +200,11 @@ def _move(moment: datetime, shift: DateShift) -> datetime:
     moved = timedelta(days=shift.days)
     if shift.jitter is not None:
         amount = _RANDOM.randint(1, shift.jitter.reach) * _RANDOM.choice((-1, 1))
-        moved += timedelta(**{shift.jitter.unit: amount})
+        moved += (
+            timedelta(days=amount * _DAYS_PER_YEAR)
+            if shift.jitter.unit == "years"
+            else timedelta(**{shift.jitter.unit: amount})
+        )
     try:
         result = moment + moved
         if shift.minimum is not None:

@@ -45,6 +45,8 @@ def moment_after(value: str, rule: str = "", **settings: object) -> str:
         ("20040119", -0.5, "20040118"),
         ("20040119", 1.5, "20040120"),
         ("00990101", 1, "00990102"),
+        ("2004.01.19", -17, "2004.01.02"),
+        ("2004.02.29\\20040229", 1, "2004.03.01\\20040301"),
     ],
 )
 def test_dates_move(value: str, days: float, wanted: str) -> None:
@@ -54,7 +56,8 @@ def test_dates_move(value: str, days: float, wanted: str) -> None:
 
 @pytest.mark.parametrize(
     "value",
-    ["2004011", "20040231", "2004.01.19", "2004-01-19", "20041", "00000101", "abc",
+    ["2004011", "20040231", "2004.02.31", "2004-01-19", "2004.1.19", "200.01.019", "20041",
+     "00000101", "abc",
      "20040119-20040120", "\u0662\u0660\u0660\u0664\u0660\u0661\u0661\u0669", "+2004119"],
 )  # fmt: skip
 def test_what_is_no_date_rejects(value: str) -> None:
@@ -92,6 +95,10 @@ def test_a_date_does_not_leave_the_calendar(value: str, days: int) -> None:
         ("20040119072736.5-1200", -17, "20040102072736.5-1200"),
         ("2004+0100", -17, "2003+0100"),
         ("20040229", 1, "20040301"),
+        ("2004.01.19", -17, "2004.01.02"),
+        ("20161231235960", -17, "20161214235960"),
+        ("20161231235960.5+0000", -17, "20161214235960.5+0000"),
+        ("20161231235960", -0.5, "20161231115960"),
     ],
 )
 def test_every_form_of_a_datetime_keeps_its_form(value: str, days: float, wanted: str) -> None:
@@ -101,13 +108,35 @@ def test_every_form_of_a_datetime_keeps_its_form(value: str, days: float, wanted
 
 @pytest.mark.parametrize(
     "value", ["200", "20041", "20040119072736.", "20040119072736.1234567", "20041319", "2004011925",
-              "20040119072760", "20040119 07", "20040119072736+01", "20040119T07"]
+              "20040119072761", "20040119 07", "20040119072736+01", "20040119T07"]
 )  # fmt: skip
 def test_what_is_no_datetime_rejects(value: str) -> None:
     """A moment that cannot be read rejects the file."""
     plan = plan_of("name: AcquisitionDateTime, increment-datetime: true", date_increment=1)
 
     assert rejected(dicom(el(MOMENT, value)), plan)[:1] == ("VALUE_NOT_TRANSFORMABLE",)
+
+
+@pytest.mark.parametrize("unit", ["days", "weeks", "years", "hours", "minutes", "seconds"])
+def test_every_unit_of_a_jitter(unit: str) -> None:
+    """A moment moves by one of each unit at the most, and never by nothing."""
+    days = {"days": 1, "weeks": 7, "years": 365.25, "hours": 1 / 24, "minutes": 1 / 1440,
+            "seconds": 1 / 86400}[unit]  # fmt: skip
+    form = "%Y%m%d%H%M%S"
+    start = datetime(2004, 1, 19, 7, 27, 36, tzinfo=UTC)
+    rule = (
+        "name: AcquisitionDateTime, increment-datetime: true, jitter-date: true, "
+        f"jitter-range: 1, jitter-unit: {unit}"
+    )
+    data = dicom(el(MOMENT, start.strftime(form)))
+
+    moved = {run(plan_of(rule), [data]).output for _ in range(40)}
+
+    step = timedelta(days=days)
+    wanted = {dicom(el(MOMENT, (start + sign * step).strftime(form))) for sign in (-1, 1)}
+    assert {values_of(each)[MOMENT] for each in moved} == {
+        values_of(each)[MOMENT] for each in wanted
+    }
 
 
 def test_each_of_several_dates_moves() -> None:

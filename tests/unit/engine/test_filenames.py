@@ -72,6 +72,43 @@ def test_names_by_rules(filenames: str, original: str, wanted: str) -> None:
     assert name == wanted
 
 
+DATED = "{input-regex: '\\w+-(?P<day>.*)\\.dcm', output: '{day}.dcm', groups: [{name: day, %s}]}"
+
+
+@pytest.mark.parametrize(
+    ("action", "original", "wanted"),
+    [
+        ("increment-date: true", "acquisition-20200220.dcm", "20200203"),
+        ("increment-date: true", "acquisition-2020-02-20.dcm", "20200203"),
+        ("increment-date: true", "acquisition-2020_02_20.dcm", "20200203"),
+        ("increment-date: true", "acquisition-2020.02.20.dcm", "20200203"),
+        ("increment-date: true, date-format: '%Y-%m-%d'", "a-2020-02-20.dcm", "2020-02-03"),
+        ("increment-date: true, date-format: '%d%m%Y'", "a-2020-02-20.dcm", "03022020"),
+        ("increment-datetime: true", "a-2020-02-20_10-11-12.dcm", "20200203101112"),
+        ("increment-datetime: true", "a-2020-02-20T1011.dcm", "202002031011"),
+        ("increment-datetime: true", "a-2020-02-20.dcm", "20200203"),
+        ("increment-datetime: true, datetime-format: '%Y%m%d %H%M'", "a-2020-02-20 10.11.dcm",
+         "20200203 1011"),
+    ],
+)  # fmt: skip
+def test_dates_of_original_names(action: str, original: str, wanted: str) -> None:
+    """A date of the original name is moved in other forms, too, and written as the rule says."""
+    plan = plan_of(filenames=f"[{DATED % action}]", date_increment=-17)
+
+    assert _ended(every_way(dicom(), plan, filename=original)).filename == f"{wanted}.dcm"
+
+
+@pytest.mark.parametrize("day", ["02-20-2020", "2020-2-20", "2020-02_20", "2020-13-01", "20-02-20"])
+def test_a_date_of_an_original_name_that_is_not_certain_rejects(day: str) -> None:
+    """Which number is the day of a date is not guessed."""
+    plan = plan_of(filenames=f"[{DATED % 'increment-date: true'}]", date_increment=-17)
+
+    error = every_way(dicom(), plan, filename=f"a-{day}.dcm").error
+
+    assert error is not None
+    assert error[0] == "VALUE_NOT_TRANSFORMABLE"
+
+
 @pytest.mark.parametrize(
     ("value", "wanted"),
     [

@@ -40,6 +40,7 @@ def name_after(value: str, cases: str, *rules: str) -> str:
          "1c3ee9adf6f95ec4"),
         ("A", "{input-regex: '.*', output: '{StudyID}x', groups: [{name: StudyID}]}",
          "x"),
+        ("Doe^John", "{input-regex: 'Doe', output: ''}, {input-regex: '.*', output: Y}", ""),
     ],
 )  # fmt: skip
 def test_the_first_case_that_matches_gives_the_value(value: str, cases: str, wanted: str) -> None:
