@@ -7,6 +7,7 @@ service refused or did not answer; 2 the command line was wrong.
 from __future__ import annotations
 
 from importlib import import_module
+from typing import NoReturn
 
 import click
 
@@ -46,7 +47,22 @@ class CommandsOnDemand(click.Group):
 
 
 @click.group(cls=CommandsOnDemand, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="deid-cascade")
+@click.option(
+    "--version",
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    callback=lambda context, _, wanted: _tell_version(context) if wanted else None,
+    help="Show which engine this is, as receipts name it, and exit.",
+)
 def main() -> None:
     """De-identifies DICOM by the profile that the cascade selects."""
     keep_proxies_from_local_services()
+
+
+def _tell_version(context: click.Context) -> NoReturn:
+    # Not above: it takes longer to load than most commands take.
+    from deid_service.engine import ENGINE_VERSION
+
+    click.echo(f"deidcascade {ENGINE_VERSION}")
+    context.exit()

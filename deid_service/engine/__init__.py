@@ -14,9 +14,9 @@ or, in pieces of any size and in constant memory:
 
 from deid_service.engine.deidentifier import Deidentifier, Result, deidentify
 from deid_service.engine.errors import DicomError, Reason
-from deid_service.engine.file.meta import ENGINE_VERSION
 from deid_service.engine.limits import MAX_HELD_BYTES
 from deid_service.engine.plan import Plan, compile_plan
+from deid_service.engine.version import ENGINE_VERSION
 
 __all__ = [
     "ENGINE_VERSION",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pydicom
 import pytest
 
+from deid_service.engine import ENGINE_VERSION
 from tests.acceptance.conftest import dicom_files
 
 if TYPE_CHECKING:
@@ -303,3 +304,10 @@ def test_health(installation: Installation, up: Up) -> None:
     assert installation.run("health", up.profile_service).returncode == 0
     assert installation.run("health", up.deid_service).returncode == 0
     assert installation.run("health", "127.0.0.1:1").returncode == 1
+
+
+def test_version_is_that_of_the_sources(installation: Installation) -> None:
+    """An installed copy has the version of the sources that it was made from."""
+    done = installation.run("--version")
+
+    assert (done.returncode, done.stdout) == (0, f"deidcascade {ENGINE_VERSION}\n")

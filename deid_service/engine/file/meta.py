@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
-from importlib.metadata import version
 from typing import Final, NamedTuple
 
 from pydicom._uid_dict import UID_dictionary
@@ -36,13 +35,12 @@ from deid_service.engine.rules.rewriting import (
     texts_of,
 )
 from deid_service.engine.rules.uids import stand_in_uid
-
-ENGINE_VERSION: Final = version("deid-cascade")
+from deid_service.engine.version import RELEASE
 
 # PS3.7 D.3.3.2: who wrote the file. The UID is a UUID in the form of PS3.5 B.2,
 # and stands for this engine.
 IMPLEMENTATION_CLASS_UID: Final = "2.25.233829574871923654381299106533180461847"
-IMPLEMENTATION_VERSION_NAME: Final = f"DEIDCASC_{ENGINE_VERSION}"[:16]
+IMPLEMENTATION_VERSION_NAME: Final = f"DEIDCASC_{RELEASE}"[:16]
 
 PREAMBLE_LENGTH: Final = 128
 MAGIC: Final = b"DICM"

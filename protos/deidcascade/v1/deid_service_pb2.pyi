@@ -424,7 +424,9 @@ class Receipt(_message.Message):
     sha256: _builtins.str
     """The SHA-256 of the bytes sent, in hex."""
     engine_version: _builtins.str
-    """The version of the engine."""
+    """Which code it was: the release, "+", and a digest of the sources of the engine
+    and the profile language, as `deidcascade --version` says it.
+    """
     @_builtins.property
     def actions(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
         """How many elements each action changed, by the action's name in the profile

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import struct
+from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 import pytest
 
-from deid_service.engine import ENGINE_VERSION
 from profile_service.language.model import Settings
 from tests.support.engine.build import SYNTAXES, dicom, el, encode, sq
 from tests.support.engine.every_way import (
@@ -130,7 +130,7 @@ def test_the_writer_is_named_and_the_preamble_zeroed() -> None:
 
     meta = meta_of(output)
     assert output[:132] == bytes(128) + b"DICM"
-    assert meta[0x00020013] == f"DEIDCASC_{ENGINE_VERSION}"[:16]
+    assert meta[0x00020013] == f"DEIDCASC_{version('deid-cascade')}"[:16]
     assert meta[0x00020012] == "2.25.233829574871923654381299106533180461847"
 
 
