@@ -225,7 +225,7 @@ class Node:
         removes_private = settings.remove_private_tags or settings.remove_undefined
         # Whether private elements need their creators to be told apart: to be
         # selected, or to take their creators along where the others go.
-        self._by_creator = (rules.has_regex and removes_private) or any(
+        self._by_creator = (removes_private and (rules.has_regex or bool(rules.kept))) or any(
             isinstance(element, PrivateElement)
             or (removes_private and isinstance(element, Element) and element.tag >> 16 & 1)
             for element in self._selected_here()
@@ -299,6 +299,13 @@ class Node:
         """Returns a creator that a rule names; all others are alike, and none is kept."""
         return creator if creator in self.rules.creators else None
 
+    def depends_on_creator(self, tag: int, creator: str) -> bool:
+        """Whether a rule selects an element as one of a creator's block, and not by its tag."""
+        return any(
+            isinstance(element, PrivateElement) and _selects(element, tag, creator)
+            for element in (*self._selected_here(), *self.rules.kept)
+        )
+
     def touches_group(self, group: int) -> bool:
         """Whether an element of a group, or one below it, can change its length."""
         if group == PIXEL_DATA >> 16:
@@ -355,7 +362,7 @@ class Node:
             sequences.add(active.rule, inserts=inserts)
         is_age = self.top and tag == PATIENT_AGE and self._computes_age
         if not (rules or tag >> 16 == FILE_META or tag == SPECIFIC_CHARACTER_SET):
-            self._add_settings(tag, chain, sequences, on_path=on_path)
+            self._add_settings((tag, creator), chain, sequences, on_path=on_path)
             if is_age:
                 chain.drop = None
         op = self._described(
@@ -369,11 +376,16 @@ class Node:
         return op
 
     def _add_settings(
-        self, tag: int, chain: _Chain, sequences: _SequenceChain, *, on_path: bool
+        self,
+        element: tuple[int, str | None],
+        chain: _Chain,
+        sequences: _SequenceChain,
+        *,
+        on_path: bool,
     ) -> None:
-        """Adds what settings do to an element that no rule names."""
+        """Adds what settings do to an element, a private one of a creator, that no rule names."""
         settings = self.rules.settings
-        if is_private(tag) and settings.remove_private_tags:
+        if is_private(element[0]) and settings.remove_private_tags and not self._is_kept(element):
             chain.drop = sequences.name = REMOVE_PRIVATE_TAGS
             sequences.result = OnSequence.DROP
         elif settings.remove_undefined:
@@ -381,6 +393,17 @@ class Node:
             sequences.result = OnSequence.TENTATIVE if self.rules.has_tentative else OnSequence.DROP
         if on_path:
             sequences.result = OnSequence.DESCEND
+
+    def _is_kept(self, element: tuple[int, str | None]) -> bool:
+        """Whether a rule of the top level keeps a private element, at every depth.
+
+        Where another rule changes it at the top level, it stays there alone: nobody
+        wants it as it is.
+        """
+        rules = self.rules
+        return any(_selects(kept, *element) for kept in rules.kept) and not any(
+            _selects(changed, *element) for changed in rules.changed
+        )
 
     def _described(
         self,
@@ -611,6 +634,8 @@ class Rules:
         originals: top-level elements whose original values are needed elsewhere.
         finals: top-level elements whose resulting values are needed elsewhere.
         creators: the private creators that rules name.
+        kept: private elements that rules of the top level keep.
+        changed: private elements that rules of the top level do something else to.
         has_regex: some rule selects by a regular expression.
         matching: matches the patterns of the rules.
         actives: all rules, in the order in which they run.
@@ -622,6 +647,8 @@ class Rules:
     originals: frozenset[int]
     finals: frozenset[int]
     creators: frozenset[str]
+    kept: tuple[ElementRef, ...]
+    changed: tuple[ElementRef, ...]
     has_regex: bool
     matching: Matching
     actives: tuple[_Active, ...]
@@ -668,6 +695,8 @@ class Rules:
                 for element in _named_by(rule)
                 if isinstance(element, PrivateElement)
             ),
+            kept=_private_elements(profile.rules, kept=True),
+            changed=_private_elements(profile.rules, kept=False),
             has_regex=any(isinstance(rule.selector, RegexSelector) for rule in profile.rules),
             matching=Matching(),
             actives=actives,
@@ -748,6 +777,21 @@ class Rules:
             self._nodes.clear()
         for node in nodes:
             node.forget()
+
+
+def _private_elements(rules: tuple[Rule, ...], *, kept: bool) -> tuple[ElementRef, ...]:
+    """Returns the private elements of the top level that rules keep, or that others select."""
+    return tuple(
+        selector.element
+        for rule in rules
+        if isinstance(selector := rule.selector, PathSelector)
+        and not selector.parents
+        and isinstance(rule.action, Keep) is kept
+        and (
+            isinstance(selector.element, PrivateElement)
+            or (isinstance(selector.element, Element) and is_private(selector.element.tag))
+        )
+    )
 
 
 def _in_running_order(rules: tuple[Rule, ...]) -> list[Rule]:

@@ -20,10 +20,14 @@ from deid_service.engine.rules.nodes import Children, Node, Rules
 from deid_service.engine.rules.ops import (
     CharacterSet,
     Dropped,
+    Effect,
     Insertion,
     Kept,
+    OnSequence,
+    Op,
     Rewritten,
     becomes_of,
+    effect_on_value,
     needed_by,
 )
 from deid_service.engine.rules.rewriting import (
@@ -37,12 +41,31 @@ from deid_service.engine.rules.rewriting import (
     element_of,
     texts_of,
 )
-from deid_service.engine.walk.levels import END, HeldSlot, Kind, LengthSlot, Level
+from deid_service.engine.walk.levels import (
+    END,
+    HeldSlot,
+    Kind,
+    LengthSlot,
+    Level,
+    PrivateBlock,
+)
 from deid_service.engine.walk.output import Output, Slot
 from deid_service.engine.walk.splicer import Found, Splicer
 from profile_service.language.model import PrivateElement
 
 PATIENT_AGE_FROM_BIRTHDATE: Final = "patient-age-from-birthdate"
+
+# Private creators name programs, in at most 64 characters (PS3.5 6.2, LO).
+MAX_CREATOR: Final = 1024
+
+# Of private elements, in the levels of a file that are open at once: the files of
+# vendors have some tens. Each block is held in some 300 bytes, and with its creator.
+MAX_PRIVATE_BLOCKS: Final = 4096
+
+# What is done to an element whose place an inserted one has taken.
+SUPERSEDED: Final = Dropped(
+    name="replace-with", sequence=OnSequence.DROP, sequence_name="replace-with"
+)
 
 
 class Deferred(Slot):
@@ -106,6 +129,8 @@ class Changes(Splicer):
         # The levels that are open, but for the innermost.
         self._stack: list[Level] = []
         self._level: Level
+        # Blocks of private elements in the levels that are open.
+        self._blocks = 0
         # Sequences that stay only if a rule names something inside of them.
         self._tentative = 0
 
@@ -380,20 +405,40 @@ class Changes(Splicer):
 
     # --- private creators ---
 
+    def _block(self, level: Level, number: int) -> PrivateBlock:
+        """Returns a block of private elements."""
+        block = level.blocks.get(number)
+        if block is None:
+            if self._blocks >= MAX_PRIVATE_BLOCKS:
+                raise self._error(
+                    Reason.LIMIT_EXCEEDED,
+                    f"more than {MAX_PRIVATE_BLOCKS} blocks of private elements",
+                    number >> 8 << 16 | number & 0xFF,
+                )
+            self._blocks += 1
+            block = level.blocks[number] = PrivateBlock()
+        return block
+
     def _act_on_creator(self, level: Level, node: Node, found: Found) -> bool:
         """Takes note of a private creator (PS3.5 7.8.1), and keeps it while it is needed."""
-        length = found.end - found.start
-        if found.end == END or length > self._max_held:
+        if found.end == END:
             raise self._error(
                 Reason.MALFORMED, "a private creator is not a short text", found.tag, found.vr
+            )
+        if found.end - found.start > MAX_CREATOR:
+            raise self._error(
+                Reason.LIMIT_EXCEEDED,
+                f"a private creator is longer than {MAX_CREATOR} bytes",
+                found.tag,
+                found.vr,
             )
         if self._lacks(found.end - found.position):
             return False
         value = self._buffer[found.start : found.end].rstrip(b" \0")
-        creator = value.decode("latin-1").strip(" ")
-        block = (found.tag >> 16 << 8) | (found.tag & 0xFF)
+        number = (found.tag >> 16 << 8) | (found.tag & 0xFF)
+        block = self._block(level, number)
+        self._note_creator(level, node, found, block, value.decode("latin-1").strip(" "))
         op = node.op(found.tag, None)
-        level.creators[block] = creator
         if op is None:
             return self._pass_to(found.end)
         becomes = becomes_of(op)
@@ -405,39 +450,102 @@ class Changes(Splicer):
                 self._keep_tentative()
             place = Place(found.tag, found.vr or "LO", self._base + found.position)
             return self._act_on_value(level, found, becomes, place)
+        if block.stays:
+            return self._pass_to(found.end)
         self._flush(found.position)
         held = self._buffer[found.position : found.end]
         slot = HeldSlot(self._base + found.position, found.tag, held)
-        slot.give_up = lambda: self._keep_creator(level, block)
-        if (former := level.creator_slots.pop(block, None)) is not None:
-            # The same element twice: the last one counts, as other readers have it.
-            self._leave_out_creator(level, former, becomes.name)
-        self.output.open(slot)
-        level.creator_slots[block] = slot
+        slot.give_up = lambda: self._keep_creator(block)
         name = becomes.name
+        if block.slot is not None:
+            # The same element twice: the last one counts, as other readers have it.
+            self._leave_out_creator(level, block, name)
+        self.output.open(slot)
+        block.slot = slot
+        block.left_out = False
 
         def passed(level: Level, reached: int) -> None:  # noqa: ARG001
-            if slot.parts is not None:
+            block.scheduled = False
+            if block.slot is None:
                 return
-            if self.is_overdue(slot):
-                self._keep_creator(level, block)
+            if self.is_overdue(block.slot):
+                self._keep_creator(block)
             else:
-                del level.creator_slots[block]
-                self._leave_out_creator(level, slot, name)
+                self._leave_out_creator(level, block, name)
 
-        level.schedule((block << 8 | 0xFF) + 1, passed)
+        if not block.scheduled:
+            block.scheduled = True
+            level.schedule((number << 8 | 0xFF) + 1, passed)
         self._position = self._run = found.end
         return True
 
-    def _leave_out_creator(self, level: Level, slot: HeldSlot, name: str) -> None:
+    def _note_creator(
+        self, level: Level, node: Node, found: Found, block: PrivateBlock, creator: str
+    ) -> None:
+        """Takes note of whose a block is.
+
+        Raises:
+            DicomError: something was done in the block, or for want of it, that is not
+                right with the creator.
+        """
+        former, block.creator = block.creator, creator
+        group = found.tag >> 16
+        first = group << 16 | (found.tag & 0xFF) << 8
+        is_late = creator in level.made_creators.get(group, ()) or block.made
+        if not is_late and block.seen and former != creator:
+            is_late = former is not None or any(
+                node.depends_on_creator(first | offset, creator)
+                for offset in range(0x100)
+                if block.seen >> offset & 1
+            )
+        if is_late:
+            raise self._error(
+                Reason.MALFORMED,
+                "a private creator stands behind elements that it says the meaning of",
+                found.tag,
+                found.vr,
+            )
+
+    def _leave_out_creator(self, level: Level, block: PrivateBlock, name: str) -> None:
+        slot, block.slot = block.slot, None
+        assert slot is not None
+        block.left_out = True
         self.output.fill(slot, [])
         level.delta -= len(slot.held)
         self.count((name,))
 
-    def _keep_creator(self, level: Level, block: int) -> None:
-        slot = level.creator_slots.pop(block, None)
-        if slot is not None and slot.parts is None:
+    def _keep_creator(self, block: PrivateBlock) -> None:
+        slot, block.slot = block.slot, None
+        if slot is not None:
+            block.stays = True
             self.output.fill(slot, [slot.held])
+
+    def _op_in_block(self, level: Level, node: Node, tag: int) -> tuple[Op | None, str | None]:
+        """Returns what is done to an element of a private block, and its creator.
+
+        Raises:
+            DicomError: it stays, and its creator does not, or another's stands for it.
+        """
+        block = self._block(level, tag >> 8)
+        bit = 1 << (tag & 0xFF)
+        if block.inserted & bit and not block.made:
+            return SUPERSEDED, block.creator
+        # What stands in a block that was made for a rule is not that creator's.
+        creator = None if block.made else block.creator
+        op = node.op(tag, creator)
+        block.seen |= bit
+        if effect_on_value(op) is not Effect.GOES:
+            self._stay_in_block(block, tag)
+        return op, creator
+
+    def _stay_in_block(self, block: PrivateBlock, tag: int) -> None:
+        """Has the creator of an element stay that stays."""
+        if block.made or block.left_out:
+            raise self._error(
+                Reason.MALFORMED, "a private element stands apart from its private creator", tag
+            )
+        self._keep_creator(block)
+        block.stays = True
 
     def _prepare(self, level: Level) -> None:
         """Has private elements inserted where their blocks have been seen."""
@@ -451,18 +559,20 @@ class Changes(Splicer):
     ) -> Callable[[Level, int], None]:
         def insert(level: Level, reached: int) -> None:  # noqa: ARG001
             for element, insertion in entries:
-                block = self._block_of(level, group, element.creator)
-                tag = group << 16 | (block & 0xFF) << 8 | element.offset
+                number = self._block_of(level, group, element.creator)
+                tag = group << 16 | (number & 0xFF) << 8 | element.offset
+                block = level.blocks[number]
                 level.schedule(tag, self._one_private_inserter(tag, block, element, insertion))
 
         return insert
 
     def _one_private_inserter(
-        self, tag: int, block: int, element: PrivateElement, insertion: Insertion
+        self, tag: int, block: PrivateBlock, element: PrivateElement, insertion: Insertion
     ) -> Callable[[Level, int], None]:
         def insert(level: Level, reached: int) -> None:
-            if reached != tag:
-                self._keep_creator(level, block)
+            if reached != tag or block.made:
+                self._keep_creator(block)
+                block.inserted |= 1 << element.offset
                 vr = private_vr_of(element.group, element.creator, element.offset) or "UN"
                 self._insert(level, tag, vr, insertion)
 
@@ -470,17 +580,20 @@ class Changes(Splicer):
 
     def _block_of(self, level: Level, group: int, creator: str) -> int:
         """Returns the block of a creator in a group; makes one where there is none."""
-        blocks = [block for block in level.creators if block >> 8 == group]
-        for block in blocks:
-            if level.creators[block] == creator:
-                return block
-        number = max((block & 0xFF for block in blocks), default=0x0F) + 1
-        if number > 0xFF:
+        numbers = [number for number in level.blocks if number >> 8 == group]
+        for number in numbers:
+            if level.blocks[number].creator == creator:
+                return number
+        last = max(0x0F, max((number & 0xFF for number in numbers), default=0)) + 1
+        if last > 0xFF:
             raise self._error(Reason.NOT_SUPPORTED, "a group has no room for a private creator")
-        block = group << 8 | number
-        level.creators[block] = creator
-        self._insert(level, group << 16 | number, "LO", Insertion(creator))
-        return block
+        number = group << 8 | last
+        block = self._block(level, number)
+        block.creator = creator
+        block.made = block.stays = True
+        level.made_creators.setdefault(group, set()).add(creator)
+        self._insert(level, group << 16 | last, "LO", Insertion(creator))
+        return number
 
     # --- what is inserted ---
 

@@ -70,6 +70,35 @@ class HeldSlot(Slot):
         self.held = held
 
 
+class PrivateBlock:
+    """A block of private elements (PS3.5 7.8.1), as far as it has been seen.
+
+    Attributes:
+        creator: its private creator; None as long as there is none.
+        slot: the creator, where it stays only for what is in the block.
+        seen: a bit for each of its elements that something was done to.
+        inserted: a bit for each of its elements that a rule has inserted.
+        stays: whether one of its elements stays.
+        scheduled: something is due behind the block.
+        left_out: the creator was left out.
+        made: the creator was inserted.
+    """
+
+    __slots__ = (
+        "creator", "inserted", "left_out", "made", "scheduled", "seen", "slot", "stays",
+    )  # fmt: skip
+
+    def __init__(self) -> None:
+        self.creator: str | None = None
+        self.slot: HeldSlot | None = None
+        self.seen = 0
+        self.inserted = 0
+        self.stays = False
+        self.scheduled = False
+        self.left_out = False
+        self.made = False
+
+
 # What is done to the elements of a level without rules.
 _NOTHING: Final[dict[int, Op]] = {}
 
@@ -123,8 +152,8 @@ class Level:
         group_slot: the group length of the group that is being read.
         group_delta: `delta` when it was read.
         group_unsure: a value of the group is still open.
-        creators: private creators by group and block, as group << 8 | block.
-        creator_slots: those of them that stay only for what is in their blocks.
+        blocks: of private elements, by group and block, as group << 8 | block.
+        made_creators: the creators of blocks that were made, by group.
         boundary: the first tag at which something is due: an insertion, or an
             entry of the agenda.
         crossed: the tag that was last reached so.
@@ -170,8 +199,8 @@ class Level:
             self.lookup: Callable[[int], Op | None] = _NOTHING.get
             return
         self.lookup = node.lookup
-        self.creators: dict[int, str] = {}
-        self.creator_slots: dict[int, HeldSlot] = {}
+        self.blocks: dict[int, PrivateBlock] = {}
+        self.made_creators: dict[int, set[str]] = {}
         self._agenda: list[tuple[int, Due]] = []
         if node.insertion_tags:
             self.boundary = node.insertion_tags[0]

@@ -51,10 +51,9 @@ from deid_service.engine.rules.ops import (
     Rewritten,
     becomes_of,
     effect_on_fragments,
-    effect_on_value,
 )
 from deid_service.engine.rules.rewriting import Memo, Place
-from deid_service.engine.walk.changes import Changes
+from deid_service.engine.walk.changes import SUPERSEDED, Changes
 from deid_service.engine.walk.levels import END, Kind, Level, Watch
 from deid_service.engine.walk.output import Buffer, Output, Slot
 from deid_service.engine.walk.splicer import Found
@@ -497,14 +496,11 @@ class Walk(Changes):
         if isinstance(op, ByCreator):
             if is_creator(tag):
                 return self._act_on_creator(level, node, found)
-            creator = level.creators.get(tag >> 8)
-            op = node.op(tag, creator)
-            if effect_on_value(op) is not Effect.GOES:
-                self._keep_creator(level, tag >> 8)
+            op, creator = self._op_in_block(level, node, tag)
         if level.insertion_made(tag):
             # The element stands out of order, behind the place where a rule
             # has put a new one: that one stands for it.
-            op = _SUPERSEDED
+            op = SUPERSEDED
         becomes = becomes_of(op)
         if self._tentative and becomes.named and not isinstance(becomes, Dropped):
             self._keep_tentative()
@@ -614,6 +610,9 @@ class Walk(Changes):
                 new = level.encoding.header(found.tag, vr, len(items)) + items
             self._put_in_place_of(level, found, new, name, Kind.ITEMS)
             return True
+        block = level.blocks.get(found.tag >> 8) if isinstance(op, Dropped) else None
+        if block is not None and action is OnSequence.DESCEND:
+            self._stay_in_block(block, found.tag)
         children = node.children(found.tag, creator)
         if children is None:
             if found.end != END:
@@ -768,6 +767,8 @@ class Walk(Changes):
             ends = SEQUENCE_DELIMITER if level.kind is Kind.ITEMS else ITEM_DELIMITER
             self._emit(level, level.encoding.item_header(ends, 0))
         self._position += delimiter
+        if level.node is not None:
+            self._blocks -= len(level.blocks)
         above = self._stack.pop()
         self._level = above
         if level.dropped:
@@ -847,12 +848,6 @@ class Walk(Changes):
         else:
             self._open_fragments(level, found)
             self._begin_dropping(self._level, found.position)
-
-
-# What is done to an element whose place an inserted one has taken.
-_SUPERSEDED: Final = Dropped(
-    name="replace-with", sequence=OnSequence.DROP, sequence_name="replace-with"
-)
 
 
 def _is_vr(code: int) -> bool:

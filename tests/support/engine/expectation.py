@@ -395,7 +395,7 @@ def _apply_settings(top: Level, profile: Profile) -> None:
         _keep_named(top, [rule.selector for rule in profile.rules])
     if settings.remove_private_tags or settings.remove_undefined:
         for level in _levels(top):
-            _drop_private(level.wants)
+            _drop_private(level, profile)
 
 
 def _keep_named(level: Level, selectors: list[Selector]) -> bool:
@@ -427,18 +427,35 @@ def _leads_on(selector: Selector, path: Place) -> bool:
     )
 
 
-def _drop_private(wants: list[Want]) -> None:
+def _drop_private(level: Level, profile: Profile) -> None:
     """Takes away private elements that no rule names, and creators without elements."""
+    wants = level.wants
+    stays = {id(want): _is_kept_at_depth(level, want.tag, profile) for want in wants}
     for want in [each for each in wants if each.tag >> 16 & 1]:
         number = want.tag & 0xFFFF
-        if not 0x10 <= number <= 0xFF and not want.named:
+        if not 0x10 <= number <= 0xFF and not want.named and not stays[id(want)]:
             wants.remove(want)
     blocks = {want.tag >> 8 for want in wants if want.tag >> 16 & 1 and want.tag & 0xFFFF > 0xFF}
     for want in [each for each in wants if each.tag >> 16 & 1]:
         number = want.tag & 0xFFFF
         block = want.tag >> 16 << 8 | number
-        if 0x10 <= number <= 0xFF and block not in blocks and not want.named:
+        is_named = want.named or stays[id(want)]
+        if 0x10 <= number <= 0xFF and block not in blocks and not is_named:
             wants.remove(want)
+
+
+def _is_kept_at_depth(level: Level, tag: int, profile: Profile) -> bool:
+    """Whether rules of the top level keep a private element, and none does something else."""
+    actions = [
+        rule.action
+        for rule in profile.rules
+        if isinstance(rule.selector, PathSelector)
+        and not rule.selector.parents
+        and not isinstance(rule.selector.element, RepeaterElement)
+        and _selects(rule.selector.element, tag, level)
+    ]
+    is_kept = bool(actions) and all(isinstance(action, Keep) for action in actions)
+    return is_kept and profile.settings.remove_private_tags
 
 
 def _drop_group_lengths(top: Level) -> None:

@@ -762,8 +762,10 @@ REASONS: Final = (
     ),
     Reason(
         "nested-private-stays",
-        "Beside `remove-private-tags`, a private element that a rule names stays at every depth, "
-        "with its creator. The reference looks for its block at the top level alone.",
+        "Beside `remove-private-tags`, a private element that a rule keeps stays at every depth, "
+        "with its creator; one that a rule changes stays where the rule changes it. The "
+        "reference looks for its block at the top level alone, and leaves original values in "
+        "items.",
         _of_element(_nested_private),
     ),
     Reason(

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.support.engine.build import SYNTAXES, dicom, el, encode, sq
-from tests.support.engine.every_way import deidentified, every_way, plan_of
+from tests.support.engine.every_way import deidentified, every_way, plan_of, rejected
 from tests.support.engine.walk import read_file
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from tests.support.engine.build import Part
     from tests.support.engine.walk import Syntax
@@ -404,16 +404,147 @@ def test_a_kept_private_element_keeps_its_creator(number: int, setting: str) -> 
     )
 
 
-def test_private_elements_go_in_items_too() -> None:
-    """remove-private-tags counts at every depth; with recursion so does keeping."""
-    rule = f"name: '(0009, \"{CREATOR}\", 02)', keep: true"
+@pytest.mark.parametrize("undefined", [False, True])
+@pytest.mark.parametrize("recursion", ["true", "false"])
+@pytest.mark.parametrize("name", [f'(0009, "{CREATOR}", 02)', "00091002"])
+def test_private_elements_go_in_items_too(name: str, recursion: str, undefined: bool) -> None:
+    """remove-private-tags counts at every depth, and so does keeping, with creators."""
+    inner = block(0x10)
+
+    def at_depth(*parts: Part) -> list[Part]:
+        first = sq("OtherPatientIDsSequence", [*parts, el("PatientID", "a")], undefined=undefined)
+        return [sq("ReferencedStudySequence", [*parts, first, el("PatientID", "b")])]
+
+    check([*inner, *at_depth(*inner)], [*inner[:2], *at_depth(*inner[:2])],
+          f"name: '{name}', keep: true",
+          remove_private_tags="true", recurse_sequence=recursion)  # fmt: skip
+
+
+@pytest.mark.parametrize("action", ["remove: true", "hash: true", "replace-with: X"])
+def test_private_elements_that_a_rule_changes_stay_where_it_changes_them(action: str) -> None:
+    """What a rule changes at the top level is not wanted as it is in an item."""
     inner = block(0x10)
     before = sq("ReferencedStudySequence", [*inner, el("PatientID", "a")])
 
-    check([before], [sq("ReferencedStudySequence", [el("PatientID", "a")])], rule,
+    check([before], [sq("ReferencedStudySequence", [el("PatientID", "a")])],
+          f"name: '(0009, \"{CREATOR}\", 02)', {action}, replace-with-insert: false"
+          if action.startswith("replace") else f"name: '(0009, \"{CREATOR}\", 02)', {action}",
           remove_private_tags="true")  # fmt: skip
-    kept = sq("ReferencedStudySequence", [*inner[:2], el("PatientID", "a")])
-    check([before], [kept], rule, remove_private_tags="true", recurse_sequence="true")
+
+
+# --- private creators out of order ---
+
+SECRET = el(0x00091002, "secret", "SH")
+GEMS = el(0x00090010, CREATOR, "LO")
+RULE = f"name: '(0009, \"{CREATOR}\", 02)'"
+
+
+def in_every_place(parts: Sequence[Part]) -> Iterator[tuple[list[Part], bool]]:
+    """Yields a data set with some elements at the top level, and one in an item."""
+    start: list[Part] = [el("SOPInstanceUID", "1.2"), el("Modality", "CT"), el("PatientID", "7")]
+    yield [*start[:2], *parts, start[2], el("Rows", (1,)), el("Columns", (1,))], False
+    for undefined in (False, True):
+        item = sq("OtherPatientIDsSequence", [*parts, start[2]], undefined=undefined)
+        yield [*start, item, el("Rows", (1,)), el("Columns", (1,))], True
+
+
+@pytest.mark.parametrize("syntax", SYNTAXES.values(), ids=SYNTAXES)
+@pytest.mark.parametrize(
+    ("rule", "settings"),
+    [
+        (f"{RULE}, remove: true", {}),
+        (f"{RULE}, replace-with: X", {}),
+        (f"{RULE}, hash: true", {}),
+        (f"{RULE}, keep: true", {"remove_private_tags": "true"}),
+        (f"{RULE}, keep: true", {"remove_undefined": "true"}),
+    ],
+)
+@pytest.mark.parametrize(
+    "parts",
+    [
+        [SECRET, GEMS],
+        [SECRET, el(0x00091003, "x", "SH"), GEMS],
+        [el(0x00090010, "OTHER", "LO"), SECRET, GEMS],
+        [el(0x00090010, "OTHER", "LO"), GEMS, el(0x00090010, "OTHER", "LO"), SECRET, GEMS],
+    ],
+    ids=["none before", "others between", "another's block", "changing"],
+)
+def test_a_private_creator_behind_its_elements_rejects(
+    parts: list[Part], rule: str, settings: dict[str, str], syntax: Syntax
+) -> None:
+    """What a rule does hangs on the creator: where that comes too late, nothing is certain."""
+    places = zip(in_every_place(parts), in_every_place([]), strict=True)
+    for (data_set, in_item), (plain, _) in places:
+        recursion = {"recurse_sequence": "true"} if in_item else {}
+        plan = plan_of(rule, **settings, **recursion)
+        for _ in range(4):
+            assert every_way(dicom(*plain, syntax=syntax), plan).error is None
+
+        error = rejected(dicom(*data_set, syntax=syntax), plan)
+
+        assert error[0] == "MALFORMED"
+        assert error[2] in {"(0009,0010)", "(0009,1002)"}
+
+
+def test_a_private_creator_may_come_late_where_no_rule_hangs_on_it() -> None:
+    """What no rule selects by its creator, or by its tag alone, comes out in any order."""
+    late: list[Part] = [el(0x00091003, "x", "SH"), GEMS]
+    other: list[Part] = [el(0x00111002, "x", "SH"), el(0x00110010, "ELSE", "LO")]
+    name = el("PatientName", "A")
+
+    check([*late, *other, name], [*late, *other, name], f"{RULE}, remove: true")
+    check([SECRET, GEMS, name], [GEMS, name], "name: '00091002', remove: true")
+    check([SECRET, GEMS, name], [SECRET, GEMS, name], "name: '00091002', keep: true",
+          remove_private_tags="true")  # fmt: skip
+    check([*late, *other, name], [name], f"{RULE}, keep: true", remove_private_tags="true")
+
+
+@pytest.mark.parametrize("recursion", ["true", "false"])
+def test_a_kept_element_does_not_stay_without_its_creator(recursion: str) -> None:
+    """A block behind a later one: its creator is left out by then, and rejects the file."""
+    parts = [
+        GEMS, el(0x00090011, "OTHER", "LO"), el(0x00091153, "x", "SH"),
+        el(0x00091002, "kept", "SH"),
+    ]  # fmt: skip
+    plan = plan_of(f"{RULE}, keep: true", remove_private_tags="true", recurse_sequence=recursion)
+    for data_set, _ in in_every_place(parts):
+        error = rejected(dicom(*data_set), plan)
+
+        assert error[:3] == (
+            "MALFORMED", "a private element stands apart from its private creator", "(0009,1002)",
+        )  # fmt: skip
+
+
+def test_kept_elements_of_blocks_out_of_order_stay_with_their_creators() -> None:
+    """An element that keeps its creator keeps it for all of its block."""
+    first = [GEMS, el(0x00090011, "OTHER", "LO"), SECRET, el(0x00091153, "x", "SH")]
+    again = el(0x00091002, "again", "SH")
+
+    check([*first, again], [GEMS, SECRET, again], f"{RULE}, keep: true", remove_private_tags="true")
+    check([GEMS, SECRET, GEMS, again], [GEMS, SECRET, GEMS, again], f"{RULE}, keep: true",
+          remove_private_tags="true")  # fmt: skip
+
+
+def test_an_inserted_private_element_takes_the_place_of_one_out_of_order() -> None:
+    """An element behind the place where its new one was inserted is left out."""
+    there = [GEMS, el(0x00091007, "x", "SH"), SECRET]
+
+    check(there, [GEMS, el(0x00091002, "X", "SH"), there[1]], f"{RULE}, replace-with: X")
+
+
+def test_an_inserted_private_creator_adopts_no_elements() -> None:
+    """What stands without a creator in the block that was made for a rule rejects the file."""
+    orphan, other = el(0x00091004, "x", "SH"), el(0x00091002, "y", "SH")
+    rule = f"{RULE}, replace-with: X"
+    made = [GEMS, el(0x00091002, "X", "SH")]
+
+    for stray in (orphan, other):
+        error = rejected(dicom(stray, el("PatientName", "A")), plan_of(rule))
+        assert error[:2] == ("MALFORMED", "a private element stands apart from its private creator")
+        check([stray], made, rule, remove_private_tags="true")
+    late = [el("PatientName", "A"), *block(0x10)]
+    assert rejected(dicom(*late), plan_of(rule))[0] == "MALFORMED"
+    assert rejected(dicom(late[0], *block(0x15)), plan_of(rule))[0] == "MALFORMED"
 
 
 def test_a_private_element_named_by_its_tag_or_a_regex_stays() -> None:
