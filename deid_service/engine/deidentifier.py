@@ -9,8 +9,10 @@ Any error leads to FAILED, for good.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from enum import Enum, auto
+from time import perf_counter
 from typing import Final, NamedTuple
 
 from deid_service.engine.encoding.headers import HEADER, Encoding
@@ -39,6 +41,10 @@ _FILE_HEADER: Final = PREAMBLE_LENGTH + len(MAGIC)
 
 # PS3.10 7.5: the preamble can hold another file format, or a text.
 _EMPTY_PREAMBLE: Final = bytes(PREAMBLE_LENGTH) + MAGIC
+
+# How long one call works, in seconds, before its caller, who may have several files,
+# has a turn again. What has begun then is done first.
+_TURN_SECONDS: Final = 0.01
 
 # How much is inflated in one call, in bytes: some twenty milliseconds of work.
 _INFLATED_AT_ONCE: Final = 1 << 20
@@ -99,7 +105,10 @@ class Deidentifier:
         self._state = _State.UNCHANGED if plan.blank else _State.START
         self._name: str | None = "" if plan.blank else None
         self._tail = bytearray()
+        # How much of it must be there to go on; 0 where all that is due is a turn.
         self._need = _FILE_HEADER
+        # When the caller has a turn, by `perf_counter`.
+        self._until = math.inf
         # How much of the input has been read, in bytes.
         self._offset = 0
         self._output = Output()
@@ -139,14 +148,15 @@ class Deidentifier:
     def pending(self) -> bool:
         """Whether input waits that the next call takes, which may be with no bytes.
 
-        A few deflated bytes can inflate to a thousand times as many. So that a
-        caller with several files need not attend to one for long, only so much is
-        taken at once.
+        A few bytes can hold thousands of elements that rules are about, and a few
+        deflated ones can inflate to a thousand times as many. So that a caller with
+        several files need not attend to one for long, a call works for some ten
+        milliseconds.
         """
-        return self._waiting is not None
+        return self._waiting is not None or (not self._need and bool(self._tail))
 
     def receive(self, data: bytes | bytearray | memoryview) -> list[Buffer]:
-        """Takes the next bytes of the file, cut anywhere.
+        """Takes the next bytes of the file, cut anywhere, behind all that waits.
 
         Returns:
             The next of the output, as buffers that may be slices of the input.
@@ -157,13 +167,16 @@ class Deidentifier:
         if self._state is _State.UNCHANGED:
             return [_lasting(data)] if data else []
         self._check_open()
-        if not data and self._waiting is None:
+        if not data and not self.pending:
             return []
         matching = self._rules.matching
         matching.spent = self._spent
         try:
+            if data:
+                self._settle()
+            self._until = perf_counter() + _TURN_SECONDS
             if not data:
-                self._inflate(_INFLATED_AT_ONCE)
+                self._go_on()
             elif not self._skip(data):
                 self._take(data if isinstance(data, bytes) else bytes(data))
             return self._released()
@@ -242,8 +255,21 @@ class Deidentifier:
         if read < len(data):
             self._tail += memoryview(data)[read:]
 
+    def _go_on(self) -> None:
+        """Takes some of what waits."""
+        if self._waiting is not None:
+            self._inflate()
+        else:
+            self._take(b"")
+
+    def _settle(self) -> None:
+        """Takes all that waits."""
+        self._until = math.inf
+        while self.pending:
+            self._go_on()
+
     def _read(self, data: bytes, *, ended: bool) -> int:
-        """Reads as far as it can, and returns how far that is."""
+        """Reads as far as it can or has time, and returns how far that is."""
         position = 0
         if self._state is _State.START:
             if len(data) < _FILE_HEADER and not ended:
@@ -253,11 +279,11 @@ class Deidentifier:
         if self._state is _State.FILE_META:
             position, complete = self._meta.read(data, position, self._offset)
             # The first elements of the data set show how it is encoded.
-            missing = 0 if complete else self._meta.need
-            if complete and len(data) - position < BEGINNING:
-                missing = BEGINNING
-            if missing and not ended:
-                self._need = missing
+            if complete:
+                self._need = BEGINNING if len(data) - position < BEGINNING else 0
+            else:
+                self._need = self._meta.need
+            if not ended and (self._need or not complete):
                 self._offset += position
                 return position
             if not complete and position < len(data):
@@ -401,44 +427,46 @@ class Deidentifier:
         return syntax.encoding
 
     def _read_data_set(self, data: bytes, start: int) -> int:
-        """Reads from a position on as far as it can, and returns how far that is."""
+        """Reads from a position on as far as it can or has time, and returns how far that is."""
         if self._inflater is not None:
-            self._inflate(None)
             self._waiting = self._inflater.pieces(data[start:])
-            self._inflate(_INFLATED_AT_ONCE)
+            self._inflate()
             return len(data)
         walk = self._walk_on()
         if self._directory is not None:
             return start + self._read_directory(walk, self._directory, data[start:])
-        read = walk.feed(data, start)
+        read = walk.feed(data, start, until=self._until)
         self._need = walk.need
         return read
 
-    def _inflate(self, at_once: int | None) -> None:
-        """Takes input that waits, of so many bytes as it inflates to or all of it."""
-        if self._waiting is None:
-            return
+    def _inflate(self) -> None:
+        """Takes some of the deflated input that waits."""
         assert self._deflater is not None
+        assert self._waiting is not None
         walk = self._walk_on()
+        held = self._inflated
         taken = 0
-        for piece in self._waiting:
-            self._inflated += piece
-            if len(self._inflated) >= walk.need:
-                read = walk.feed(bytes(self._inflated))
-                del self._inflated[:read]
-            taken += len(piece)
-            if at_once is not None and taken >= at_once:
+        while True:
+            # Behind a pause, what is there goes first.
+            if walk.need:
+                piece = next(self._waiting, None)
+                if piece is None:
+                    self._waiting = None
+                    break
+                held += piece
+                taken += len(piece)
+            if len(held) >= walk.need:
+                del held[: walk.feed(bytes(held), until=self._until)]
+            if taken >= _INFLATED_AT_ONCE or perf_counter() > self._until:
                 break
-        else:
-            self._waiting = None
         self._output.parts.extend(self._deflater.add(self._walk_output.release()))
 
     def _read_directory(self, walk: Walk, held: bytearray, data: bytes) -> int:
         room = self._max_held - len(held)
-        read = walk.feed(data[:room])
+        read = walk.feed(data[:room], until=self._until)
         self._need = walk.need
         held += data[:read]
-        if len(data) > room:
+        if len(data) > room and self._need:
             raise DicomError(
                 Reason.LIMIT_EXCEEDED,
                 f"the media directory is longer than {self._max_held} bytes",
@@ -449,6 +477,7 @@ class Deidentifier:
     # --- the end ---
 
     def _end(self) -> list[Buffer]:
+        self._settle()
         data = bytes(self._tail)
         self._tail.clear()
         if self._state is not _State.DATA_SET:
@@ -456,7 +485,7 @@ class Deidentifier:
         if self._passage is not None and self._passage.stretch.ends and not data:
             return self._released()
         walk = self._walk_on()
-        self._inflate(None)
+        self._settle()
         if self._inflater is not None:
             self._inflater.finish()
             data = bytes(self._inflated)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Final
 
@@ -28,7 +29,9 @@ _DELIMITED: Final = -1
 _NOTHING: Final[dict[int, None]] = {}
 
 
-def skim_sequence(buffer: bytes, position: int, encoding: Encoding, max_levels: int) -> int:
+def skim_sequence(
+    buffer: bytes, position: int, encoding: Encoding, max_levels: int, reach: int = sys.maxsize
+) -> int:
     """Finds the end of a sequence of undefined length that no rule reaches into.
 
     Args:
@@ -36,13 +39,15 @@ def skim_sequence(buffer: bytes, position: int, encoding: Encoding, max_levels: 
         position: of the first item.
         encoding: of the items.
         max_levels: how many sequences and items may be open at once.
+        reach: how many bytes are looked at.
 
     Returns:
         The position behind the sequence delimiter; 0 where the sequence is not
-        all there, or not as it should be: the walk then goes the long way, and
-        says what is wrong.
+        all there, goes on beyond the reach, or is not as it should be: the walk
+        then goes the long way, and says what is wrong.
     """
-    return _skim(buffer, position, encoding, _DELIMITED, False, None, max_levels, len(buffer))
+    limits = (max_levels, len(buffer), reach)
+    return _skim(buffer, position, encoding, _DELIMITED, False, None, *limits)
 
 
 def skim_item(
@@ -53,6 +58,7 @@ def skim_item(
     lookup: Callable[[int], object],
     max_levels: int,
     max_length: int,
+    reach: int,
 ) -> int:
     """Finds the end of an item, if nothing is to be done to any element inside of it.
 
@@ -64,6 +70,7 @@ def skim_item(
         lookup: what is done to an element, at this depth and below.
         max_levels: how many sequences and items may be open at once.
         max_length: of a sequence or item inside, in bytes.
+        reach: how many bytes are looked at.
 
     Returns:
         The position behind the item, or 0 as in `skim_sequence`, and where
@@ -73,7 +80,7 @@ def skim_item(
         end = _DELIMITED
     elif end > len(buffer):
         return 0
-    return _skim(buffer, position, encoding, end, True, lookup, max_levels, max_length)
+    return _skim(buffer, position, encoding, end, True, lookup, max_levels, max_length, reach)
 
 
 def _skim(
@@ -85,6 +92,7 @@ def _skim(
     lookup: Callable[[int], object] | None,
     max_levels: int,
     max_length: int,
+    reach: int,
 ) -> int:
     quad = encoding.quad
     long = encoding.long
@@ -92,7 +100,7 @@ def _skim(
     explicit = encoding.explicit
     inside = lookup is not None
     op_of = lookup or _NOTHING.get
-    size = len(buffer)
+    size = min(len(buffer), position + reach)
     last = size - HEADER
     # The levels around the innermost one, each with its end and whether it is
     # an item.

@@ -42,6 +42,9 @@ from deid_service.engine.version import RELEASE
 IMPLEMENTATION_CLASS_UID: Final = "2.25.233829574871923654381299106533180461847"
 IMPLEMENTATION_VERSION_NAME: Final = f"DEIDCASC_{RELEASE}"[:16]
 
+# How many elements are read in one call: some ten milliseconds of work.
+_ELEMENTS_AT_ONCE: Final = 10_000
+
 PREAMBLE_LENGTH: Final = 128
 MAGIC: Final = b"DICM"
 
@@ -137,7 +140,8 @@ class FileMeta:
     """Reads the file meta in pieces, and writes it again.
 
     Attributes:
-        need: how many bytes must be there for the next element.
+        need: how many bytes must be there for the next element; 0 where it is there
+            already, and enough was read at once.
         elements: read so far, by tag.
         misplaced: whether elements of group 2 stood behind the end of the file meta.
     """
@@ -183,7 +187,12 @@ class FileMeta:
         self.need = 8
         if not self._held and (end := self._recognize(data, position, base)):
             return end, True
+        read = 0
         while size - position >= 8:
+            if read == _ELEMENTS_AT_ONCE:
+                self.need = 0
+                break
+            read += 1
             encoding = self._encoding
             if encoding is None:
                 # PS3.10 7.1: explicit VR little endian; some writers do otherwise.

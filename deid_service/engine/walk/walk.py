@@ -16,7 +16,9 @@ stream.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from time import perf_counter
 from typing import Final, assert_never
 
 from deid_service.engine.encoding.charsets import DEFAULT_CHARACTER_SETS, character_sets
@@ -73,6 +75,10 @@ MAX_UID_LENGTH: Final = 64
 # that must not add up over the levels.
 _MAX_SKIM_DEPTH: Final = 8
 
+# How many bytes of elements are passed, or skimmed, between two looks at the clock: at
+# eight bytes an element some ten milliseconds.
+_BYTES_AT_ONCE: Final = 256 * 1024
+
 
 class Walk(Changes):
     """Walks over one data set, in pieces."""
@@ -110,6 +116,8 @@ class Walk(Changes):
         )
         self._transfer_syntax = transfer_syntax
         self._stretches = stretches
+        # When the caller is to have a turn, by `perf_counter`.
+        self._until = math.inf
         self._first = base
         # Whether the data set has shown to be laid out in another way.
         self._missed = False
@@ -134,16 +142,18 @@ class Walk(Changes):
 
     # --- input ---
 
-    def feed(self, buffer: bytes, start: int = 0) -> int:
-        """Reads as far as it can.
+    def feed(self, buffer: bytes, start: int = 0, *, until: float = math.inf) -> int:
+        """Reads as far as it can, or until it is time to pause.
 
         Args:
             buffer: the input.
             start: of the first byte in it that was not read; not 0 only at the
                 beginning of the data set.
+            until: when to pause, by `perf_counter`; what has begun is done first.
 
         Returns:
-            The position up to which it was read.
+            The position up to which it was read. What is behind it is to come again,
+            with `need` bytes at least; 0 after a pause.
 
         Raises:
             DicomError: the data set cannot be read, or not be de-identified.
@@ -152,6 +162,7 @@ class Walk(Changes):
         self._view = memoryview(buffer)
         self._base -= start
         self._position = self._run = start
+        self._until = until
         size = len(buffer)
         if self._pass_left:
             self._position = min(self._pass_left, size)
@@ -226,12 +237,17 @@ class Walk(Changes):
     def _read(self) -> None:
         """Reads elements and items until the input does not hold a whole one."""
         more = True
+        size = len(self._buffer)
         while more and not self._pass_left and not self._drop_left:
             level = self._level
             if level.kind is Kind.ELEMENTS:
                 more = self._read_elements(level)
             else:
                 more = self._read_item(level)
+            # What ends with the input is ended at once: no more of it would come.
+            if more and self._position < size and perf_counter() > self._until:
+                self.need = 0
+                return
 
     def _read_elements(self, level: Level) -> bool:
         """Reads elements until something else is due; False where input is missing."""
@@ -245,10 +261,11 @@ class Walk(Changes):
         lookup = level.lookup
         # Whether an element that no rule touches can hold one that a rule does.
         deep = not explicit and level.node is not None and level.node.deep
-        limit = min(level.end - self._base, len(buffer))
-        last = limit - HEADER
         position = self._position
         run = self._run
+        until = self._until
+        limit = min(level.end - self._base, len(buffer), position + _BYTES_AT_ONCE)
+        last = limit - HEADER
         boundary = level.boundary
         recall = self._memo.get
         known = None if self._stretches is None or level.tag is not None else self._stretches.known
@@ -338,6 +355,7 @@ class Walk(Changes):
                 or self._drop_left
                 or self._level is not level
                 or level.encoding is not encoding
+                or perf_counter() > until
             ):
                 return True
             position = self._position
@@ -345,6 +363,8 @@ class Walk(Changes):
             boundary = level.boundary
         self._position = position
         self._run = run
+        if position + HEADER <= min(level.end - self._base, len(buffer)):
+            return True
         left = level.end - self._base - position
         if left == 0:
             self._close(level)
@@ -619,7 +639,7 @@ class Walk(Changes):
                 return self._pass_to(found.end)
             if found.vr != "UN":
                 room = MAX_SEQUENCE_DEPTH * 2 - len(self._stack)
-                end = skim_sequence(self._buffer, found.start, level.encoding, room)
+                end = skim_sequence(self._buffer, found.start, level.encoding, room, _BYTES_AT_ONCE)
                 if 0 < end <= level.end - self._base:
                     return self._pass_to(end)
         elif empty and not children.wanted:
@@ -688,6 +708,7 @@ class Walk(Changes):
                     node.lookup,
                     MAX_SEQUENCE_DEPTH * 2 - len(self._stack),
                     self._max_held,
+                    _BYTES_AT_ONCE,
                 )
                 if 0 < skimmed <= level.end - self._base and (
                     end == END or end - start <= self._max_held

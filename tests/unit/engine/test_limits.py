@@ -5,11 +5,14 @@ from __future__ import annotations
 import struct
 import time
 import zlib
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from pydicom.data import get_testdata_file
 
-from deid_service.engine import Deidentifier
+import deid_service.engine.deidentifier as deidentifier_module
+from deid_service.engine import Deidentifier, deidentify
 from deid_service.engine.file.deflate import Inflater
 from deid_service.engine.walk.walk import MAX_SEQUENCE_DEPTH
 from tests.support.engine.build import SYNTAXES, dicom, el, encode, header, item_header, sq
@@ -23,6 +26,7 @@ from tests.support.engine.every_way import (
 from tests.support.engine.walk import read_file
 
 if TYPE_CHECKING:
+    from deid_service.engine.walk.output import Buffer
     from tests.support.engine.build import Part
     from tests.support.engine.walk import Syntax
 
@@ -278,6 +282,55 @@ def test_what_inflates_hugely_is_taken_little_by_little() -> None:
 
     assert calls > 10
     assert b"".join([*released, *result.tail]) == deidentified(data, plan)
+
+
+def dense(items: int) -> bytes:
+    """A file of references that each want something done."""
+    references = [[el("ReferencedSOPInstanceUID", f"1.2.{number}")] for number in range(items)]
+    return dicom(el("SOPInstanceUID", "1.2"), sq("ReferencedImageSequence", *references))
+
+
+@pytest.mark.parametrize("size", [1 << 20, 100_000])
+def test_what_takes_long_is_taken_in_turns(size: int) -> None:
+    """However much there is to do in a piece of input, a call returns after some of it."""
+    data = dense(5_000)
+    plan = plan_of("regex: '.*UID$', hashuid: true")
+    whole = deidentify(data, plan)
+    deidentifier = Deidentifier(plan)
+    released: list[Buffer] = []
+    calls = 0
+
+    for start in range(0, len(data), size):
+        released += deidentifier.receive(data[start : start + size])
+        while deidentifier.pending:
+            released += deidentifier.receive(b"")
+            calls += 1
+    result = deidentifier.finish()
+
+    assert calls > 5
+    assert b"".join([*released, *result.tail]) == whole
+
+
+def test_a_long_file_meta_is_taken_in_turns() -> None:
+    """Elements of the file meta are not all read in one call either."""
+    meta = encode([el(0x00020016, "", "AE")] * 30_000)
+    deidentifier = Deidentifier(plan_of("name: PatientID, hash: true"))
+
+    deidentifier.receive(bytes(128) + b"DICM" + meta)
+
+    assert deidentifier.pending
+
+
+@pytest.mark.parametrize("name", ["CT_small.dcm", "test-SR.dcm", "DICOMDIR", "image_dfl.dcm"])
+def test_turns_change_nothing(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file comes out the same where every call ends as soon as it can."""
+    data = Path(str(get_testdata_file(name, download=False))).read_bytes()
+    plan = plan_of("regex: '.*InstanceUID$', hashuid: true", "regex: '.*Name$', remove: true")
+    whole = every_way(data, plan, byte_by_byte=False)
+    assert whole.error is None
+    monkeypatch.setattr(deidentifier_module, "_TURN_SECONDS", 0.0)
+
+    assert every_way(data, plan, byte_by_byte=False) == whole
 
 
 def test_what_follows_a_deflated_data_set_rejects() -> None:
