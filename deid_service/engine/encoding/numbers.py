@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal, InvalidOperation
+from math import isfinite
 from random import SystemRandom
 from struct import Struct, error
 from typing import Final
@@ -27,6 +28,13 @@ INTEGER_RANGES: Final = {
 
 # PS3.5 6.2: a Decimal String has at most 16 characters.
 MAX_DECIMAL_STRING: Final = 16
+
+# The power of ten that no double reaches (IEEE 754). PS3.5 6.2 lets a Decimal String say
+# greater ones, and smaller ones than any computer has room for when it writes them out.
+_MAX_POWER: Final = 308
+
+# Of the longest double, written out: what is longer is no number that was measured.
+_MAX_NUMBER_CHARACTERS: Final = 400
 
 _RANDOM: Final = SystemRandom()
 
@@ -70,14 +78,9 @@ def jitter(text: str, vr: str, action: Jitter) -> str:
     """Adds a random non-zero amount to a number, and writes it as the VR holds it.
 
     Raises:
-        ValueError: the text is no finite number.
+        ValueError: the text is no number that a double can hold.
     """
-    try:
-        number = Decimal(text.strip())
-    except InvalidOperation:
-        raise ValueError("not a number") from None
-    if not number.is_finite():
-        raise ValueError("not a finite number")
+    number = _read_number(text.strip())
     if action.whole or (vr in INTEGER_RANGES and action.reach >= 1):
         # Less than one would leave an integer what it was.
         amount = Decimal(_RANDOM.randint(1, int(action.reach)))
@@ -89,10 +92,29 @@ def jitter(text: str, vr: str, action: Jitter) -> str:
         result = max(result, Decimal(action.minimum))
     if action.maximum is not None:
         result = min(result, Decimal(action.maximum))
+    if not isfinite(float(result)):
+        raise ValueError("the moved number is too large")
     if vr in INTEGER_RANGES:
         smallest, largest = INTEGER_RANGES[vr]
         return str(min(max(int(result), smallest), largest))
     return _decimal_string(result) if vr == "DS" else repr(float(result))
+
+
+def _read_number(text: str) -> Decimal:
+    if len(text) > _MAX_NUMBER_CHARACTERS:
+        raise ValueError("not a number")
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        raise ValueError("not a number") from None
+    if not number.is_finite():
+        raise ValueError("not a finite number")
+    if abs(number.adjusted()) <= _MAX_POWER and isfinite(float(number)):
+        return number
+    if not number or number.adjusted() < 0:
+        # Too small to tell from nothing beside what is added.
+        return Decimal(0)
+    raise ValueError("the number is too large")
 
 
 def _decimal_string(number: Decimal) -> str:

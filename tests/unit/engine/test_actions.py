@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from profile_service.language.vr import problem
 from tests.support.engine.build import SYNTAXES, dicom, el, encode, sq, tag_of
 from tests.support.engine.every_way import deidentified, every_way, plan_of, rejected, values_of
 
@@ -336,8 +337,18 @@ def test_transforming_a_sequence_rejects(action: str) -> None:
         ("1.2.3.4.9000000", {}, "1.2.3.4.{}.0"),
         ("5", {}, "{}.5"),
         ("1.2.3.4.5", {"salt": "pepper"}, "1.2.3.4.{}.5"),
+        ("2.25.329800735698586629295641978511506172918.1.2.3", {}, "2.25.{}.3"),
+        ("2.25.329800735698586629295641978511506172918", {}, "2.25.{}.172918"),
+        ("2.25.329800735698586629295641978511506172918", {"uid_suffix_fields": 0}, "2.25.{}"),
+        ("1.2.826.0.1.77049665218349567178321940418519172918.5",
+         {"uid_prefix_fields": 9, "uid_suffix_fields": 0}, "1.2.826.0.1.{}"),
+        ("01.002.3.4.5", {}, "1.2.3.4.{}.5"),
+        ("..1.2.3.4", {}, "0.0.1.2.{}.4"),
+        (".1.2", {}, "0.1.{}.2"),
+        ("1.2.", {}, "1.2.{}.0"),
+        ("1.2..00", {"uid_suffix_fields": 2}, "1.2.{}.0.0"),
     ],
-)
+)  # fmt: skip
 def test_hashuid_settings(uid: str, settings: dict[str, Any], wanted: str) -> None:
     """The settings decide which nodes of a UID are kept, and what is hashed."""
     salt = str(settings.get("salt", ""))
@@ -365,6 +376,15 @@ def test_a_long_uid_is_cut_before_its_last_node() -> None:
     assert text.startswith("1.2.840." + "1" * 28 + ".")
     assert text.endswith(".77")
     assert all(node.isdigit() and (node == "0" or node[0] != "0") for node in text.split("."))
+
+
+@pytest.mark.parametrize("uid", ["1" * 60_000, "1.2." + "3" * 60_000, ".".join("1" * 30_000)])
+def test_a_uid_of_any_length_becomes_a_legal_one(uid: str) -> None:
+    """A new UID is legal whatever the old one was; how it is cut takes no time."""
+    new = value_after(el("StudyInstanceUID", uid, "UI"), "name: StudyInstanceUID, hashuid: true")
+
+    assert new is not None
+    assert problem("UI", new.rstrip(b"\0").decode()) is None
 
 
 def test_hashuid_of_several_uids_and_of_something_else() -> None:

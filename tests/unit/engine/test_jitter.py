@@ -104,6 +104,25 @@ def test_every_value_moves_on_its_own() -> None:
     assert seen > {1} or seen == {3}
 
 
+@pytest.mark.parametrize(
+    ("vr", "value"),
+    [("IS", "1E+999999"), ("IS", "-1E+999999999999"), ("DS", "1E+9999999"), ("DS", "1e400"),
+     ("DS", "1.8e308"), ("DS", "-1e309"), ("DS", "9" * 60_000), ("IS", "9" * 60_000)],
+)  # fmt: skip
+def test_a_number_that_no_double_holds_rejects(vr: str, value: str) -> None:
+    """Numbers of any size are told apart without being written out, and never become infinite."""
+    data = dicom(el(0x00280010, value, vr))
+
+    assert rejected(data, plan_of("name: '00280010', jitter: true"))[0] == "VALUE_NOT_TRANSFORMABLE"
+
+
+@pytest.mark.parametrize("value", ["1E-9999999", "0E+999999999", "-1e-400", "5e-324"])
+def test_the_smallest_numbers_move_like_nothing(value: str) -> None:
+    """A number that is too small to see moves like 0."""
+    for new in jittered("DS", value, ", jitter-range: 2", SYNTAXES["explicit"]):
+        assert 0 < abs(new) <= 2
+
+
 @pytest.mark.parametrize("value", ["x", "NaN", "Infinity", "1,5"])
 def test_what_is_no_number_rejects(value: str) -> None:
     """A text that is no finite number rejects the file."""
