@@ -238,7 +238,7 @@ class Deidentifier:
         if walk is None or self._inflater is not None or self._directory is not None:
             return False
         size = memoryview(data).nbytes
-        if not walk.is_inside_value(size):
+        if not walk.splicer.is_inside_value(size):
             return False
         walk.skip(_lasting(data))
         self._offset += size
@@ -436,7 +436,7 @@ class Deidentifier:
         if self._directory is not None:
             return start + self._read_directory(walk, self._directory, data[start:])
         read = walk.feed(data, start, until=self._until)
-        self._need = walk.need
+        self._need = walk.splicer.need
         return read
 
     def _inflate(self) -> None:
@@ -448,14 +448,14 @@ class Deidentifier:
         taken = 0
         while True:
             # Behind a pause, what is there goes first.
-            if walk.need:
+            if walk.splicer.need:
                 piece = next(self._waiting, None)
                 if piece is None:
                     self._waiting = None
                     break
                 held += piece
                 taken += len(piece)
-            if len(held) >= walk.need:
+            if len(held) >= walk.splicer.need:
                 del held[: walk.feed(bytes(held), until=self._until)]
             if taken >= _INFLATED_AT_ONCE or perf_counter() > self._until:
                 break
@@ -464,7 +464,7 @@ class Deidentifier:
     def _read_directory(self, walk: Walk, held: bytearray, data: bytes) -> int:
         room = self._max_held - len(held)
         read = walk.feed(data[:room], until=self._until)
-        self._need = walk.need
+        self._need = walk.splicer.need
         held += data[:read]
         if len(data) > room and self._need:
             raise DicomError(
@@ -493,7 +493,7 @@ class Deidentifier:
             raise DicomError(
                 Reason.TRUNCATED,
                 "the file ends in the middle of an element",
-                offset=walk.offset,
+                offset=walk.splicer.offset,
             )
         walk.finish()
         if self._deflater is not None:
@@ -513,13 +513,13 @@ class Deidentifier:
         if walk is None:
             # It goes on behind a beginning that has told all of them.
             return
-        finals = walk.finals
+        finals = walk.notes.finals
         if SOP_INSTANCE_UID in finals and self._meta_slot is not None:
-            walk.check_overdue(self._meta_slot)
+            walk.splicer.check_overdue(self._meta_slot)
             self._settle_meta(finals[SOP_INSTANCE_UID])
         if self._name is None and self._rules.finals <= finals.keys():
             assert self._name_slot is not None
-            overdue = walk.is_overdue(self._name_slot)
+            overdue = walk.splicer.is_overdue(self._name_slot)
             self._settle_name({} if overdue else finals)
 
     def _settle_meta(self, instance_uid: str | None) -> None:
@@ -527,7 +527,7 @@ class Deidentifier:
         assert slot is not None
         assert self._walk is not None
         self._meta_slot = None
-        written = self._meta.write(instance_uid, self._walk.count)
+        written = self._meta.write(instance_uid, self._walk.splicer.count)
         self._start = len(self._preamble) + sum(map(len, written))
         self._output.fill(slot, written)
 
@@ -547,7 +547,7 @@ class Deidentifier:
         return output_name(self._rules.filenames, self._filename, finals, self._rules.settings)
 
     def _counts(self) -> dict[str, int]:
-        return self._walk_on().counts() if self._passage is None else self._passage.counts
+        return self._walk_on().splicer.counts() if self._passage is None else self._passage.counts
 
     def _released(self) -> list[Buffer]:
         return [] if self._directory is not None else self._output.release()

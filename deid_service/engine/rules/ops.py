@@ -196,6 +196,12 @@ MISPLACED: Final = Dropped(
 )
 
 
+# What is done to an element whose place an inserted one has taken.
+SUPERSEDED: Final = Dropped(
+    name="replace-with", sequence=OnSequence.DROP, sequence_name="replace-with"
+)
+
+
 def needed_by(steps: tuple[AnyStep, ...]) -> frozenset[int]:
     """Returns the top-level elements whose original values steps depend on."""
     return frozenset[int]().union(*(step.needs for step in steps if isinstance(step, RegexSubStep)))

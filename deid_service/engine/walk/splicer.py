@@ -54,46 +54,49 @@ class Splicer:
         """
         self.output = output
         self.need = HEADER
-        self._max_held = max_held_bytes
+        self.max_held = max_held_bytes
         # How many elements were changed by the same actions, and how many by one
         # (most of all: dropped), by its name.
-        self._changes: dict[tuple[str, ...], int] = {}
-        self._counts: dict[str, int] = {}
+        self.changes: dict[tuple[str, ...], int] = {}
+        self.element_counts: dict[str, int] = {}
         # Length slots of open levels whose fields lie in the run not yet cut.
-        self._cuts: list[LengthSlot] = []
+        self.cuts: list[LengthSlot] = []
         # The sequence that is being left out, if one is.
-        self._dropping: Level | None = None
+        self.dropping: Level | None = None
         # The piece of input, its absolute offset, how far it is read, and where
         # the run begins.
-        self._buffer = b""
-        self._view = memoryview(b"")
-        self._base = base
-        self._position = 0
-        self._run = 0
+        self.buffer = b""
+        self.view = memoryview(b"")
+        self.base = base
+        self.position = 0
+        self.run = 0
         # Bytes of a value still to come that are passed on, or left out.
-        self._pass_left = 0
-        self._drop_left = 0
+        self.pass_left = 0
+        self.drop_left = 0
+        # The levels that are open, but for the innermost; and that.
+        self.stack: list[Level] = []
+        self.level: Level
 
     @property
     def offset(self) -> int:
         """The absolute offset of the first byte that is not read."""
-        return self._base
+        return self.base
 
     def counts(self) -> dict[str, int]:
         """Returns how many elements each action changed, by its name."""
-        counts = dict(self._counts)
-        for names, count in self._changes.items():
+        counts = dict(self.element_counts)
+        for names, count in self.changes.items():
             for name in names:
                 counts[name] = counts.get(name, 0) + count
         return counts
 
     def count(self, names: tuple[str, ...]) -> None:
         """Counts a changed element."""
-        self._changes[names] = self._changes.get(names, 0) + 1
+        self.changes[names] = self.changes.get(names, 0) + 1
 
     def is_overdue(self, slot: Slot) -> bool:
         """Whether more input has passed since a slot was opened than may be held."""
-        return self._base + self._position - slot.offset > self._max_held
+        return self.base + self.position - slot.offset > self.max_held
 
     def check_overdue(self, slot: Slot) -> None:
         """Refuses a slot that has been open for too long.
@@ -104,88 +107,97 @@ class Splicer:
         if self.is_overdue(slot):
             raise DicomError(
                 Reason.LIMIT_EXCEEDED,
-                f"what the element needs does not come within {self._max_held} bytes",
+                f"what the element needs does not come within {self.max_held} bytes",
                 tag=slot.tag,
                 offset=slot.offset,
             )
 
-    def _flush(self, position: int) -> None:
+    def flush(self, position: int) -> None:
         """Puts the run up to a position into the output."""
-        run = self._run
-        if self._dropping is not None:
-            self._run = position
+        run = self.run
+        if self.dropping is not None:
+            self.run = position
             return
         parts = self.output.parts
-        if self._cuts:
-            for slot in self._cuts:
-                field = slot.offset - self._base
+        if self.cuts:
+            for slot in self.cuts:
+                field = slot.offset - self.base
                 if run < field:
-                    parts.append(self._view[run:field])
+                    parts.append(self.view[run:field])
                 self.output.open(slot)
                 parts = self.output.parts
                 run = field + 4
-            self._cuts.clear()
+            self.cuts.clear()
         if run < position:
-            parts.append(self._view[run:position])
-        self._run = position
+            parts.append(self.view[run:position])
+        self.run = position
 
-    def _emit(self, level: Level, new: bytes, *, in_place_of: int = 0) -> None:
+    def write(self, level: Level, new: bytes, *, in_place_of: int = 0) -> None:
         """Writes bytes at the position, in place of so many that came."""
-        self._flush(self._position)
+        self.flush(self.position)
         if new:
             self.output.parts.append(new)
         level.delta += len(new) - in_place_of
 
-    def _replace(self, level: Level, found: Found, new: bytes) -> None:
+    def replace(self, level: Level, found: Found, new: bytes) -> None:
         """Writes bytes in place of an element of defined length."""
-        self._emit(level, new, in_place_of=found.end - found.position)
-        size = len(self._buffer)
+        self.write(level, new, in_place_of=found.end - found.position)
+        size = len(self.buffer)
         if found.end > size:
-            self._drop_left = found.end - size
+            self.drop_left = found.end - size
             self.need = 1
-            self._position = self._run = size
+            self.position = self.run = size
         else:
-            self._position = self._run = found.end
+            self.position = self.run = found.end
 
-    def _drop(self, level: Level, found: Found, name: str) -> None:
-        self._counts[name] = self._counts.get(name, 0) + 1
-        self._replace(level, found, b"")
+    def drop(self, level: Level, found: Found, name: str) -> None:
+        """Leaves out an element of defined length."""
+        self.element_counts[name] = self.element_counts.get(name, 0) + 1
+        self.replace(level, found, b"")
 
-    def _pass_to(self, end: int) -> bool:
-        size = len(self._buffer)
+    def pass_to(self, end: int) -> bool:
+        """Passes on all up to a position, which may be behind the input."""
+        size = len(self.buffer)
         if end > size:
-            self._pass_left = end - size
+            self.pass_left = end - size
             self.need = 1
-            self._position = size
+            self.position = size
         else:
-            self._position = end
+            self.position = end
         return True
 
-    def _lacks(self, wanted: int) -> bool:
+    def lacks(self, wanted: int) -> bool:
         """Whether less input than wanted is there from the position on."""
-        if len(self._buffer) - self._position < wanted:
+        if len(self.buffer) - self.position < wanted:
             self.need = wanted
             return True
         return False
 
-    def _hold_length(self, level: Level, field: int, length: int, encoding: Encoding) -> None:
-        level.length_slot = LengthSlot(self._base + field, length, big=encoding.big)
-        self._cuts.append(level.length_slot)
+    def hold_length(self, level: Level, field: int, length: int, encoding: Encoding) -> None:
+        """Has the length field of a level written when its end is known."""
+        level.length_slot = LengthSlot(self.base + field, length, big=encoding.big)
+        self.cuts.append(level.length_slot)
 
-    def _end_length(self, level: Level) -> None:
+    def end_length(self, level: Level) -> None:
+        """Writes the length field of a level that ends."""
         slot = level.length_slot
         if slot is None:
             return
-        if self._cuts and self._cuts[-1] is slot:
+        if self.cuts and self.cuts[-1] is slot:
             # The run was not cut: nothing has changed inside.
-            self._cuts.pop()
+            self.cuts.pop()
             return
         slot.delta += level.delta
         slot.closed = True
         if not slot.waiting:
             self.output.fill(slot, [slot.written()])
 
-    def _error(
+    def error(
         self, reason: Reason, message: str, tag: int | None = None, vr: str | None = None
     ) -> DicomError:
-        return DicomError(reason, message, tag=tag, vr=vr, offset=self._base + self._position)
+        """Returns an error about the place that is read."""
+        return DicomError(reason, message, tag=tag, vr=vr, offset=self.base + self.position)
+
+    def is_inside_value(self, size: int) -> bool:
+        """Whether a value that is passed on, or left out, goes on for more than so many bytes."""
+        return self.pass_left > size or self.drop_left > size

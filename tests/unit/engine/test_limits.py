@@ -14,7 +14,7 @@ from pydicom.data import get_testdata_file
 import deid_service.engine.deidentifier as deidentifier_module
 from deid_service.engine import Deidentifier, deidentify
 from deid_service.engine.file.deflate import Inflater
-from deid_service.engine.walk.walk import MAX_SEQUENCE_DEPTH
+from deid_service.engine.walk.sequences import MAX_SEQUENCE_DEPTH
 from tests.support.engine.build import SYNTAXES, dicom, el, encode, header, item_header, sq
 from tests.support.engine.every_way import (
     deidentified,

@@ -1,0 +1,61 @@
+"""Group lengths (PS3.5 7.2), which stay where their groups are as long as before."""
+
+from __future__ import annotations
+
+from deid_service.engine.walk.levels import (
+    HeldSlot,
+    Level,
+)
+from deid_service.engine.walk.splicer import Found, Splicer
+
+
+class GroupLengths:
+    """Holds group lengths until their groups have passed."""
+
+    def __init__(self, splicer: Splicer) -> None:
+        self._splicer = splicer
+
+    def act(self, level: Level, found: Found) -> bool:
+        """Holds a group length until the group has passed (PS3.5 7.2).
+
+        It stays where the group is as long as before, and goes where it is not:
+        group lengths are retired.
+        """
+        splicer = self._splicer
+        if splicer.lacks(found.end - found.position):
+            return False
+        group = found.tag >> 16
+        if level.group_slot is not None:
+            self._end_group(level)
+        splicer.flush(found.position)
+        held = splicer.buffer[found.position : found.end]
+        slot = HeldSlot(splicer.base + found.position, found.tag, held)
+        slot.give_up = lambda: self._leave_out_group_length(level, slot)
+        splicer.output.open(slot)
+        level.group_slot = slot
+        level.group_delta = level.delta
+        level.group_unsure = False
+
+        def passed(level: Level, reached: int) -> None:  # noqa: ARG001
+            if level.group_slot is slot:
+                self._end_group(level)
+
+        level.schedule(group + 1 << 16, passed)
+        splicer.position = splicer.run = found.end
+        return True
+
+    def _end_group(self, level: Level) -> None:
+        slot = level.group_slot
+        assert slot is not None
+        level.group_slot = None
+        if slot.parts is not None:
+            return
+        changed = level.group_unsure or level.delta != level.group_delta
+        if changed or self._splicer.is_overdue(slot):
+            self._leave_out_group_length(level, slot)
+        else:
+            self._splicer.output.fill(slot, [slot.held])
+
+    def _leave_out_group_length(self, level: Level, slot: HeldSlot) -> None:
+        self._splicer.output.fill(slot, [])
+        level.delta -= len(slot.held)

@@ -1,0 +1,135 @@
+"""Elements inserted where a rule says what an absent one becomes."""
+
+from __future__ import annotations
+
+from deid_service.engine.encoding.dictionary import vr_of
+from deid_service.engine.encoding.headers import (
+    ITEM,
+    Encoding,
+)
+from deid_service.engine.errors import Reason
+from deid_service.engine.rules.insertions import prepared
+from deid_service.engine.rules.nodes import Children, Rules
+from deid_service.engine.rules.ops import (
+    Insertion,
+    needed_by,
+)
+from deid_service.engine.rules.rewriting import (
+    Place,
+    apply_steps,
+    bytes_of,
+    constant_texts,
+    element_of,
+)
+from deid_service.engine.walk.levels import (
+    END,
+    Kind,
+    Level,
+)
+from deid_service.engine.walk.notes import PATIENT_AGE_FROM_BIRTHDATE, Notes
+from deid_service.engine.walk.splicer import Splicer
+
+
+class Insertions:
+    """Does what is due before an element, or at the end of a level."""
+
+    def __init__(self, splicer: Splicer, notes: Notes, rules: Rules) -> None:
+        self._splicer = splicer
+        self._notes = notes
+        self._rules = rules
+
+    def reach(self, level: Level, tag: int) -> None:
+        """Does what is due before an element of a tag, or at the end of a level."""
+        while (due := level.next_due(tag)) is not None:
+            if isinstance(due, tuple):
+                self._insert_range(level, *due)
+            else:
+                due(level, tag)
+
+    def _insert_range(self, level: Level, first: int, stop: int) -> None:
+        """Inserts the elements of a range of a node's insertions."""
+        splicer = self._splicer
+        node = level.node
+        if node is None:
+            return
+        blobs = prepared(node, level.encoding)
+        tags = node.insertion_tags
+        for index in range(first, stop):
+            tag = tags[index]
+            insertion = node.insertions[tag]
+            blob = blobs[index]
+            if blob is None:
+                self.insert(level, tag, vr_of(tag), insertion)
+            else:
+                splicer.write(level, blob)
+                splicer.count(insertion.names)
+                if level.tag is None and tag in self._rules.finals:
+                    place = Place(tag, vr_of(tag), splicer.base + splicer.position)
+                    self._notes.note_final(place, insertion.text or "")
+
+    def insert(self, level: Level, tag: int, vr: str, insertion: Insertion) -> None:
+        """Inserts an element."""
+        splicer = self._splicer
+        place = Place(tag, vr, splicer.base + splicer.position)
+        made = self._made(level, place, insertion)
+        if made is None:
+            return
+        new, texts = made
+        splicer.write(level, new)
+        splicer.count(insertion.names)
+        if level.tag is None and tag in self._rules.finals:
+            self._notes.note_final(place, "\\".join(texts))
+
+    def _made(
+        self, level: Level, place: Place, insertion: Insertion
+    ) -> tuple[bytes, list[str]] | None:
+        """Returns an inserted element and its values, or None where there is nothing to insert."""
+        encoding = level.encoding
+        if insertion.items:
+            assert level.node is not None
+            made = level.node.children_after(place.tag, None)
+            assert made is not None
+            items = self.items(level, made, 0, encoding)
+            return encoding.header(place.tag, "SQ", len(items)) + items, []
+        computed = self._notes.age(place) if insertion.with_age else None
+        if insertion.with_age and computed is None:
+            return None
+        if insertion.text is not None:
+            texts = constant_texts(place, insertion.text)
+        else:
+            assert computed is not None
+            self._splicer.count((PATIENT_AGE_FROM_BIRTHDATE,))
+            texts = [computed]
+        if needed_by(insertion.steps) - self._notes.originals.keys():
+            raise place.error(
+                Reason.NOT_SUPPORTED, "a regex-sub on a computed element needs later elements"
+            )
+        texts = apply_steps(
+            place, texts, insertion.steps, self._rules.settings, self._notes.originals
+        )
+        value = bytes_of(place, texts, level.charsets, big=encoding.big)
+        return element_of(encoding, place, None, value), texts
+
+    def items(self, level: Level, children: Children, first: int, encoding: Encoding) -> bytes:
+        """Returns the items that rules make in a sequence, from one on."""
+        items = []
+        for index in range(first, children.wanted):
+            node = children.item(index)
+            inside = Level(
+                Kind.ELEMENTS,
+                encoding,
+                tag=level.tag or 0,
+                offset=0,
+                end=END,
+                undefined=False,
+                charsets=level.charsets,
+                node=node,
+            )
+            content = b""
+            for tag in node.insertion_tags:
+                place = Place(tag, vr_of(tag), self._splicer.base + self._splicer.position)
+                made = self._made(inside, place, node.insertions[tag])
+                if made is not None:
+                    content += made[0]
+            items.append(encoding.item_header(ITEM, len(content)) + content)
+        return b"".join(items)

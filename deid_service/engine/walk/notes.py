@@ -1,0 +1,186 @@
+"""What elements need of others: values that are noted, and what waits for them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from deid_service.engine.encoding.tags import (
+    PATIENT_BIRTH_DATE,
+    STUDY_DATE,
+)
+from deid_service.engine.errors import Reason
+from deid_service.engine.rules.dates import age
+from deid_service.engine.rules.nodes import Rules
+from deid_service.engine.rules.ops import (
+    Rewritten,
+)
+from deid_service.engine.rules.rewriting import (
+    Place,
+    apply_steps,
+    bytes_of,
+    element_of,
+)
+from deid_service.engine.walk.levels import (
+    LengthSlot,
+    Level,
+)
+from deid_service.engine.walk.output import Slot
+from deid_service.engine.walk.splicer import Found, Splicer
+
+PATIENT_AGE_FROM_BIRTHDATE: Final = "patient-age-from-birthdate"
+
+
+class Deferred(Slot):
+    """An element whose new value needs others that come later in the file."""
+
+    __slots__ = ("lengths", "needs", "resolve", "size")
+
+    def __init__(
+        self,
+        offset: int,
+        tag: int,
+        *,
+        needs: frozenset[int],
+        size: int,
+        lengths: list[LengthSlot],
+        resolve: Callable[[], bytes],
+    ) -> None:
+        super().__init__(offset, tag)
+        self.needs = needs
+        self.size = size
+        self.lengths = lengths
+        self.resolve = resolve
+
+
+class Notes:
+    """The values that other elements, the file meta and the file name need.
+
+    Attributes:
+        originals: the original values that other elements need, by tag; None
+            for an absent element.
+        finals: the resulting values that the file meta and the file name need.
+    """
+
+    def __init__(self, splicer: Splicer, rules: Rules, on_final: Callable[[], None]) -> None:
+        """Starts with none.
+
+        Args:
+            splicer: of the data set.
+            rules: say what is needed.
+            on_final: called when another of `Rules.finals` is known.
+        """
+        self.originals: dict[int, str | None] = {}
+        self.finals: dict[int, str | None] = {}
+        self._splicer = splicer
+        self._rules = rules
+        self._on_final = on_final
+        self._deferred: list[Deferred] = []
+
+    def defer(
+        self, level: Level, found: Found, op: Rewritten, place: Place, texts: list[str]
+    ) -> None:
+        """Leaves a slot for an element whose new value needs later elements."""
+        splicer = self._splicer
+        charsets = level.charsets
+        big = level.encoding.big and found.vr != "UN"
+
+        def resolve() -> bytes:
+            changed = apply_steps(place, texts, op.steps, self._rules.settings, self.originals)
+            splicer.count(op.names)
+            if op.final:
+                self.note_final(place, "\\".join(changed))
+            new = bytes_of(place, changed, charsets, big=big)
+            return element_of(level.encoding, place, found.vr, new)
+
+        splicer.flush(found.position)
+        levels = [*splicer.stack, level]
+        lengths = [slot for above in levels if (slot := above.length_slot) is not None]
+        for slot in lengths:
+            slot.waiting += 1
+        for above in levels:
+            above.group_unsure = True
+        deferred = Deferred(
+            place.offset,
+            found.tag,
+            needs=op.needs,
+            size=found.end - found.position,
+            lengths=lengths,
+            resolve=resolve,
+        )
+        splicer.output.open(deferred)
+        self._deferred.append(deferred)
+        splicer.position = splicer.run = found.end
+
+    def resolve_deferred(self) -> None:
+        """Writes the elements whose new values need no more."""
+        splicer = self._splicer
+        known = self.originals.keys()
+        for deferred in [each for each in self._deferred if each.needs <= known]:
+            self._deferred.remove(deferred)
+            splicer.check_overdue(deferred)
+            new = deferred.resolve()
+            splicer.output.fill(deferred, [new])
+            for slot in deferred.lengths:
+                slot.delta += len(new) - deferred.size
+                slot.waiting -= 1
+                if slot.closed and not slot.waiting:
+                    splicer.output.fill(slot, [slot.written()])
+
+    def note_final(self, place: Place, text: str) -> None:
+        """Takes note of a resulting value that is needed elsewhere."""
+        self.note(self.finals, place, text)
+        self._on_final()
+
+    def note(self, known: dict[int, str | None], place: Place, text: str) -> None:
+        """Takes note of a value that is needed elsewhere.
+
+        An element can stand twice, with the same value. Where it does not, what
+        was made with the first value, or with none, may be out already.
+        """
+        if known.setdefault(place.tag, text) != text:
+            raise place.error(
+                Reason.MALFORMED, "an element that is needed elsewhere stands out of order"
+            )
+
+    def passed(self, tag: int) -> None:
+        """Takes note of an element needed elsewhere that was not there."""
+        if tag in self._rules.originals and tag not in self.originals:
+            self.originals[tag] = None
+            self.resolve_deferred()
+        if tag in self._rules.finals and tag not in self.finals:
+            if any(deferred.tag == tag for deferred in self._deferred):
+                return
+            self.finals[tag] = None
+            self._on_final()
+
+    def age(self, place: Place) -> str | None:
+        """Returns PatientAge as computed, or None where a date is missing."""
+        settings = self._rules.settings
+        born = self.originals.get(PATIENT_BIRTH_DATE)
+        studied = self.originals.get(STUDY_DATE)
+        if not born or not studied or settings.age_from_birthdate is None:
+            return None
+        try:
+            return age(born, studied, settings.date_format, settings.age_from_birthdate)
+        except ValueError as error:
+            raise place.error(
+                Reason.VALUE_NOT_TRANSFORMABLE, f"the age cannot be computed: {error}"
+            ) from None
+
+    def give_up_overdue(self) -> None:
+        """Decides about slots that have been open for too long.
+
+        The same is decided where a slot is filled too late, so that it does not
+        hang on how the input is cut.
+        """
+        splicer = self._splicer
+        while (slot := splicer.output.first_open()) is not None and splicer.is_overdue(slot):
+            if slot.give_up is not None:
+                slot.give_up()
+            elif isinstance(slot, LengthSlot):
+                # It waits for a value inside of it.
+                splicer.check_overdue(next(each for each in self._deferred if slot in each.lengths))
+                return
+            else:
+                splicer.check_overdue(slot)

@@ -1,0 +1,174 @@
+"""Values rewritten where they stand, and the character sets that they are read in."""
+
+from __future__ import annotations
+
+from deid_service.engine.encoding.charsets import (
+    CharacterSetError,
+    UndefinedCharacterSets,
+    character_sets,
+)
+from deid_service.engine.errors import Reason
+from deid_service.engine.rules.nodes import Rules
+from deid_service.engine.rules.ops import (
+    CharacterSet,
+    Dropped,
+    Kept,
+    Rewritten,
+)
+from deid_service.engine.rules.rewriting import (
+    Around,
+    Memo,
+    Place,
+    apply_steps,
+    became,
+    bytes_of,
+    constant_texts,
+    element_of,
+    texts_of,
+)
+from deid_service.engine.walk.levels import (
+    Level,
+)
+from deid_service.engine.walk.notes import PATIENT_AGE_FROM_BIRTHDATE, Notes
+from deid_service.engine.walk.splicer import Found, Splicer
+
+
+class Values:
+    """Does what is done to the values of elements.
+
+    Attributes:
+        memo: what became of elements before.
+    """
+
+    def __init__(self, splicer: Splicer, notes: Notes, rules: Rules, memo: Memo) -> None:
+        self.memo = memo
+        self._splicer = splicer
+        self._notes = notes
+        self._rules = rules
+
+    def act(self, level: Level, found: Found, op: Kept | Dropped | Rewritten, place: Place) -> bool:
+        """Changes the value of an element, or takes note of it; False: input is missing."""
+        splicer = self._splicer
+        reads = op.reads_value if isinstance(op, Rewritten) else op.original or op.final
+        if reads and self._lacks_value(found, place):
+            return False
+        if op.repeatable and not isinstance(op, Dropped) and found.end <= len(splicer.buffer):
+            self._become(level, found, op, place)
+            return True
+        texts: list[str] = []
+        if reads:
+            texts = self._texts(level, found, place)
+            if op.original:
+                self._notes.note(self._notes.originals, place, "\\".join(texts))
+                self._notes.resolve_deferred()
+        if isinstance(op, Dropped):
+            splicer.drop(level, found, op.name)
+            return True
+        new_texts = None if isinstance(op, Kept) else self._before_steps(op, place, texts)
+        if new_texts is None or isinstance(op, Kept):
+            if op.final:
+                self._notes.note_final(place, "\\".join(texts))
+            splicer.pass_to(found.end)
+            return True
+        if op.needs - self._notes.originals.keys():
+            self._notes.defer(level, found, op, place, new_texts)
+            return True
+        self._rewrite(level, found, op, place, new_texts)
+        return True
+
+    def _texts(self, level: Level, found: Found, place: Place) -> list[str]:
+        """Returns the values of an element that is all there."""
+        big = level.encoding.big and found.vr != "UN"
+        return texts_of(
+            place, self._splicer.buffer[found.start : found.end], level.charsets, big=big
+        )
+
+    def _before_steps(self, op: Rewritten, place: Place, texts: list[str]) -> list[str] | None:
+        """Returns the values that steps are done to; None where nothing is done."""
+        if op.age and (computed := self._notes.age(place)) is not None:
+            self._splicer.count((PATIENT_AGE_FROM_BIRTHDATE,))
+            return [computed]
+        if op.constant is not None:
+            return constant_texts(place, op.constant)
+        return texts if texts and op.steps else None
+
+    def _rewrite(
+        self, level: Level, found: Found, op: Rewritten, place: Place, texts: list[str]
+    ) -> bytes:
+        """Does the steps, writes the element, and returns its new value."""
+        texts = apply_steps(place, texts, op.steps, self._rules.settings, self._notes.originals)
+        big = level.encoding.big and found.vr != "UN"
+        value = bytes_of(place, texts, level.charsets, big=big)
+        new = element_of(level.encoding, place, found.vr, value)
+        self._splicer.count(op.names)
+        if op.final:
+            self._notes.note_final(place, "\\".join(texts))
+        self._splicer.replace(level, found, new)
+        return value
+
+    def _become(self, level: Level, found: Found, op: Kept | Rewritten, place: Place) -> None:
+        """Does to an element what depends on nothing but itself."""
+        splicer = self._splicer
+        element = splicer.buffer[found.position : found.end]
+        around = Around(level.encoding, level.charsets, self._rules.settings, self.memo)
+        new, names, text = became(op, place, found.vr, element, around)
+        if names:
+            splicer.count(names)
+        if op.final:
+            # Before the element is passed: how far that is depends on the cut.
+            self._notes.note_final(place, text)
+        if new is None:
+            splicer.pass_to(found.end)
+        else:
+            splicer.replace(level, found, new)
+
+    def _lacks_value(self, found: Found, place: Place) -> bool:
+        """Whether a value that is needed is not all there.
+
+        Raises:
+            DicomError: it is longer than what may be held.
+        """
+        splicer = self._splicer
+        if found.end - found.start > splicer.max_held:
+            raise splicer.error(
+                Reason.LIMIT_EXCEEDED,
+                f"a value that a rule needs is longer than {splicer.max_held} bytes",
+                place.tag,
+                place.vr,
+            )
+        return splicer.lacks(found.end - found.position)
+
+    def act_on_charset(self, level: Level, found: Found, op: CharacterSet, place: Place) -> bool:
+        """Takes note of the character sets, and does what is done to the element."""
+        splicer = self._splicer
+        becomes = op.becomes
+        if isinstance(becomes, Dropped) and not becomes.original:
+            splicer.drop(level, found, becomes.name)
+            return True
+        if self._lacks_value(found, place):
+            return False
+        element = splicer.buffer[found.position : found.end]
+        self._note_charset(level, place, splicer.buffer[found.start : found.end])
+        if isinstance(becomes, Rewritten) and not becomes.needs - self._notes.originals.keys():
+            texts = self._texts(level, found, place)
+            if becomes.original:
+                self._notes.note(self._notes.originals, place, "\\".join(texts))
+                self._notes.resolve_deferred()
+            new_texts = self._before_steps(becomes, place, texts)
+            if new_texts is not None:
+                value = self._rewrite(level, found, becomes, place, new_texts)
+                self._note_charset(level, place, value)
+                return True
+        is_defined = not isinstance(level.charsets, UndefinedCharacterSets)
+        if isinstance(becomes, Kept) and becomes.repeatable and is_defined:
+            text = element[found.start - found.position :].rstrip(b" \0").decode("latin-1")
+            self.memo.remember(op, level.encoding, element, (None, (), text))
+        return self.act(level, found, becomes, place)
+
+    def _note_charset(self, level: Level, place: Place, value: bytes) -> None:
+        text = value.rstrip(b" \0").decode("latin-1")
+        try:
+            level.charsets = character_sets(text)
+        except CharacterSetError:
+            # Whether that matters is for the values to say that are read and written.
+            level.charsets = UndefinedCharacterSets(place.offset)
