@@ -33,7 +33,7 @@ from deid_service.engine.layouts.layout import Passage
 from deid_service.engine.layouts.learning import Stretches
 from deid_service.engine.limits import MAX_HELD_BYTES
 from deid_service.engine.plan import Plan
-from deid_service.engine.rules.ops import MISPLACED_FILE_META
+from deid_service.engine.rules.ops import MISPLACED_FILE_META, STALE_LENGTH
 from deid_service.engine.walk.output import Buffer, Output, Slot
 from deid_service.engine.walk.walk import Walk
 
@@ -204,6 +204,7 @@ class Deidentifier:
             raise
         assert self._name is not None
         counts = self._counts()
+        counts.pop(STALE_LENGTH, None)
         if counts.pop(MISPLACED_FILE_META, 0) or self._meta.misplaced:
             self._warnings.append("elements of the file meta in the data set were left out")
         self._end_as(_State.FINISHED)
@@ -364,6 +365,7 @@ class Deidentifier:
             max_held_bytes=self._max_held,
             on_final=self._on_final,
             transfer_syntax=self._meta.transfer_syntax_uid(),
+            encapsulated=self._meta.is_encapsulated(),
             stretches=stretches,
         )
 

@@ -8,6 +8,8 @@ from typing import Final
 FILE_META: Final = 0x0002
 TRANSFER_SYNTAX: Final = 0x00020010
 
+# Retired: how many bytes of the data set follow.
+LENGTH_TO_END: Final = 0x00080001
 SPECIFIC_CHARACTER_SET: Final = 0x00080005
 SOP_INSTANCE_UID: Final = 0x00080018
 STUDY_DATE: Final = 0x00080020

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Final, NamedTuple
-
-from pydicom._uid_dict import UID_dictionary
 
 from deid_service.engine.encoding.charsets import DEFAULT_CHARACTER_SETS
 from deid_service.engine.encoding.dictionary import vr_of
@@ -54,15 +52,15 @@ _INSTANCE_UID: Final = 0x00020003
 _IMPLEMENTATION_CLASS: Final = 0x00020012
 _IMPLEMENTATION_VERSION: Final = 0x00020013
 
-_IMPLICIT: Final = "1.2.840.10008.1.2"
-_BIG_ENDIAN: Final = "1.2.840.10008.1.2.2"
+_ROOT: Final = "1.2.840.10008.1.2"
+_IMPLICIT: Final = frozenset({_ROOT, "1.2.840.10008.1.20"})
+_BIG_ENDIAN: Final = f"{_ROOT}.2"
 # PS3.5 A.5 and the JPIP referenced deflated ones: the data set is deflated.
-_DEFLATED: Final = frozenset(
-    {"1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.4.95", "1.2.840.10008.1.2.4.205"}
-)
-_TRANSFER_SYNTAXES: Final = frozenset(
-    uid for uid, entry in UID_dictionary.items() if entry[1] == "Transfer Syntax"
-)
+_DEFLATED: Final = frozenset({f"{_ROOT}.1.99", f"{_ROOT}.4.95", f"{_ROOT}.4.205"})
+_NATIVE: Final = frozenset({*_IMPLICIT, f"{_ROOT}.1", _BIG_ENDIAN, *_DEFLATED})
+# PS3.5 A.4, PS3.6 A: the kinds of syntaxes in explicit VR little endian with encapsulated
+# pixel data. The standard adds to them from year to year: what is new reads the same.
+_ENCAPSULATED: Final = re.compile(rf"{re.escape(_ROOT)}\.(1\.98|5|[4-8](\.[0-9]+)+)")
 
 # File metas remembered: as many kinds of files as are worked on at once.
 _MAX_REMEMBERED: Final = 64
@@ -81,10 +79,12 @@ class TransferSyntax:
     Attributes:
         encoding: of its elements.
         deflated: the whole data set is deflated (PS3.5 A.5).
+        encapsulated: pixel data is encapsulated (PS3.5 A.4).
     """
 
     encoding: Encoding
     deflated: bool = False
+    encapsulated: bool = False
 
 
 class MetaElement(NamedTuple):
@@ -317,7 +317,7 @@ class FileMeta:
         uid = "" if element is None else element.text()
         if element is None or not uid:
             return None
-        if uid not in _TRANSFER_SYNTAXES:
+        if uid not in _NATIVE and _ENCAPSULATED.fullmatch(uid) is None:
             raise _error(
                 Reason.UNKNOWN_TRANSFER_SYNTAX,
                 "the transfer syntax is not one of the standard's",
@@ -325,6 +325,11 @@ class FileMeta:
                 element.offset,
             )
         return _transfer_syntax(uid)
+
+    def is_encapsulated(self) -> bool:
+        """Whether the pixel data of the file is encapsulated, by its transfer syntax."""
+        syntax = self.transfer_syntax()
+        return syntax is not None and syntax.encapsulated
 
     def sop_class(self) -> str:
         """Returns the Media Storage SOP Class UID, or the empty text."""
@@ -455,13 +460,12 @@ class FileMeta:
         return _element(encoding, place, texts), op.names
 
 
-@cache
 def _transfer_syntax(uid: str) -> TransferSyntax:
-    if uid == _IMPLICIT:
+    if uid in _IMPLICIT:
         return TransferSyntax(IMPLICIT_LITTLE)
     if uid == _BIG_ENDIAN:
         return TransferSyntax(EXPLICIT_BIG)
-    return TransferSyntax(EXPLICIT_LITTLE, uid in _DEFLATED)
+    return TransferSyntax(EXPLICIT_LITTLE, uid in _DEFLATED, uid not in _NATIVE)
 
 
 # The first element of a data set is in one of the first groups of the standard.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from deid_service.engine.encoding.charsets import CHARSET_VRS, DEFAULT_CHARACTER_SETS
 from deid_service.engine.encoding.dictionary import vr_of
 from deid_service.engine.encoding.headers import Encoding
+from deid_service.engine.encoding.tags import PIXEL_DATA
 from deid_service.engine.rules.nodes import Node
 from deid_service.engine.rules.ops import Insertion
 from deid_service.engine.rules.rewriting import Place, bytes_of, constant_texts, element_of
@@ -21,6 +22,9 @@ def prepared(node: Node, encoding: Encoding) -> list[bytes | None]:
 
 def _prepare(tag: int, insertion: Insertion, encoding: Encoding) -> bytes | None:
     if insertion.with_age or insertion.text is None or insertion.steps or insertion.items:
+        return None
+    if tag == PIXEL_DATA:
+        # It depends on the transfer syntax.
         return None
     vr = vr_of(tag)
     if not insertion.text:

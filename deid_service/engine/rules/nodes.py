@@ -27,6 +27,7 @@ from deid_service.engine.encoding.dictionary import keyword_of
 from deid_service.engine.encoding.headers import Encoding
 from deid_service.engine.encoding.tags import (
     FILE_META,
+    LENGTH_TO_END,
     MODALITY,
     PATIENT_AGE,
     PATIENT_BIRTH_DATE,
@@ -42,6 +43,7 @@ from deid_service.engine.errors import DicomError, Reason
 from deid_service.engine.rules.actions import ValueStep, step_of
 from deid_service.engine.rules.matching import Matching
 from deid_service.engine.rules.ops import (
+    LENGTH_GOES,
     MISPLACED,
     AnyStep,
     ByCreator,
@@ -338,6 +340,7 @@ class Node:
         tags = {element.tag for element in self._selected_here() if isinstance(element, Element)}
         if self.top:
             tags |= self.rules.originals | self.rules.finals
+            tags.add(LENGTH_TO_END)
             if self._computes_age:
                 tags.add(PATIENT_AGE)
         if self.actives or self.top:
@@ -371,6 +374,8 @@ class Node:
         if tag == SPECIFIC_CHARACTER_SET:
             return CharacterSet(op)
         if isinstance(op, Kept) and op.says_nothing and not (op.named and self.rules.has_tentative):
+            if self.top and tag == LENGTH_TO_END and not rules:
+                return LENGTH_GOES
             is_changing = is_group_length(tag) and self.touches_group(tag >> 16)
             return GroupLength() if is_changing else None
         return op
@@ -436,7 +441,8 @@ class Node:
             on_path=on_path,
             original=original,
             final=self.top and tag in self.rules.finals,
-            repeatable=self._is_repeatable(chain) and not (is_age or original),
+            # Pixel data depends on the transfer syntax, too.
+            repeatable=self._is_repeatable(chain) and not (is_age or original or tag == PIXEL_DATA),
         )
 
     @property

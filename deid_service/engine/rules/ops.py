@@ -186,6 +186,15 @@ class GroupLength:
 Op = Kept | Dropped | Rewritten | CharacterSet | ByCreator | GroupLength
 
 
+# What a receipt does not count: it is of no rule and no setting.
+STALE_LENGTH: Final = "stale-length"
+
+# PS3.3-1993: Length to End says how many bytes follow, which can be told only at the
+# end. As group lengths it is retired, and goes.
+LENGTH_GOES: Final = Dropped(
+    name=STALE_LENGTH, sequence=OnSequence.DROP, sequence_name=STALE_LENGTH
+)
+
 # What a receipt has a warning for, rather than a count.
 MISPLACED_FILE_META: Final = "misplaced-file-meta"
 

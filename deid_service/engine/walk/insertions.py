@@ -19,7 +19,6 @@ from deid_service.engine.rules.rewriting import (
     apply_steps,
     bytes_of,
     constant_texts,
-    element_of,
 )
 from deid_service.engine.walk.levels import (
     END,
@@ -27,6 +26,7 @@ from deid_service.engine.walk.levels import (
     Level,
 )
 from deid_service.engine.walk.notes import PATIENT_AGE_FROM_BIRTHDATE, Notes
+from deid_service.engine.walk.pixel_data import written
 from deid_service.engine.walk.splicer import Splicer
 
 
@@ -108,7 +108,7 @@ class Insertions:
             place, texts, insertion.steps, self._rules.settings, self._notes.originals
         )
         value = bytes_of(place, texts, level.charsets, big=encoding.big)
-        return element_of(encoding, place, None, value), texts
+        return written(level, place, None, value), texts
 
     def items(self, level: Level, children: Children, first: int, encoding: Encoding) -> bytes:
         """Returns the items that rules make in a sequence, from one on."""

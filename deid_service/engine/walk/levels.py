@@ -145,6 +145,7 @@ class Level:
         lookup: `Node.lookup`.
         index: of the next item.
         delta: what was added to its contents, in bytes.
+        encapsulated: pixel data at this level is encapsulated (PS3.5 A.4).
         dropped: it is not written at all.
         converted: it had a defined length, and is written with an undefined one.
         length_slot: its length field, where that can change.
@@ -161,6 +162,7 @@ class Level:
 
     index = 0
     delta = 0
+    encapsulated = False
     dropped = False
     converted = False
     length_slot: LengthSlot | None = None

@@ -19,13 +19,13 @@ from deid_service.engine.rules.rewriting import (
     Place,
     apply_steps,
     bytes_of,
-    element_of,
 )
 from deid_service.engine.walk.levels import (
     LengthSlot,
     Level,
 )
 from deid_service.engine.walk.output import Slot
+from deid_service.engine.walk.pixel_data import written
 from deid_service.engine.walk.splicer import Found, Splicer
 
 PATIENT_AGE_FROM_BIRTHDATE: Final = "patient-age-from-birthdate"
@@ -91,7 +91,7 @@ class Notes:
             if op.final:
                 self.note_final(place, "\\".join(changed))
             new = bytes_of(place, changed, charsets, big=big)
-            return element_of(level.encoding, place, found.vr, new)
+            return written(level, place, found.vr, new)
 
         splicer.flush(found.position)
         levels = [*splicer.stack, level]

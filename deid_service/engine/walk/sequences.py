@@ -34,6 +34,7 @@ from deid_service.engine.walk.levels import (
     Level,
 )
 from deid_service.engine.walk.output import Slot
+from deid_service.engine.walk.pixel_data import empty_fragments
 from deid_service.engine.walk.splicer import Found, Splicer
 from deid_service.engine.walk.tentatives import Tentatives
 
@@ -300,7 +301,7 @@ class Sequences:
                 self._put_in_place_of(level, found, b"", becomes.name, Kind.FRAGMENTS)
             case Effect.CHANGES:
                 assert isinstance(becomes, Rewritten)
-                new = level.encoding.header(found.tag, found.vr or "OW", 0)
+                new = empty_fragments(level.encoding, found.tag, found.vr or "OB")
                 self._put_in_place_of(level, found, new, becomes.names[0], Kind.FRAGMENTS)
             case Effect.IS_REJECTED:
                 raise self._splicer.error(

@@ -23,13 +23,13 @@ from deid_service.engine.rules.rewriting import (
     became,
     bytes_of,
     constant_texts,
-    element_of,
     texts_of,
 )
 from deid_service.engine.walk.levels import (
     Level,
 )
 from deid_service.engine.walk.notes import PATIENT_AGE_FROM_BIRTHDATE, Notes
+from deid_service.engine.walk.pixel_data import written
 from deid_service.engine.walk.splicer import Found, Splicer
 
 
@@ -99,7 +99,7 @@ class Values:
         texts = apply_steps(place, texts, op.steps, self._rules.settings, self._notes.originals)
         big = level.encoding.big and found.vr != "UN"
         value = bytes_of(place, texts, level.charsets, big=big)
-        new = element_of(level.encoding, place, found.vr, value)
+        new = written(level, place, found.vr, value)
         self._splicer.count(op.names)
         if op.final:
             self._notes.note_final(place, "\\".join(texts))

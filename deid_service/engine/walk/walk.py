@@ -101,6 +101,7 @@ class Walk:
         max_held_bytes: int,
         on_final: Callable[[], None],
         transfer_syntax: str = "",
+        encapsulated: bool = False,
         stretches: Stretches | None = None,
     ) -> None:
         """Starts before the first element of a data set.
@@ -115,6 +116,7 @@ class Walk:
                 waits for something.
             on_final: called when another of `Rules.finals` is known.
             transfer_syntax: its UID as the file meta has it; empty without one.
+            encapsulated: its pixel data is encapsulated.
             stretches: of data sets that came with the same file meta; None where
                 nothing is to be learned.
         """
@@ -144,6 +146,7 @@ class Walk:
             charsets=DEFAULT_CHARACTER_SETS,
             node=rules.top,
         )
+        level.encapsulated = encapsulated
         for tag in rules.watched:
             level.schedule(tag + 1, Watch(tag, notes.passed))
         self._creators.prepare(level)

@@ -170,10 +170,19 @@ def test_files_without_preamble_or_without_file_meta() -> None:
         ("1.3.6.1.4.1", "UNKNOWN_TRANSFER_SYNTAX"),
         ("1.2.840.10008.1.2.4.50", None),
         ("1.2.840.10008.1.2.4.201", None),
+        ("1.2.840.10008.1.2.4.110", None),
+        ("1.2.840.10008.1.2.4.112", None),
+        ("1.2.840.10008.1.2.4.999", None),
+        ("1.2.840.10008.1.2.5", None),
+        ("1.2.840.10008.1.2.7.3", None),
+        ("1.2.840.10008.1.2.8.1", None),
+        ("1.2.840.10008.1.2.1.98", None),
+        ("1.2.840.10008.1.2.4.", "UNKNOWN_TRANSFER_SYNTAX"),
+        ("1.2.840.10008.1.2.40.1", "UNKNOWN_TRANSFER_SYNTAX"),
     ],
 )
 def test_transfer_syntaxes(uid: str, reason: str | None) -> None:
-    """Those of the standard are read; another is refused."""
+    """Those of the standard are read, with new ones of their kinds; another is refused."""
     data = dicom(el("PatientName", "A"), transfer_syntax=uid)
 
     outcome = every_way(data, plan_of("name: PatientName, remove: true"))

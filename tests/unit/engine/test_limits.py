@@ -171,12 +171,17 @@ def test_nesting_has_a_limit(undefined: bool) -> None:
     assert rejected(nested(MAX_SEQUENCE_DEPTH + 1), plan)[0] == "LIMIT_EXCEEDED"
 
 
+JPEG, RLE = "1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.5"
+NO_FRAGMENTS = item_header(0xFFFEE000, 0) + item_header(0xFFFEE0DD, 0)
+
+
 @pytest.mark.parametrize(
     "fragments", [[b""], [b"", b"ab" * 100], [bytes(8), b"\xfe\xff\xdd\xe0" * 50]]
 )
 @pytest.mark.parametrize(
-    ("rule", "wanted"), [("keep: true", "same"), ("remove: true", None), ("replace-with: ''", b"")]
-)  # fmt: skip
+    ("rule", "wanted"),
+    [("keep: true", "same"), ("remove: true", None), ("replace-with: ''", NO_FRAGMENTS)],
+)
 def test_encapsulated_pixel_data(
     fragments: list[bytes], rule: str, wanted: str | bytes | None
 ) -> None:
@@ -192,6 +197,43 @@ def test_encapsulated_pixel_data(
     values = values_of(output)
     assert values.get(PIXELS) == (content if wanted == "same" else wanted)
     assert values[0xFFFCFFFC] == b"ab"
+
+
+@pytest.mark.parametrize("pixels", [None, b"", bytes(8), bytes(3000)], ids=repr)
+@pytest.mark.parametrize(
+    "rule",
+    ["name: PixelData, replace-with: ''", "name: 7FE00010, replace-with: ''"],
+)
+def test_emptied_pixel_data_is_as_the_transfer_syntax_wants_it(
+    rule: str, pixels: bytes | None
+) -> None:
+    """Encapsulated pixel data has an undefined length (PS3.5 A.4), native one has none."""
+    plan = plan_of(rule)
+    start: list[Part] = [el("SOPInstanceUID", "1.2"), el("Modality", "CT"), el("Rows", (1,))]
+    start += [] if pixels is None else [el(PIXELS, pixels, "OB")]
+    for _ in range(3):
+        for uid, vr in (("", "OW" if pixels is None else "OB"), (JPEG, "OB"), (RLE, "OB")):
+            length = 0xFFFFFFFF if uid else 0
+            wanted = header(PIXELS, vr, length) + (NO_FRAGMENTS if uid else b"")
+
+            output = deidentified(dicom(*start, transfer_syntax=uid), plan)
+
+            assert output.endswith(wanted)
+
+
+def test_emptied_pixel_data_of_an_icon_stays_encapsulated() -> None:
+    """What was encapsulated in an item is so without fragments, and the item fits around it."""
+    fragments = header(PIXELS, "OB", 0xFFFFFFFF) + item_header(0xFFFEE000, 4) + b"abcd"
+    icon: list[Part] = [el("Rows", (1,)), fragments + item_header(0xFFFEE0DD, 0)]
+    data = dicom(sq("IconImageSequence", icon), el("PatientID", "1"), transfer_syntax=JPEG)
+    empty = header(PIXELS, "OB", 0xFFFFFFFF) + NO_FRAGMENTS
+    plan = plan_of("name: IconImageSequence.0.PixelData, replace-with: ''")
+
+    output = deidentified(data, plan)
+
+    emptied: list[Part] = [el("Rows", (1,)), empty]
+    wanted: list[Part] = [sq("IconImageSequence", emptied), el("PatientID", "1")]
+    assert output.endswith(encode(wanted))
 
 
 def test_transforming_encapsulated_pixel_data_rejects() -> None:

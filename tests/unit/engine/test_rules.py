@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.support.engine.build import SYNTAXES, dicom, el, encode, sq
-from tests.support.engine.every_way import deidentified, every_way, plan_of, rejected
+from tests.support.engine.every_way import (
+    deidentified,
+    every_way,
+    plan_of,
+    rejected,
+    values_of,
+)
 from tests.support.engine.walk import read_file
 
 if TYPE_CHECKING:
@@ -639,6 +645,25 @@ def test_group_lengths() -> None:
     check([right, name], [right, el("PatientName", "XY")], "name: PatientName, replace-with: XY")
     check([right, name], [el("PatientName", "XYZ ")], "name: PatientName, replace-with: XYZ")
     check([right, name], [], "name: PatientName, remove: true")
+
+
+@pytest.mark.parametrize("syntax", SYNTAXES.values(), ids=SYNTAXES)
+def test_length_to_end_goes(syntax: Syntax) -> None:
+    """The retired (0008,0001) says how many bytes follow, which a rule makes wrong."""
+    length, number = el(0x00080001, (1000,), "UL"), el("PatientID", "1CT1")
+    start: list[Part] = [el("SOPInstanceUID", "1.2"), el("Modality", "CT")]
+    plan = plan_of("name: PatientID, hash: true")
+    data = dicom(length, *start, number, el("Rows", (1,)), syntax=syntax)
+
+    outcome = every_way(data, plan)
+
+    wanted = [*start, el("PatientID", HASH_OF_1CT1), el("Rows", (1,))]
+    assert outcome.output.endswith(encode(wanted, syntax))
+    assert 0x00080001 not in values_of(outcome.output)
+    assert outcome.actions == (("hash", 1),)
+    item = sq("OtherPatientIDsSequence", [length, number])
+    check([item], [item], "name: PatientID, hash: true")
+    check([length, number], [length, number], "name: 00080001, keep: true")
 
 
 def test_insertions_go_where_they_belong() -> None:
