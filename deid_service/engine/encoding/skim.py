@@ -145,7 +145,8 @@ def _skim(
                 opens = True
             elif inside and vr == "SQ":
                 opens = True
-            elif inside and vr == "UN" and length >= HEADER:
+            elif inside and vr == "UN" and length:
+                # It may hold items, or be known to.
                 return 0
         else:
             if group != DELIMITER_GROUP:

@@ -157,7 +157,7 @@ class Level:
         made_creators: the creators of blocks that were made, by group.
         boundary: the first tag at which something is due: an insertion, or an
             entry of the agenda.
-        crossed: the tag that was last reached so.
+        crossed: the last tag that was reached so, in the order of tags.
     """
 
     index = 0
@@ -252,7 +252,7 @@ class Level:
                 self._inserted += ((first, stop),)
                 return first, stop
             first = self._next_insertion
-        self.crossed = tag
+        self.crossed = max(self.crossed, tag)
         return None
 
     def can_leap(self, stretch: Stretch) -> bool:

@@ -159,8 +159,9 @@ class Values:
                 value = self._rewrite(level, found, becomes, place, new_texts)
                 self._note_charset(level, place, value)
                 return True
-        is_defined = not isinstance(level.charsets, UndefinedCharacterSets)
-        if isinstance(becomes, Kept) and becomes.repeatable and is_defined:
+        # What is needed elsewhere is the values, and not the text that says them.
+        is_plain = isinstance(becomes, Kept) and becomes.repeatable and not becomes.final
+        if is_plain and not isinstance(level.charsets, UndefinedCharacterSets):
             text = element[found.start - found.position :].rstrip(b" \0").decode("latin-1")
             self.memo.remember(op, level.encoding, element, (None, (), text))
         return self.act(level, found, becomes, place)

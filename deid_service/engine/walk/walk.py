@@ -560,7 +560,7 @@ class Walk:
             known = known or vr_of(tag)
         else:
             known = vr
-        if known == "UN" and found.end != END and (node.deep or becomes.on_path):
+        if known == "UN" and found.end != END and (node.deep or op is not None):
             # No dictionary knows the element: a sequence shows itself.
             wanted = min(found.start + HEADER, found.end) - found.position
             if splicer.lacks(wanted):

@@ -475,3 +475,77 @@ def test_limits_hold_for_files_that_are_known(held: int) -> None:
     known = run(plan, [data], max_held=held)
 
     assert known == run(plan_of(*fields), [data], max_held=held)
+
+
+# --- the cut does not matter, nor what came before ---
+
+
+def test_a_name_made_of_character_sets_is_the_same_once_they_are_known() -> None:
+    """The values of (0008,0005) name an output, not the text that says them."""
+    plan = plan_of(
+        "name: PatientID, hash: true", filenames="[{output: '{SpecificCharacterSet}.dcm'}]"
+    )
+    charset = el("SpecificCharacterSet", "ISO 2022 IR 6 \\ISO 2022 IR 87")
+    other = el("SpecificCharacterSet", "ISO 2022 IR 6\\ISO 2022 IR 87")
+    rest: list[Part] = [el("SOPInstanceUID", "1.2"), el("Modality", "CT"), el("PatientID", "7")]
+    for data in (dicom(charset, *rest), dicom(charset, *rest, charset), dicom(other, *rest)):
+        for _ in range(4):
+            outcome = every_way(data, plan)
+
+            assert outcome.error is None
+            assert outcome.filename == "ISO 2022 IR 6_ISO 2022 IR 87.dcm"
+
+
+def test_what_became_of_an_element_is_known_by_its_encoding() -> None:
+    """An element in big endian can have the bytes of another one in little endian."""
+    rules = ["name: 20200101, replace-with: ''", "name: 01012020, replace-with: long"]
+    plan = plan_of(*rules)
+    for _ in range(3):
+        for syntax in (EXPLICIT, BIG, IMPLICIT):
+            parts: list[Part] = [el("Modality", "CT"), el(0x20200101, b"", "LO")]
+            parts = [el(0x01012020, b"", "LO"), *parts] if syntax is BIG else parts
+            data = dicom(*parts, syntax=syntax)
+
+            assert every_way(data, plan) == run(plan_of(*rules), [data])
+
+
+def test_an_element_is_not_written_twice_behind_a_group_out_of_order() -> None:
+    """What was inserted stands for an element however the tags go up and down behind it."""
+    plan = plan_of("name: BodyPartExamined, replace-with: X", "name: PatientID, hash: true")
+    first: list[Part] = [el("SOPInstanceUID", "1.2"), el("Modality", "CT"), el("Rows", (1,))]
+    back: list[Part] = [
+        el(0x00100000, (10,), "UL"), el("PatientName", "A"), el("ClinicalTrialSponsorName", "B"),
+        el("BodyPartExamined", "HEAD"), el("Columns", (1,)),
+    ]  # fmt: skip
+    for _ in range(4):
+        run(plan, [dicom(*first, el("Columns", (1,)))])
+
+    output = deidentified(dicom(*first, *back), plan)
+
+    assert output.count(b"\x18\0\x15\0") == 1
+
+
+@pytest.mark.parametrize("length", range(1, 12))
+@pytest.mark.parametrize("tag", [0x00101002, 0x0072ABCD])
+@pytest.mark.parametrize("vr", ["UN", "SQ"])
+@pytest.mark.parametrize(
+    ("rules", "settings"),
+    [
+        (["name: PatientID, hash: true"], {"remove_private_tags": "true"}),
+        (["name: PatientName, hash: true"], {"recurse_sequence": "true"}),
+        (["regex: '.*Name', hash: true"], {}),
+        (["name: 0072ABCD, replace-with: X"], {}),
+        (["name: 0072ABCD, replace-with: X"], {"recurse_sequence": "true"}),
+    ],
+)
+def test_short_values_of_unknown_vr_are_the_same_in_pieces(
+    rules: list[str], settings: dict[str, str], vr: str, tag: int, length: int
+) -> None:
+    """Whether a value holds items is told by the value, not by how much of it has come."""
+    plan = plan_of(*rules, **settings)
+    item = bytes.fromhex("feff00e000000000aabbcc")
+    for value in (item[:length], b"a" * length):
+        odd = el(tag, value, vr)
+        item_of = sq("ReferencedStudySequence", [el("PatientID", "7"), odd, el("Rows", (1,))])
+        for parts in ([el("PatientID", "7"), odd], [item_of, el("PatientID", "7")]):
+            every_way(dicom(*parts), plan)
