@@ -375,9 +375,19 @@ def answering() -> Iterator[Callable[[Answers], grpc.Channel]]:
     with ExitStack() as running:
 
         def channel_to(answers: Answers) -> grpc.Channel:
+            def answer(
+                requests: Iterator[pb.DeidentifyRequest], _context: grpc.ServicerContext
+            ) -> Iterator[pb.DeidentifyResponse]:
+                # What is said of a file comes when it has been sent, as from a service.
+                yield from answers[:1]
+                for request in requests:
+                    if request.HasField("file_end"):
+                        break
+                yield from answers[1:]
+
             server = grpc.server(running.enter_context(ThreadPoolExecutor(2)))
             handler = grpc.stream_stream_rpc_method_handler(
-                lambda _requests, _context: iter(answers),
+                answer,
                 pb.DeidentifyRequest.FromString,
                 pb.DeidentifyResponse.SerializeToString,
             )
