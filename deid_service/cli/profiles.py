@@ -24,6 +24,7 @@ from deid_service.cli.console import (
     print_json,
     table,
 )
+from deid_service.cli.coverage import coverage
 from deid_service.cli.explanation import explain
 from deid_service.cli.sources import PROFILE_FILE, print_problems, read_profile
 from deid_service.cli.verdicts import verdict_table
@@ -190,6 +191,7 @@ def resolve(target: str, as_json: bool, address: str) -> None:
         sys.exit(1)
 
 
+profile_group.add_command(coverage)
 profile_group.add_command(explain)
 
 

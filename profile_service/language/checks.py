@@ -84,7 +84,7 @@ def check_rules(rules: list[tuple[Rule, Table]], settings: Settings, dicom: Tabl
         settings.remove_undefined,
         settings.age_from_birthdate is not None,
     )
-    if not any(changing_settings) and all(_keeps(rule) for rule, _ in rules):
+    if not any(changing_settings) and all(keeps(rule) for rule, _ in rules):
         dicom.report_key(
             Code.CHANGES_NOTHING,
             "fields",
@@ -92,7 +92,8 @@ def check_rules(rules: list[tuple[Rule, Table]], settings: Settings, dicom: Tabl
         )
 
 
-def _keeps(rule: Rule) -> bool:
+def keeps(rule: Rule) -> bool:
+    """Whether a rule leaves every value as it is, whatever its action is called."""
     match rule.action:
         case Keep():
             return True

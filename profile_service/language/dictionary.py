@@ -58,6 +58,12 @@ def all_keywords() -> tuple[str, ...]:
     return tuple(entry[4] for entry in entries if entry[4])
 
 
+@cache
+def all_sequences() -> tuple[int, ...]:
+    """The tags of all sequences of the public dictionary."""
+    return tuple(tag for tag, entry in DicomDictionary.items() if entry[0] == "SQ")
+
+
 def vrs_of(element: ElementRef) -> tuple[str, ...]:
     """The VRs that an element may have; empty where no dictionary knows it."""
     if isinstance(element, PrivateElement):
@@ -76,7 +82,9 @@ def name_of(element: ElementRef) -> str:
             return entry[4] if entry is not None and entry[4] else format_tag(tag)
         case RepeaterElement():
             found = find_repeater(element)
-            return found.keyword if found is not None and found.keyword else _spell(element)
+            return (
+                found.keyword if found is not None and found.keyword else format_repeater(element)
+            )
 
 
 def format_tag(tag: int) -> str:
@@ -84,7 +92,8 @@ def format_tag(tag: int) -> str:
     return f"({tag >> 16:04X},{tag & 0xFFFF:04X})"
 
 
-def _spell(repeater: RepeaterElement) -> str:
+def format_repeater(repeater: RepeaterElement) -> str:
+    """Writes a repeating range as (ggxx,eeee)."""
     value, mask = f"{repeater.value:08X}", f"{repeater.mask:08X}"
     digits = "".join(
         "x" if known == "0" else digit for digit, known in zip(value, mask, strict=True)

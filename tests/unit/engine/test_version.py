@@ -22,7 +22,7 @@ def package(tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("name", ["__init__.py", "inside/part.py", "inside/new.py"])
+@pytest.mark.parametrize("name", ["__init__.py", "inside/part.py", "inside/new.py", "table.tsv"])
 def test_every_source_counts(package: Path, name: str) -> None:
     """A change anywhere in the sources, or a new one, makes another digest."""
     before = digest_of(package)
