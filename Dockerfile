@@ -14,12 +14,14 @@ RUN /opt/deid-cascade/bin/pip install --no-cache-dir --constraint constraints.tx
 
 FROM python:3.13-slim
 # No shell, no home: the services write nothing to disk.
-RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin deid
+RUN groupadd --system --gid 10001 deid \
+    && useradd --system --uid 10001 --gid 10001 --no-create-home --shell /usr/sbin/nologin deid
 COPY --from=build /opt/deid-cascade /opt/deid-cascade
 ENV PATH=/opt/deid-cascade/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1
-USER deid
+# By number: Kubernetes' runAsNonRoot cannot look up a name.
+USER 10001:10001
 EXPOSE 50051 50052
 # Both services finish what is under way after SIGTERM.
 STOPSIGNAL SIGTERM

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from deid_service.serving import config
 from deid_service.serving.logs import LOG
 from profile_service.serving import processes
+from profile_service.serving.workers import BEAT_SECONDS
 
 if TYPE_CHECKING:
     from profile_service.serving.workers import Worker
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 def main(arguments: list[str]) -> int:
     """Serves until SIGTERM or SIGINT, and returns the exit code."""
     settings = config.parse(arguments, os.environ)
-    LOG.set_up()
     return processes.run(
         "deid_service",
         arguments,
@@ -46,6 +46,7 @@ async def _work(settings: config.Config, worker: Worker) -> int:
         stop.set()
 
     loop.add_reader(worker.fileno(), told)
+    beating = asyncio.create_task(_beat(worker))
     await serve(
         settings,
         worker.address,
@@ -53,7 +54,15 @@ async def _work(settings: config.Config, worker: Worker) -> int:
         stop=stop,
         on_count=worker.report_load,
     )
+    beating.cancel()
     return 0
+
+
+async def _beat(worker: Worker) -> None:
+    """Shows that the event loop, which serves everything, goes round."""
+    while True:
+        worker.beat()
+        await asyncio.sleep(BEAT_SECONDS)
 
 
 if __name__ == "__main__":

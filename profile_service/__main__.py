@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from profile_service import config
 from profile_service.logs import LOG
 from profile_service.serving import processes
+from profile_service.serving.safeguards import complain
 
 if TYPE_CHECKING:
     from profile_service.serving.workers import Worker
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 def main(arguments: list[str]) -> int:
     """Serves until SIGTERM or SIGINT, and returns the exit code."""
     settings = config.parse(arguments, os.environ)
-    LOG.set_up()
     # That the database does not answer is told once, by the monitor.
     logging.getLogger("psycopg").setLevel(logging.ERROR)
     return processes.run(
@@ -45,6 +45,7 @@ def _work(settings: config.Config, worker: Worker) -> int:
     def may_listen() -> bool:
         if not worker.wait_for_turn():
             return False
+        worker.beat_for_ever()
         threading.Thread(target=follow, name="supervisor", daemon=True).start()
         return True
 
@@ -61,7 +62,7 @@ def _work(settings: config.Config, worker: Worker) -> int:
             stop=stop,
         )
     except ProfileServiceError as error:
-        print(f"profile_service: {error} {error.cause}".rstrip(), file=sys.stderr)
+        complain(f"profile_service: {error} {error.cause}".rstrip())
         return 1
     return 0
 

@@ -37,7 +37,15 @@ class ProfileNotSupportedError(DeidServiceError):
 
 
 class ProfileServiceUnavailableError(DeidServiceError):
-    """ProfileService does not answer, so nobody can say which profile applies."""
+    """ProfileService does not answer, so nobody can say which profile applies.
+
+    Attributes:
+        cause: what is known of why, for the log alone.
+    """
+
+    def __init__(self, cause: str = "") -> None:
+        self.cause = cause
+        super().__init__("ProfileService does not answer, so nobody can say which profile applies.")
 
 
 class ShuttingDownError(DeidServiceError):

@@ -27,6 +27,7 @@ from profile_service.language.model import Profile, Settings
 
 if TYPE_CHECKING:
     from deid_service.engine import Plan
+    from deid_service.serving.connection import ProfileConnection
 
 # As many digests as ResolveProfileRequest.known_sha256 takes. A plan is small
 # beside the files that pass through, and a service rarely has more profiles in use.
@@ -45,15 +46,8 @@ ATTEMPT_DEADLINE_SECONDS = 4.0
 RETRIES = 4
 FIRST_WAIT_SECONDS = 0.1
 
-# Without these, a connection that failed is not tried again for up to two minutes,
-# and a ProfileService that vanished without a word is noticed by deadlines alone.
-CHANNEL_OPTIONS = (
-    ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.min_reconnect_backoff_ms", 100),
-    ("grpc.max_reconnect_backoff_ms", 2_000),
-    ("grpc.keepalive_time_ms", 30_000),
-    ("grpc.keepalive_timeout_ms", 10_000),
-)
+# What another attempt may not meet: a restart, and a worker that hangs.
+_PASSING = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED}
 
 # What applies where the site's enforcement is disabled: nothing is changed.
 _UNCHANGED = compile_plan(
@@ -91,13 +85,10 @@ class AppliedProfile:
 
 
 class ProfileResolver:
-    """Resolves targets over one channel; its plans are shared by all streams."""
+    """Resolves targets; its plans are shared by all streams."""
 
-    def __init__(
-        self, channel: grpc.aio.Channel, *, deadline: float = RESOLVE_DEADLINE_SECONDS
-    ) -> None:
-        self._stub = profile_rpc.ProfileServiceStub(channel)
-        self._deadline = deadline
+    def __init__(self, connection: ProfileConnection) -> None:
+        self._connection = connection
         self._plans = PlanCache()
 
     async def resolve(self, target: str) -> AppliedProfile:
@@ -160,13 +151,14 @@ class ProfileResolver:
         self, request: profile_pb.ResolveProfileRequest
     ) -> profile_pb.ResolveProfileResponse:
         loop = asyncio.get_running_loop()
-        end = loop.time() + self._deadline
+        end = loop.time() + RESOLVE_DEADLINE_SECONDS
         wait = FIRST_WAIT_SECONDS
         retries = RETRIES
         while True:
             left = end - loop.time()
+            channel = self._connection.channel
             try:
-                return await self._stub.ResolveProfile(
+                return await profile_rpc.ProfileServiceStub(channel).ResolveProfile(
                     request, timeout=min(left, ATTEMPT_DEADLINE_SECONDS)
                 )
             except grpc.aio.AioRpcError as error:
@@ -179,8 +171,11 @@ class ProfileResolver:
                     ) from None
                 pause = wait * random.uniform(0.5, 1.0)  # noqa: S311 - spreads retries, no secret
                 retries -= 1
-                if code != grpc.StatusCode.UNAVAILABLE or retries < 0 or loop.time() + pause >= end:
-                    raise errors.ProfileServiceUnavailableError from None
+                if code == grpc.StatusCode.DEADLINE_EXCEEDED:
+                    self._connection.give_up(channel)
+                if code not in _PASSING or retries < 0 or loop.time() + pause >= end:
+                    cause = self._connection.cause_of(error)
+                    raise errors.ProfileServiceUnavailableError(cause) from None
             await asyncio.sleep(pause)
             wait *= 2
 

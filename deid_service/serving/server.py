@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
+from deid_service.serving.connection import ProfileConnection
 from deid_service.serving.gate import StreamGate
 from deid_service.serving.logs import LOG
-from deid_service.serving.resolver import CHANNEL_OPTIONS, ProfileResolver
+from deid_service.serving.resolver import RESOLVE_DEADLINE_SECONDS, ProfileResolver
 from deid_service.serving.servicer import SERVICE, DeidServicer
 from profile_service.serving.reflection import enable_reflection
 
@@ -42,6 +44,10 @@ SERVER_OPTIONS = (
     # Callers may ping as often as every ten seconds, also between files.
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
     ("grpc.keepalive_permit_without_calls", 1),
+    # All streams of one connection are served by one worker, and a proxy keeps its
+    # connections for ever: it is asked to open a new one now and then, which goes to the
+    # worker with the fewest streams. Streams that are open stay.
+    ("grpc.max_connection_age_ms", 15 * 60 * 1000),
 )
 
 
@@ -65,11 +71,11 @@ async def serve(
     Raises:
         OSError: the address cannot be listened on.
     """
-    async with grpc.aio.insecure_channel(
-        config.profile_service, options=CHANNEL_OPTIONS
-    ) as channel:
+    connection = ProfileConnection(config.profile_service, patience=RESOLVE_DEADLINE_SECONDS)
+    async with AsyncExitStack() as running:
+        running.push_async_callback(connection.close)
         gate = StreamGate(config.limits.max_streams, config.limits.idle_seconds, on_count)
-        servicer = DeidServicer(ProfileResolver(channel), config.limits, gate)
+        servicer = DeidServicer(ProfileResolver(connection), config.limits, gate)
         server = grpc.aio.server(options=SERVER_OPTIONS)
         server.add_generic_rpc_handlers((servicer.handler(),))
         healthiness = health.aio.HealthServicer()
@@ -81,7 +87,7 @@ async def serve(
             raise OSError(f"Cannot listen on {address}.") from None
         for service in ("", SERVICE):
             await healthiness.set(service, health_pb2.HealthCheckResponse.NOT_SERVING)
-        probe = asyncio.create_task(_follow(channel, healthiness))
+        probe = asyncio.create_task(_follow(connection, healthiness))
         await server.start()
         listening(port)
         await stop.wait()
@@ -93,28 +99,35 @@ async def serve(
         await server.stop(STOP_GRACE_SECONDS)
 
 
-async def _follow(channel: grpc.aio.Channel, healthiness: health.aio.HealthServicer) -> None:
+async def _follow(connection: ProfileConnection, healthiness: health.aio.HealthServicer) -> None:
     """Keeps the health in step with whether ProfileService answers.
 
     Without ProfileService every stream is refused, so the service is not healthy.
     """
-    check = channel.unary_unary(
-        f"/{health.SERVICE_NAME}/Check",
-        request_serializer=health_pb2.HealthCheckRequest.SerializeToString,
-        response_deserializer=health_pb2.HealthCheckResponse.FromString,
+    known: tuple[int, object] | None = None
+    method = f"/{health.SERVICE_NAME}/Check"
+    write, read = (
+        health_pb2.HealthCheckRequest.SerializeToString,
+        health_pb2.HealthCheckResponse.FromString,
     )
-    known: int = health_pb2.HealthCheckResponse.NOT_SERVING
     while True:
         status: int = health_pb2.HealthCheckResponse.NOT_SERVING
+        cause, code = "", None
+        channel = connection.channel
         try:
+            check = channel.unary_unary(method, write, read)
             answer = await check(health_pb2.HealthCheckRequest(), timeout=PROBE_DEADLINE_SECONDS)
             status = answer.status
-        except grpc.aio.AioRpcError:
-            pass
-        if status != known:
-            known = status
+            if status != health_pb2.HealthCheckResponse.SERVING:
+                cause = f"{connection.address} says that it does not serve"
+        except grpc.aio.AioRpcError as error:
+            cause, code = connection.cause_of(error), error.code()
+            if code == grpc.StatusCode.DEADLINE_EXCEEDED:
+                connection.give_up(channel)
+        if (status, code) != known:
+            known = status, code
             name = health_pb2.HealthCheckResponse.ServingStatus.Name(status)
-            LOG.write("health", status=name)
+            LOG.write("health", status=name, cause=cause)
             for service in ("", SERVICE):
                 await healthiness.set(service, status)
         await asyncio.sleep(PROBE_SECONDS)

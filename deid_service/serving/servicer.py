@@ -102,7 +102,10 @@ class DeidServicer:
         target = _target(await read())
         try:
             applied = await self._resolver.resolve(target)
-        except (InvalidNameError, ProfileServiceUnavailableError):
+        except ProfileServiceUnavailableError as error:
+            record.cause = error.cause
+            raise
+        except InvalidNameError:
             raise  # Nobody has confirmed that it is a name: it is not logged.
         except DeidServiceError:
             record.target = target
@@ -174,6 +177,7 @@ class _StreamRecord:
         self.code = ""
         self.reason = ""
         self.origin = ""
+        self.cause = ""
 
     def opened(self, target: str, applied: AppliedProfile) -> None:
         """Notes what applies."""
@@ -223,4 +227,5 @@ class _StreamRecord:
             bytes_out=self._bytes_out,
             seconds=time.perf_counter() - self._began,
             origin=self.origin,
+            cause=self.cause,
         )

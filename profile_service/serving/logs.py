@@ -3,18 +3,29 @@
 A line is `event=... key=value ...`. What callers name freely, and what files and
 profiles hold, never gets here: not in fields, and not in the text of exceptions, of
 which only the type and the place are told.
+
+Nobody may read standard error: a log driver stalls, a terminal is stopped. So one
+thread writes, and may wait there for ever; whoever has a line leaves it in a queue of
+bounded length. What finds that full is left out and counted.
 """
 
 from __future__ import annotations
 
 import atexit
+import json
 import logging
+import os
+import re
 import sys
 import threading
 import time
 import traceback
 from collections import deque
 from contextlib import suppress
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 Field = str | int | float
 
@@ -22,8 +33,20 @@ Field = str | int | float
 # that takes several times as long. A process that is killed takes its last ones along.
 GATHER_SECONDS = 0.05
 
-# When so many wait, nobody takes them: then each line waits for its turn.
+# When so many wait, they are written without waiting for more.
 GATHERED_LINES = 1000
+
+# The lines that wait for a standard error that takes nothing; of some 300 bytes each.
+MAX_WAITING_LINES = 10_000
+
+# How long a line of which a process may be about to die is waited for.
+WAIT_SECONDS = 0.25
+
+# What stands in a line as it is. All else is quoted, with escapes: nothing that comes
+# from outside makes a line, or a field, of its own.
+_PLAIN = re.compile(r"[!#-<>-~]+", re.ASCII)
+
+_FORMAT = logging.Formatter("%(asctime)s %(levelname)s %(name)s[%(process)d] %(message)s")
 
 _Line = tuple[float, int, str, dict[str, Field]]
 
@@ -34,53 +57,45 @@ class Log:
     def __init__(self, service: str) -> None:
         """Takes the name that every line begins with."""
         self._logger = logging.getLogger(service)
-        self._gathers = False
-        # Threads put in and take out, each line for itself.
-        self._gathered: deque[_Line] = deque()
-        self._begun = threading.Event()
+        self._writer: _Writer | None = None
 
     def set_up(self) -> None:
         """Writes the lines to standard error, with the time and the process."""
-        handler = logging.StreamHandler(sys.stderr)
-        handler.setFormatter(
-            logging.Formatter("%(asctime)s %(levelname)s %(name)s[%(process)d] %(message)s")
-        )
-        self._logger.addHandler(handler)
         self._logger.setLevel(logging.INFO)
         self._logger.propagate = False
-        self._gathers = True
-        threading.Thread(target=self._follow, name="log", daemon=True).start()
+        self._writer = _Writer(self._text, sys.stderr.fileno())
         atexit.register(self.flush)
 
     def write(self, event: str, *, level: int = logging.INFO, **fields: Field) -> None:
-        """Writes one line, and all before it; a field that is the empty text is left out."""
+        """Writes one line, and all before it; a field that is the empty text is left out.
+
+        Waits until it is written, but no more than a moment.
+        """
         if self._logger.isEnabledFor(level):
-            self._gathered.append((time.time(), level, event, fields))
-            self.flush()
+            line = (time.time(), level, event, fields)
+            if self._writer is None:
+                self._logger.handle(self._record(*line))
+            else:
+                self._writer.put(line)
+                self._writer.wait()
 
     def write_soon(self, event: str, *, level: int = logging.INFO, **fields: Field) -> None:
         """Writes one line of very many some moments later; an error at once.
 
         As `write` does in what is not a service, and never set up.
         """
-        if not self._gathers or level >= logging.ERROR or len(self._gathered) >= GATHERED_LINES:
+        if self._writer is None or level >= logging.ERROR or self._writer.waiting >= GATHERED_LINES:
             self.write(event, level=level, **fields)
         elif self._logger.isEnabledFor(level):
-            self._gathered.append((time.time(), level, event, fields))
-            if not self._begun.is_set():
-                self._begun.set()
+            self._writer.put((time.time(), level, event, fields))
 
     def flush(self) -> None:
-        """Writes what was gathered."""
-        with suppress(IndexError):
-            while True:
-                self._logger.handle(self._record(*self._gathered.popleft()))
+        """Writes what was gathered, if somebody takes it."""
+        if self._writer is not None:
+            self._writer.wait()
 
-    def _follow(self) -> None:
-        while self._begun.wait():
-            time.sleep(GATHER_SECONDS)
-            self._begun.clear()
-            self.flush()
+    def _text(self, line: _Line) -> str:
+        return _FORMAT.format(self._record(*line))
 
     def _record(
         self, created: float, level: int, event: str, fields: dict[str, Field]
@@ -90,7 +105,7 @@ class Log:
             if isinstance(value, float):
                 parts.append(f"{key}={value:.6f}")
             elif value != "":
-                parts.append(f"{key}={value}")
+                parts.append(f"{key}={_escaped(str(value))}")
         # Made here: the logger would look up the calling line, which no line tells.
         record = logging.LogRecord(
             self._logger.name, level, "", 0, " ".join(parts), args=None, exc_info=None
@@ -98,6 +113,79 @@ class Log:
         record.created = created
         record.msecs = created % 1 * 1000
         return record
+
+
+class _Writer:
+    """The queue of lines, and the thread that writes them."""
+
+    def __init__(self, text: Callable[[_Line], str], descriptor: int) -> None:
+        self._text = text
+        self._descriptor = descriptor
+        self._lines: deque[_Line] = deque()
+        self._dropped = 0
+        self._put = self._done = 0
+        # Whether somebody has waited in vain, and nothing was written since.
+        self._stalled = False
+        self._begun = threading.Event()
+        self._hurry = threading.Event()
+        self._written = threading.Condition()
+        threading.Thread(target=self._run, name="log", daemon=True).start()
+
+    @property
+    def waiting(self) -> int:
+        """How many lines are not written yet."""
+        return len(self._lines)
+
+    def put(self, line: _Line) -> None:
+        """Takes a line, or counts it where too many wait."""
+        if len(self._lines) >= MAX_WAITING_LINES:
+            self._dropped += 1
+            return
+        self._lines.append(line)
+        self._put += 1
+        if not self._begun.is_set():
+            self._begun.set()
+
+    def wait(self) -> None:
+        """Waits until what was put is written, unless nobody takes it."""
+        end = self._put
+        self._hurry.set()
+        with self._written:
+            if not self._stalled and not self._written.wait_for(
+                lambda: self._done >= end, WAIT_SECONDS
+            ):
+                self._stalled = True
+
+    def _run(self) -> None:
+        while self._begun.wait():
+            self._hurry.wait(GATHER_SECONDS)
+            self._begun.clear()
+            self._hurry.clear()
+            while self._lines:
+                self._write_some()
+
+    def _write_some(self) -> None:
+        count = min(len(self._lines), GATHERED_LINES)
+        lines = [self._lines.popleft() for _ in range(count)]
+        texts = [self._text(line) for line in lines]
+        dropped, self._dropped = self._dropped, 0
+        if dropped:
+            fields: dict[str, Field] = {"lines": dropped}
+            texts.append(self._text((time.time(), logging.ERROR, "log_dropped", fields)))
+        data = memoryview(("\n".join(texts) + "\n").encode(errors="backslashreplace"))
+        # A standard error that is closed or on a full device takes nothing: go on.
+        with suppress(OSError):
+            while data:
+                data = data[os.write(self._descriptor, data) :]
+        with self._written:
+            self._done += count
+            self._stalled = False
+            self._written.notify_all()
+
+
+def _escaped(text: str) -> str:
+    """Returns a text as it stands in a line: as it is, or quoted."""
+    return text if _PLAIN.fullmatch(text) else json.dumps(text)
 
 
 def origin(error: BaseException) -> str:

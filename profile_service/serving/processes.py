@@ -5,6 +5,12 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from profile_service.serving.safeguards import (
+    announce,
+    complain,
+    forbid_core_dumps,
+    open_standard_streams,
+)
 from profile_service.serving.workers import Supervisor, Worker
 
 if TYPE_CHECKING:
@@ -31,12 +37,15 @@ def run(
         listen: HOST:PORT; port 0 takes one that is free.
         workers: how many.
         drain_seconds: how long the workers may take to finish what is open.
-        log: gets the starts and deaths of workers.
+        log: is set up, and gets the starts and deaths of workers.
         work: what a worker does; returns its exit code.
 
     Returns:
         The exit code.
     """
+    open_standard_streams()
+    forbid_core_dumps()
+    log.set_up()
     worker = Worker.from_environment()
     try:
         if worker is not None:
@@ -47,9 +56,9 @@ def run(
             count=workers,
             drain_seconds=drain_seconds,
             # For a parent process, which reads it.
-            announce=lambda address: print(f"listening on {address}", flush=True),
+            announce=lambda address: announce(f"listening on {address}"),
             log=log.write,
         ).run()
     except OSError as error:
-        print(f"{module}: {error}", file=sys.stderr)
+        complain(f"{module}: {error}")
         return 1

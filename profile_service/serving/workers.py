@@ -10,17 +10,20 @@ SO_REUSEPORT. No connection and no byte passes through the supervisor.
         LISTEN, one at a time    ->     listens
                                  <-     SERVING, with its listening sockets
                                  <-     MORE, when its load has grown
+                                 <-     beats, all the time, in memory that they share
         end of input             ->     drains and exits
                                  <-     end of input: it has exited
 
 Which worker takes a new connection is by default the kernel's choice, a hash of
 the addresses, and four connections easily meet on one of two workers. On Linux
 the supervisor attaches a program to the group of listening sockets that picks
-among the workers with the least load, and renews it whenever loads change. A
-connection counts from its arrival on, which the kernel signals, until what it
-brings is reported. All that takes effect within a millisecond; connections that
-come within one are spread at random. Elsewhere, and should a kernel refuse the
-program, the hash stays.
+among the workers with the least load, and renews it whenever loads change, within
+a millisecond. Elsewhere, and should a kernel refuse the program, the hash stays.
+`docs/decisions/connection-steering.md` says what it gains.
+
+A worker that stops beating is given no new connections, and after some more silence
+it is killed, which lets its callers come back to another one. A worker that cannot be
+started is tried again and again; what runs goes on.
 
 The module knows nothing of what the workers serve.
 """
@@ -28,7 +31,8 @@ The module knows nothing of what the workers serve.
 from __future__ import annotations
 
 import ctypes
-import fcntl
+import errno
+import math
 import mmap
 import os
 import selectors
@@ -38,8 +42,8 @@ import stat
 import struct
 import subprocess
 import tempfile
+import threading
 import time
-from collections import deque
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -63,14 +67,29 @@ SOUND_SECONDS = 10.0
 FIRST_WAIT_SECONDS = 0.25
 LONGEST_WAIT_SECONDS = 30.0
 
+# Where no process can be started at all, trying costs little, and a shortage may pass.
+LONGEST_START_WAIT_SECONDS = 5.0
+
 # How long workers have to exit beyond the drain that they were granted.
 EXIT_SECONDS = 5.0
 
-# Load that shrinks is not reported: how often the balance is looked at anyway.
+# Load that shrinks is not reported: how often the balance is looked at anyway, and
+# whether all workers are alive.
 TICK_SECONDS = 0.25
 
-# How long a connection that has arrived counts as load while none is reported.
-ARRIVAL_SECONDS = 0.5
+# How often a worker shows that it is alive.
+BEAT_SECONDS = 0.5
+
+# A worker that has been silent for so long is given no new connections, ...
+SILENT_SECONDS = 2.0
+
+# ... and after so long is killed and replaced. No step of a worker that is sound takes
+# more than some tens of milliseconds; the rest is for a machine that has too much to do.
+HUNG_SECONDS = 10.0
+
+# A worker that cannot even beat ends by itself, so that it does not outlive a
+# supervisor that was killed; whole seconds.
+ORPHAN_SECONDS = 60
 
 
 TUNING = {
@@ -96,11 +115,11 @@ TUNING = {
 class Worker:
     """The end of a worker process; made from its environment."""
 
-    def __init__(self, address: str, control: socket.socket, loads: mmap.mmap, slot: int) -> None:
+    def __init__(self, address: str, control: socket.socket, board: mmap.mmap, slot: int) -> None:
         self.address = address
         self._control = control
-        self._loads = memoryview(loads).cast("q")
-        self._slot = slot
+        self._board = memoryview(board).cast("q")
+        self._load_at, self._beat_at = 2 * slot, 2 * slot + 1
 
     @classmethod
     def from_environment(cls) -> Worker | None:
@@ -108,9 +127,9 @@ class Worker:
         text = os.environ.pop(_ENVIRONMENT, None)
         if text is None:
             return None
-        control, loads, slot, address = text.split(" ", 3)
-        memory = mmap.mmap(int(loads), 0)
-        os.close(int(loads))
+        control, board, slot, address = text.split(" ", 3)
+        memory = mmap.mmap(int(board), 0)
+        os.close(int(board))
         return cls(address, socket.socket(fileno=int(control)), memory, int(slot))
 
     def wait_for_turn(self) -> bool:
@@ -123,7 +142,7 @@ class Worker:
         return self._control.recv(1) == _LISTEN
 
     def serving(self) -> None:
-        """Tells the supervisor that the worker listens and serves."""
+        """Tells the supervisor that the worker listens and serves; from now on it is to beat."""
         sockets = _listening_sockets(port=int(self.address.rpartition(":")[2]))
         socket.send_fds(self._control, [_SERVING], [each.fileno() for each in sockets])
         for each in sockets:
@@ -131,13 +150,29 @@ class Worker:
 
     def report_load(self, load: int) -> None:
         """Notes how much this worker has to do, in whatever unit all workers use."""
-        grown = load > self._loads[self._slot]
-        self._loads[self._slot] = load
+        grown = load > self._board[self._load_at]
+        self._board[self._load_at] = load
         if grown:
             # A full buffer holds enough to wake the supervisor; one that is gone
             # is told of elsewhere.
             with suppress(OSError):
                 self._control.send(_MORE, socket.MSG_DONTWAIT)
+
+    def beat(self) -> None:
+        """Shows that the worker is alive; to be called every BEAT_SECONDS by what serves."""
+        self._board[self._beat_at] += 1
+        # The kernel ends what does not come by here again, whoever holds its threads.
+        signal.alarm(ORPHAN_SECONDS)
+
+    def beat_for_ever(self) -> None:
+        """Beats from a thread, where calls are served by threads."""
+
+        def run() -> None:
+            while True:
+                self.beat()
+                time.sleep(BEAT_SECONDS)
+
+        threading.Thread(target=run, name="beat", daemon=True).start()
 
     def fileno(self) -> int:
         """Returns a descriptor that becomes readable when the worker is to drain and exit."""
@@ -192,6 +227,9 @@ class _Run:
     started: float
     waiting: bool = False
     serving: bool = False
+    # The number of beats, and the ticks that it has not changed for.
+    beats: int = 0
+    silent_ticks: int = 0
 
 
 @dataclass
@@ -202,6 +240,7 @@ class _Slot:
     run: _Run | None = None
     start_at: float = 0.0
     short_lives: int = 0
+    failed_starts: int = 0
 
 
 class Supervisor:
@@ -239,11 +278,12 @@ class Supervisor:
         self._failed = False
         self._address = ""
         self._selector = selectors.DefaultSelector()
-        # One number per worker, written by it and read here.
-        self._load_file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by run()
-        self._load_file.truncate(8 * count)
-        self._loads = memoryview(mmap.mmap(self._load_file.fileno(), 8 * count)).cast("q")
-        self._balancer = Balancer(self._loads)
+        # Two numbers per worker, written by it and read here: its load and its beats.
+        size = 2 * 8 * count
+        self._board_file = _shared_file(size)
+        self._board = memoryview(mmap.mmap(self._board_file, size)).cast("q")
+        self._balancer = Balancer()
+        self._next_tick = 0.0
 
     def run(self) -> int:
         """Runs until SIGTERM or SIGINT, and returns the exit code.
@@ -254,12 +294,12 @@ class Supervisor:
             OSError: the address cannot be had.
         """
         with ExitStack() as held:
-            held.callback(self._load_file.close)
+            held.callback(os.close, self._board_file)
             held.callback(self._selector.close)
             reserved, self._address = reserve(self._listen)
             for one in reserved:
                 held.enter_context(one)
-            signals = held.enter_context(_Signals(len(self._slots)))
+            signals = held.enter_context(_Signals())
             self._selector.register(signals.bell, selectors.EVENT_READ)
             held.callback(self._balancer.clear)
             held.callback(self._kill)
@@ -281,15 +321,40 @@ class Supervisor:
             for key, _ in self._selector.select(TICK_SECONDS):
                 if isinstance(key.data, _Slot) and key.data.run is not None:
                     self._on_worker(key.data, key.data.run)
-            self._on_signals(signals)
-            self._balancer.steer(time.monotonic())
+            for _ in range(signals.taken()):
+                self._on_stop_signal()
+            self._watch(time.monotonic())
+            self._balancer.steer(self._loads())
 
-    def _on_signals(self, signals: _Signals) -> None:
-        for worker in signals.arrivals():
-            self._balancer.arrived(worker, time.monotonic())
-        while signals.stops:
-            signals.stops.pop()
-            self._on_stop_signal()
+    def _watch(self, now: float) -> None:
+        """Looks whether the workers are alive, once a tick.
+
+        What counts are ticks, not time: a supervisor that was stopped or had no core
+        itself does not take that for a silence of its workers.
+        """
+        if now < self._next_tick:
+            return
+        self._next_tick = now + TICK_SECONDS
+        for slot in self._slots:
+            run = slot.run
+            if run is None or not (run.serving or self._turn is slot):
+                continue
+            beats = self._board[2 * slot.number + 1]
+            run.silent_ticks = run.silent_ticks + 1 if beats == run.beats else 0
+            run.beats = beats
+            if run.silent_ticks * TICK_SECONDS >= HUNG_SECONDS:
+                run.silent_ticks = 0
+                self._log("worker_hung", worker=slot.number, pid=run.process.pid)
+                run.process.kill()
+
+    def _loads(self) -> list[float]:
+        """Returns the load of each worker; infinite where it is silent."""
+        return [
+            math.inf
+            if slot.run is not None and slot.run.silent_ticks * TICK_SECONDS >= SILENT_SECONDS
+            else self._board[2 * slot.number]
+            for slot in self._slots
+        ]
 
     def _on_stop_signal(self) -> None:
         if self._deadline is None:
@@ -311,23 +376,41 @@ class Supervisor:
                 self._start(slot, now)
 
     def _start(self, slot: _Slot, now: float) -> None:
-        ours, theirs = socket.socketpair()
-        loads = self._load_file.fileno()
-        self._loads[slot.number] = 0
-        given = f"{theirs.fileno()} {loads} {slot.number} {self._address}"
-        with theirs:
-            process = subprocess.Popen(  # noqa: S603 - the service's own command
-                self._command,
-                env=TUNING | os.environ | {_ENVIRONMENT: given},
-                pass_fds=(theirs.fileno(), loads),
-                stdin=subprocess.DEVNULL,
-                # Ctrl-C reaches the processes of the terminal's group: what
-                # becomes of the workers is the supervisor's to say.
-                process_group=0,
-            )
-        slot.run = _Run(process, ours, now)
+        board = self._board_file
+        self._board[2 * slot.number] = 0
+        with ExitStack() as on_failure:
+            try:
+                ours, theirs = socket.socketpair()
+                on_failure.callback(ours.close)
+                with theirs:
+                    given = f"{theirs.fileno()} {board} {slot.number} {self._address}"
+                    process = subprocess.Popen(  # noqa: S603 - the service's own command
+                        self._command,
+                        env=TUNING | os.environ | {_ENVIRONMENT: given},
+                        pass_fds=(theirs.fileno(), board),
+                        stdin=subprocess.DEVNULL,
+                        # Ctrl-C reaches the processes of the terminal's group: what
+                        # becomes of the workers is the supervisor's to say.
+                        process_group=0,
+                    )
+            except OSError as error:
+                # No process, no memory, no descriptor, no interpreter to be had.
+                self._on_no_start(slot, now, error)
+                return
+            on_failure.pop_all()
+        slot.run = _Run(process, ours, now, beats=self._board[2 * slot.number + 1])
         self._selector.register(ours, selectors.EVENT_READ, slot)
         self._log("worker_started", worker=slot.number, pid=process.pid)
+
+    def _on_no_start(self, slot: _Slot, now: float, error: OSError) -> None:
+        if not self._announced and not self._runs():
+            raise OSError(f"No worker can be started: {error.strerror}.") from None
+        slot.failed_starts += 1
+        slot.start_at = now + min(
+            FIRST_WAIT_SECONDS * 2.0 ** min(slot.failed_starts, 16), LONGEST_START_WAIT_SECONDS
+        )
+        cause = errno.errorcode.get(error.errno or 0, "")
+        self._log("worker_not_started", worker=slot.number, cause=cause)
 
     def _on_worker(self, slot: _Slot, run: _Run) -> None:
         try:
@@ -344,11 +427,10 @@ class Supervisor:
 
     def _on_serving(self, slot: _Slot, run: _Run, sockets: list[socket.socket]) -> None:
         run.serving = True
+        slot.failed_starts = 0
         self._turn = None
         if self._deadline is None:
             self._balancer.add(slot.number, sockets)
-            for one in sockets:
-                _signal_arrivals(one, slot.number)
         else:
             for one in sockets:
                 one.close()
@@ -360,6 +442,7 @@ class Supervisor:
         ):
             self._announced = True
             self._announce(self._address)
+            self._log("listening", address=self._address)
 
     def _give_turn(self) -> None:
         if self._turn is not None or self._deadline is not None:
@@ -405,33 +488,26 @@ class Supervisor:
             run.control.close()
 
 
-# A real-time signal for each worker: these queue, so that none of several is lost.
-# Workers beyond them are not counted by arrivals; nor is any where they do not exist.
-_ARRIVALS = range(signal.SIGRTMIN, signal.SIGRTMAX + 1) if hasattr(fcntl, "F_SETSIG") else range(0)
-
-
-def _signal_arrivals(one: socket.socket, worker: int) -> None:
-    """Has the kernel signal to this process each connection that a socket is given."""
-    if worker < len(_ARRIVALS):
-        # Where that is refused, connections count when they bring something.
-        with suppress(OSError):
-            fcntl.fcntl(one, fcntl.F_SETSIG, _ARRIVALS[worker])
-            fcntl.fcntl(one, fcntl.F_SETOWN, os.getpid())
-            fcntl.fcntl(one, fcntl.F_SETFL, fcntl.fcntl(one, fcntl.F_GETFL) | os.O_ASYNC)
+def _shared_file(size: int) -> int:
+    """Returns a file without a name, of a number of zero bytes, that children can map."""
+    if hasattr(os, "memfd_create"):
+        # Needs no folder that can be written to.
+        descriptor = os.memfd_create("workers")
+    else:
+        with tempfile.TemporaryFile() as file:
+            descriptor = os.dup(file.fileno())
+    os.truncate(descriptor, size)
+    return descriptor
 
 
 class _Signals:
-    """The signals that this process takes, while it is entered.
+    """SIGTERM and SIGINT, which this process takes while it is entered.
 
     Attributes:
-        bell: becomes readable when one comes, and then has its number as a byte.
-        stops: those of SIGTERM and SIGINT that came. Bytes alone would not do: while the
-            bell is full of others, one that comes then is left out.
+        bell: becomes readable when one comes.
     """
 
-    def __init__(self, workers: int) -> None:
-        self.stops: list[int] = []
-        self._arrivals = _ARRIVALS[:workers]
+    def __init__(self) -> None:
         self._held = ExitStack()
         self.bell, self._hammer = socket.socketpair()
 
@@ -442,24 +518,17 @@ class _Signals:
         before = signal.set_wakeup_fd(self._hammer.fileno(), warn_on_full_buffer=False)
         self._held.callback(signal.set_wakeup_fd, before)
         for number in (signal.SIGTERM, signal.SIGINT):
-            self._take(number, lambda number, _: self.stops.append(number))
-        # SIGIO comes in place of a real-time signal when too many wait.
-        for arrival in (signal.SIGIO, *self._arrivals):
-            self._take(arrival, lambda *_: None)
+            self._held.callback(signal.signal, number, signal.signal(number, lambda *_: None))
         return self
 
     def __exit__(self, *_: object) -> None:
         self._held.close()
 
-    def arrivals(self) -> list[int]:
-        """Empties the bell, and returns the workers of the connections that came."""
-        numbers = b""
+    def taken(self) -> int:
+        """Returns how many came since it was last asked."""
         with suppress(BlockingIOError):
-            numbers = self.bell.recv(4096)
-        return [self._arrivals.index(number) for number in numbers if number in self._arrivals]
-
-    def _take(self, number: int, handler: Callable[[int, object], None]) -> None:
-        self._held.callback(signal.signal, number, signal.signal(number, handler))
+            return len(self.bell.recv(4096))
+        return 0
 
 
 def wait_before_restart(short_lives: int) -> float:
@@ -499,8 +568,10 @@ def reserve(listen: str) -> tuple[list[socket.socket], str]:
         OSError: the address does not exist, or something else listens on it.
     """
     host, _, port_text = listen.rpartition(":")
-    if not port_text.isdigit():
-        raise OSError(f"The address to listen on must be HOST:PORT, not {listen!r}.")
+    if not port_text.isdecimal() or int(port_text) > 65535:
+        raise OSError(
+            f"The address to listen on must be HOST:PORT with a port up to 65535, not {listen!r}."
+        )
     port = int(port_text)
     held: list[socket.socket] = []
     try:
@@ -519,11 +590,28 @@ def reserve(listen: str) -> tuple[list[socket.socket], str]:
             one.bind((address[0], port, *address[2:]))
             one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             port = one.getsockname()[1]
+            if address[0] == "0.0.0.0":  # noqa: S104 - what the caller asked for
+                held += _kept_from_ipv6(port)
     except OSError as error:
         for one in held:
             one.close()
         raise OSError(f"Cannot listen on {listen}: {error.strerror or error}.") from None
     return held, f"{host}:{port}"
+
+
+def _kept_from_ipv6(port: int) -> list[socket.socket]:
+    """Takes a port of all IPv6 addresses for nobody.
+
+    gRPC takes 0.0.0.0 for every address of either family, and is content with IPv4
+    where it cannot have the port on IPv6.
+    """
+    held = []
+    with suppress(OSError):  # There is no IPv6, or somebody else has the port there.
+        one = socket.socket(socket.AF_INET6, socket.SOCK_STREAM)
+        held.append(one)
+        one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        one.bind(("::", port))
+    return held
 
 
 # --- The balance ----------------------------------------------------------------------------
@@ -565,15 +653,8 @@ class _Group:
 class Balancer:
     """Lets the workers with the least load take the next connections."""
 
-    def __init__(self, loads: Sequence[int] | memoryview[int]) -> None:
-        """Begins with no workers.
-
-        Args:
-            loads: how much each worker has to do, as it changes.
-        """
-        self._loads = loads
-        self._looked_at = list(loads)
-        self._arrivals: list[deque[float]] = [deque() for _ in loads]
+    def __init__(self) -> None:
+        """Begins with no workers."""
         self._groups: dict[str, _Group] = {}
 
     def add(self, worker: int, sockets: Sequence[socket.socket]) -> None:
@@ -601,22 +682,12 @@ class Balancer:
                 one.close()
         self._groups.clear()
 
-    def arrived(self, worker: int, now: float) -> None:
-        """Counts a connection, until a load that has grown tells of it.
+    def steer(self, current: Sequence[float]) -> None:
+        """Renews the programs where the loads change them.
 
         Args:
-            worker: which worker has it.
-            now: seconds on a clock that only goes forward.
+            current: how much each worker has to do.
         """
-        self._arrivals[worker].append(now)
-
-    def steer(self, now: float) -> None:
-        """Looks at the loads, and renews the programs where that changes them.
-
-        Args:
-            now: seconds on the clock of `arrived`.
-        """
-        current = [self._load(worker, now) for worker in range(len(self._loads))]
         for group in self._groups.values():
             loads = [current[worker] for worker, _ in group.members]
             least = [place for place, load in enumerate(loads) if load == min(loads)]
@@ -625,16 +696,6 @@ class Balancer:
                 group.program = program
                 if group.members:
                     _attach(group.members[0][1], program)
-
-    def _load(self, worker: int, now: float) -> int:
-        """Returns what is reported, and with it what has arrived and is not yet."""
-        reported, arrivals = self._loads[worker], self._arrivals[worker]
-        told = reported - self._looked_at[worker]
-        self._looked_at[worker] = reported
-        while arrivals and (told > 0 or arrivals[0] < now - ARRIVAL_SECONDS):
-            arrivals.popleft()
-            told -= 1
-        return reported + len(arrivals)
 
 
 def _attach(one: socket.socket, program: bytes) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from typing import IO, TYPE_CHECKING
 
 if TYPE_CHECKING:
     import signal
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 
 class ServiceProcess:
@@ -68,10 +69,16 @@ class ServiceProcess:
 
 
 @contextmanager
-def service_process(*arguments: str, module: str = "deid_service") -> Iterator[ServiceProcess]:
+def service_process(
+    *arguments: str,
+    module: str = "deid_service",
+    environment: Mapping[str, str] | None = None,
+    interpreter: str = sys.executable,
+) -> Iterator[ServiceProcess]:
     """Runs a service; stops it at the end if it still runs."""
     with subprocess.Popen(
-        [sys.executable, "-m", module, "--listen", "127.0.0.1:0", *arguments],
+        [interpreter, "-m", module, "--listen", "127.0.0.1:0", *arguments],
+        env=os.environ | dict(environment or {}),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -5,12 +5,11 @@ from __future__ import annotations
 import logging
 import subprocess
 import sys
-from typing import TYPE_CHECKING
 
+import pytest
+
+from profile_service.serving import logs
 from profile_service.serving.logs import GATHERED_LINES, Log, origin
-
-if TYPE_CHECKING:
-    import pytest
 
 
 def test_a_line_is_an_event_and_its_fields(caplog: pytest.LogCaptureFixture) -> None:
@@ -29,6 +28,24 @@ def test_a_percent_sign_is_one(caplog: pytest.LogCaptureFixture) -> None:
         Log("some_service").write("call", level=logging.ERROR, cause="100%s")
 
     assert caplog.messages == ["event=call cause=100%s"]
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("a\nevent=forged", '"a\\nevent=forged"'),
+        ("a code=OK", '"a code=OK"'),
+        ('say "x"', '"say \\"x\\""'),
+        ("\u2028\x1b[2J", '"\\u2028\\u001b[2J"'),
+        ("sites/s", "sites/s"),
+    ],
+)
+def test_what_is_logged_is_escaped(caplog: pytest.LogCaptureFixture, name: str, told: str) -> None:
+    """A name from outside makes neither a line nor a field of its own."""
+    with caplog.at_level(logging.INFO, "some_service"):
+        Log("some_service").write("call", profile=name)
+
+    assert caplog.messages == [f"event=call profile={told}"]
 
 
 def test_lines_below_the_level_are_not_written(caplog: pytest.LogCaptureFixture) -> None:
@@ -84,6 +101,48 @@ def test_lines_that_nobody_takes_do_not_pile_up() -> None:
     code += "for n in range(logs.GATHERED_LINES + 1): log.write_soon('call')\nos._exit(0)"
 
     assert lines_of(code) == ["call"] * (GATHERED_LINES + 1)
+
+
+# Writes lines while nobody reads standard error, then what it says on standard output.
+_UNREAD = """
+for n in range(logs.MAX_WAITING_LINES + 5000): log.write_soon('call', count=n)
+log.write('drain')
+print('served', flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_log_that_nobody_reads_stops_nobody() -> None:
+    """Lines beyond the bound are left out, which is said where the log is read again."""
+    with subprocess.Popen(
+        [sys.executable, "-c", _SERVICE, _UNREAD],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "served\n"
+        assert process.stderr is not None
+        lines, dropped = 0, 0
+        for line in process.stderr:
+            lines += "event=call" in line
+            dropped = int(line.partition("event=log_dropped lines=")[2] or dropped)
+            if lines + dropped >= logs.MAX_WAITING_LINES + 5000:
+                break
+        process.communicate()
+
+    assert dropped > 0
+
+
+def test_a_closed_standard_error_stops_nobody() -> None:
+    """A service whose standard error is closed goes on."""
+    code = "os.close(2); log.write('call'); log.write('call'); print('served')"
+    finished = subprocess.run(
+        [sys.executable, "-c", _SERVICE, code], capture_output=True, text=True, check=True
+    )
+
+    assert finished.stdout == "served\n"
 
 
 def test_a_line_is_written_soon() -> None:

@@ -1,0 +1,77 @@
+"""The way to ProfileService: a connection at a time, and another one where it hangs."""
+
+from __future__ import annotations
+
+import asyncio
+
+import grpc
+
+# Without the first three, a connection that failed is not tried again for up to two
+# minutes, and a ProfileService that vanished without a word is noticed by deadlines alone.
+_OPTIONS = (
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 2_000),
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    # The two services talk to each other, whatever proxies the environment names.
+    ("grpc.enable_http_proxy", 0),
+    # Each channel has a connection of its own: a new one may meet another worker.
+    ("grpc.use_local_subchannel_pool", 1),
+)
+
+# Of what gRPC says about a failure, so much is told.
+_MAX_CAUSE = 200
+
+
+class ProfileConnection:
+    """Gives the channel to ProfileService.
+
+    Attributes:
+        address: HOST:PORT, as configured.
+        channel: the one to ask over.
+    """
+
+    def __init__(self, address: str, *, patience: float) -> None:
+        """Opens a channel.
+
+        Args:
+            address: HOST:PORT.
+            patience: for how many seconds calls over a channel that was given up may go on.
+        """
+        self.address = address
+        self.channel = self._open()
+        self._patience = patience
+        self._closing: set[asyncio.Task[None]] = set()
+
+    def give_up(self, channel: grpc.aio.Channel) -> None:
+        """Goes on over another connection, where a call had no answer in time.
+
+        One of several workers may hang, and its connections with it.
+
+        Args:
+            channel: the one that had no answer; nothing is done where it has been given
+                up already.
+        """
+        if channel is not self.channel:
+            return
+        self.channel = self._open()
+        task = asyncio.create_task(channel.close(self._patience))
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+
+    async def close(self) -> None:
+        """Closes all channels."""
+        for task in list(self._closing):
+            task.cancel()
+        await self.channel.close()
+
+    def cause_of(self, error: grpc.aio.AioRpcError) -> str:
+        """Returns in words for the log why a call failed, with the address."""
+        if error.code() == grpc.StatusCode.UNIMPLEMENTED:
+            return f"what answers at {self.address} is not ProfileService"
+        details = (error.details() or "")[:_MAX_CAUSE]
+        return f"{error.code().name} from {self.address}: {details}"
+
+    def _open(self) -> grpc.aio.Channel:
+        return grpc.aio.insecure_channel(self.address, options=_OPTIONS)
