@@ -75,7 +75,7 @@ def main() -> int:
         with ExitStack() as running:
             database = running.enter_context(postgres())
             began = time.perf_counter()
-            _load(database, projects)
+            load_hierarchy(database, projects)
             console.print(f"{projects:,} projects loaded in {time.perf_counter() - began:.0f} s")
             service = running.enter_context(
                 serving("profile_service", "--listen", "127.0.0.1:0", "--database", database)
@@ -93,7 +93,8 @@ def main() -> int:
     return 0
 
 
-def _load(database: str, projects: int) -> None:
+def load_hierarchy(database: str, projects: int) -> None:
+    """Migrates an empty database, and fills it with a site of so many projects."""
     migrate(database, connect_seconds=5)
     with psycopg.connect(database, autocommit=True) as connection:
         # A parameter each, and one statement after the other.

@@ -1,0 +1,116 @@
+"""A service without one of its clever parts, for the benchmark `decisions`.
+
+Usage: python -m tests.benchmarks._without PART SERVICE ARGUMENT...
+
+Runs `python -m SERVICE ARGUMENT...` with that part replaced by the plain way of doing
+the same, in its workers too. PART `nothing` replaces nothing.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from profile_service.serving import processes, workers
+
+if TYPE_CHECKING:
+    from deid_service.contract.wire import Buffer
+    from profile_service.store.rows import Row
+    from profile_service.store.store import Store
+
+
+def tuning() -> None:
+    """Workers run with the defaults of the allocator and of gRPC."""
+    workers.TUNING.clear()
+
+
+def wire_shortcuts() -> None:
+    """Every message goes through protobuf."""
+    from deidcascade.v1 import deid_service_pb2 as pb
+
+    from deid_service.contract import wire
+
+    def no_chunk(message: bytes) -> memoryview | None:
+        del message
+        return None
+
+    def write(parts: Iterable[Buffer], size: int) -> tuple[bytes, memoryview]:
+        del size
+        chunk = b"".join(parts)
+        return pb.DeidentifyResponse(chunk=chunk).SerializeToString(), memoryview(chunk)
+
+    wire.read_chunk = no_chunk
+    wire.write_response_chunk = write
+
+
+def digest_thread() -> None:
+    """What is sent is hashed on the event loop."""
+    from deid_service.serving import digest
+
+    digest.ASIDE_BYTES = sys.maxsize
+
+
+def statement_path() -> None:
+    """The query of a resolution goes through the driver's pool and cursor."""
+    from profile_service.store import store
+    from profile_service.store.faults import translated
+    from profile_service.store.queries import QUERIES
+
+    query = QUERIES["resolve"]
+    for number, kind in enumerate(("text", "text", "text", "bytea"), 1):
+        query = query.replace(f"${number}", f"%({number})s::{kind}")
+
+    def resolve(self: Store, names: Iterable[str], known: bytes) -> list[Row]:
+        with translated(), self._connection() as connection:
+            given = {str(number): value for number, value in enumerate((*names, known), 1)}
+            return connection.statements.execute(query, given).fetchall()
+
+    store.Store._resolve = resolve  # type: ignore[method-assign]
+
+
+def recent_versions() -> None:
+    """The text of a profile is sent by the database with each resolution."""
+    from profile_service.store.recent import Read, RecentVersions
+
+    def forget(self: RecentVersions, read: Read) -> None:
+        del self, read
+
+    RecentVersions.keep = forget  # type: ignore[method-assign]
+
+
+def gathered_log_lines() -> None:
+    """Each line of the log is written where it comes up."""
+    from profile_service.serving.logs import Log
+
+    Log.write_soon = Log.write  # type: ignore[method-assign]
+
+
+PARTS: dict[str, Callable[[], None]] = {
+    "nothing": lambda: None,
+    "tuning": tuning,
+    "wire shortcuts": wire_shortcuts,
+    "digest thread": digest_thread,
+    "statement path": statement_path,
+    "recent versions": recent_versions,
+    "gathered log lines": gathered_log_lines,
+}
+
+
+def main(part: str, service: str, arguments: Sequence[str]) -> int:
+    """Runs a service, and returns its exit code."""
+    PARTS[part]()
+    run = processes.run
+
+    def run_so(module: str, given: Sequence[str], **options: Any) -> int:
+        # Its workers are this program, too.
+        return run("tests.benchmarks._without", [part, module, *given], **options)
+
+    processes.run = run_so  # type: ignore[assignment]
+    code: int = import_module(f"{service}.__main__").main(list(arguments))
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1], sys.argv[2], sys.argv[3:]))
