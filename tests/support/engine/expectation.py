@@ -351,8 +351,9 @@ def _transformed(action: object, text: str, vr: str, settings: Settings) -> str:
         case HashUid():
             return hashed_uid(text, settings)
         case IncrementDate(shift=shift):
-            moved = datetime.strptime(text, "%Y%m%d") + timedelta(days=shift.days)
-            return moved.strftime("%Y%m%d")
+            # PS3.5 6.2: dates of the older form have dots between their parts.
+            form = "%Y.%m.%d" if "." in text else "%Y%m%d"
+            return (datetime.strptime(text, form) + timedelta(days=shift.days)).strftime(form)
     raise NotImplementedError
 
 
