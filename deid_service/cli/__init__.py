@@ -6,6 +6,9 @@ service refused or did not answer; 2 the command line was wrong.
 
 from __future__ import annotations
 
+import errno
+import os
+import sys
 from importlib import import_module
 from typing import NoReturn
 
@@ -46,7 +49,9 @@ class CommandsOnDemand(click.Group):
         return command
 
 
-@click.group(cls=CommandsOnDemand, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    "deidcascade", cls=CommandsOnDemand, context_settings={"help_option_names": ["-h", "--help"]}
+)
 @click.option(
     "--version",
     is_flag=True,
@@ -55,7 +60,7 @@ class CommandsOnDemand(click.Group):
     callback=lambda context, _, wanted: _tell_version(context) if wanted else None,
     help="Show which engine this is, as receipts name it, and exit.",
 )
-def main() -> None:
+def command() -> None:
     """De-identifies DICOM by the profile that the cascade selects."""
     keep_proxies_from_local_services()
 
@@ -66,3 +71,56 @@ def _tell_version(context: click.Context) -> NoReturn:
 
     click.echo(f"deidcascade {ENGINE_VERSION}")
     context.exit()
+
+
+def main() -> None:
+    """Runs the command; whatever its surroundings lack is said in a sentence."""
+    open_standard_streams()
+    try:
+        command(standalone_mode=False)
+        code = 0
+    except click.exceptions.Exit as ended:
+        code = ended.exit_code
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        code = 130
+    except SystemExit as ended:
+        code = int(ended.code or 0)
+    except OSError as error:
+        code = cannot_write(error)
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        code = cannot_write(error)
+    sys.exit(code)
+
+
+def open_standard_streams() -> None:
+    """Puts something in the place of standard streams that are closed.
+
+    What is opened first would get their numbers otherwise, and what is printed would
+    go into an output file.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            # It gets the smallest number that is free.
+            os.open(os.devnull, os.O_RDWR)
+            mode = "r" if number == 0 else "w"
+            setattr(sys, name, os.fdopen(number, mode, closefd=False))
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that cannot show a character shows its escape.
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+
+
+def cannot_write(error: OSError) -> int:
+    """Says that standard output takes nothing more, and returns the exit code."""
+    # What is still held back would be tried again at the end of the program.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    # Who reads a part and closes the pipe wants no more, and no complaint.
+    if error.errno != errno.EPIPE:
+        sys.stderr.write(f"deidcascade: the output cannot be written: {error.strerror}.\n")
+    return 1

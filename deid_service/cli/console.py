@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Protocol, TextIO
 
 import click
 from google.protobuf.json_format import MessageToDict
@@ -21,6 +21,14 @@ if TYPE_CHECKING:
 PIPE_WIDTH = 200
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+
+
+class EnumOfMessages(Protocol):
+    """What the generated code has for an enum."""
+
+    def items(self) -> Sequence[tuple[str, int]]:
+        """Returns names and numbers."""
+        ...
 
 
 class Failure(click.ClickException):
@@ -50,8 +58,13 @@ def printable(text: str) -> str:
     Line feeds stay. Texts from files and from servers go through this.
     """
     return "".join(
-        char if char.isprintable() or char == "\n" else ascii(char)[1:-1] for char in text
+        char if char.isprintable() or char == "\n" else ascii(char)[1:-1] for char in readable(text)
     )
+
+
+def readable(text: str) -> str:
+    """Returns a text that is UTF-8: bytes of file names that are not are written as escapes."""
+    return text.encode(errors="surrogateescape").decode(errors="backslashreplace")
 
 
 def cell(text: object, style: str = "") -> Text:
@@ -71,7 +84,8 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[Text | str]]) -> Tabl
 
 def print_json(value: object) -> None:
     """Prints a value as JSON."""
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+    # As bytes: JSON is UTF-8, whatever the terminal has (RFC 8259, 8.1).
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False).encode())
 
 
 def as_json_value(message: Message) -> dict[str, object]:
@@ -80,6 +94,18 @@ def as_json_value(message: Message) -> dict[str, object]:
     return value
 
 
-def enum_word(name: str, prefix: str) -> str:
+def enum_name(kind: EnumOfMessages, number: int) -> str:
+    """Returns the name of an enum value without the name of the enum: `ABSENT`.
+
+    A value that a newer service has added is there by its number.
+    """
+    names = {value: name for name, value in kind.items()}
+    # The names of all values begin with that of the enum, as the one for 0 does.
+    prefix, unspecified, _ = names[0].rpartition("UNSPECIFIED")
+    name = names.get(number, f"UNKNOWN_{number}")
+    return name.removeprefix(prefix) if unspecified else name
+
+
+def enum_word(kind: EnumOfMessages, number: int) -> str:
     """Returns an enum value as a word for people: `absent` for VERDICT_ABSENT."""
-    return name.removeprefix(f"{prefix}_").replace("_", " ").lower()
+    return enum_name(kind, number).replace("_", " ").lower()

@@ -169,7 +169,7 @@ def enforcement_word(item: pb.Container) -> str:
     """Returns the enforcement switch for people; empty for what is not a site."""
     if item.enforcement == pb.ENFORCEMENT_UNSPECIFIED:
         return ""
-    return enum_word(pb.Enforcement.Name(item.enforcement), "ENFORCEMENT")
+    return enum_word(pb.Enforcement, item.enforcement)
 
 
 def show(item: pb.Container, *, as_json: bool) -> None:

@@ -17,7 +17,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from deid_service.cli.connection import profile_service
-from deid_service.cli.console import Failure, cell, console, printable, table
+from deid_service.cli.console import Failure, cell, console, enum_name, printable, table
 from deid_service.cli.preview import change_table, changes
 from deid_service.cli.upload import file_report
 from deid_service.cli.verdicts import verdict_table
@@ -264,8 +264,9 @@ class Demo:
         (result,) = self.upload(PHANTOMS, [source_of(MR)])
         same = result.path is not None and result.path.read_bytes() == path_of(MR).read_bytes()
         self.check(same, "the MR comes back byte for byte as it was")
-        treatment = deid.Treatment.Name(result.receipt.treatment) if result.receipt else ""
-        self.tell(f"{MR} came back byte for byte as it was, and its receipt says so: {treatment}.")
+        treatment = result.receipt.treatment if result.receipt else 0
+        name = f"TREATMENT_{enum_name(deid.Treatment, treatment)}"
+        self.tell(f"{MR} came back byte for byte as it was, and its receipt says so: {name}.")
 
     def nothing_applies(self) -> None:
         """Shows that an upload without any valid profile is refused."""

@@ -6,7 +6,7 @@ import click
 import grpc
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 
-from deid_service.cli.console import Failure
+from deid_service.cli.console import Failure, enum_name
 
 TIMEOUT_SECONDS = 5.0
 
@@ -28,7 +28,7 @@ def health(address: str) -> None:
             answer = check(HealthCheckRequest(), timeout=TIMEOUT_SECONDS)
     except grpc.RpcError as error:
         raise Failure(f"nothing at {address} answers health checks.") from error
-    status = HealthCheckResponse.ServingStatus.Name(answer.status)
+    status = enum_name(HealthCheckResponse.ServingStatus, answer.status)
     if answer.status != HealthCheckResponse.SERVING:
         raise Failure(f"{address} is {status}.")
     click.echo(f"{address} is {status}.")

@@ -232,7 +232,7 @@ def version_pages(
 
 def validity_word(profile: pb.Profile) -> str:
     """Returns the validity of a version for people."""
-    word = enum_word(pb.Validity.Name(profile.validity), "VALIDITY")
+    word = enum_word(pb.Validity, profile.validity)
     return f"{word}, blank" if profile.blank else word
 
 

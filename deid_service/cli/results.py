@@ -1,19 +1,63 @@
-"""Reports what became of each file, and whether all went well."""
+"""What the command tells about files: while it works, at the end, and in a report."""
 
 from __future__ import annotations
 
-import sys
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections import Counter
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING, Self
 
 import click
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
 
-from deid_service.cli.console import console, print_json, printable
+from deid_service.cli.console import console, print_json, printable, readable
+from deid_service.client.archives import NO_DICOM
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
     from pathlib import Path
+    from types import TracebackType
+
+
+class Word(Enum):
+    """What became of a file, as people and reports have it."""
+
+    DEIDENTIFIED = "de-identified"
+    UNCHANGED = "unchanged"
+    EARLIER = "done earlier"
+    REJECTED = "rejected"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    UNSENT = "not sent"
+
+
+# With one of these, not all is well.
+BAD = {Word.REJECTED, Word.FAILED, Word.UNSENT}
+# What is said of single files when it happens; of the others, at the end, how many.
+TOLD = {Word.REJECTED, Word.FAILED, Word.SKIPPED}
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What was done to a file; the fields are those of the contract's Receipt."""
+
+    treatment: str
+    profile: str
+    profile_version: int
+    profile_sha256: str
+    actions: dict[str, int]
+    bytes_in: int
+    bytes_out: int
+    sha256: str
+    engine_version: str
+    warnings: list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,75 +66,128 @@ class FileReport:
 
     Attributes:
         source: the file as the caller named it.
+        word: what became of it.
         output: where its output is; None when there is none.
-        changed: false when the bytes went through as they were.
         reason: why there is no output, a stable word; empty when there is.
         problem: the same in a sentence, without any value of the file.
+        tag: the element that the problem is about, or empty.
+        offset: where it is, in bytes; 0 when that is not known.
+        receipt: what was done to it; None without a service.
     """
 
     source: str
-    output: Path | None
-    changed: bool = True
+    word: Word
+    output: Path | None = None
     reason: str = ""
     problem: str = ""
+    tag: str = ""
+    offset: int = 0
+    receipt: Receipt | None = None
 
     def as_json(self) -> dict[str, object]:
         """Returns it for programs."""
+        receipt = self.receipt
         return {
-            "source": self.source,
-            "output": None if self.output is None else str(self.output),
-            "changed": self.changed if self.output else None,
+            "source": readable(self.source),
+            "outcome": self.word.value,
+            "output": None if self.output is None else readable(str(self.output)),
+            "changed": self.changed() if self.output else None,
             "reason": self.reason or None,
-            "problem": self.problem or None,
+            "problem": readable(self.problem) or None,
+            "tag": self.tag or None,
+            "offset": self.offset or None,
+            "receipt": receipt and {name: getattr(receipt, name) for name in receipt.__slots__},
         }
 
+    def changed(self) -> bool:
+        """Tells whether a profile was applied to it."""
+        if self.word is Word.EARLIER and self.receipt is not None:
+            return self.receipt.treatment == "DEIDENTIFIED"
+        return self.word is Word.DEIDENTIFIED
 
-def report(reports: Iterable[FileReport], total: int, out: Path, *, as_json: bool) -> None:
-    """Reports files as they are done, and exits with 1 when one has no output.
 
-    Rejections go to standard error at once; on a terminal a bar shows how far it is.
+@dataclass
+class Reports:
+    """Collects what becomes of files, tells it as it happens, and sums it up.
+
+    On a terminal a bar shows how far it is.
+
+    Attributes:
+        all: what has been told so far, in that order.
     """
-    collected: list[FileReport] = []
-    try:
-        collected.extend(with_progress(reports, total))
-    finally:
-        # What was done is done, also when the rest could not be.
+
+    bytes_in_all: int
+    all: list[FileReport] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._bad = 0
+        self._errors = console(stderr=True)
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            DownloadColumn(),
+            TransferSpeedColumn(),
+            TimeRemainingColumn(),
+            console=self._errors,
+            transient=True,
+            disable=not self._errors.is_terminal,
+        )
+        self._task = self._bar.add_task("0 files", total=self.bytes_in_all)
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._bar.stop()
+
+    def moved(self, size: int) -> None:
+        """Notes how many bytes have been sent, in all."""
+        # Of archives the packed size is known before: they may be more than expected.
+        self._bar.update(self._task, completed=size, total=max(size, self.bytes_in_all))
+
+    def add(self, one: FileReport) -> None:
+        """Takes one in, and tells what went wrong at once."""
+        self.all.append(one)
+        if one.word in TOLD:
+            line = printable(f"{one.word.value} {one.source}: {one.problem}")
+            self._errors.print(line, markup=False, soft_wrap=True)
+        self._bad += one.word in BAD
+        bad = f", {self._bad} without output" if self._bad else ""
+        self._bar.update(self._task, description=f"{len(self.all)} files{bad}")
+
+    def finish(self, out: Path, *, as_json: bool) -> None:
+        """Sums up, on standard output."""
         if as_json:
-            print_json([one.as_json() for one in collected])
+            print_json([one.as_json() for one in self.all])
         else:
-            click.echo(summary(collected, out))
-    if any(one.output is None for one in collected):
-        sys.exit(1)
+            click.echo(printable(summary(self.all, out)))
+
+    def exit_code(self) -> int:
+        """Returns 1 when a file has no output that should have one, or there was none at all."""
+        words = {one.word for one in self.all}
+        return int(bool(words & BAD) or words <= {Word.SKIPPED})
 
 
-def with_progress(reports: Iterable[FileReport], total: int) -> Iterator[FileReport]:
-    """Passes reports on; shows how far they are, and prints rejections at once."""
-    errors = console(stderr=True)
-    with Progress(
-        TextColumn("files"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=errors,
-        transient=True,
-        disable=not errors.is_terminal,
-    ) as progress:
-        bar = progress.add_task("files", total=total)
-        for one in reports:
-            if one.output is None:
-                line = printable(f"rejected {one.source}: {one.problem}")
-                errors.print(line, markup=False, soft_wrap=True)
-            progress.advance(bar)
-            yield one
+def summary(reports: Iterable[FileReport], out: Path) -> str:
+    """Returns how many files went which way, and for which reasons the bad ones did."""
+    reports = list(reports)
+    words = Counter(one.word for one in reports)
+    parts = [f"{words[word]} {word.value}" for word in Word if words[word]]
+    if words.keys() <= {Word.SKIPPED}:
+        return f"Nothing to do: {', '.join(parts) or 'no files'}."
+    lines = [f"{', '.join(parts)}. Output is in {out}."]
+    reasons = Counter((one.word.value, one.reason) for one in reports if one.word in BAD)
+    if len(reasons) > 1:
+        lines += [f"  {word}, {reason}: {n}" for (word, reason), n in reasons.most_common()]
+    return "\n".join(lines)
 
 
-def summary(reports: list[FileReport], out: Path) -> str:
-    """Returns how many files went which way, in a sentence."""
-    done = [one for one in reports if one.output is not None]
-    counts = {
-        "de-identified": sum(one.changed for one in done),
-        "unchanged": sum(not one.changed for one in done),
-        "rejected": len(reports) - len(done),
-    }
-    parts = [f"{count} {word}" for word, count in counts.items() if count]
-    return f"{', '.join(parts) or 'No files'}. Output is in {out}."
+def reason_to_skip(why: str) -> str:
+    """Returns the stable word for why a file was passed over."""
+    return "NOT_DICOM" if why == NO_DICOM else "NO_FILE_TO_SEND"

@@ -55,7 +55,10 @@ keep_names_option = click.option(
 def read_profile(path: str) -> bytes:
     """Returns the bytes of a profile file, or of standard input for `-`."""
     if path == STANDARD_INPUT:
-        return sys.stdin.buffer.read()
+        try:
+            return sys.stdin.buffer.read()
+        except OSError as error:
+            raise Failure(f"cannot read standard input: {error.strerror}.") from error
     return read_bytes(Path(path))
 
 
@@ -99,6 +102,10 @@ def files_to_read(paths: Sequence[Path], out: Path) -> list[Source]:
         if out.resolve().is_relative_to(path.resolve()):
             raise click.UsageError(f"The output folder {out} is below {path}, which is read.")
     try:
-        return list(find_sources(paths))
+        # A file that is named twice is one file.
+        found = {
+            source.origin or number: source for number, source in enumerate(find_sources(paths))
+        }
     except OSError as error:
         raise Failure(f"cannot read {error.filename}: {error.strerror}.") from error
+    return list(found.values())

@@ -24,8 +24,23 @@ PORT = click.IntRange(0, 65535)
 
 
 def default_data_folder() -> Path:
-    """Returns the folder that keeps the data of this user."""
-    return Path(platformdirs.user_data_dir("deid-cascade", appauthor=False))
+    """Returns the folder that keeps the data of this user.
+
+    Raises:
+        UsageError: there is none: the user has no home.
+    """
+    try:
+        return Path(platformdirs.user_data_dir("deid-cascade", appauthor=False))
+    except RuntimeError:
+        raise click.UsageError("This user has no home: give a folder with --data.") from None
+
+
+def shown_data_folder() -> str:
+    """Returns the same for --help, which shows something to everybody."""
+    try:
+        return str(default_data_folder())
+    except click.UsageError:
+        return "in the home of the user"
 
 
 @click.command("up")
@@ -33,7 +48,7 @@ def default_data_folder() -> Path:
     "--data",
     type=click.Path(file_okay=False, path_type=Path),
     default=default_data_folder,
-    show_default=str(default_data_folder()),
+    show_default=shown_data_folder(),
     help="The folder that keeps the data.",
 )
 @click.option(

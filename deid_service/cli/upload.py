@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import ExitStack
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import click
 import grpc
 from deidcascade.v1 import deid_service_pb2 as pb
 
 from deid_service.cli.connection import DEID_SERVICE, deid_service_option, nobody_answers
-from deid_service.cli.console import Failure, console, json_option
-from deid_service.cli.results import FileReport, report
+from deid_service.cli.console import Failure, console, enum_name, json_option
+from deid_service.cli.interruption import Interruption
+from deid_service.cli.quarantine import Quarantine
+from deid_service.cli.reports import report_option, write_report
+from deid_service.cli.results import FileReport, Receipt, Reports, Word, reason_to_skip
 from deid_service.cli.sources import (
     files_to_read,
     keep_names_option,
@@ -19,14 +23,27 @@ from deid_service.cli.sources import (
     sources_argument,
 )
 from deid_service.cli.verdicts import verdict_table
-from deid_service.client import FileResult, StreamRefusedError, Upload, UploadError, open_channel
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from deid_service.client import (
+    FileResult,
+    LedgerError,
+    Outcome,
+    StreamRefusedError,
+    Upload,
+    UploadError,
+    open_channel,
+)
 
 # Connections at a time: enough to keep several workers busy, few enough that one
 # upload does not crowd out the others.
 STREAMS = 4
+
+WORDS = {
+    Outcome.EARLIER: Word.EARLIER,
+    Outcome.REJECTED: Word.REJECTED,
+    Outcome.FAILED: Word.FAILED,
+    Outcome.SKIPPED: Word.SKIPPED,
+    Outcome.UNSENT: Word.UNSENT,
+}
 
 
 @click.command("upload")
@@ -34,6 +51,14 @@ STREAMS = 4
 @click.option("--to", "target", metavar="TARGET", required=True, help="The project or device.")
 @out_option
 @keep_names_option
+@click.option("--again", is_flag=True, help="Send what earlier runs have done, too.")
+@click.option(
+    "--quarantine",
+    metavar="DIR",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Copy what is rejected into DIR, as it is, with the reason beside each file.",
+)
+@report_option
 @json_option
 @deid_service_option
 def upload(
@@ -41,48 +66,111 @@ def upload(
     target: str,
     out: Path,
     keep_names: bool,
+    again: bool,
+    quarantine: Path | None,
+    report: Path | None,
     as_json: bool,
     address: str,
 ) -> None:
-    """Sends files and folders through DeidService.
+    """Sends files, folders, and what is in zip and tar archives, through DeidService.
 
     The profile that the cascade selects for TARGET applies. Nothing is
-    overwritten, and a file that is rejected leaves nothing.
+    overwritten, and a file that is rejected leaves nothing. In folders and
+    archives, what is no DICOM is passed over.
 
-    Exit code 1: a file was rejected, or the whole upload.
+    What earlier runs into the same folder have done of the same files, with the
+    same profile, is not done again; of a file that has changed, or that another
+    profile applies to now, the new output takes the place of the old one.
+
+    Exit code 1: a file was rejected, or the whole upload, or there was none.
     """
     files = files_to_read(sources, out)
-    with ExitStack() as open_channels:
+    rejected = None if quarantine is None else Quarantine(quarantine)
+    with Interruption() as interruption, ExitStack() as open_channels:
         channels = [
             open_channels.enter_context(open_channel(address))
             for _ in range(max(1, min(STREAMS, len(files))))
         ]
+        reports = Reports(sum(file.size for file in files))
         try:
-            uploading = Upload(channels, target, files, out, keep_names=keep_names)
+            uploading = Upload(
+                channels,
+                target,
+                files,
+                out,
+                keep_names=keep_names,
+                resume=True,
+                again=again,
+                progress=lambda progress: reports.moved(progress.bytes_sent),
+            )
         except OSError as error:
             raise Failure(f"cannot write to {out}: {error.strerror}.") from error
-        with uploading:
+        except LedgerError as error:
+            raise Failure(f"{error} Choose another folder.") from error
+        failure = None
+        with uploading, reports:
+            interruption.then(uploading.stop)
             try:
-                report(map(file_report, uploading), len(files), out, as_json=as_json)
+                for result in uploading:
+                    reports.add(file_report(result))
+                    if rejected is not None and result.outcome is Outcome.REJECTED:
+                        rejected.take(result)
             except StreamRefusedError as error:
-                raise refusal(error, target, address) from error
+                failure = refusal(error, target, address)
             except UploadError as error:
-                raise Failure(str(error)) from error
+                failure = Failure(str(error))
+        if failure is not None:
+            failure.show()
+        reports.finish(out, as_json=as_json)
+        if report is not None:
+            write_report(report, reports.all)
+        if interruption.number:
+            click.echo("Interrupted. The same command goes on where it stopped.", err=True)
+            sys.exit(interruption.exit_code)
+    sys.exit(1 if failure is not None else reports.exit_code())
 
 
 def file_report(result: FileResult) -> FileReport:
     """Returns what became of a file, for the report."""
-    if result.receipt is not None:
-        changed = result.receipt.treatment == pb.TREATMENT_DEIDENTIFIED
-        return FileReport(result.name, result.path, changed=changed)
+    receipt = None if result.receipt is None else receipt_of(result.receipt)
+    if receipt is not None:
+        done = Word.DEIDENTIFIED if receipt.treatment == "DEIDENTIFIED" else Word.UNCHANGED
+        word = WORDS.get(result.outcome, done)
+        return FileReport(result.name, word, result.path, receipt=receipt)
     rejection = result.rejection
+    word = WORDS[result.outcome]
     if rejection is None:
-        return FileReport(result.name, None, reason="NOT_DONE", problem=result.problem)
-    reason = pb.RejectionReason.Name(rejection.reason).removeprefix("REJECTION_REASON_")
+        reason = {Word.SKIPPED: reason_to_skip(result.problem), Word.UNSENT: "NOT_SENT"}.get(
+            word, "NOT_DONE"
+        )
+        return FileReport(result.name, word, reason=reason, problem=result.problem)
+    reason = enum_name(pb.RejectionReason, rejection.reason)
     at = f"at byte {rejection.byte_offset}" if rejection.byte_offset else ""
     place = f" [{' '.join(filter(None, (rejection.tag, at)))}]" if rejection.tag or at else ""
-    problem = f"{reason}: {rejection.message}{place}"
-    return FileReport(result.name, None, reason=reason, problem=problem)
+    return FileReport(
+        result.name,
+        word,
+        reason=reason,
+        problem=f"{reason}: {rejection.message}{place}",
+        tag=rejection.tag,
+        offset=rejection.byte_offset,
+    )
+
+
+def receipt_of(receipt: pb.Receipt) -> Receipt:
+    """Returns a receipt for reports."""
+    return Receipt(
+        treatment=enum_name(pb.Treatment, receipt.treatment),
+        profile=receipt.profile_name,
+        profile_version=receipt.profile_version,
+        profile_sha256=receipt.profile_sha256,
+        actions=dict(sorted(receipt.actions.items())),
+        bytes_in=receipt.bytes_in,
+        bytes_out=receipt.bytes_out,
+        sha256=receipt.sha256,
+        engine_version=receipt.engine_version,
+        warnings=list(receipt.warnings),
+    )
 
 
 def refusal(error: StreamRefusedError, target: str, address: str) -> Failure:

@@ -10,23 +10,28 @@ The same object serves `async with` and `async for`.
 
 from __future__ import annotations
 
+from deid_service.client.archives import expand
+from deid_service.client.ledger import LEDGER_NAME, LedgerError
 from deid_service.client.outputs import PARTIAL_SUFFIX
-from deid_service.client.sources import Source, find_sources
-from deid_service.client.upload import (
+from deid_service.client.results import (
     FileResult,
+    Outcome,
     Progress,
     StreamRefusedError,
     UnexpectedAnswerError,
-    Upload,
     UploadError,
-    open_channel,
 )
+from deid_service.client.sources import Source, find_sources
+from deid_service.client.upload import Upload, open_channel
 from deid_service.contract.errors import LevelVerdict, ProfileProblem
 
 __all__ = [
+    "LEDGER_NAME",
     "PARTIAL_SUFFIX",
     "FileResult",
+    "LedgerError",
     "LevelVerdict",
+    "Outcome",
     "ProfileProblem",
     "Progress",
     "Source",
@@ -34,6 +39,7 @@ __all__ = [
     "UnexpectedAnswerError",
     "Upload",
     "UploadError",
+    "expand",
     "find_sources",
     "open_channel",
 ]

@@ -8,21 +8,29 @@ so that one without a lock is known to be left by a process that was killed.
 from __future__ import annotations
 
 import errno
-import fcntl
 import hashlib
 import os
 import secrets
 import threading
+from contextlib import ExitStack, suppress
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
+from deid_service.client.locks import LOCKS_ARE_KNOWN, lock
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from io import FileIO
+
     from deid_service.contract.wire import Buffer
 
 PARTIAL_SUFFIX = ".deidcascade-part"
 
 # File systems that have no hard links say so with one of these.
-_NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
+_NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EACCES}
+
+# On Windows these have a meaning in a path (Naming Files, Paths, and Namespaces).
+_NOT_IN_NAMES = set('\\:*?"<>|') if os.name == "nt" else set[str]()
 
 
 class OutputError(Exception):
@@ -30,7 +38,11 @@ class OutputError(Exception):
 
 
 class Destination:
-    """The folder that output goes to."""
+    """The folder that output goes to.
+
+    Attributes:
+        folder: its path.
+    """
 
     def __init__(self, folder: Path) -> None:
         """Makes the folder if need be, and removes what killed processes left in it.
@@ -39,10 +51,10 @@ class Destination:
             OSError: the folder cannot be made or read.
         """
         folder.mkdir(parents=True, exist_ok=True)
-        self._folder = folder
+        self.folder = folder
         self._lock = threading.Lock()
-        self._numbers: dict[str, int] = {}
-        for partial in folder.glob(f"*{PARTIAL_SUFFIX}"):
+        self._taken: dict[str, int] = {}
+        for partial in folder.glob(f".*{PARTIAL_SUFFIX}"):
             _remove_if_left(partial)
 
     def begin(self) -> PartialFile:
@@ -51,10 +63,23 @@ class Destination:
         Raises:
             OutputError: it cannot be made.
         """
-        return PartialFile(self._folder / f".{secrets.token_hex(8)}{PARTIAL_SUFFIX}")
+        return PartialFile(self.folder)
 
-    def keep(self, partial: PartialFile, name: str) -> Path:
+    def keep(
+        self,
+        partial: PartialFile,
+        name: str,
+        *,
+        earlier: Path | None = None,
+        note: Callable[[Path], None] = lambda _: None,
+    ) -> Path:
         """Gives a complete file the path it had as an original.
+
+        Args:
+            partial: the file.
+            name: the path, with "/" between folders.
+            earlier: what the same original came to before; it may be replaced.
+            note: told the path before it is given.
 
         Raises:
             OutputError: the path is not below the folder, or is taken.
@@ -62,35 +87,50 @@ class Destination:
         target = self.path_of(name)
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            if not partial.name_as(target):
+            note(target)
+            if not partial.name_as(target, replace=target == earlier):
                 raise OutputError(f"{target} exists already.")
         except OSError as error:
             raise OutputError(f"{target} cannot be written: {_text(error)}.") from None
         return target
 
-    def keep_suggested(self, partial: PartialFile, name: str) -> Path:
+    def keep_suggested(
+        self,
+        partial: PartialFile,
+        name: str,
+        *,
+        earlier: Path | None = None,
+        note: Callable[[Path], None] = lambda _: None,
+    ) -> Path:
         """Gives a complete file a suggested name, with a number where it is taken.
+
+        Args:
+            partial: the file.
+            name: the name.
+            earlier: what the same original came to before; it may be replaced.
+            note: told each path before it is tried.
 
         Raises:
             OutputError: the name is more than a name, or cannot be given.
         """
-        if name in {"", ".", ".."} or "/" in name or "\0" in name:
+        if name in {"", ".", ".."} or not _NOT_IN_NAMES.union("/\0").isdisjoint(name):
             raise OutputError("The service suggested a file name that is none.")
         stem, dot, extension = name.rpartition(".")
         if not stem:
             stem, dot, extension = name, "", ""
         with self._lock:
-            number = self._numbers.get(name, 1)
+            number = 1 if earlier else self._taken.get(name, 1)
             while True:
                 numbered = name if number == 1 else f"{stem}-{number}{dot}{extension}"
-                target = self._folder / numbered
+                target = self.folder / numbered
                 number += 1
                 try:
-                    done = partial.name_as(target)
+                    note(target)
+                    done = partial.name_as(target, replace=target == earlier)
                 except OSError as error:
                     raise OutputError(f"{target} cannot be written: {_text(error)}.") from None
                 if done:
-                    self._numbers[name] = number
+                    self._taken[name] = max(number, self._taken.get(name, 1))
                     return target
 
     def path_of(self, name: str) -> Path:
@@ -102,26 +142,26 @@ class Destination:
         path = PurePosixPath(name)
         if path.is_absolute() or not path.parts or ".." in path.parts or "\0" in name:
             raise OutputError("The name is not a relative path.")
-        return self._folder / path
+        if not _NOT_IN_NAMES.isdisjoint(name):
+            raise OutputError("The name has a character that file names cannot have here.")
+        return self.folder / path
 
 
 class PartialFile:
     """An output file that is being received."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, folder: Path) -> None:
         """Makes the file and locks it.
 
         Raises:
             OutputError: that is not possible.
         """
-        self._path = path
         self._digest = hashlib.sha256()
         self.size = 0
         try:
-            self._file = path.open("xb", buffering=0)
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._path, self._file = _begin(folder)
         except OSError as error:
-            raise OutputError(f"No file can be made in {path.parent}: {_text(error)}.") from None
+            raise OutputError(f"No file can be made in {folder}: {_text(error)}.") from None
 
     @property
     def sha256(self) -> str:
@@ -143,12 +183,22 @@ class PartialFile:
         except OSError as error:
             raise OutputError(f"The output cannot be written: {_text(error)}.") from None
 
-    def name_as(self, target: Path) -> bool:
+    def name_as(self, target: Path, *, replace: bool = False) -> bool:
         """Gives the file its name; False, and nothing changed, when that is taken.
+
+        Args:
+            target: the name.
+            replace: whether to take the place of what is there.
 
         Raises:
             OSError: the file system does not let it.
         """
+        if os.name == "nt":
+            return self._name_on_windows(target, replace=replace)
+        if replace:
+            self._path.replace(target)
+            self._file.close()
+            return True
         try:
             os.link(self._path, target)
         except FileExistsError:
@@ -160,30 +210,62 @@ class PartialFile:
         self.discard()
         return True
 
+    def _name_on_windows(self, target: Path, *, replace: bool) -> bool:
+        # A file that is open cannot be renamed there, and renaming replaces nothing.
+        self._file.close()
+        try:
+            (self._path.replace if replace else self._path.rename)(target)
+        except FileExistsError:
+            return False
+        return True
+
     def _rename_as(self, target: Path) -> bool:
         # Renaming alone would replace what is there: take the name first.
         try:
             target.open("xb").close()
         except FileExistsError:
             return False
-        self._path.replace(target)
+        try:
+            self._path.replace(target)
+        except OSError:
+            target.unlink()
+            raise
         self._file.close()
         return True
 
     def discard(self) -> None:
         """Removes the file if it is still there under its partial name."""
+        if os.name == "nt":
+            self._file.close()
         self._path.unlink(missing_ok=True)
         self._file.close()
 
 
+def _begin(folder: Path) -> tuple[Path, FileIO]:
+    """Makes a partial file, and locks it before anybody takes it for one that was left."""
+    while True:
+        path = folder / f".{secrets.token_hex(8)}{PARTIAL_SUFFIX}"
+        file = path.open("xb", buffering=0)
+        try:
+            lock(file)
+        except BlockingIOError:
+            # Another command found it before it was locked, and is removing it.
+            file.close()
+            continue
+        except OSError:
+            # Where there are no locks, nobody removes anything.
+            return path, file
+        if path.exists():
+            return path, file
+        file.close()
+
+
 def _remove_if_left(partial: Path) -> None:
-    try:
-        with partial.open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            partial.unlink()
-    except OSError:
-        # Somebody writes it now, or has just removed it.
-        return
+    # An error means that somebody writes it now, or has just removed it.
+    with suppress(OSError), ExitStack() as locked:
+        if LOCKS_ARE_KNOWN:
+            lock(locked.enter_context(partial.open("rb")))
+        partial.unlink()
 
 
 def _text(error: OSError) -> str:

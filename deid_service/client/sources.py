@@ -5,12 +5,21 @@ from __future__ import annotations
 import errno
 import io
 import os
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+
+# What is neither a file nor a folder, by what stat says of it.
+_NO_FILES = {
+    stat.S_IFSOCK: "it is a socket",
+    stat.S_IFIFO: "it is a pipe",
+    stat.S_IFCHR: "it is a device",
+    stat.S_IFBLK: "it is a device",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,24 +28,49 @@ class Source:
 
     Attributes:
         name: the relative path that it is known by, with "/" between folders.
-            Only its last part is sent, for the profile's `filenames` rules.
+            Only its last part is sent, for the profile's `filenames` rules. A name
+            that is not UTF-8 has surrogates in it, as the system's functions have it.
         open: opens it at its first byte. Called again for a retry; an OSError
             then fails the file.
         size: in bytes; 0 when not known.
+        path: the file that it is; None for what is none.
+        origin: tells it from all others on this machine, from one run to the next;
+            empty for what cannot be told.
+        found: it was found in a folder or an archive, and not named by the caller:
+            where it is no DICOM file it is passed over.
+        modified: when it was last changed, in nanoseconds; 0 when not known.
+        skipped: why it is passed over; nothing is opened then.
+        problem: why it cannot be read; nothing is opened then.
     """
 
     name: str
     open: Callable[[], BinaryIO]
     size: int = 0
+    path: Path | None = None
+    origin: str = ""
+    found: bool = False
+    modified: int = 0
+    skipped: str = ""
+    problem: str = ""
 
     @classmethod
-    def of_path(cls, path: Path, name: str | None = None) -> Source:
+    def of_path(cls, path: Path, name: str | None = None, *, found: bool = False) -> Source:
         """Returns a file, named after itself if not otherwise.
 
         Raises:
             OSError: there is no such file.
         """
-        return cls(name or path.name, lambda: path.open("rb"), path.stat().st_size)
+        status = path.stat()
+        return cls(
+            name or path.name,
+            lambda: path.open("rb"),
+            # What a pipe holds is not known before it is read.
+            status.st_size if stat.S_ISREG(status.st_mode) else 0,
+            path=path if stat.S_ISREG(status.st_mode) else None,
+            origin=str(path.absolute()) if stat.S_ISREG(status.st_mode) else "",
+            found=found,
+            modified=status.st_mtime_ns,
+        )
 
     @classmethod
     def of_bytes(cls, name: str, data: bytes) -> Source:
@@ -58,27 +92,57 @@ class Source:
 
         return cls(name, take)
 
+    @classmethod
+    def passed_over(cls, name: str, why: str) -> Source:
+        """Returns something that is no file to upload, and why."""
+        return cls(name, io.BytesIO, skipped=why)
+
+    @classmethod
+    def unreadable(cls, name: str, why: str) -> Source:
+        """Returns something that should be uploaded and cannot be read, and why."""
+        return cls(name, io.BytesIO, problem=why)
+
 
 def find_sources(paths: Iterable[str | os.PathLike[str]]) -> Iterator[Source]:
     """Finds the files in some paths, folders with everything below them, sorted.
 
     A file is named after itself, one in a folder by its path from that folder on.
-    Links to folders are not followed.
+    Links to folders are not followed. What cannot be read, or is no file, comes
+    along as such: nothing is left out without a word.
 
     Raises:
-        OSError: a path does not exist, or a folder cannot be read.
+        OSError: a path does not exist.
     """
     for path in map(Path, paths):
         if not path.is_dir():
             yield Source.of_path(path)
             continue
-        for folder, folders, files in os.walk(path, onerror=_raise):
+        errors: list[OSError] = []
+        for folder, folders, files in os.walk(path, onerror=errors.append):
             folders.sort()
+            yield from _unreadable(errors, path)
             for file in sorted(files):
-                found = Path(folder, file)
-                if found.is_file():
-                    yield Source.of_path(found, found.relative_to(path).as_posix())
+                yield _found(Path(folder, file), path)
+        yield from _unreadable(errors, path)
 
 
-def _raise(error: OSError) -> None:
-    raise error
+def _found(path: Path, root: Path) -> Source:
+    name = path.relative_to(root).as_posix()
+    try:
+        kind = stat.S_IFMT(path.stat().st_mode)
+        if kind in _NO_FILES:
+            return Source.passed_over(name, _NO_FILES[kind])
+        return Source.of_path(path, name, found=True)
+    except FileNotFoundError:
+        if path.is_symlink():
+            return Source.unreadable(name, "It is a link to nothing.")
+        return Source.unreadable(name, "It is not there any more.")
+    except OSError as error:
+        return Source.unreadable(name, f"It cannot be read: {error.strerror}.")
+
+
+def _unreadable(errors: list[OSError], root: Path) -> Iterator[Source]:
+    for error in errors:
+        name = Path(os.fsdecode(error.filename)).relative_to(root).as_posix()
+        yield Source.unreadable(name, f"The folder cannot be read: {error.strerror}.")
+    errors.clear()

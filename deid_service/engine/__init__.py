@@ -14,12 +14,14 @@ or, in pieces of any size and in constant memory:
 
 from deid_service.engine.deidentifier import Deidentifier, Result, deidentify
 from deid_service.engine.errors import DicomError, Reason
+from deid_service.engine.file.kind import HEAD_BYTES, is_dicom
 from deid_service.engine.limits import MAX_HELD_BYTES
 from deid_service.engine.plan import Plan, compile_plan
 from deid_service.engine.version import ENGINE_VERSION
 
 __all__ = [
     "ENGINE_VERSION",
+    "HEAD_BYTES",
     "MAX_HELD_BYTES",
     "Deidentifier",
     "DicomError",
@@ -28,4 +30,5 @@ __all__ = [
     "Result",
     "compile_plan",
     "deidentify",
+    "is_dicom",
 ]

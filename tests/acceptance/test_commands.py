@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import socket
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pydicom
@@ -150,10 +152,10 @@ def test_upload(run: Run, project: str, files: Path, tmp_path: Path) -> None:
     }
     assert results["half.dcm"]["reason"] == "TRUNCATED"
     assert results["notes.txt"]["reason"] == "NOT_DICOM"
-    assert {str(path) for path in out.iterdir()} == {
+    assert {str(path) for path in out.glob("[!.]*")} == {
         result["output"] for result in results.values() if result["output"]
     }
-    for path in out.iterdir():
+    for path in out.glob("[!.]*"):
         dataset = pydicom.dcmread(path)
         assert dataset.PatientName == "REDACTED"
         assert path.name == f"{dataset.SOPInstanceUID}.{dataset.Modality}.dcm"
@@ -178,9 +180,9 @@ def test_apply(installation: Installation, profile: Path, files: Path, tmp_path:
     done = installation.run("apply", "--profile", profile, files, "--out", out)
 
     assert done.returncode == 1
-    assert done.stdout == f"2 de-identified, 2 rejected. Output is in {out}.\n"
+    assert done.stdout == f"2 de-identified, 1 rejected, 1 skipped. Output is in {out}.\n"
     assert "rejected half.dcm: TRUNCATED" in done.stderr
-    assert "rejected notes.txt: NOT_DICOM" in done.stderr
+    assert "skipped notes.txt: it is no DICOM file" in done.stderr
     assert [pydicom.dcmread(path).PatientName for path in out.iterdir()] == ["REDACTED"] * 2
 
 
@@ -311,3 +313,71 @@ def test_version_is_that_of_the_sources(installation: Installation) -> None:
     done = installation.run("--version")
 
     assert (done.returncode, done.stdout) == (0, f"deidcascade {ENGINE_VERSION}\n")
+
+
+@pytest.mark.parametrize(
+    ("redirected", "said"),
+    [
+        ("profile validate - <&-", "EMPTY_DOCUMENT"),
+        ("profile explain profile.yaml >/dev/full", "cannot be written: No space left on device"),
+        ("profile validate --json profile.yaml >/dev/full", "cannot be written: No space"),
+        ("--help >/dev/full", "cannot be written: No space left on device"),
+        ("profile validate --json profile.yaml | true", ""),
+    ],
+)
+def test_standard_streams_that_do_not_work(
+    installation: Installation, profile: Path, redirected: str, said: str
+) -> None:
+    """Standard streams that are closed, full or not read end the command with a sentence."""
+    done = subprocess.run(
+        ["bash", "-c", f"{installation.command} {redirected}"],
+        cwd=profile.parent,
+        env=installation.environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert "Traceback" not in done.stderr
+    assert "Exception ignored" not in done.stderr
+    assert said in done.stderr
+    assert (done.returncode == 0) == (said == "")
+
+
+def test_output_never_goes_into_a_file_by_mistake(
+    installation: Installation, profile: Path, files: Path, tmp_path: Path
+) -> None:
+    """With all standard streams closed, what would be printed is in no output."""
+    out = tmp_path / "out"
+    command = f"{installation.command} apply --profile {profile} {files} --out {out}"
+    closed = ["bash", "-c", f"{command} <&- >&- 2>&-"]
+
+    done = subprocess.run(closed, env=installation.environment(), check=False)
+
+    assert done.returncode == 1
+    assert [pydicom.dcmread(path).PatientName for path in out.iterdir()] == ["REDACTED"] * 2
+
+
+def test_help_without_a_home(installation: Installation) -> None:
+    """Help is there for a user that has neither a home nor a name."""
+    command = [sys.executable, "-c", NAMELESS, installation.command]
+    environment = installation.environment()
+    del environment["HOME"]
+    for arguments in (["--help"], ["up", "--help"]):
+        done = subprocess.run(
+            [*command, *arguments], env=environment, capture_output=True, text=True, check=False
+        )
+
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "Usage:" in done.stdout
+
+
+# Runs a script as a user without a name, as containers do; only root can become one.
+NAMELESS = """
+import os, runpy, sys, pwd
+def nobody(*_):
+    raise KeyError
+pwd.getpwuid = pwd.getpwnam = nobody
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""

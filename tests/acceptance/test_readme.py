@@ -50,7 +50,7 @@ def test_three_steps_and_client(installation: Installation, up: Up, tmp_path: Pa
     shell(installation, up, tmp_path, describe)
     shell(installation, up, tmp_path, upload)
 
-    (output,) = (tmp_path / "deidentified").iterdir()
+    (output,) = (tmp_path / "deidentified").glob("*.dcm")
     assert pydicom.dcmread(output).PatientName == "REDACTED"
 
     (client,) = blocks("docs/clients.md", "python")
@@ -78,5 +78,5 @@ def test_what_up_prints(installation: Installation, tmp_path: Path) -> None:
         shell(installation, fresh, tmp_path, commands)
 
     assert fresh.profile_service in by_grpcurl
-    (output,) = (tmp_path / "deidentified").iterdir()
+    (output,) = (tmp_path / "deidentified").glob("*.dcm")
     assert "PatientName" not in pydicom.dcmread(output)

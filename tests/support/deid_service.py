@@ -168,6 +168,39 @@ def running_deid_service(
         thread.join()
 
 
+@contextmanager
+def answering_always(answers: list[pb.DeidentifyResponse]) -> Iterator[str]:
+    """Gives the address of a service that gives the same answers to everyone."""
+
+    def answer(
+        requests: Iterator[pb.DeidentifyRequest], _context: grpc.ServicerContext
+    ) -> Iterator[pb.DeidentifyResponse]:
+        # What is said of a file comes when it has been sent, as from a service.
+        yield from answers[:1]
+        for request in requests:
+            if request.HasField("file_end"):
+                break
+        yield from answers[1:]
+
+    with ThreadPoolExecutor(4) as threads:
+        server = grpc.server(threads)
+        handler = grpc.stream_stream_rpc_method_handler(
+            answer,
+            pb.DeidentifyRequest.FromString,
+            pb.DeidentifyResponse.SerializeToString,
+        )
+        name = "deidcascade.v1.DeidService"
+        server.add_generic_rpc_handlers(
+            (grpc.method_handlers_generic_handler(name, {"Deidentify": handler}),)
+        )
+        port = server.add_insecure_port("127.0.0.1:0")
+        server.start()
+        try:
+            yield f"127.0.0.1:{port}"
+        finally:
+            server.stop(0).wait()
+
+
 # --- Callers --------------------------------------------------------------------------------
 
 

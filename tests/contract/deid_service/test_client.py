@@ -5,7 +5,11 @@ from __future__ import annotations
 import asyncio
 import errno
 import io
+import itertools
+import os
 import threading
+import time
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, BinaryIO
 
 import grpc
@@ -17,24 +21,31 @@ from deidcascade.v1 import profile_service_pb2 as profile_pb
 from deid_service.client import (
     PARTIAL_SUFFIX,
     FileResult,
+    Outcome,
     Progress,
     Source,
     StreamRefusedError,
     UnexpectedAnswerError,
     Upload,
     find_sources,
+    locks,
     open_channel,
     outputs,
 )
-from deid_service.client import upload as upload_module
+from deid_service.client import stream as stream_module
+from deid_service.client.job import Job
 from deid_service.contract.errors import ShuttingDownError
+from deid_service.serving.config import Limits
 from deid_service.serving.conversation import Conversation
 from tests.support.deid_service import (
     BLANK,
     TARGET,
+    Caller,
     Running,
     ScriptedProfileService,
+    answering_always,
     ct,
+    opened,
     running_deid_service,
     selected,
 )
@@ -211,8 +222,9 @@ def test_leaving_early_leaves_no_partial_file(channel: grpc.Channel, tmp_path: P
 def test_what_a_killed_upload_left_is_removed(channel: grpc.Channel, tmp_path: Path) -> None:
     """A partial file that nobody writes goes at the next start; one in use stays."""
     (tmp_path / f".dead{PARTIAL_SUFFIX}").write_bytes(b"half")
+    (tmp_path / f".dead-7{PARTIAL_SUFFIX}").write_bytes(b"half")
+    (tmp_path / f".gone-1{PARTIAL_SUFFIX}").write_bytes(b"half")
     alive = outputs.Destination(tmp_path).begin()
-    (tmp_path / f".dead{PARTIAL_SUFFIX}").write_bytes(b"half")
 
     run(channel, [], tmp_path)
 
@@ -340,7 +352,7 @@ def test_a_service_that_stays_away_is_given_up(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Retries are bounded: the upload ends with the reason, and each file has a result."""
-    monkeypatch.setattr(upload_module, "MAX_BROKEN_STREAMS", 2)
+    monkeypatch.setattr(stream_module, "FIRST_PATIENCE_SECONDS", 0.5)
     results: list[FileResult] = []
     with (
         open_channel("127.0.0.1:1") as channel,
@@ -369,38 +381,10 @@ def lying(receipt: pb.Receipt) -> Answers:
 @pytest.fixture
 def answering() -> Iterator[Callable[[Answers], grpc.Channel]]:
     """Makes channels to a service that gives the same answers to everyone."""
-    from concurrent.futures import ThreadPoolExecutor
-    from contextlib import ExitStack
-
     with ExitStack() as running:
-
-        def channel_to(answers: Answers) -> grpc.Channel:
-            def answer(
-                requests: Iterator[pb.DeidentifyRequest], _context: grpc.ServicerContext
-            ) -> Iterator[pb.DeidentifyResponse]:
-                # What is said of a file comes when it has been sent, as from a service.
-                yield from answers[:1]
-                for request in requests:
-                    if request.HasField("file_end"):
-                        break
-                yield from answers[1:]
-
-            server = grpc.server(running.enter_context(ThreadPoolExecutor(2)))
-            handler = grpc.stream_stream_rpc_method_handler(
-                answer,
-                pb.DeidentifyRequest.FromString,
-                pb.DeidentifyResponse.SerializeToString,
-            )
-            name = "deidcascade.v1.DeidService"
-            server.add_generic_rpc_handlers(
-                (grpc.method_handlers_generic_handler(name, {"Deidentify": handler}),)
-            )
-            port = server.add_insecure_port("127.0.0.1:0")
-            server.start()
-            running.callback(lambda: server.stop(0).wait())
-            return running.enter_context(open_channel(f"127.0.0.1:{port}"))
-
-        yield channel_to
+        yield lambda answers: running.enter_context(
+            open_channel(running.enter_context(answering_always(answers)))
+        )
 
 
 @pytest.mark.parametrize(
@@ -450,6 +434,7 @@ def test_a_suggested_name_that_is_no_name_is_not_used(tmp_path: Path, name: str)
         destination.keep_suggested(partial, name)
 
     partial.discard()
+
     assert files_in(tmp_path) == set()
 
 
@@ -509,7 +494,7 @@ def test_a_file_at_which_connections_break_is_given_up(
     scripted_address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A file that ends its stream every time fails alone; those behind it arrive."""
-    monkeypatch.setattr(upload_module, "FIRST_WAIT_SECONDS", 0.01)
+    monkeypatch.setattr(stream_module, "FIRST_WAIT_SECONDS", 0.01)
     poison = ct().replace(b"CompressedSamples", b"PoisonousSamples!")
     sources = [
         Source.of_bytes("before", ct()),
@@ -534,3 +519,136 @@ def test_a_file_at_which_connections_break_is_given_up(
     assert results["before"].complete
     assert results["after"].complete
     assert len(files_in(tmp_path)) == 2
+
+
+def test_a_service_that_is_away_for_a_while_is_waited_for(
+    scripted_address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However often a service that was there cannot be reached, the upload goes on in the end."""
+    monkeypatch.setattr(stream_module, "FIRST_WAIT_SECONDS", 0.01)
+    monkeypatch.setattr(stream_module, "LONGEST_WAIT_SECONDS", 0.02)
+    begun, stopped, back = threading.Event(), threading.Event(), threading.Event()
+    waits = itertools.count(1)
+    wait = Job.wait
+
+    def counted(job: Job, seconds: float) -> None:
+        if stopped.is_set() and next(waits) == 20:
+            back.set()
+        wait(job, seconds)
+
+    monkeypatch.setattr(Job, "wait", counted)
+
+    def sources() -> Iterator[Source]:
+        yield Source.of_bytes("first", ct())
+        begun.set()
+        assert stopped.wait(10)
+        yield from (Source.of_bytes(str(number), ct()) for number in range(5))
+
+    with running_deid_service(scripted_address) as first:
+        channel = open_channel(first.address)
+        upload = Upload([channel], TARGET, sources(), tmp_path)
+        assert begun.wait(10)
+    stopped.set()
+    assert back.wait(30)
+    with running_deid_service(scripted_address, address=first.address), upload:
+        results = list(upload)
+    channel.close()
+
+    assert [result.complete for result in results] == [True] * 6
+
+
+def test_a_service_without_room_is_waited_for(scripted_address: str, tmp_path: Path) -> None:
+    """A stream that is refused for want of room is opened again until there is some."""
+    with (
+        running_deid_service(scripted_address, Limits(max_streams=1)) as running,
+        open_channel(running.address) as channel,
+    ):
+        caller = Caller(channel, opened())
+        assert caller.receive().WhichOneof("message") == "opened"
+        waited = threading.Event()
+        with Upload([channel], TARGET, [Source.of_bytes("x", ct())], tmp_path) as upload:
+            upload._job.wait = lambda seconds: waited.set() or time.sleep(seconds)  # type: ignore[method-assign, func-returns-value]
+            assert waited.wait(10)
+            caller.half_close()
+            assert caller.receive_all() == []
+            results = list(upload)
+
+    assert [result.complete for result in results] == [True]
+
+
+def test_a_rejected_file_is_not_sent_to_its_end(channel: grpc.Channel, tmp_path: Path) -> None:
+    """When the rejection is there, the rest of the file is not read: this one has no end."""
+
+    class Noise(io.RawIOBase):
+        """What is no DICOM, without end."""
+
+        def read(self, size: int = -1) -> bytes:
+            return b"noise " * (size // 6)
+
+    endless = Source("noise", Noise)  # type: ignore[arg-type]
+
+    rejected, good = run(channel, [endless, Source.of_bytes("good", ct())], tmp_path)
+
+    assert rejected.outcome is Outcome.REJECTED
+    assert good.complete
+
+
+def test_every_source_has_a_result_when_the_upload_fails(
+    channel: grpc.Channel, scripted: ScriptedProfileService, tmp_path: Path
+) -> None:
+    """An upload that is refused reports also the files that were never begun."""
+    scripted.answer = lambda _request, _context: selected("no profile")
+    sources = [Source.of_bytes(str(number), ct()) for number in range(50)]
+    results: list[FileResult] = []
+
+    with (
+        Upload([channel], TARGET, sources, tmp_path) as upload,
+        pytest.raises(StreamRefusedError),
+    ):
+        results.extend(upload)
+
+    assert sorted(int(result.name) for result in results) == list(range(50))
+    assert {result.outcome for result in results} == {Outcome.UNSENT}
+
+
+def test_a_partial_file_is_not_taken_for_one_that_was_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A command that starts between the making and the locking of one removes no file."""
+    lock = locks.lock
+    starting = iter([True])
+
+    def lock_late(file: BinaryIO) -> None:
+        if next(starting, False):
+            outputs.Destination(tmp_path)
+        lock(file)
+
+    destination = outputs.Destination(tmp_path)
+    monkeypatch.setattr(outputs, "lock", lock_late)
+    partial = destination.begin()
+    partial.write(b"whole")
+
+    assert destination.keep_suggested(partial, "name").read_bytes() == b"whole"
+
+
+def test_a_rename_that_fails_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where there are no hard links and a rename fails, there is no file under the final name."""
+
+    def fail(code: int) -> Callable[..., None]:
+        def failing(*_: object) -> None:
+            raise OSError(code, os.strerror(code))
+
+        return failing
+
+    monkeypatch.setattr("os.link", fail(errno.EPERM))
+    monkeypatch.setattr("pathlib.Path.replace", fail(errno.EIO))
+    destination = outputs.Destination(tmp_path)
+    partial = destination.begin()
+
+    with pytest.raises(outputs.OutputError, match="Input/output error"):
+        destination.keep_suggested(partial, "name")
+
+    partial.discard()
+    assert files_in(tmp_path) == set()

@@ -6,7 +6,7 @@ OPTIONS is JSON: `address`, `files` (a folder), `out`, and optionally `hold` and
 `max_output_bytes`. With `hold` the first file stops in its middle: the client
 prints `held` and goes on when a line comes on its standard input. No output can
 be larger than `max_output_bytes`: writing fails then as it does on a full disk.
-Prints a line of JSON for each file: `name`, `path`, `sha256` of the receipt, and
+Prints a line of JSON for each file: `name`, `outcome`, `path`, `sha256` of the receipt, and
 `problem`.
 """
 
@@ -46,6 +46,7 @@ def main(
         for result in upload:
             line = {
                 "name": result.name,
+                "outcome": result.outcome.name,
                 "path": None if result.path is None else str(result.path),
                 "sha256": None if result.receipt is None else result.receipt.sha256,
                 "problem": result.problem,

@@ -16,7 +16,7 @@ import grpc
 import pytest
 from deidcascade.v1 import deid_service_pb2 as pb
 
-from deid_service.client import PARTIAL_SUFFIX, FileResult, Source, Upload, open_channel
+from deid_service.client import PARTIAL_SUFFIX, FileResult, Outcome, Source, Upload, open_channel
 from tests.integration.faults.files import (
     LARGE_BYTES,
     assert_all_or_nothing,
@@ -95,6 +95,7 @@ class ClientProcess:
         return [
             FileResult(
                 line["name"],
+                Outcome[line["outcome"]],
                 path=line["path"] and Path(line["path"]),
                 receipt=line["sha256"] and pb.Receipt(sha256=line["sha256"]),
                 problem=line["problem"],

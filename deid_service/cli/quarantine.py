@@ -1,0 +1,61 @@
+"""Where rejected files go when they are to be looked at."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from deid_service.cli.console import Failure, printable
+from deid_service.client.outputs import Destination, OutputError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from deid_service.client import FileResult, Source
+
+CHUNK_BYTES = 1024 * 1024
+REASON_SUFFIX = ".reason.txt"
+
+
+class Quarantine:
+    """A folder with rejected files as they are, identified, each with the reason beside it."""
+
+    def __init__(self, folder: Path) -> None:
+        """Makes the folder, closed to others.
+
+        Raises:
+            Failure: it cannot be made.
+        """
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._destination = Destination(folder)
+        except OSError as error:
+            raise Failure(f"cannot write to {folder}: {error.strerror}.") from error
+        self._folder = folder
+
+    def take(self, result: FileResult) -> None:
+        """Copies a rejected file; one of an earlier run makes room.
+
+        Raises:
+            Failure: it cannot be copied.
+        """
+        source, rejection = result.source, result.rejection
+        if source is None or rejection is None:
+            return
+        try:
+            path = self._copy(source)
+            path.with_name(path.name + REASON_SUFFIX).write_text(
+                printable(f"{rejection.message} {rejection.tag}").strip() + "\n", encoding="utf-8"
+            )
+        except (OSError, OutputError) as error:
+            raise Failure(f"{source.name} cannot be put into {self._folder}: {error}") from error
+
+    def _copy(self, source: Source) -> Path:
+        partial = self._destination.begin()
+        try:
+            with source.open() as file:
+                while data := file.read(CHUNK_BYTES):
+                    partial.write(data)
+            there = self._destination.path_of(source.name)
+            return self._destination.keep(partial, source.name, earlier=there)
+        finally:
+            partial.discard()

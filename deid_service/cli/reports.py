@@ -1,0 +1,96 @@
+"""`--report FILE`: a row for each file, with its receipt, for whoever answers for the data."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from deid_service.cli.console import Failure
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from deid_service.cli.results import FileReport
+
+COLUMNS = (
+    *("source", "outcome", "reason", "problem", "tag", "offset", "output"),
+    *("treatment", "profile", "profile_version", "profile_sha256", "actions"),
+    *("bytes_in", "bytes_out", "sha256", "engine_version", "warnings"),
+)
+
+# Spreadsheets run cells that begin like this.
+FORMULAS = ("=", "+", "-", "@", "\t", "\r")
+
+
+def suffix_of(path: Path) -> str:
+    """Returns the suffix that says which kind of report it is."""
+    return path.suffix.lower()
+
+
+def checked(ctx: click.Context, param: click.Parameter, value: Path | None) -> Path | None:
+    """Checks that the kind of a report is known."""
+    if value is not None and suffix_of(value) not in WRITERS:
+        raise click.BadParameter(f"the name must end with one of {', '.join(WRITERS)}", ctx, param)
+    return value
+
+
+report_option = click.option(
+    "--report",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    callback=checked,
+    help="Write a row for each file, with its receipt, into FILE (.csv or .jsonl).",
+)
+
+
+def row(one: FileReport) -> dict[str, object]:
+    """Returns what there is to say of a file, flat."""
+    values = one.as_json()
+    receipt = values.pop("receipt") or {}
+    assert isinstance(receipt, dict)  # noqa: S101 -- of the fields of a receipt
+    return {name: (values | receipt).get(name) for name in COLUMNS}
+
+
+def as_csv(reports: Sequence[FileReport]) -> str:
+    """Returns the rows as comma separated values."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(COLUMNS)
+    for one in reports:
+        writer.writerow(map(cell_of, row(one).values()))
+    return text.getvalue()
+
+
+def cell_of(value: object) -> str:
+    """Returns a value as a cell, in which nothing is run."""
+    if isinstance(value, dict | list):
+        return json.dumps(value, ensure_ascii=False) if value else ""
+    text = "" if value is None else str(value)
+    return f"'{text}" if text.startswith(FORMULAS) else text
+
+
+def as_json_lines(reports: Sequence[FileReport]) -> str:
+    """Returns the rows as lines of JSON."""
+    return "".join(f"{json.dumps(row(one), ensure_ascii=False)}\n" for one in reports)
+
+
+WRITERS = {".csv": as_csv, ".jsonl": as_json_lines}
+
+
+def write_report(path: Path, reports: Sequence[FileReport]) -> None:
+    """Writes a report; it replaces what is there, and is there whole or not at all.
+
+    Raises:
+        Failure: it cannot be written.
+    """
+    unfinished = path.with_name(f".{path.name}.new")
+    try:
+        unfinished.write_text(WRITERS[suffix_of(path)](reports), encoding="utf-8", newline="")
+        unfinished.replace(path)
+    except OSError as error:
+        raise Failure(f"the report {path} cannot be written: {error.strerror}.") from error

@@ -1,0 +1,26 @@
+"""Locks on files, which end with whoever has them, however that ends."""
+
+from __future__ import annotations
+
+from typing import IO
+
+try:
+    from fcntl import LOCK_EX, LOCK_NB, flock
+except ModuleNotFoundError:
+    # Windows: a file that is open cannot be removed there, which tells as much.
+    LOCKS_ARE_KNOWN = False
+
+    def lock(file: IO[bytes]) -> None:
+        """Does nothing."""
+
+else:
+    LOCKS_ARE_KNOWN = True
+
+    def lock(file: IO[bytes]) -> None:
+        """Locks a file until it is closed.
+
+        Raises:
+            BlockingIOError: another process has it.
+            OSError: the file system has no locks.
+        """
+        flock(file, LOCK_EX | LOCK_NB)

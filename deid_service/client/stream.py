@@ -1,0 +1,383 @@
+"""One stream of an upload, opened again when it breaks.
+
+Each has a thread that reads its answers, beside the one in which gRPC takes its
+requests. The requests run ahead of the answers as far as flow control lets them:
+nothing waits for a round trip. What was sent and not yet answered is known, in order;
+when a connection breaks, exactly that is sent again.
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+import threading
+import time
+from collections import deque
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Protocol, cast
+
+import grpc
+from deidcascade.v1 import deid_service_pb2 as pb
+
+from deid_service.client.job import UNFINISHED
+from deid_service.client.outputs import OutputError, PartialFile
+from deid_service.client.results import (
+    FileResult,
+    Outcome,
+    StreamRefusedError,
+    UnexpectedAnswerError,
+)
+from deid_service.contract import wire
+from deid_service.contract.rpc_errors import read_details
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from deid_service.client.job import Job, SentFile
+    from deid_service.client.sources import Source
+
+METHOD = "/deidcascade.v1.DeidService/Deidentify"
+
+# As large as the contract advises; a smaller file is one message.
+SEND_CHUNK_BYTES = 1024 * 1024
+
+# FileStart.filename: "at most 1024 bytes".
+MAX_FILENAME_BYTES = 1024
+
+# How long a service that was there may be away, or say that it has no room, before the
+# upload is given up; and how long one is waited for that was never there.
+PATIENCE_SECONDS = 60.0
+FIRST_PATIENCE_SECONDS = 6.0
+# A stream that breaks is opened again after a wait that doubles from the first.
+FIRST_WAIT_SECONDS = 0.2
+LONGEST_WAIT_SECONDS = 5.0
+
+# A file that was open when the stream broke may be why it broke.
+MAX_ATTEMPTS = 3
+
+# Refusals that pass by themselves; so do connections that break, which are
+# UNAVAILABLE and carry no reason.
+_PASSING = {"PROFILE_SERVICE_UNAVAILABLE", "SHUTTING_DOWN", "STREAM_IDLE", "TOO_MANY_STREAMS"}
+
+
+class Stream:
+    """One stream, opened again when it breaks."""
+
+    def __init__(self, job: Job, channel: grpc.Channel, on_open: Callable[[], None]) -> None:
+        """Prepares it.
+
+        Args:
+            job: what it works on.
+            channel: carries it.
+            on_open: called when it is open.
+        """
+        self._job = job
+        self._on_open = on_open
+        # Messages stay bytes: see `wire`.
+        self._call: grpc.StreamStreamMultiCallable[bytes, bytes] = channel.stream_stream(METHOD)
+        self._lock = threading.Lock()
+        self._attempt: Attempt | None = None
+
+    def run(self) -> None:
+        """Sends and receives until nothing is left to send.
+
+        Raises:
+            UploadError: the upload cannot go on.
+        """
+        broken_since: float | None = None
+        wait = FIRST_WAIT_SECONDS
+        # Nothing is opened for nothing.
+        while (first := self._job.take()) is not None:
+            attempt = Attempt(self._job, first, self._on_open)
+            with self._lock:
+                self._attempt = attempt
+            if self._job.is_ending():
+                attempt.cancel()
+            try:
+                attempt.run(self._call)
+            except grpc.RpcError as error:
+                refused = _refusal(error)
+                if attempt.progressed or broken_since is None:
+                    broken_since, wait = time.monotonic(), FIRST_WAIT_SECONDS
+                again = not self._job.is_ending() and self._may_pass(refused, broken_since)
+                attempt.settle(again=again)
+                if not again:
+                    raise refused from None
+            except Exception:
+                attempt.settle(again=False)
+                raise
+            else:
+                return
+            self._job.wait(wait * random.uniform(0.5, 1.0))  # noqa: S311 - spreads retries
+            wait = min(wait * 2, LONGEST_WAIT_SECONDS)
+
+    def cancel(self) -> None:
+        """Ends the stream now."""
+        with self._lock:
+            if self._attempt is not None:
+                self._attempt.cancel()
+
+    def _may_pass(self, refused: StreamRefusedError, broken_since: float) -> bool:
+        """Tells whether to try again: the cause may pass, and has not been there for too long."""
+        broken = refused.code == grpc.StatusCode.UNAVAILABLE and not refused.reason
+        if not broken and refused.reason not in _PASSING:
+            return False
+        there = self._job.opened or refused.reason == "TOO_MANY_STREAMS"
+        patience = PATIENCE_SECONDS if there else FIRST_PATIENCE_SECONDS
+        return time.monotonic() - max(broken_since, self._job.last_answer) < patience
+
+
+def _refusal(error: grpc.RpcError) -> StreamRefusedError:
+    reason, verdicts = read_details(error)
+    # What a call raises is the call itself, with its status.
+    call = cast("grpc.Call", error)
+    return StreamRefusedError(call.code(), reason, call.details() or "The stream broke.", verdicts)
+
+
+class _Cancellable(Protocol):
+    """What is used of a `grpc.Call` beside its messages."""
+
+    def cancel(self) -> object:
+        """Ends the call."""
+        ...
+
+
+class Attempt:
+    """One stream from `open` to its end, however it ends.
+
+    Attributes:
+        progressed: whether anything of a file was answered.
+    """
+
+    def __init__(self, job: Job, first: SentFile, on_open: Callable[[], None]) -> None:
+        self.progressed = False
+        self._job = job
+        self._on_open = on_open
+        self._first: SentFile | None = first
+        self._lock = threading.Lock()
+        self._closed = False
+        self._call: _Cancellable | None = None
+        # Sent, whole or in part, and not yet answered; in the order of sending.
+        self._pending: deque[SentFile] = deque()
+        self._output: PartialFile | None = None
+        self._problem = ""
+        self._suggested = ""
+        self._opened: pb.StreamOpened | None = None
+        # Set when it is open, or will never be.
+        self._decided = threading.Event()
+        self._sending_error: Exception | None = None
+
+    def cancel(self) -> None:
+        """Ends the stream now; nothing more is sent on it."""
+        with self._lock:
+            self._closed = True
+            if self._call is not None:
+                self._call.cancel()
+        self._decided.set()
+
+    def run(self, method: grpc.StreamStreamMultiCallable[bytes, bytes]) -> None:
+        """Sends and receives until nothing is left to send.
+
+        Raises:
+            grpc.RpcError: the stream was refused or broke.
+            UnexpectedAnswerError: the service does not keep to the contract.
+            Exception: what the caller's iterable of sources raised.
+        """
+        call = method(self._requests())
+        with self._lock:
+            self._call = call
+            if self._closed:
+                call.cancel()
+        try:
+            for message in call:
+                chunk = wire.read_response_chunk(message)
+                if chunk is not None:
+                    self._on_chunk(chunk)
+                else:
+                    self._on_message(pb.DeidentifyResponse.FromString(message))
+            with self._lock:
+                self._closed = True
+            if self._sending_error is not None:
+                raise self._sending_error
+            if self._pending:
+                raise UnexpectedAnswerError("The stream ended before all files had a result.")
+        finally:
+            self.cancel()
+            self._discard()
+
+    def settle(self, *, again: bool) -> None:
+        """Gives back or fails what has no result; the first of it was open."""
+        with self._lock:
+            pending = list(self._pending)
+            self._pending.clear()
+            unsent, self._first = self._first, None
+        if pending and self._opened is not None:
+            pending[0].attempts += 1
+        for file in pending:
+            file.answered = False
+        if unsent is not None:
+            pending.append(unsent)
+        if not again:
+            for file in pending:
+                self._job.ended(file.fail(UNFINISHED, Outcome.UNSENT))
+            return
+        for file in pending[:1]:
+            if file.attempts >= MAX_ATTEMPTS:
+                problem = f"The connection broke {file.attempts} times at this file."
+                self._job.ended(file.fail(problem))
+                pending = pending[1:]
+        self._job.give_back(pending)
+
+    # --- Sending: runs in gRPC's thread -----------------------------------------------
+
+    def _requests(self) -> Iterator[bytes]:
+        try:
+            open_ = pb.OpenStream(target=self._job.target)
+            yield pb.DeidentifyRequest(open=open_).SerializeToString()
+            if self._job.remembers():
+                # What earlier runs have done depends on the profile.
+                self._decided.wait()
+            for number in itertools.count():
+                file = self._take()
+                if file is None:
+                    return
+                file.file_id = str(number)
+                yield from self._file_requests(file)
+        except Exception as error:  # noqa: BLE001 - raised in the stream's thread instead
+            self._sending_error = error
+
+    def _take(self) -> SentFile | None:
+        while True:
+            with self._lock:
+                if self._closed:
+                    return None
+                file, self._first = self._first, None
+            if file is None:
+                file = self._job.take()
+            if file is None:
+                return None
+            if self._opened is not None and self._job.finished_before(file, self._opened):
+                continue
+            if self._add(file):
+                return file
+            self._job.give_back([file])
+            return None
+
+    def _add(self, file: SentFile) -> bool:
+        """Notes a file as sent; False when the stream has ended and is being settled."""
+        with self._lock:
+            if not self._closed:
+                self._pending.append(file)
+            return not self._closed
+
+    def _file_requests(self, file: SentFile) -> Iterator[bytes]:
+        source = file.source
+        start = pb.FileStart(file_id=file.file_id, filename=filename_of(source), size=source.size)
+        yield pb.DeidentifyRequest(file=start).SerializeToString()
+        try:
+            with source.open() as stream:
+                # Once there is a result, what is still sent is passed over.
+                while not file.answered and (data := stream.read(SEND_CHUNK_BYTES)):
+                    yield wire.write_request_chunk(data)
+                    self._job.sent(len(data))
+        except (OSError, ValueError) as error:
+            # The service must be told something: whatever it makes of the part
+            # that it got, it is not kept.
+            reason = error.strerror if isinstance(error, OSError) else None
+            file.read_problem = f"It cannot be read: {reason or type(error).__name__}."
+        yield pb.DeidentifyRequest(file_end=pb.FileEnd()).SerializeToString()
+
+    # --- Receiving: runs in the stream's thread -----------------------------------------
+
+    def _on_message(self, message: pb.DeidentifyResponse) -> None:
+        kind = message.WhichOneof("message")
+        if kind == "file":
+            self._on_file(message.file)
+        elif kind == "result":
+            self._on_result(message.result)
+        elif kind == "chunk":
+            self._on_chunk(memoryview(message.chunk))
+        elif kind == "opened":
+            self._opened = message.opened
+            self._decided.set()
+            self._job.opened = True
+            self._on_open()
+        else:
+            raise UnexpectedAnswerError("The service sent a message that is not known.")
+
+    def _on_file(self, head: pb.FileOutput) -> None:
+        self._check_turn(head.file_id)
+        self.progressed = True
+        self._problem, self._suggested = "", head.suggested_filename
+        self._discard()
+        try:
+            self._output = self._job.begin_output()
+        except OutputError as error:
+            self._problem = str(error)
+
+    def _on_chunk(self, chunk: memoryview) -> None:
+        if self._output is None:
+            if not self._problem:
+                raise UnexpectedAnswerError("The service sent bytes of no file.")
+            return
+        try:
+            self._output.write(chunk)
+        except OutputError as error:
+            self._problem = str(error)
+            self._discard()
+
+    def _on_result(self, answer: pb.FileResult) -> None:
+        self._check_turn(answer.file_id)
+        with self._lock:
+            file = self._pending.popleft()
+        file.answered = True
+        self.progressed = True
+        try:
+            self._job.ended(self._result(file, answer))
+        finally:
+            self._discard()
+            self._problem = ""
+
+    def _check_turn(self, file_id: str) -> None:
+        with self._lock:
+            if not self._pending or self._pending[0].file_id != file_id:
+                raise UnexpectedAnswerError("The service answered a file out of turn.")
+
+    def _result(self, file: SentFile, answer: pb.FileResult) -> FileResult:
+        source = file.source
+        if file.read_problem:
+            return file.fail(file.read_problem)
+        if answer.WhichOneof("result") == "rejection":
+            return FileResult(
+                source.name, Outcome.REJECTED, rejection=answer.rejection, source=source
+            )
+        if self._problem:
+            return file.fail(self._problem)
+        receipt, output = answer.receipt, self._output
+        if output is None or answer.WhichOneof("result") != "receipt":
+            return file.fail("The service sent a result without an output.")
+        if (receipt.bytes_out, receipt.sha256) != (output.size, output.sha256):
+            return file.fail("The output does not match its receipt.")
+        try:
+            # An original name may carry an identity: it is used where bytes go
+            # through unchanged, and not because a suggestion is missing.
+            unchanged = self._opened is not None and self._opened.unchanged
+            suggested = None if unchanged else self._suggested
+            path = self._job.keep(output, source, suggested, receipt)
+        except OutputError as error:
+            return file.fail(str(error))
+        return FileResult(source.name, Outcome.DONE, path, receipt, source=source)
+
+    def _discard(self) -> None:
+        if self._output is not None:
+            self._output.discard()
+            self._output = None
+
+
+def filename_of(source: Source) -> str:
+    """Returns the name that is sent: its last part, as the contract can hold it."""
+    # What is not UTF-8 has surrogates, which a message cannot hold.
+    name = PurePosixPath(source.name).name.encode(errors="surrogateescape")
+    return name[:MAX_FILENAME_BYTES].decode(
+        errors="ignore" if len(name) > MAX_FILENAME_BYTES else "replace"
+    )
