@@ -1,0 +1,79 @@
+"""Does what grpcurl does for the commands of the documentation, which need not be there.
+
+Usage: grpcurl.py -plaintext [-d JSON] HOST:PORT (list | describe SYMBOL | SERVICE/METHOD)
+
+Like grpcurl it knows no protos, and asks the server for them by reflection. Unary
+methods only. Errors end it with 64 and the number of the status.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from contextlib import suppress
+
+import grpc
+from google.protobuf import json_format
+from google.protobuf.descriptor import MethodDescriptor
+from google.protobuf.descriptor_pool import DescriptorPool
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
+from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
+    ProtoReflectionDescriptorDatabase,
+)
+
+
+def main(arguments: list[str]) -> int:
+    """Runs one command, and returns the exit code."""
+    parser = argparse.ArgumentParser("grpcurl")
+    parser.add_argument("-plaintext", action="store_true", required=True)
+    parser.add_argument("-d", dest="data", default="{}")
+    parser.add_argument("address")
+    parser.add_argument("what")
+    parser.add_argument("symbol", nargs="?", default="")
+    given = parser.parse_args(arguments)
+    with grpc.insecure_channel(given.address) as channel:
+        database = ProtoReflectionDescriptorDatabase(channel)
+        pool = DescriptorPool(database)
+        if given.what == "list":
+            print("\n".join(database.get_services()))
+        elif given.what == "describe":
+            print(described(pool, given.symbol))
+        else:
+            service, _, method = given.what.partition("/")
+            found = pool.FindServiceByName(service).methods_by_name[method]
+            try:
+                answer = call(channel, found, given.data)
+            except grpc.RpcError as error:
+                code = error.code()
+                print(f"ERROR:\n  Code: {code.name}\n  Message: {error}", file=sys.stderr)
+                return 64 + int(code.value[0])
+            print(json_format.MessageToJson(answer))
+    return 0
+
+
+def described(pool: DescriptorPool, symbol: str) -> str:
+    """Returns the names in a message or a service, or that of a method."""
+    with suppress(KeyError):
+        return "\n".join(field.name for field in pool.FindMessageTypeByName(symbol).fields)
+    with suppress(KeyError):
+        return "\n".join(method.name for method in pool.FindServiceByName(symbol).methods)
+    service, _, method = symbol.rpartition(".")
+    found: MethodDescriptor = pool.FindServiceByName(service).methods_by_name[method]
+    return found.name
+
+
+def call(channel: grpc.Channel, method: MethodDescriptor, data: str) -> Message:
+    """Calls a method with a request in JSON, and returns the answer."""
+    request = json_format.Parse(data, GetMessageClass(method.input_type)())
+    ask = channel.unary_unary(
+        f"/{method.containing_service.full_name}/{method.name}",
+        request_serializer=type(request).SerializeToString,
+        response_deserializer=GetMessageClass(method.output_type).FromString,
+    )
+    answer: Message = ask(request)
+    return answer
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

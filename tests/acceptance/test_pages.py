@@ -1,0 +1,247 @@
+"""What people paste from the pages and from `up` works as it stands."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pydicom
+import pytest
+
+from tests.acceptance.conftest import PATIENCE_SECONDS, ROOT, Up, dicom_files
+
+if TYPE_CHECKING:
+    from tests.acceptance.conftest import Installation
+
+CT, *_ = dicom_files("CT_small.dcm")
+PROJECT = "sites/hospital/groups/radiology/projects/lungs"
+
+PAGES = sorted(
+    str(path.relative_to(ROOT)) for path in (*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"))
+)
+
+# What stands for something of the reader's own.
+PLACEHOLDERS = {
+    "FILE": "CT_small.dcm",
+    "FOLDER": "images",
+    "OUT": "deidentified",
+    "SITE": "sites/hospital",
+    "TARGET": PROJECT,
+}
+
+
+def text_of(page: str) -> str:
+    """Returns the text of a page."""
+    return (ROOT / page).read_text(encoding="utf-8")
+
+
+def blocks(page: str, language: str) -> list[str]:
+    """Returns the code blocks of a page in a language."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", text_of(page), re.MULTILINE | re.DOTALL)
+
+
+def commands(page: str, name: str) -> list[str]:
+    """Returns the commands of a program that stand in the text of a page."""
+    prose = re.sub(r"^```.*?^```$", "", text_of(page), flags=re.MULTILINE | re.DOTALL)
+    spans = [" ".join(span.split()) for span in re.findall(r"`([^`]+)`", prose)]
+    # What a line says of its command stands apart from it.
+    lines = [line.partition("  ")[0] for line in re.findall(r"^    (\S.*)$", prose, re.MULTILINE)]
+    return [each for each in spans + lines if each.startswith(f"{name} ")]
+
+
+def shell(
+    installation: Installation, up: Up, folder: Path, script: str, programs: Path | None = None
+) -> str:
+    """Runs a script as a person would, in a folder, and returns what it printed."""
+    environment = installation.environment(**up.addresses)
+    path = [str(installation.site / "bin"), *([str(programs)] if programs else [])]
+    environment["PATH"] = ":".join([*path, environment["PATH"]])
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE_SECONDS,
+    )
+    assert done.returncode == 0, f"{script}\n{done.stdout}{done.stderr}"
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def described(installation: Installation, up: Up, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with an image, and the profile of an institution described as in the README."""
+    folder = tmp_path_factory.mktemp("described")
+    (folder / "images").mkdir()
+    for copy in (folder, folder / "images"):
+        shutil.copy(CT, copy)
+    describe, _ = blocks("README.md", "sh")
+    shell(installation, up, folder, describe)
+    return folder
+
+
+def test_upload_and_client(installation: Installation, up: Up, described: Path) -> None:
+    """The steps of the README lead to a de-identified file, and so does the client."""
+    _, upload = blocks("README.md", "sh")
+    (client,) = blocks("docs/clients.md", "python")
+
+    shell(installation, up, described, re.sub(r"\S+/CT_small\.dcm", "CT_small.dcm", upload))
+    done = subprocess.run(
+        [sys.executable, "-c", client.replace("localhost:50052", up.deid_service)],
+        cwd=described,
+        env=installation.environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE_SECONDS,
+    )
+
+    (output,) = (described / "deidentified").glob("*.dcm")
+    assert pydicom.dcmread(output).PatientName == "REDACTED"
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert (described / "received" / output.name).read_bytes() == output.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("page", "command"),
+    [(page, command) for page in PAGES for command in commands(page, "deidcascade")],
+)
+def test_command(
+    installation: Installation, up: Up, described: Path, tmp_path: Path, page: str, command: str
+) -> None:
+    """A command in the text of a page works as it stands; one that is only named exists."""
+    del page
+    shutil.copytree(described, tmp_path, dirs_exist_ok=True)
+    shutil.rmtree(tmp_path / "deidentified", ignore_errors=True)
+    words = [PLACEHOLDERS.get(word, word) for word in command.split()]
+    words = [up.profile_service if word == "HOST:PORT" else word for word in words]
+    if all(re.fullmatch(r"[a-z]+", word) for word in words):
+        words.append("--help")
+
+    shell(installation, up, tmp_path, shlex.join(words))
+
+
+@pytest.mark.parametrize(
+    ("page", "command"),
+    [(page, command) for page in PAGES for command in commands(page, "python")],
+)
+def test_module(installation: Installation, page: str, command: str) -> None:
+    """A module that a page has Python run is there, and takes these options."""
+    del page
+    done = subprocess.run(
+        [sys.executable, *command.split()[1:]],
+        cwd=ROOT,
+        env=installation.environment(),
+        capture_output=True,
+        check=False,
+        timeout=PATIENCE_SECONDS,
+    )
+
+    assert done.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("page", "command"), [(page, command) for page in PAGES for command in commands(page, "./dev")]
+)
+def test_command_of_developers(page: str, command: str) -> None:
+    """A command of `./dev` that a page names is there, and so is a benchmark."""
+    del page
+    _, name, *arguments = command.split()
+    modules = {path.stem for path in (ROOT / "tests" / "benchmarks").glob("[a-z]*.py")}
+
+    assert name in commands_of_developers()
+    assert name != "bench" or set(arguments) <= modules
+
+
+@cache
+def commands_of_developers() -> list[str]:
+    """Returns the names that `./dev` lists."""
+    listed = subprocess.run(
+        [sys.executable, ROOT / "dev"], capture_output=True, text=True, check=True
+    ).stdout
+    return re.findall(r"^  (\w+) ", listed, re.MULTILINE)
+
+
+def test_grpcurl(installation: Installation, up: Up, tmp_path: Path) -> None:
+    """The commands for grpcurl do what is said above them; the refused one names violations."""
+    (script,) = blocks("docs/clients.md", "sh")
+    (tmp_path / "grpcurl").write_text(
+        f'#!/bin/sh\nexec {sys.executable} {Path(__file__).with_name("grpcurl.py")} "$@"\n'
+    )
+    (tmp_path / "grpcurl").chmod(0o755)
+    script = script.replace("localhost:50051", up.profile_service)
+    script = script.replace("localhost:50052", up.deid_service)
+    accepted, refused, rest = re.split(r"# Refused: .*\n|(?<=SetProfile\n)\n(?=grpcurl)", script)
+
+    told = [
+        shell(installation, up, tmp_path, part, programs=tmp_path)
+        for part in (accepted, f"! {refused.strip()} 2>&1", rest)
+    ]
+
+    assert "deidcascade.v1.ProfileService" in told[0]
+    assert "UNKNOWN_KEYWORD" in told[0]
+    assert "Code: INVALID_ARGUMENT" in told[1]
+    assert "UNKNOWN_KEYWORD" in told[1]
+    assert '"verdict": "VERDICT_SELECTED"' in told[2]
+    assert '"status": "SERVING"' in told[2]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_somewhere(page: str) -> None:
+    """What a page links to in the repository is there, with the heading if it names one."""
+    prose = re.sub(r"^```.*?^```$", "", text_of(page), flags=re.MULTILINE | re.DOTALL)
+    for link in re.findall(r"\]\(([^)\s]+)\)", prose):
+        if link.startswith("https://"):
+            continue
+        path, _, heading = link.partition("#")
+        target = (ROOT / page).parent / path if path else ROOT / page
+        assert target.exists(), link
+        assert not heading or heading in anchors(target.read_text("utf-8")), link
+
+
+def anchors(text: str) -> set[str]:
+    """Returns what links to the headings of a page are called."""
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^a-z0-9 -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_settings_are_those_of_the_services(installation: Installation) -> None:
+    """Each variable that the page on operations lists is one that a program reads."""
+    listed = set(
+        re.findall(r"^\| `(DEIDCASCADE_\w+)`", text_of("docs/operations.md"), re.MULTILINE)
+    )
+    helped = "".join(
+        subprocess.run(
+            [sys.executable, "-m", module, "--help"],
+            env=installation.environment(),
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for module in ("profile_service", "deid_service")
+    )
+    helped += installation.run("upload", "--help").stdout
+
+    assert len(listed) > 1
+    assert {name for name in listed if name not in helped} == set()
+
+
+def test_what_up_prints(installation: Installation, tmp_path: Path) -> None:
+    """The commands that `up` prints work when they are pasted."""
+    with Up(installation, tmp_path / "data") as fresh:
+        _, _, pasted = fresh.introduction().partition("In another terminal:\n")
+        # grpcurl is not part of what a test may expect on a machine.
+        given, _, by_grpcurl = pasted.partition("  grpcurl ")
+
+        shell(installation, fresh, tmp_path, given)
+
+    assert fresh.profile_service in by_grpcurl
+    (output,) = (tmp_path / "deidentified").glob("*.dcm")
+    assert "PatientName" not in pydicom.dcmread(output)
