@@ -29,12 +29,13 @@ from deid_service.engine.file.meta import (
     guessed_encoding,
 )
 from deid_service.engine.file.names import output_name
-from deid_service.engine.layouts.layout import Passage
-from deid_service.engine.layouts.learning import Stretches
+from deid_service.engine.layouts.layout import Applied
+from deid_service.engine.layouts.learning import Layouts
 from deid_service.engine.limits import MAX_HELD_BYTES
 from deid_service.engine.plan import Plan
 from deid_service.engine.rules.ops import MISPLACED_FILE_META, STALE_LENGTH
 from deid_service.engine.walk.output import Buffer, Output, Slot
+from deid_service.engine.walk.recorder import Rehearsal
 from deid_service.engine.walk.walk import Walk
 
 _FILE_HEADER: Final = PREAMBLE_LENGTH + len(MAGIC)
@@ -116,10 +117,12 @@ class Deidentifier:
         self._preamble = b""
         self._name_slot: Slot | None = None
         self._meta_slot: Slot | None = None
-        self._meta = FileMeta(plan.rules, plan.file_metas, max_held_bytes)
+        self._meta = FileMeta(plan.rules, plan.metas, max_held_bytes)
         # How the data set began; as long as that is all of it, there is no walk.
-        self._passage: Passage | None = None
+        self._applied: Applied | None = None
         self._walk: Walk | None = None
+        # Where to learn from how the data set begins; None where not, or no more.
+        self._layouts: Layouts | None = None
         self._walk_output = self._output
         self._inflater: Inflater | None = None
         self._deflater: Deflater | None = None
@@ -218,7 +221,7 @@ class Deidentifier:
         """
         self._state = state
         self._walk = None
-        self._passage = None
+        self._applied = None
         self._meta_slot = None
         if self._name_slot is not None:
             self._name_slot.give_up = None
@@ -321,41 +324,39 @@ class Deidentifier:
             )
         return self._begin_data_set(data, 0)
 
-    def _pass_beginning(self, stretches: Stretches, data: bytes, position: int) -> int:
+    def _apply_at_beginning(self, layouts: Layouts, data: bytes, position: int) -> int:
         """Passes the beginning of a data set that is laid out as others were.
 
         Returns:
             Where it ends in the data, or 0.
         """
-        passage = stretches.passage_at_beginning(
-            data, position, self._rules.settings, self._plan.memo
-        )
-        if passage is None or self._offset + passage.end > self._max_held:
+        applied = layouts.apply_at_beginning(data, position, self._rules, self._plan.memo)
+        if applied is None or self._offset + applied.end > self._max_held:
             return 0
         parts = self._output.parts
         parts.append(self._preamble)
-        parts += self._meta.write(passage.finals.get(SOP_INSTANCE_UID), passage.count)
-        self._name = self._output_name(passage.finals)
-        parts.append(passage.changed)
-        if passage.tail < passage.end:
-            parts.append(memoryview(data)[passage.tail : passage.end])
-        self._passage = passage
+        parts += self._meta.write(applied.finals.get(SOP_INSTANCE_UID), applied.count)
+        self._name = self._output_name(applied.finals)
+        parts.append(applied.changed)
+        if applied.tail < applied.end:
+            parts.append(memoryview(data)[applied.tail : applied.end])
+        self._applied = applied
         self._state = _State.DATA_SET
-        if passage.end < len(data):
-            self._walk_on(stretches)
-        return passage.end
+        if applied.end < len(data):
+            self._walk_on(layouts)
+        return applied.end
 
-    def _walk_on(self, stretches: Stretches | None = None) -> Walk:
+    def _walk_on(self, layouts: Layouts | None = None) -> Walk:
         """Returns the walk, behind what has been passed at the beginning."""
         if self._walk is None:
-            passage = self._passage
-            assert passage is not None
-            self._walk = self._new_walk(passage.stretch.encoding, self._base, stretches)
-            self._walk.resume(passage)
-            self._passage = None
+            applied = self._applied
+            assert applied is not None
+            self._walk = self._new_walk(applied.layout.encoding, self._base, layouts)
+            self._walk.resume(applied)
+            self._applied = None
         return self._walk
 
-    def _new_walk(self, encoding: Encoding, base: int, stretches: Stretches | None) -> Walk:
+    def _new_walk(self, encoding: Encoding, base: int, layouts: Layouts | None) -> Walk:
         return Walk(
             self._rules,
             self._plan.memo,
@@ -366,8 +367,26 @@ class Deidentifier:
             on_final=self._on_final,
             transfer_syntax=self._meta.transfer_syntax_uid(),
             encapsulated=self._meta.is_encapsulated(),
-            stretches=stretches,
+            layouts=layouts,
         )
+
+    def _learn(self, layouts: Layouts, walk: Walk, data: bytes, start: int) -> None:
+        """Learns from the beginning of the data set, where it is not laid out as others are."""
+        if not walk.is_unlike and data[start : start + 4] in layouts.known:
+            layouts.came_again()
+        elif layouts.wants_sample():
+            rehearsal = Rehearsal(
+                self._rules,
+                walk.encoding,
+                base=self._base,
+                max_held_bytes=self._max_held,
+                transfer_syntax=self._meta.transfer_syntax_uid(),
+                encapsulated=self._meta.is_encapsulated(),
+            )
+            beginning = data[start:] if start else data
+            samples = rehearsal.samples(beginning, layouts.left_out())
+            layouts.learn(samples, beginning, self._rules, walk.encoding)
+            self._plan.metas.note_learned(layouts)
 
     def _begin_data_set(self, data: bytes, position: int) -> int:
         """Prepares for the data set, of which the first elements are seen.
@@ -387,15 +406,16 @@ class Deidentifier:
             encoding = syntax.encoding
         else:
             encoding = self._encoding(syntax, data[position : position + BEGINNING], base)
-        stretches = None
+        layouts = None
         if syntax is not None and encoding is syntax.encoding and not encoding.big:
             # What was learned holds for data sets that are encoded as the file meta says
             # that it was learned under; and not for guessed ones.
             is_plain = self._directory is None and self._inflater is None
-            stretches = self._meta.stretches() if is_plain else None
-        if stretches is not None and (passed := self._pass_beginning(stretches, data, position)):
+            layouts = self._meta.layouts(encoding) if is_plain else None
+        if layouts is not None and (passed := self._apply_at_beginning(layouts, data, position)):
             return passed
-        self._walk = self._new_walk(encoding, base, stretches)
+        self._walk = self._new_walk(encoding, base, layouts)
+        self._layouts = layouts
         self._name_slot = Slot(0, give_up=self._give_up_name)
         self._output.open(self._name_slot)
         if self._preamble:
@@ -437,8 +457,11 @@ class Deidentifier:
         walk = self._walk_on()
         if self._directory is not None:
             return start + self._read_directory(walk, self._directory, data[start:])
+        layouts, self._layouts = self._layouts, None
         read = walk.feed(data, start, until=self._until)
         self._need = walk.splicer.need
+        if layouts is not None:
+            self._learn(layouts, walk, data, start)
         return read
 
     def _inflate(self) -> None:
@@ -484,7 +507,7 @@ class Deidentifier:
         self._tail.clear()
         if self._state is not _State.DATA_SET:
             data = data[self._read(data, ended=True) :]
-        if self._passage is not None and self._passage.stretch.ends and not data:
+        if self._applied is not None and self._applied.layout.ends and not data:
             return self._released()
         walk = self._walk_on()
         self._settle()
@@ -549,7 +572,7 @@ class Deidentifier:
         return output_name(self._rules.filenames, self._filename, finals, self._rules.settings)
 
     def _counts(self) -> dict[str, int]:
-        return self._walk_on().splicer.counts() if self._passage is None else self._passage.counts
+        return self._walk_on().splicer.counts() if self._applied is None else self._applied.counts
 
     def _released(self) -> list[Buffer]:
         return [] if self._directory is not None else self._output.release()

@@ -18,12 +18,12 @@ class Plan:
 
     Attributes:
         rules: what is done.
-        file_metas: what was written of file metas before.
+        metas: what was written of file metas before.
         memo: what became of elements before.
     """
 
     rules: Rules
-    file_metas: Metas = field(default_factory=dict)
+    metas: Metas = field(default_factory=Metas)
     memo: Memo = field(default_factory=Memo)
 
     @property

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from threading import Lock
 from typing import Final, NamedTuple
 
 from deid_service.engine.encoding.charsets import DEFAULT_CHARACTER_SETS
@@ -21,7 +23,7 @@ from deid_service.engine.encoding.headers import (
 )
 from deid_service.engine.encoding.tags import TRANSFER_SYNTAX
 from deid_service.engine.errors import DicomError, Reason
-from deid_service.engine.layouts.learning import Stretches
+from deid_service.engine.layouts.learning import MAX_PARTS_OF_PLAN, PROCESS, Layouts
 from deid_service.engine.rules.nodes import Rules
 from deid_service.engine.rules.ops import Dropped, Kept, becomes_of
 from deid_service.engine.rules.rewriting import (
@@ -51,6 +53,7 @@ _SOP_CLASS_UID: Final = 0x00020002
 _INSTANCE_UID: Final = 0x00020003
 _IMPLEMENTATION_CLASS: Final = 0x00020012
 _IMPLEMENTATION_VERSION: Final = 0x00020013
+_PRIVATE_INFORMATION: Final = 0x00020102
 
 _ROOT: Final = "1.2.840.10008.1.2"
 _IMPLICIT: Final = frozenset({_ROOT, "1.2.840.10008.1.20"})
@@ -62,8 +65,14 @@ _NATIVE: Final = frozenset({*_IMPLICIT, f"{_ROOT}.1", _BIG_ENDIAN, *_DEFLATED})
 # pixel data. The standard adds to them from year to year: what is new reads the same.
 _ENCAPSULATED: Final = re.compile(rf"{re.escape(_ROOT)}\.(1\.98|5|[4-8](\.[0-9]+)+)")
 
-# File metas remembered: as many kinds of files as are worked on at once.
+# File metas remembered: as many kinds of files as are worked on at once; and the longest
+# of them, in bytes.
 _MAX_REMEMBERED: Final = 64
+_MAX_REMEMBERED_BYTES: Final = 2048
+
+# Ways to read the data sets of one file meta: there are two encodings, and as a rule one
+# limit.
+_MAX_WAYS: Final = 4
 
 # The group length element, and the header of the instance UID.
 _GROUP_LENGTH_HEADER: Final = b"\x02\0\0\0UL\4\0"
@@ -120,7 +129,8 @@ class KnownMeta:
         syntax: the transfer syntax.
         syntax_uid: its UID; empty without one.
         sop_class: the media storage SOP class.
-        stretches: of the data sets that came with it.
+        layouts: of the data sets that came with it, by all else that decides how their
+            bytes are read: the encoding, and how much may be held.
     """
 
     before: bytes
@@ -129,11 +139,69 @@ class KnownMeta:
     syntax: TransferSyntax | None
     syntax_uid: str
     sop_class: str
-    stretches: Stretches = field(default_factory=Stretches)
+    layouts: dict[tuple[Encoding, int], Layouts] = field(default_factory=dict)
 
 
 # By what stands before the instance UID, and what stands behind it.
-Metas = dict[tuple[bytes, bytes], KnownMeta]
+_Key = tuple[bytes, bytes]
+
+
+class Metas:
+    """The file metas of a plan's files that were met before, and what was learned with each.
+
+    Those that were met least lately are forgotten first. No value of a patient is kept: the
+    instance UID is not part of what is remembered, and a file meta with private information
+    is not remembered at all. Can be shared between threads.
+    """
+
+    def __init__(self, *, learns: bool = True) -> None:
+        """Starts with none.
+
+        Args:
+            learns: remembers any.
+        """
+        self._learns = learns
+        self._lock = Lock()
+        self._known: OrderedDict[_Key, KnownMeta] = OrderedDict()
+
+    def get(self, key: _Key) -> KnownMeta | None:
+        """Returns what was made of a file meta, if it was met before."""
+        with self._lock:
+            known = self._known.get(key)
+            if known is not None:
+                self._known.move_to_end(key)
+            return known
+
+    def add(self, key: _Key, known: KnownMeta) -> KnownMeta:
+        """Remembers a file meta; returns what was made of it first."""
+        if not self._learns or sum(map(len, key)) > _MAX_REMEMBERED_BYTES:
+            return known
+        with self._lock:
+            # One that came in pieces may be known, with what was learned beside it.
+            known = self._known.setdefault(key, known)
+            self._known.move_to_end(key)
+            while len(self._known) > _MAX_REMEMBERED:
+                self._known.popitem(last=False)
+            return known
+
+    def note_learned(self, layouts: Layouts) -> None:
+        """Makes room for what was learned: in the plan, and in the process."""
+        PROCESS.put(layouts)
+        size = 0
+        for each in reversed(self.layouts()):
+            size += each.size()
+            if size > MAX_PARTS_OF_PLAN and each is not layouts:
+                each.forget()
+
+    def layouts(self) -> list[Layouts]:
+        """Returns all that is learned; what was used last comes last."""
+        with self._lock:
+            return [each for known in self._known.values() for each in [*known.layouts.values()]]
+
+    def forget(self) -> None:
+        """Forgets all."""
+        with self._lock:
+            self._known.clear()
 
 
 class FileMeta:
@@ -338,9 +406,16 @@ class FileMeta:
         element = self.elements.get(_SOP_CLASS_UID)
         return "" if element is None else element.text()
 
-    def stretches(self) -> Stretches | None:
-        """Returns what is known of data sets with this file meta; None for a new one."""
-        return None if self._known is None else self._known.stretches
+    def layouts(self, encoding: Encoding) -> Layouts | None:
+        """Returns the layouts of data sets with this file meta; None for a new one."""
+        known = self._known
+        if known is None:
+            return None
+        way = (encoding, self._max_held)
+        layouts = known.layouts.get(way)
+        if layouts is None and len(known.layouts) < _MAX_WAYS:
+            layouts = known.layouts.setdefault(way, Layouts())
+        return layouts
 
     def write(
         self, instance_uid: str | None, count: Callable[[tuple[str, ...]], None]
@@ -419,16 +494,15 @@ class FileMeta:
             self.sop_class(),
         )
         tags = list(self.elements)
+        if _PRIVATE_INFORMATION in self.elements:
+            return known
         if encoding is EXPLICIT_LITTLE and tags == sorted(tags) and tags[0] == _GROUP_LENGTH:
             wholes = {tag: element.whole for tag, element in self.elements.items()}
             key = (
                 b"".join(wholes[tag] for tag in tags if _GROUP_LENGTH < tag < _INSTANCE_UID),
                 b"".join(wholes[tag] for tag in tags if tag > _INSTANCE_UID),
             )
-            if key not in self._metas and len(self._metas) >= _MAX_REMEMBERED:
-                self._metas.clear()
-            # One that came in pieces may be known, with what was learned beside it.
-            known = self._metas.setdefault(key, known)
+            known = self._metas.add(key, known)
         return known
 
     def _stand_in(self, instance: MetaElement) -> str:

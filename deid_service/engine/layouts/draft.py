@@ -1,4 +1,4 @@
-"""A stretch while it is learned: the parts of its regular expression, and its steps."""
+"""A layout while it is learned: the parts of its regular expression, and what is done."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from itertools import groupby
 from operator import attrgetter
-from typing import Final, NamedTuple
+from typing import Final
 
 from deid_service.engine.encoding.charsets import CharacterSets
 from deid_service.engine.encoding.dictionary import vr_of
 from deid_service.engine.encoding.headers import HEADER, ITEM_BYTES, Encoding
 from deid_service.engine.encoding.tags import SPECIFIC_CHARACTER_SET
-from deid_service.engine.layouts.layout import Changed, Size, Step, Stretch
+from deid_service.engine.layouts.layout import Layout, Note, Size, Variable
 from deid_service.engine.rules.nodes import Node
 from deid_service.engine.rules.ops import Kept, Rewritten
 
@@ -29,13 +29,13 @@ _NUMBERS: Final = frozenset({"DS", "DT", "IS", "TM", "UI"})
 # An element whose length differs more is left to the walk.
 _MAX_SPREAD: Final = 128
 
-# What the lengths of one stretch may add up to: an expression is compiled in
+# What the lengths of one layout may add up to: an expression is compiled in
 # about a tenth of a millisecond for ten of them.
 _MAX_LENGTHS: Final = 1024
 
 
 class Role(Enum):
-    """What becomes of a part of a stretch."""
+    """What becomes of a part of a layout."""
 
     KEPT = auto()
     CHANGED = auto()
@@ -51,31 +51,23 @@ _ALONE: Final = frozenset({Role.CHANGED, Role.INSERTED, Role.SIZE})
 _NO_ITEM: Final = b"(?!%b)" % re.escape(ITEM_BYTES)
 
 
-class Header(NamedTuple):
-    """An element header.
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What is done to an element that is changed, or whose value is needed elsewhere.
 
-    Attributes:
-        tag: of the element.
-        found_vr: as it stands in the header; None in implicit VR.
-        vr: the VR that the element has.
-        position: where it begins in the input.
-        start: where its value begins.
-        width: of the length field, the last of the header, in bytes.
-        length: of the value in bytes; None for an undefined one.
+    Attributes: as those of `Variable`.
     """
 
+    op: Kept | Rewritten
     tag: int
-    found_vr: str | None
     vr: str
-    position: int
-    start: int
-    width: int
-    length: int | None
+    found_vr: str | None
+    charsets: CharacterSets | None
 
 
 @dataclass(slots=True)
 class Part:
-    """Something that the expression tells.
+    """Something that the expression says.
 
     Attributes:
         role: what becomes of it.
@@ -84,13 +76,11 @@ class Part:
         longest: how many bytes have followed, at the most.
         margin: by how many bytes more or less may follow.
         width: of the length field that stands between, in bytes; 0 where the
-            head says the length.
+            head has the length.
         guarded: what follows must not begin like an item.
         tag: of the element of the top level.
-        change: what is done to a changed element, and its header.
-        dropped: what a receipt counts for an element that is dropped, at its first
-            part.
-        content: for a size, the length that it says.
+        change: what is done to a changed element.
+        content: for a size, the length that it says; for an insertion, its bytes.
         changing: for a size, what does not keep its length inside.
         group: of the expression; -1 for what is in none.
     """
@@ -103,18 +93,24 @@ class Part:
     width: int = 0
     guarded: bool = False
     tag: int = 0
-    change: tuple[Kept | Rewritten, Header] | None = None
-    dropped: str | None = None
+    change: Change | None = None
     content: int = 0
     changing: list[Part] = field(default_factory=list)
     group: int = -1
 
     @classmethod
-    def of_value(cls, header: Header, head: bytes, width: int, *, guarded: bool) -> Part:
-        """Returns an element, or an item, whose value may be anything."""
-        assert header.length is not None
-        margin = _MARGIN if width and header.vr in _NUMBERS else 0
-        return cls(Role.KEPT, head, header.length, header.length, margin, width, guarded)
+    def of_value(cls, role: Role, head: bytes, length: int, width: int, vr: str | None) -> Part:
+        """Returns an element, or an item, whose value may be anything.
+
+        Args:
+            role: what becomes of it.
+            head: its header, but for a length field that may differ.
+            length: of its value, in bytes.
+            width: of that field; 0 where its length is in the head.
+            vr: of the element; None for an item.
+        """
+        margin = _MARGIN if width and vr in _NUMBERS else 0
+        return cls(role, head, length, length, margin, width)
 
     def expression(self) -> bytes:
         """Returns the part as a regular expression."""
@@ -149,96 +145,79 @@ class Part:
         return guard + (b".{%d}" % length if length else b"")
 
 
-@dataclass(frozen=True, slots=True)
-class Learned:
-    """What is done to one element of the top level.
-
-    Attributes:
-        end: the position behind it.
-        parts: of the expression.
-        declared: the character sets that are in force from here on.
-    """
-
-    end: int
-    parts: list[Part]
-    declared: CharacterSets | None = None
-
-
 class Draft:
-    """A stretch as it is learned, open for more lengths.
+    """A layout as it is learned, open for more lengths.
 
     Attributes:
         key: its first tag, as four bytes.
         parts: of the expression.
+        first_tag: of its first element.
+        last_tag: of its last element.
+        first_insertion: see `Layout`.
+        next_insertion: see `Layout`.
+        inserted: see `Layout`.
+        charsets: in force behind it; None where it declares none.
+        notes: see `Layout`.
         files: in how many it was seen.
+        due: in how many it is seen when it is compiled next.
     """
 
     def __init__(self, key: bytes, first_tag: int, first_insertion: int) -> None:
         self.key = key
         self.parts: list[Part] = []
-        self.steps: list[Step] = []
-        self.files = 1
         self.first_tag = self.last_tag = first_tag
         self.first_insertion = self.next_insertion = first_insertion
-        self.inserted: list[tuple[int, int]] = []
-        self.notes: list[tuple[int, str | None, int]] = []
-        self.finals: dict[int, str | None] = {}
-        self.counts: dict[str, int] = {}
+        self.inserted: tuple[tuple[int, int], ...] = ()
+        self.charsets: CharacterSets | None = None
+        self.notes: list[Note] = []
+        self.files = 1
+        self.due = 2
+        self._constants: dict[int, bytes] = {}
+        self._finals: dict[int, str | None] = {}
+        self._counts: dict[str, int] = {}
         self._groups = 0
-        self._compiled: Stretch | None = None
         # Whether more lengths are known than when it was compiled.
         self._is_new = True
+        self._compiled: Layout | None = None
 
-    def add(self, part: Part) -> int:
-        """Adds a part, and returns the index of the group that it is in."""
+    # --- as the walk goes along it ---
+
+    def insert(self, element: bytes, tag: int, final: str | None) -> None:
+        """Adds an inserted element, with its value where that is needed elsewhere."""
+        if not self.parts or self.parts[-1].role is not Role.INSERTED:
+            self.add(Part(Role.INSERTED, b""))
+        group = self.parts[-1].group
+        self._constants[group] = self._constants.get(group, b"") + element
+        if final is not None:
+            self.notes.append(Note(tag, vr_of(tag), group + 1))
+            self._finals[tag] = final
+
+    def pass_absent(self, tag: int, *, final: bool) -> None:
+        """Adds the place of an absent element that is needed elsewhere."""
+        self.notes.append(Note(tag, None, 0))
+        if final:
+            self._finals.setdefault(tag, None)
+
+    def count(self, names: Iterable[str]) -> None:
+        """Counts a changed element."""
+        for name in names:
+            self._counts[name] = self._counts.get(name, 0) + 1
+
+    def add(self, part: Part) -> None:
+        """Adds a part."""
         before = self.parts[-1].role if self.parts else None
         if part.role in _ALONE or part.role is not before:
             self._groups += part.role is not Role.DROPPED
         self.parts.append(part)
         part.group = -1 if part.role is Role.DROPPED else self._groups - 1
-        return part.group
+        change = part.change
+        if change is not None:
+            if isinstance(change.op, Rewritten):
+                self.count(change.op.names)
+            if change.op.final:
+                self.notes.append(Note(change.tag, change.vr, part.group + 1))
 
-    def insert(self, elements: bytes, finals: dict[int, str]) -> None:
-        """Adds inserted elements, and the values of those that are needed elsewhere."""
-        group = self.add(Part(Role.INSERTED, b""))
-        self.steps.append(Step(group, elements))
-        self.notes += [(tag, vr_of(tag), group + 1) for tag in finals]
-        self.finals |= finals
-
-    def pass_absent(self, tag: int, *, final: bool) -> None:
-        """Adds the place of an absent element that is needed elsewhere."""
-        self.notes.append((tag, None, 0))
-        if final:
-            self.finals.setdefault(tag, None)
-
-    def count(self, names: Iterable[str]) -> None:
-        """Counts a changed element."""
-        for name in names:
-            self.counts[name] = self.counts.get(name, 0) + 1
-
-    def take(self, tag: int, learned: Learned) -> None:
-        """Adds the next element."""
-        for part in learned.parts:
-            part.tag = tag
-            group = self.add(part)
-            if part.dropped is not None:
-                self.count((part.dropped,))
-            if part.change is not None:
-                op, header = part.change
-                change = Changed(op, header.tag, header.vr, header.found_vr)
-                self.steps.append(Step(group, change))
-                if isinstance(op, Rewritten):
-                    self.count(op.names)
-                if op.final:
-                    self.notes.append((tag, header.vr, group + 1))
-        for part in learned.parts:
-            if part.role is Role.SIZE:
-                groups = tuple(each.group for each in part.changing if each.group >= 0)
-                rest = part.content - sum(each.size for each in part.changing)
-                self.steps.append(Step(part.group, Size(rest, groups)))
-        if learned.declared is not None:
-            self.steps.append(Step(0, learned.declared))
-        self.last_tag = tag
+    # --- as it is seen again ---
 
     def shape(self) -> list[tuple[Role, bytes]]:
         """Returns what two drafts that differ in nothing but lengths share."""
@@ -257,7 +236,7 @@ class Draft:
     def unlike(self, other: Draft) -> set[int]:
         """Returns the tags of what differs in a draft with the same elements; else nothing."""
         ours, its = self._by_tag(), other._by_tag()
-        # Text is read in the character sets that a stretch was learned with.
+        # Text is read in the character sets that a layout was learned with.
         ours.pop(SPECIFIC_CHARACTER_SET, None)
         its.pop(SPECIFIC_CHARACTER_SET, None)
         if list(ours) != list(its):
@@ -271,55 +250,66 @@ class Draft:
                 shapes.setdefault(part.tag, []).append((part.role, part.head))
         return shapes
 
-    def wildest(self) -> int | None:
+    def widest(self) -> int | None:
         """Returns the tag of the element whose length differs too much, if one does."""
         widest = max(self.parts, key=attrgetter("spread"))
         if self._lengths() > _MAX_LENGTHS:
             for part in self.parts:
                 if not part.spread:
                     part.margin = 0
-        is_wild = widest.spread > _MAX_SPREAD or self._lengths() > _MAX_LENGTHS
-        return widest.tag if is_wild else None
+        is_wide = widest.spread > _MAX_SPREAD or self._lengths() > _MAX_LENGTHS
+        return widest.tag if is_wide else None
 
     def _lengths(self) -> int:
         return sum(len(part.possible()) - 1 for part in self.parts)
 
-    def stretch(self, node: Node, encoding: Encoding) -> Stretch:
-        """Returns the stretch, at the top level and in an encoding."""
+    @property
+    def used(self) -> int:
+        """How often the layout was found, of late."""
+        return 0 if self._compiled is None else self._compiled.used
+
+    # --- as a layout ---
+
+    @property
+    def compiled(self) -> Layout | None:
+        """The layout, once there is one."""
+        return self._compiled
+
+    def compile(self, node: Node, encoding: Encoding) -> Layout:
+        """Returns the layout, at the top level and in an encoding."""
+        self.due = self.files * 2
         if self._is_new or self._compiled is None:
             used = self.used
-            self._compiled = self._stretch(node, encoding)
+            self._compiled = self._layout(node, encoding)
             self._compiled.used = used
             self._is_new = False
         self._compiled.used //= 2
         return self._compiled
 
-    @property
-    def used(self) -> int:
-        """How often the stretch was found, of late."""
-        return 0 if self._compiled is None else self._compiled.used
-
-    def _stretch(self, node: Node, encoding: Encoding) -> Stretch:
+    def _layout(self, node: Node, encoding: Encoding) -> Layout:
         watched = node.rules.watched
-        told = {tag for tag, _, _ in self.notes}
+        noted = {note.tag for note in self.notes}
         compiled = re.compile(b"".join(self._expressions()), re.DOTALL)
-        return Stretch(
+        return Layout(
             match=compiled.match,
             tail=compiled.groups,
             encoding=encoding,
-            steps=tuple(self.steps),
+            constants=tuple(self._constants.items()),
+            variables=tuple(self._variables()),
+            sizes=tuple(self._sizes()),
             notes=tuple(self.notes),
-            finals=self.finals,
-            counts=self.counts,
+            finals=self._finals,
+            counts=self._counts,
+            charsets=self.charsets,
             first_tag=self.first_tag,
             last_tag=self.last_tag,
             first_insertion=self.first_insertion,
             next_insertion=self.next_insertion,
-            inserted=tuple(self.inserted),
+            inserted=self.inserted,
             begins=(
                 not self.first_insertion
                 and self.first_tag <= watched[0]
-                and node.rules.finals <= told
+                and node.rules.finals <= noted
             ),
             ends=(
                 self.next_insertion == len(node.insertion_tags)
@@ -327,6 +317,27 @@ class Draft:
                 and not node.private_insertions
             ),
         )
+
+    def _variables(self) -> Iterator[Variable]:
+        for part in self.parts:
+            if (change := part.change) is not None:
+                names = change.op.names if isinstance(change.op, Rewritten) else ()
+                yield Variable(
+                    part.group,
+                    change.op,
+                    names,
+                    change.tag,
+                    change.vr,
+                    change.found_vr,
+                    change.charsets,
+                )
+
+    def _sizes(self) -> Iterator[Size]:
+        for part in self.parts:
+            if part.role is Role.SIZE:
+                groups = tuple(each.group for each in part.changing if each.group >= 0)
+                rest = part.content - sum(each.size for each in part.changing)
+                yield Size(part.group, rest, groups)
 
     def _expressions(self) -> Iterator[bytes]:
         """Yields the groups: runs of what stays, and each changed element.

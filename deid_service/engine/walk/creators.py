@@ -90,9 +90,10 @@ class Creators:
         number = (found.tag >> 16 << 8) | (found.tag & 0xFF)
         block = self._block(level, number)
         self._note_creator(level, node, found, block, value.decode("latin-1").strip(" "))
+        splicer.depend()
         op = node.op(found.tag, None)
         if op is None:
-            return splicer.pass_to(found.end)
+            return splicer.pass_over(found)
         becomes = becomes_of(op)
         if becomes.named or not isinstance(becomes, Dropped):
             if isinstance(becomes, Dropped):
@@ -103,8 +104,7 @@ class Creators:
             place = Place(found.tag, found.vr or "LO", splicer.base + found.position)
             return self._values.act(level, found, becomes, place)
         if block.stays:
-            return splicer.pass_to(found.end)
-        splicer.flush(found.position)
+            return splicer.pass_over(found)
         held = splicer.buffer[found.position : found.end]
         slot = HeldSlot(splicer.base + found.position, found.tag, held)
         slot.give_up = lambda: self._keep_creator(block)
@@ -112,7 +112,7 @@ class Creators:
         if block.slot is not None:
             # The same element twice: the last one counts, as other readers have it.
             self._leave_out_creator(level, block, name)
-        splicer.output.open(slot)
+        splicer.hold(slot, found)
         block.slot = slot
         block.left_out = False
 
@@ -128,7 +128,6 @@ class Creators:
         if not block.scheduled:
             block.scheduled = True
             level.schedule((number << 8 | 0xFF) + 1, passed)
-        splicer.position = splicer.run = found.end
         return True
 
     def _note_creator(
@@ -178,6 +177,7 @@ class Creators:
         Raises:
             DicomError: it stays, and its creator does not, or another's stands for it.
         """
+        self._splicer.depend()
         block = self._block(level, tag >> 8)
         bit = 1 << (tag & 0xFF)
         if block.inserted & bit and not block.made:

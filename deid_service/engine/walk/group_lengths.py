@@ -27,11 +27,10 @@ class GroupLengths:
         group = found.tag >> 16
         if level.group_slot is not None:
             self._end_group(level)
-        splicer.flush(found.position)
         held = splicer.buffer[found.position : found.end]
         slot = HeldSlot(splicer.base + found.position, found.tag, held)
         slot.give_up = lambda: self._leave_out_group_length(level, slot)
-        splicer.output.open(slot)
+        splicer.hold(slot, found)
         level.group_slot = slot
         level.group_delta = level.delta
         level.group_unsure = False
@@ -41,7 +40,6 @@ class GroupLengths:
                 self._end_group(level)
 
         level.schedule(group + 1 << 16, passed)
-        splicer.position = splicer.run = found.end
         return True
 
     def _end_group(self, level: Level) -> None:

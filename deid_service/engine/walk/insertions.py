@@ -61,11 +61,12 @@ class Insertions:
             if blob is None:
                 self.insert(level, tag, vr_of(tag), insertion)
             else:
-                splicer.write(level, blob)
-                splicer.count(insertion.names)
-                if level.tag is None and tag in self._rules.finals:
+                is_final = level.tag is None and tag in self._rules.finals
+                final = insertion.text or "" if is_final else None
+                splicer.insert(level, blob, tag, insertion.names, final)
+                if final is not None:
                     place = Place(tag, vr_of(tag), splicer.base + splicer.position)
-                    self._notes.note_final(place, insertion.text or "")
+                    self._notes.note_final(place, final)
 
     def insert(self, level: Level, tag: int, vr: str, insertion: Insertion) -> None:
         """Inserts an element."""

@@ -10,7 +10,7 @@ from typing import Final
 
 from deid_service.engine.encoding.charsets import CharacterSets
 from deid_service.engine.encoding.headers import ITEM, Encoding
-from deid_service.engine.layouts.layout import Stretch
+from deid_service.engine.layouts.layout import Layout
 from deid_service.engine.rules.nodes import Children, Node
 from deid_service.engine.rules.ops import Op
 from deid_service.engine.walk.output import Buffer, Slot
@@ -158,6 +158,8 @@ class Level:
         boundary: the first tag at which something is due: an insertion, or an
             entry of the agenda.
         crossed: the last tag that was reached so, in the order of tags.
+        next_insertion: the first of the node's insertions that is not due yet.
+        inserted: ranges of them that were made.
     """
 
     index = 0
@@ -172,8 +174,8 @@ class Level:
     group_unsure = False
     boundary = _FIRST_DELIMITER
     crossed = -1
-    _next_insertion = 0
-    _inserted: tuple[tuple[int, int], ...] = ()
+    next_insertion = 0
+    inserted: tuple[tuple[int, int], ...] = ()
 
     def __init__(
         self,
@@ -232,10 +234,10 @@ class Level:
             return None
         agenda = self._agenda
         tags = self.node.insertion_tags
-        first = self._next_insertion
+        first = self.next_insertion
         if self.boundary == tag and not (agenda and agenda[0][0] <= tag):
             # The element is there: nothing is to be inserted.
-            self._next_insertion = first + 1
+            self.next_insertion = first + 1
             self._set_boundary()
         while self.boundary <= tag and self.boundary != _FIRST_DELIMITER:
             if agenda and (first >= len(tags) or agenda[0][0] <= tags[first]):
@@ -243,30 +245,30 @@ class Level:
                 self._set_boundary()
                 return due
             stop = bisect_left(tags, min(tag, agenda[0][0]) if agenda else tag, first)
-            self._next_insertion = stop
+            self.next_insertion = stop
             if stop < len(tags) and tags[stop] == tag:
                 # The element is there: nothing is to be inserted.
-                self._next_insertion += 1
+                self.next_insertion += 1
             self._set_boundary()
             if first < stop:
-                self._inserted += ((first, stop),)
+                self.inserted += ((first, stop),)
                 return first, stop
-            first = self._next_insertion
+            first = self.next_insertion
         self.crossed = max(self.crossed, tag)
         return None
 
-    def can_leap(self, stretch: Stretch) -> bool:
-        """Whether nothing else is due along a stretch than what it says itself."""
-        if stretch.first_tag < self.crossed or stretch.first_insertion != self._next_insertion:
+    def can_leap(self, layout: Layout) -> bool:
+        """Whether nothing else is due along a layout than what it says itself."""
+        if layout.first_tag < self.crossed or layout.first_insertion != self.next_insertion:
             return False
-        return all(tag > stretch.last_tag or isinstance(due, Watch) for tag, due in self._agenda)
+        return all(tag > layout.last_tag or isinstance(due, Watch) for tag, due in self._agenda)
 
-    def leap(self, stretch: Stretch) -> None:
-        """Passes a stretch that `can_leap` lets through, along which all was done."""
-        self._agenda = [due for due in self._agenda if due[0] > stretch.last_tag]
-        self._next_insertion = stretch.next_insertion
-        self._inserted += stretch.inserted
-        self.crossed = stretch.last_tag
+    def leap(self, layout: Layout) -> None:
+        """Passes a layout that `can_leap` lets through, along which all was done."""
+        self._agenda = [due for due in self._agenda if due[0] > layout.last_tag]
+        self.next_insertion = layout.next_insertion
+        self.inserted += layout.inserted
+        self.crossed = layout.last_tag
         self._set_boundary()
 
     def insertion_made(self, tag: int) -> bool:
@@ -274,14 +276,14 @@ class Level:
         if self.node is None or tag >= self.crossed:
             return False
         tags = self.node.insertion_tags
-        return any(tag in tags[start:stop] for start, stop in self._inserted)
+        return any(tag in tags[start:stop] for start, stop in self.inserted)
 
     def _set_boundary(self) -> None:
         boundary = _FIRST_DELIMITER
         if self.node is not None:
             tags = self.node.insertion_tags
-            if self._next_insertion < len(tags):
-                boundary = tags[self._next_insertion]
+            if self.next_insertion < len(tags):
+                boundary = tags[self.next_insertion]
         if self._agenda:
             boundary = min(boundary, self._agenda[0][0])
         self.boundary = boundary

@@ -93,7 +93,6 @@ class Notes:
             new = bytes_of(place, changed, charsets, big=big)
             return written(level, place, found.vr, new)
 
-        splicer.flush(found.position)
         levels = [*splicer.stack, level]
         lengths = [slot for above in levels if (slot := above.length_slot) is not None]
         for slot in lengths:
@@ -108,9 +107,8 @@ class Notes:
             lengths=lengths,
             resolve=resolve,
         )
-        splicer.output.open(deferred)
+        splicer.hold(deferred, found)
         self._deferred.append(deferred)
-        splicer.position = splicer.run = found.end
 
     def resolve_deferred(self) -> None:
         """Writes the elements whose new values need no more."""

@@ -42,14 +42,20 @@ class Slot:
 class Output:
     """Collects buffers and slots in their order."""
 
-    __slots__ = ("_has_slots", "_join_at", "open_slots", "parts")
+    __slots__ = ("_has_slots", "_join_at", "_many", "open_slots", "parts")
 
-    def __init__(self) -> None:
+    def __init__(self, many_parts: int = _MANY_PARTS) -> None:
+        """Starts empty.
+
+        Args:
+            many_parts: how many are kept before they are joined.
+        """
+        self._many = many_parts
         # Typed loosely for the walk, which appends runs without a call.
         self.parts: list[Any] = []
         self.open_slots = 0
         self._has_slots = False
-        self._join_at = _MANY_PARTS
+        self._join_at = many_parts
 
     def open(self, slot: Slot) -> None:
         """Appends a slot."""
@@ -93,7 +99,7 @@ class Output:
             joined.append(b"".join(run))
         # In place: the walk holds on to the list.
         self.parts[:] = joined
-        self._join_at = len(joined) + _MANY_PARTS
+        self._join_at = len(joined) + self._many
 
     def first_open(self) -> Slot | None:
         """Returns the first slot that is still open."""
@@ -118,5 +124,5 @@ class Output:
                 return released
         self.parts = []
         self._has_slots = False
-        self._join_at = _MANY_PARTS
+        self._join_at = self._many
         return released

@@ -60,7 +60,19 @@ class Sequences:
         insertions: Insertions,
         creators: Creators,
         tentatives: Tentatives,
+        *,
+        skims: bool,
     ) -> None:
+        """Starts with none.
+
+        Args:
+            splicer: of the data set.
+            insertions: make items.
+            creators: keep account of private blocks.
+            tentatives: hold sequences.
+            skims: takes the short way through what nothing is done in.
+        """
+        self._skims = skims
         self._splicer = splicer
         self._insertions = insertions
         self._creators = creators
@@ -89,7 +101,8 @@ class Sequences:
             made = node.children_after(found.tag, creator)
             if action is OnSequence.EMPTY and made is None and empty:
                 splicer.count((name,))
-                return splicer.pass_to(found.end)
+                splicer.enter(found.start)
+                return True
             new = b""
             if made is not None or action is OnSequence.EMPTY:
                 # PS3.5 6.2.2: what is in UN is in implicit VR little endian.
@@ -105,8 +118,8 @@ class Sequences:
         children = node.children(found.tag, creator)
         if children is None:
             if found.end != END:
-                return splicer.pass_to(found.end)
-            if found.vr != "UN":
+                return splicer.pass_over(found)
+            if found.vr != "UN" and self._skims:
                 room = MAX_SEQUENCE_DEPTH * 2 - len(splicer.stack)
                 end = skim_sequence(
                     splicer.buffer, found.start, level.encoding, room, BYTES_AT_ONCE
@@ -114,8 +127,10 @@ class Sequences:
                 if 0 < end <= level.end - splicer.base:
                     return splicer.pass_to(end)
         elif empty and not children.wanted:
-            return splicer.pass_to(found.end)
+            splicer.enter(found.start)
+            return True
         if action is OnSequence.TENTATIVE:
+            splicer.depend()
             splicer.flush(found.position)
             tentative = Slot(splicer.base + found.position, found.tag)
             tentative.give_up = lambda: self._tentatives.fill(tentative)
@@ -133,8 +148,8 @@ class Sequences:
         *,
         dropped: bool = False,
     ) -> bool:
-        # PS3.5 6.2.2: the items of a UN sequence are in implicit VR little endian.
         """Opens a sequence: its items come next."""
+        # PS3.5 6.2.2: the items of a UN sequence are in implicit VR little endian.
         splicer = self._splicer
         encoding = IMPLICIT_LITTLE if found.vr == "UN" else level.encoding
         opened = self._open(
@@ -156,7 +171,7 @@ class Sequences:
                 opened.converted = True
             else:
                 splicer.hold_length(opened, found.start - 4, length, level.encoding)
-        splicer.position = found.start
+        splicer.enter(found.start)
         return True
 
     def open_item(self, level: Level, start: int, end: int) -> bool:
@@ -165,16 +180,16 @@ class Sequences:
         children = level.children
         if children is None:
             if end != END:
-                return splicer.pass_to(end)
+                return splicer.pass_item(end)
             node = None
         else:
             node = children.item(level.index)
             if not node.acts:
                 if end != END:
                     level.index += 1
-                    return splicer.pass_to(end)
+                    return splicer.pass_item(end)
                 node = None
-            elif node.uniform and len(splicer.stack) <= _MAX_SKIM_DEPTH:
+            elif self._skims and node.uniform and len(splicer.stack) <= _MAX_SKIM_DEPTH:
                 skimmed = skim_item(
                     splicer.buffer,
                     start,
@@ -207,7 +222,7 @@ class Sequences:
                     opened.converted = True
                 else:
                     splicer.hold_length(opened, start - 4, length, level.encoding)
-        splicer.position = start
+        splicer.enter(start)
         return True
 
     def _open(
@@ -266,7 +281,7 @@ class Sequences:
         if level.converted:
             ends = SEQUENCE_DELIMITER if level.kind is Kind.ITEMS else ITEM_DELIMITER
             splicer.write(level, level.encoding.item_header(ends, 0))
-        splicer.position += delimiter
+        splicer.leave(delimiter)
         if level.node is not None:
             self._creators.open_blocks -= len(level.blocks)
         above = splicer.stack.pop()
@@ -315,7 +330,8 @@ class Sequences:
     def open_fragments(self, level: Level, found: Found) -> bool:
         """Opens encapsulated pixel data: its fragments come next."""
         self._open(Kind.FRAGMENTS, level, level.encoding, found.tag, found.start, END)
-        self._splicer.position = found.start
+        self._splicer.depend()
+        self._splicer.enter(found.start)
         return True
 
     def _put_in_place_of(
@@ -323,6 +339,9 @@ class Sequences:
     ) -> None:
         """Writes something in place of a sequence or fragments, however long."""
         splicer = self._splicer
+        if found.end != END and not new:
+            splicer.drop(level, found, name)
+            return
         splicer.count((name,))
         if found.end != END:
             splicer.replace(level, found, new)

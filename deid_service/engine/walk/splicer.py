@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from deid_service.engine.encoding.headers import HEADER, Encoding
 from deid_service.engine.errors import DicomError, Reason
+from deid_service.engine.rules.ops import Kept, Rewritten
+from deid_service.engine.rules.rewriting import Became, Place
 from deid_service.engine.walk.levels import LengthSlot, Level
 from deid_service.engine.walk.output import Output, Slot
 
@@ -154,6 +156,75 @@ class Splicer:
         """Leaves out an element of defined length."""
         self.element_counts[name] = self.element_counts.get(name, 0) + 1
         self.replace(level, found, b"")
+
+    def become(
+        self,
+        level: Level,
+        found: Found,
+        op: Kept | Rewritten,  # noqa: ARG002 - for who records
+        place: Place,  # noqa: ARG002
+        became: Became,
+    ) -> None:
+        """Writes what became of an element, from itself alone."""
+        new, names, _ = became
+        if names:
+            self.count(names)
+        if new is None:
+            self.pass_to(found.end)
+        else:
+            self.replace(level, found, new)
+
+    def insert(
+        self,
+        level: Level,
+        element: bytes,
+        tag: int,  # noqa: ARG002 - for who records
+        names: tuple[str, ...],
+        final: str | None,  # noqa: ARG002
+    ) -> None:
+        """Writes an element that is the same in every file.
+
+        Args:
+            level: the level.
+            element: header and value.
+            tag: of the element.
+            names: what a receipt counts.
+            final: its value where that is needed elsewhere, else None.
+        """
+        self.write(level, element)
+        self.count(names)
+
+    def hold(self, slot: Slot, found: Found) -> None:
+        """Puts a slot in place of an element that is all there."""
+        self.flush(found.position)
+        self.output.open(slot)
+        self.position = self.run = found.end
+
+    def pass_over(self, found: Found) -> bool:
+        """Passes an element of defined length; returns True."""
+        return self.pass_to(found.end)
+
+    def pass_item(self, end: int) -> bool:
+        """Passes an item, or a fragment, of defined length; returns True."""
+        return self.pass_to(end)
+
+    def enter(self, start: int) -> None:
+        """Goes into a sequence or an item, behind its header."""
+        self.position = start
+
+    def leave(self, size: int) -> None:
+        """Passes a delimiter."""
+        self.position += size
+
+    def peek(self, found: Found) -> bytes:
+        """Returns how a value begins: what may be the header of an item."""
+        return self.buffer[found.start : found.start + HEADER]
+
+    def depend(self) -> None:
+        """Takes note that what is done to an element depends on more than itself."""
+
+    def declare(self, level: Level) -> None:
+        """Takes note that an element says the character sets in force from here on."""
 
     def pass_to(self, end: int) -> bool:
         """Passes on all up to a position, which may be behind the input."""

@@ -68,7 +68,7 @@ class Values:
         if new_texts is None or isinstance(op, Kept):
             if op.final:
                 self._notes.note_final(place, "\\".join(texts))
-            splicer.pass_to(found.end)
+            splicer.pass_over(found)
             return True
         if op.needs - self._notes.originals.keys():
             self._notes.defer(level, found, op, place, new_texts)
@@ -78,6 +78,7 @@ class Values:
 
     def _texts(self, level: Level, found: Found, place: Place) -> list[str]:
         """Returns the values of an element that is all there."""
+        self._splicer.depend()
         big = level.encoding.big and found.vr != "UN"
         return texts_of(
             place, self._splicer.buffer[found.start : found.end], level.charsets, big=big
@@ -111,16 +112,11 @@ class Values:
         splicer = self._splicer
         element = splicer.buffer[found.position : found.end]
         around = Around(level.encoding, level.charsets, self._rules.settings, self.memo)
-        new, names, text = became(op, place, found.vr, element, around)
-        if names:
-            splicer.count(names)
+        result = became(op, place, found.vr, element, around)
         if op.final:
             # Before the element is passed: how far that is depends on the cut.
-            self._notes.note_final(place, text)
-        if new is None:
-            splicer.pass_to(found.end)
-        else:
-            splicer.replace(level, found, new)
+            self._notes.note_final(place, result[2])
+        splicer.become(level, found, op, place, result)
 
     def _lacks_value(self, found: Found, place: Place) -> bool:
         """Whether a value that is needed is not all there.
@@ -164,6 +160,9 @@ class Values:
         if is_plain and not isinstance(level.charsets, UndefinedCharacterSets):
             text = element[found.start - found.position :].rstrip(b" \0").decode("latin-1")
             self.memo.remember(op, level.encoding, element, (None, (), text))
+            splicer.declare(level)
+            return splicer.pass_over(found)
+        splicer.depend()
         return self.act(level, found, becomes, place)
 
     def _note_charset(self, level: Level, place: Place, value: bytes) -> None:

@@ -44,8 +44,8 @@ from deid_service.engine.encoding.tags import (
     is_creator,
 )
 from deid_service.engine.errors import DicomError, Reason
-from deid_service.engine.layouts.layout import Passage, Stretch, find_passage
-from deid_service.engine.layouts.learning import Stretches
+from deid_service.engine.layouts.layout import Applied, Layout, apply_first
+from deid_service.engine.layouts.learning import Layouts
 from deid_service.engine.rules.nodes import Node, Rules
 from deid_service.engine.rules.ops import (
     MISPLACED,
@@ -88,7 +88,17 @@ MAX_UID_LENGTH: Final = 64
 
 
 class Walk:
-    """Walks over one data set, in pieces."""
+    """Walks over one data set, in pieces.
+
+    Attributes:
+        splicer: puts the output together.
+        notes: what others need.
+        is_unlike: it has met an element that a layout begins with, and none of them.
+        applied_bytes: how much of the input went by layouts.
+    """
+
+    _splicer_class = Splicer
+    _skims = True
 
     def __init__(
         self,
@@ -102,7 +112,7 @@ class Walk:
         on_final: Callable[[], None],
         transfer_syntax: str = "",
         encapsulated: bool = False,
-        stretches: Stretches | None = None,
+        layouts: Layouts | None = None,
     ) -> None:
         """Starts before the first element of a data set.
 
@@ -117,25 +127,27 @@ class Walk:
             on_final: called when another of `Rules.finals` is known.
             transfer_syntax: its UID as the file meta has it; empty without one.
             encapsulated: its pixel data is encapsulated.
-            stretches: of data sets that came with the same file meta; None where
-                nothing is to be learned.
+            layouts: of data sets that came with the same file meta; None where none
+                are to be used.
         """
-        splicer = self.splicer = Splicer(output, base=base, max_held_bytes=max_held_bytes)
+        splicer = self._splicer_class(output, base=base, max_held_bytes=max_held_bytes)
+        self.splicer = splicer
         notes = self.notes = Notes(splicer, rules, on_final)
         self._values = Values(splicer, notes, rules, memo)
         self._insertions = Insertions(splicer, notes, rules)
         self._group_lengths = GroupLengths(splicer)
         self._tentatives = Tentatives(splicer)
         self._creators = Creators(splicer, self._values, self._insertions, self._tentatives)
-        self._sequences = Sequences(splicer, self._insertions, self._creators, self._tentatives)
+        self._sequences = Sequences(
+            splicer, self._insertions, self._creators, self._tentatives, skims=self._skims
+        )
         self._rules = rules
         self._transfer_syntax = transfer_syntax
-        self._stretches = stretches
+        self._layouts = layouts
+        self.is_unlike = False
+        self.applied_bytes = 0
         # When the caller is to have a turn, by `perf_counter`.
         self._until = math.inf
-        self._first = base
-        # Whether the data set has shown to be laid out in another way.
-        self._missed = False
         level = splicer.level = Level(
             Kind.ELEMENTS,
             encoding,
@@ -148,7 +160,7 @@ class Walk:
         )
         level.encapsulated = encapsulated
         for tag in rules.watched:
-            level.schedule(tag + 1, Watch(tag, notes.passed))
+            level.schedule(tag + 1, Watch(tag, self._passed))
         self._creators.prepare(level)
 
     @property
@@ -194,8 +206,8 @@ class Walk:
                 # input is cut.
                 self.notes.give_up_overdue()
                 raise
-        if self._stretches is not None:
-            self._compare(self._stretches)
+        # What is known of data sets holds for what the first piece of input has of one.
+        self._layouts = None
         read = splicer.position
         splicer.flush(read)
         splicer.base += read
@@ -218,22 +230,16 @@ class Walk:
         splicer.base += size
         self.notes.give_up_overdue()
 
-    def _compare(self, stretches: Stretches) -> None:
-        """Learns from the beginning of the data set, where it is not laid out as others are."""
-        splicer = self.splicer
-        self._stretches = None
-        first = self._first - splicer.base
-        if self._missed or splicer.buffer[first : first + 4] not in stretches.known:
-            stretches.missed(self._rules.top, self.encoding, splicer.buffer, first)
-        else:
-            stretches.came_again()
+    def _passed(self, tag: int) -> None:
+        """Takes note that the place of an element that is needed elsewhere has passed."""
+        self.notes.passed(tag)
 
-    def resume(self, passage: Passage) -> None:
-        """Goes on behind a stretch that the data set began with, and that is in the output."""
+    def resume(self, applied: Applied) -> None:
+        """Goes on behind a layout that the data set began with, and that is in the output."""
         splicer = self.splicer
-        splicer.base -= passage.match.start()
-        self._take(splicer.level, passage)
-        splicer.base += passage.end
+        splicer.base -= applied.match.start()
+        self._take(splicer.level, applied)
+        splicer.base += applied.end
         splicer.position = splicer.run = 0
 
     def finish(self) -> None:
@@ -288,7 +294,7 @@ class Walk:
         last = limit - HEADER
         boundary = level.boundary
         recall = self._values.memo.get
-        known = None if self._stretches is None or level.tag is not None else self._stretches.known
+        known = None if self._layouts is None or level.tag is not None else self._layouts.known
         while position <= last:
             if known is not None and (alike := known.get(buffer[position : position + 4])):
                 splicer.position = position
@@ -394,49 +400,47 @@ class Walk:
         splicer.need = HEADER
         return False
 
-    def _leap(self, level: Level, alike: list[Stretch]) -> None:
-        """Passes a stretch at the position, if it is one of those given."""
+    def _leap(self, level: Level, alike: list[Layout]) -> None:
+        """Passes what a layout at the position says, if there is one of those given."""
         splicer = self.splicer
-        passage = find_passage(
-            alike,
-            splicer.buffer,
-            splicer.position,
-            level.charsets,
-            self._rules.settings,
-            self._values.memo,
+        settings, memo = self._rules.settings, self._values.memo
+        applied = apply_first(
+            alike, splicer.buffer, splicer.position, level.charsets, settings, memo
         )
-        if passage is None:
-            self._missed = True
+        if applied is None:
+            self.is_unlike = True
             return
-        stretch = passage.stretch
-        if splicer.base + passage.end > splicer.max_held:
+        layout = applied.layout
+        if splicer.base + applied.end > splicer.max_held:
             # Something may have waited for too long.
             return
-        if stretch.first_tag >= level.boundary:
-            self._insertions.reach(level, stretch.first_tag)
-        if level.can_leap(stretch):
+        if layout.first_tag >= level.boundary:
+            self._insertions.reach(level, layout.first_tag)
+        if level.can_leap(layout):
             splicer.flush(splicer.position)
-            self._take(level, passage)
-            splicer.output.parts.append(passage.changed)
+            self._take(level, applied)
+            splicer.output.parts.append(applied.changed)
 
-    def _take(self, level: Level, passage: Passage) -> None:
-        """Takes note of what was done along a stretch, and goes on behind it."""
+    def _take(self, level: Level, applied: Applied) -> None:
+        """Takes note of what was done along a layout, and goes on behind it."""
         splicer = self.splicer
-        stretch = passage.stretch
-        for tag, vr, group in stretch.notes:
+        layout = applied.layout
+        for tag, vr, group in layout.notes:
             if vr is None:
                 self.notes.passed(tag)
             else:
-                place = Place(tag, vr, splicer.base + passage.match.start(group))
-                self.notes.note_final(place, passage.finals[tag] or "")
-        level.charsets = passage.charsets
+                place = Place(tag, vr, splicer.base + applied.match.start(group))
+                self.notes.note_final(place, applied.finals[tag] or "")
+        level.charsets = applied.charsets
         counts = splicer.element_counts
-        for name, count in passage.counts.items():
+        for name, count in applied.counts.items():
             counts[name] = counts.get(name, 0) + count
-        level.delta += len(passage.changed) - (passage.tail - passage.match.start())
-        level.leap(stretch)
-        splicer.run = passage.tail
-        splicer.position = passage.end
+        start = applied.match.start()
+        level.delta += len(applied.changed) - (applied.tail - start)
+        level.leap(layout)
+        splicer.run = applied.tail
+        splicer.position = applied.end
+        self.applied_bytes += applied.end - start
 
     def _read_element(self, level: Level, tag: int, code: int, length: int) -> bool:
         """Reads the element at the position; False where input is missing."""
@@ -453,6 +457,7 @@ class Walk:
                 if level.tag is not None and position + splicer.base == level.offset:
                     # Some writers put implicit VR into the items of explicit
                     # VR data sets; the first element shows it.
+                    splicer.depend()
                     level.encoding = IMPLICIT_LITTLE
                     return True
                 if not _is_vr(code):
@@ -477,7 +482,7 @@ class Walk:
         node = level.node
         if node is None:
             if end != END:
-                return splicer.pass_to(end)
+                return splicer.pass_over(found)
             if self._holds_items(level, found, vr or vr_of(tag)):
                 return self._sequences.open_sequence(level, found, None)
             return self._sequences.open_fragments(level, found)
@@ -493,7 +498,7 @@ class Walk:
             self._sequences.close(level, HEADER)
         else:
             # Not called for in an item of defined length, but seen there.
-            self.splicer.position += HEADER
+            self.splicer.leave(HEADER)
         return True
 
     def _read_item(self, level: Level) -> bool:
@@ -515,7 +520,7 @@ class Walk:
                 self._sequences.close(level, HEADER)
             else:
                 # Not called for in a sequence of defined length, but seen there.
-                splicer.position += HEADER
+                splicer.leave(HEADER)
             return True
         if tag != ITEM:
             raise splicer.error(Reason.MALFORMED, "something else than an item in a sequence", tag)
@@ -527,7 +532,7 @@ class Walk:
             if end == END:
                 # PS3.5 A.4: fragments have defined lengths.
                 raise splicer.error(Reason.MALFORMED, "a fragment of undefined length", level.tag)
-            return splicer.pass_to(end)
+            return splicer.pass_item(end)
         return self._sequences.open_item(level, start, end)
 
     def _act(self, level: Level, node: Node, found: Found) -> bool:
@@ -554,6 +559,9 @@ class Walk:
         becomes = becomes_of(op)
         if self._tentatives.open and becomes.named and not isinstance(becomes, Dropped):
             self._tentatives.keep_all()
+        if type(becomes) is Dropped and becomes.unseen and found.end != END:
+            splicer.drop(level, found, becomes.name)
+            return True
         vr = found.vr
         if vr is None or vr == "UN":
             known = private_vr_of(tag >> 16, creator, tag & 0xFF) if creator else None
@@ -572,7 +580,7 @@ class Walk:
         place = Place(tag, known, splicer.base + found.position)
         match op:
             case None | ByCreator():
-                return splicer.pass_to(found.end)
+                return splicer.pass_over(found)
             case GroupLength():
                 return self._group_lengths.act(level, found)
             case CharacterSet():
@@ -587,6 +595,7 @@ class Walk:
 
     def _check_transfer_syntax(self, found: Found) -> None:
         """Refuses a transfer syntax in the data set that is not that of the file meta."""
+        self.splicer.depend()
         value = self.splicer.buffer[found.start : min(found.end, found.start + MAX_UID_LENGTH + 1)]
         if value.rstrip(b" \0").decode("latin-1") != self._transfer_syntax:
             raise self.splicer.error(
@@ -620,10 +629,11 @@ class Walk:
             return True
         if known != "UN" or found.end - found.start < HEADER or level.node is None:
             return False
-        encoding = IMPLICIT_LITTLE if vr == "UN" else level.encoding
-        if len(splicer.buffer) - found.start < HEADER:
+        beginning = splicer.peek(found)
+        if len(beginning) < HEADER:
             return False
-        group, element, length = encoding.item(splicer.buffer, found.start)
+        encoding = IMPLICIT_LITTLE if vr == "UN" else level.encoding
+        group, element, length = encoding.item(beginning, 0)
         return group << 16 | element == ITEM and (
             length == UNDEFINED_LENGTH or length <= found.end - found.start - HEADER
         )

@@ -55,8 +55,7 @@ USABLE = [path for path in DICOM_FILES if _usable(path)]
 
 def _beginnings(plan: Plan) -> int:
     """Returns how many kinds of data sets a plan can tell by their beginning."""
-    known = [meta.stretches for meta in plan.file_metas.values()]
-    return sum(len(each.beginnings) for each in known)
+    return sum(len(each.beginnings) for each in plan.metas.layouts())
 
 
 @pytest.mark.parametrize("profile_name", PROFILES)
@@ -90,9 +89,9 @@ def test_a_series_is_learned(name: str, profile_name: str) -> None:
 
 
 def _is_told(plan: Plan, data: bytes) -> bool:
-    (known,) = (meta.stretches for meta in plan.file_metas.values())
+    (known,) = plan.metas.layouts()
     start = read_file(data).start
-    return known.passage_at_beginning(data, start, plan.rules.settings, plan.memo) is not None
+    return known.apply_at_beginning(data, start, plan.rules, plan.memo) is not None
 
 
 def test_what_comes_later_is_walked() -> None:
@@ -153,7 +152,7 @@ def test_an_element_out_of_order_is_not_told_by_what_was_learned() -> None:
     first = [el("SOPInstanceUID", "1.2.3"), el("Modality", "CT")]
     for _ in range(3):
         deidentified(dicom(*first, group_length, *patient), plan)
-    (known,) = (meta.stretches for meta in plan.file_metas.values())
+    (known,) = plan.metas.layouts()
     assert set(known.known) == {b"\x10\0\x10\0"}
 
     output = deidentified(dicom(*first, el("StudyID", "7"), group_length, *patient), plan)
@@ -221,14 +220,14 @@ def test_lengths_that_differ_widely_are_left_to_the_walk() -> None:
     for length in (2, 2000, 4, 900, 2, 2, 2, 2):
         deidentified(file(length), plan)
 
-    (known,) = (meta.stretches for meta in plan.file_metas.values())
+    (known,) = plan.metas.layouts()
     assert {each.last_tag for each in known.beginnings} == {0x00100010}
     assert deidentified(file(3000), plan)
 
 
 def test_what_is_learned_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """When too much was learned all of it is forgotten, and learned anew."""
-    monkeypatch.setattr(learning, "_MAX_PARTS", 100)
+    monkeypatch.setattr(learning, "MAX_PARTS", 100)
     plan = plan_of("name: PatientName, replace-with: A")
 
     def files() -> Iterator[bytes]:
@@ -259,7 +258,7 @@ def test_sequences_of_undefined_length_are_part_of_what_is_known() -> None:
     for _ in range(3):
         deidentified(data, plan)
 
-    (known,) = (meta.stretches for meta in plan.file_metas.values())
+    (known,) = plan.metas.layouts()
     assert {each.last_tag for each in known.beginnings} == {0x00280010}
 
 
@@ -290,7 +289,7 @@ def test_a_sequence_that_differs_in_length_keeps_nothing_else_from_use() -> None
     for length in (1, 5, 9, 3, 7, 11, 13):
         run(plan, [file("1." + "2" * length)])
 
-    (known,) = (meta.stretches for meta in plan.file_metas.values())
+    (known,) = plan.metas.layouts()
     assert {each.last_tag for each in known.beginnings} == {0x00080080}
     assert set(known.known) == {b"\x08\0\x18\0", b"\x10\0\x10\0"}
 
@@ -327,7 +326,7 @@ def test_what_is_changed_inside_of_sequences_is_part_of_what_is_known(
     for _ in range(3):
         assert deidentified(data, plan) == alone.output
 
-    (known,) = (meta.stretches for meta in plan.file_metas.values())
+    (known,) = plan.metas.layouts()
     assert {each.last_tag for each in known.beginnings} == {0x00280010}
     assert alone.output.count(b"Something longer") == 3
     assert run(plan, [data]) == alone
@@ -382,7 +381,7 @@ def test_nothing_is_learned_where_the_encoding_is_guessed(uid: str | None) -> No
         assert outcome == run(plan_of(*fields), [data])
         assert b"Doe" not in outcome.output
         assert outcome.error is None
-    assert all(not meta.stretches.known for meta in plan.file_metas.values())
+    assert all(not each.known for each in plan.metas.layouts())
 
 
 @pytest.mark.parametrize("declared", ["1.2.840.10008.1.2", "1.2.840.10008.1.2.1"])

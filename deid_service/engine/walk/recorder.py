@@ -1,0 +1,427 @@
+"""Writes down what the walk does to a file, for a layout.
+
+The recorder is a splicer. Whatever the walk does to an element passes through a few of
+its primitives, and each is written down as a part of an expression: bytes that were
+looked at as they are, values that were not as so many bytes of anything. What passes
+through other primitives, or depends on more than the element (`depend`), is not for a
+layout: the layout ends before the element. So is an element of which not every byte
+was accounted for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from typing import Final
+
+from deid_service.engine.encoding.charsets import CharacterSets
+from deid_service.engine.encoding.dictionary import vr_of
+from deid_service.engine.encoding.headers import (
+    HEADER,
+    ITEM_BYTES,
+    LONG_HEADER,
+    SHORT_VRS,
+    Encoding,
+)
+from deid_service.engine.errors import DicomError, Reason
+from deid_service.engine.layouts.draft import Change, Draft, Part, Role
+from deid_service.engine.layouts.learning import MAX_BYTES, MAX_PARTS_OF_FILE, Sample
+from deid_service.engine.rules.nodes import Node, Rules
+from deid_service.engine.rules.ops import Kept, Rewritten
+from deid_service.engine.rules.rewriting import Became, Memo, Place
+from deid_service.engine.walk.levels import END, Level
+from deid_service.engine.walk.output import Buffer, Output, Slot
+from deid_service.engine.walk.splicer import Found, Splicer
+from deid_service.engine.walk.walk import Walk
+
+# Longer values (in bytes) are those of pixel data and the like: they seldom end with
+# the piece of input that they begin in.
+_LONG_VALUE: Final = 4096
+
+# Parts that are not joined, so that places in the output stay what they are.
+_ALL_PARTS: Final = 1 << 62
+
+
+class _EnoughError(Exception):
+    """More would not be learned."""
+
+
+class _Stretch:
+    """What is recorded of elements that follow each other."""
+
+    def __init__(self, draft: Draft, level: Level, recorder: Recorder, start: int) -> None:
+        self.draft = draft
+        self.start = self.end = start
+        self.charsets = level.charsets
+        self.made = len(level.inserted)
+        self.first_part = len(recorder.output.parts)
+        self.last_part = self.first_part
+        self.before = recorder.counts()
+        self.counts: dict[str, int] = {}
+        self.finals: dict[int, str | None] = {}
+
+
+class Recorder(Splicer):
+    """A splicer that writes down what passes through it.
+
+    Attributes:
+        stretches: that were recorded.
+    """
+
+    def __init__(self, output: Output, *, base: int, max_held_bytes: int) -> None:
+        """Starts with nothing recorded; see `Splicer`."""
+        super().__init__(output, base=base, max_held_bytes=max_held_bytes)
+        self.stretches: list[_Stretch] = []
+        self._open: _Stretch | None = None
+        # What is recorded of the element at hand: what was due before it, and it.
+        self._due: list[tuple[bytes, int, str | None, tuple[str, ...]] | tuple[int, bool]] = []
+        self._parts: list[Part] = []
+        self._names: list[str] = []
+        self._declared: CharacterSets | None = None
+        self._found: Found | None = None
+        self._in_element = False
+        self._is_spoilt = False
+        self._is_literal = False
+        self._is_guarded = False
+        # Whether a primitive is at work that was written down already.
+        self._is_written = False
+        # How far the element is accounted for.
+        self._reached = 0
+        # The lengths around what is read.
+        self._sizes: list[Part] = []
+        self._field = -1
+        self._size = 0
+        self._left = MAX_PARTS_OF_FILE
+
+    # --- elements of the top level ---
+
+    def begin_due(self) -> None:
+        """Begins what is due before the next element of the top level."""
+        self._due = []
+        self._names = []
+        self._is_spoilt = False
+        self._in_element = False
+
+    def begin_element(self, level: Level, found: Found, *, left_out: bool) -> None:
+        """Begins an element of the top level, behind what was due."""
+        stretch = self._open
+        if stretch is not None and (self._is_spoilt or found.tag <= stretch.draft.last_tag):
+            self._open = stretch = None
+        if stretch is None:
+            self._due = []
+            self.flush(found.position)
+            head = self.buffer[found.position : found.position + 4]
+            draft = Draft(head, found.tag, level.next_insertion)
+            self._open = _Stretch(draft, level, self, found.position)
+        self._parts = []
+        self._names = []
+        self._declared = None
+        self._in_element = True
+        self._is_spoilt = left_out
+        self._is_literal = self._is_guarded = False
+        self._reached = found.position
+        self._sizes = []
+        self._found = found
+
+    def end_element(self, level: Level, finals: dict[int, str | None]) -> None:
+        """Ends an element of the top level at the position."""
+        stretch, found = self._open, self._found
+        if stretch is None or found is None or not self._in_element:
+            return
+        self._in_element = False
+        if self._is_spoilt or not self._parts or self._reached != self.position:
+            self._open = None
+            return
+        self._left -= len(self._parts)
+        if self._left < 0:
+            raise _EnoughError
+        draft = stretch.draft
+        for due in self._due:
+            if len(due) == 2:
+                draft.pass_absent(due[0], final=due[1])
+            else:
+                element, tag, final, names = due
+                draft.insert(element, tag, final)
+                draft.count(names)
+        for part in self._parts:
+            part.tag = found.tag
+            draft.add(part)
+        draft.count(self._names)
+        draft.last_tag = found.tag
+        draft.next_insertion = level.next_insertion
+        draft.inserted = tuple(level.inserted[stretch.made :])
+        if self._declared is not None:
+            draft.charsets = self._declared
+        if stretch.end == stretch.start:
+            self.stretches.append(stretch)
+        self.flush(self.position)
+        stretch.end = self.position
+        stretch.last_part = len(self.output.parts)
+        after = self.counts()
+        stretch.counts = {
+            name: count for name in after if (count := after[name] - stretch.before.get(name, 0))
+        }
+        stretch.finals = {note.tag: finals[note.tag] for note in draft.notes if note.tag in finals}
+
+    def absent(self, tag: int, *, final: bool) -> None:
+        """Takes note that the place of an element that is needed elsewhere has passed."""
+        self._due.append((tag, final))
+
+    def is_cut(self) -> bool:
+        """Whether the input ended where recording did, which depends on how it was cut."""
+        size = len(self.buffer)
+        found = self._found
+        if found is not None and found.end != END and found.end > size:
+            return found.end - found.start < _LONG_VALUE
+        is_at_top = not self.stack and not self.pass_left and not self.drop_left
+        return is_at_top and 0 < size - self.position < LONG_HEADER
+
+    # --- the primitives ---
+
+    def pass_over(self, found: Found) -> bool:
+        """Passes an element of defined length."""
+        if self._is_literal and found.end <= len(self.buffer):
+            self._literal(found.position, found.end)
+        else:
+            self._value(Role.KEPT, found, found.vr or vr_of(found.tag))
+        return super().pass_over(found)
+
+    def pass_item(self, end: int) -> bool:
+        """Passes an item, or a fragment, of defined length."""
+        position = self.position
+        self._value(Role.KEPT, Found(0, None, position, position + HEADER, end), None)
+        return super().pass_item(end)
+
+    def enter(self, start: int) -> None:
+        """Goes into a sequence or an item."""
+        position = self.position
+        if self._field < 0:
+            self._literal(position, start)
+        else:
+            field, self._field = self._field, -1
+            self._literal(position, field)
+            sized = Part(Role.SIZE, self.buffer[field:start], content=self._size)
+            self._add(sized, field, start)
+            self._sizes.append(sized)
+        self._is_guarded = False
+        super().enter(start)
+
+    def leave(self, size: int) -> None:
+        """Passes a delimiter."""
+        position = self.position
+        if size:
+            self._literal(position, position + size)
+        super().leave(size)
+
+    def hold_length(self, level: Level, field: int, length: int, encoding: Encoding) -> None:
+        """Has the length field of a level written when its end is known."""
+        self._field, self._size = field, length
+        super().hold_length(level, field, length, encoding)
+
+    def end_length(self, level: Level) -> None:
+        """Writes the length field of a level that ends."""
+        if level.length_slot is not None and self._sizes:
+            sized = self._sizes.pop()
+            first = next(i for i, part in enumerate(self._parts) if part is sized) + 1
+            sized.changing = [
+                part for part in self._parts[first:] if part.role in {Role.CHANGED, Role.DROPPED}
+            ]
+            if not sized.changing:
+                sized.role = Role.KEPT
+        super().end_length(level)
+
+    def become(
+        self, level: Level, found: Found, op: Kept | Rewritten, place: Place, became: Became
+    ) -> None:
+        """Writes what became of an element, from itself alone."""
+        if isinstance(op, Kept) and not op.final:
+            self._value(Role.KEPT, found, place.vr)
+        else:
+            self._value(Role.CHANGED, found, place.vr)
+            charsets = self._charsets_in_force(level)
+            self._parts[-1].change = Change(op, found.tag, place.vr, found.vr, charsets)
+        self._is_written = True
+        super().become(level, found, op, place, became)
+        self._is_written = False
+
+    def drop(self, level: Level, found: Found, name: str) -> None:
+        """Leaves out an element of defined length."""
+        self._value(Role.DROPPED, found, found.vr or vr_of(found.tag))
+        self._names.append(name)
+        self._is_written = True
+        super().drop(level, found, name)
+        self._is_written = False
+
+    def insert(
+        self, level: Level, element: bytes, tag: int, names: tuple[str, ...], final: str | None
+    ) -> None:
+        """Writes an element that is the same in every file."""
+        if level.tag is not None or self._in_element:
+            self.depend()
+        self._due.append((element, tag, final, names))
+        self._is_written = True
+        super().insert(level, element, tag, names, final)
+        self._is_written = False
+
+    def write(self, level: Level, new: bytes, *, in_place_of: int = 0) -> None:
+        """Writes bytes at the position."""
+        if not self._is_written:
+            self.depend()
+        super().write(level, new, in_place_of=in_place_of)
+
+    def count(self, names: tuple[str, ...]) -> None:
+        """Counts a changed element."""
+        if not self._is_written:
+            self._names += names
+        super().count(names)
+
+    def hold(self, slot: Slot, found: Found) -> None:
+        """Puts a slot in place of an element."""
+        self.depend()
+        super().hold(slot, found)
+
+    def depend(self) -> None:
+        """Takes note that what is done depends on more than the element."""
+        self._is_spoilt = True
+
+    def declare(self, level: Level) -> None:
+        """Takes note that an element says the character sets in force from here on."""
+        if level.tag is not None:
+            self.depend()
+        self._declared = level.charsets
+        self._is_literal = True
+
+    def peek(self, found: Found) -> bytes:
+        """Returns how a value begins, which may show that it is a sequence."""
+        beginning = super().peek(found)
+        if beginning[:4] == ITEM_BYTES:
+            self.depend()
+        self._is_guarded = True
+        return beginning
+
+    # --- parts ---
+
+    def _charsets_in_force(self, level: Level) -> CharacterSets | None:
+        """Returns the character sets that the layout itself says; None for those before it."""
+        assert self._open is not None
+        return self._open.draft.charsets and level.charsets
+
+    def _value(self, role: Role, found: Found, vr: str | None) -> None:
+        """Adds an element, or an item, whose value is not looked at."""
+        width = 2 if found.vr in SHORT_VRS else 4
+        if self._sizes:
+            # A length around it says how long it is.
+            width = 0
+        head = self.buffer[found.position : found.start - width]
+        part = Part.of_value(role, head, found.end - found.start, width, vr)
+        part.guarded = self._is_guarded
+        self._is_guarded = False
+        self._add(part, found.position, found.end)
+
+    def _literal(self, start: int, end: int) -> None:
+        """Adds bytes that must be as they are."""
+        self._add(Part(Role.KEPT, self.buffer[start:end]), start, end)
+
+    def _add(self, part: Part, start: int, end: int) -> None:
+        if self.dropping is not None:
+            part.role = Role.DROPPED
+        if start != self._reached:
+            self.depend()
+        self._reached = end
+        self._parts.append(part)
+        if len(self._parts) > self._left:
+            raise _EnoughError
+
+
+class Rehearsal(Walk):
+    """A walk over the beginning of a data set, every element of it the long way."""
+
+    splicer: Recorder
+    _splicer_class = Recorder
+    _skims = False
+
+    def __init__(
+        self,
+        rules: Rules,
+        encoding: Encoding,
+        *,
+        base: int,
+        max_held_bytes: int,
+        transfer_syntax: str,
+        encapsulated: bool,
+    ) -> None:
+        """Starts before the first element of a data set; see `Walk`."""
+        super().__init__(
+            rules,
+            Memo(),
+            Output(_ALL_PARTS),
+            encoding,
+            base=base,
+            max_held_bytes=max_held_bytes,
+            on_final=lambda: None,
+            transfer_syntax=transfer_syntax,
+            encapsulated=encapsulated,
+        )
+        self._left_out: frozenset[int] = frozenset()
+
+    def samples(self, buffer: bytes, left_out: frozenset[int]) -> Iterator[Sample]:
+        """Yields what the walk does along the layouts of a data set.
+
+        Args:
+            buffer: the input, from the first element on.
+            left_out: elements of the top level that are left to the walk.
+        """
+        self._left_out = left_out
+        splicer = self.splicer
+        splicer.buffer = buffer[:MAX_BYTES]
+        splicer.view = memoryview(splicer.buffer)
+        with suppress(DicomError, _EnoughError):
+            self._read()
+            if not splicer.stack:
+                splicer.end_element(splicer.level, self.notes.finals)
+        if len(buffer) <= MAX_BYTES and splicer.is_cut():
+            return
+        parts = splicer.output.parts
+        for each in splicer.stretches:
+            output = b"".join(_written(parts[each.first_part : each.last_part]))
+            yield Sample(
+                each.draft, each.start, each.end, each.charsets, output, each.finals, each.counts
+            )
+
+    def _read_elements(self, level: Level) -> bool:
+        """Reads one element; False where input is missing."""
+        splicer = self.splicer
+        if level.tag is None:
+            splicer.end_element(level, self.notes.finals)
+            splicer.begin_due()
+        left = level.end - splicer.base - splicer.position
+        if left == 0:
+            self._sequences.close(level)
+            return True
+        if left < HEADER:
+            raise splicer.error(Reason.MALFORMED, "an item ends in the middle of an element")
+        if splicer.lacks(HEADER):
+            return False
+        group, element, code, length = level.encoding.quad(splicer.buffer, splicer.position)
+        return self._read_element(level, group << 16 | element, code, length)
+
+    def _act(self, level: Level, node: Node, found: Found) -> bool:
+        if level.tag is None:
+            left_out = found.tag in self._left_out
+            self.splicer.begin_element(level, found, left_out=left_out)
+        return super()._act(level, node, found)
+
+    def _passed(self, tag: int) -> None:
+        rules, notes = self._rules, self.notes
+        is_final = tag in rules.finals and tag not in notes.finals
+        if is_final or (tag in rules.originals and tag not in notes.originals):
+            self.splicer.absent(tag, final=tag in rules.finals)
+        super()._passed(tag)
+
+
+def _written(parts: Iterable[Buffer | Slot]) -> Iterator[Buffer]:
+    for part in parts:
+        if isinstance(part, Slot):
+            yield from part.parts or ()
+        else:
+            yield part
