@@ -38,9 +38,19 @@ CHUNK_BYTES = 1024 * 1024
 @sources_argument
 @out_option
 @keep_names_option
+@click.option(
+    "--no-learning",
+    is_flag=True,
+    help="Treat each file as the first of its kind: slower, with the same output.",
+)
 @json_option
 def apply(
-    profile: str, sources: tuple[Path, ...], out: Path, keep_names: bool, as_json: bool
+    profile: str,
+    sources: tuple[Path, ...],
+    out: Path,
+    keep_names: bool,
+    no_learning: bool,
+    as_json: bool,
 ) -> None:
     """De-identifies files, folders, and what is in zip and tar archives, without a server.
 
@@ -51,7 +61,7 @@ def apply(
 
     Exit code 1: a file was rejected, or there was none.
     """
-    plan = compile_plan(valid_profile(profile))
+    plan = compile_plan(valid_profile(profile), learn=not no_learning)
     files = files_to_read(sources, out)
     reports = Reports(sum(file.size for file in files))
     try:

@@ -73,12 +73,15 @@ class Result(NamedTuple):
             compute elements.
         warnings: what the caller should know; never a value.
         suggested_filename: as `Deidentifier.suggested_filename`.
+        applied_bytes: how much of the input went by layouts that were learned, in
+            bytes, rather than element by element.
     """
 
     tail: list[Buffer]
     actions: dict[str, int]
     warnings: tuple[str, ...]
     suggested_filename: str
+    applied_bytes: int = 0
 
 
 class Deidentifier:
@@ -207,11 +210,12 @@ class Deidentifier:
             raise
         assert self._name is not None
         counts = self._counts()
+        applied_bytes = self._applied_bytes()
         counts.pop(STALE_LENGTH, None)
         if counts.pop(MISPLACED_FILE_META, 0) or self._meta.misplaced:
             self._warnings.append("elements of the file meta in the data set were left out")
         self._end_as(_State.FINISHED)
-        return Result(tail, counts, tuple(self._warnings), self._name)
+        return Result(tail, counts, tuple(self._warnings), self._name, applied_bytes)
 
     def _end_as(self, state: _State) -> None:
         """Ends for good, and lets go of all that is held of the file at once.
@@ -573,6 +577,12 @@ class Deidentifier:
 
     def _counts(self) -> dict[str, int]:
         return self._walk_on().splicer.counts() if self._applied is None else self._applied.counts
+
+    def _applied_bytes(self) -> int:
+        applied = self._applied
+        if applied is None:
+            return self._walk_on().applied_bytes
+        return applied.end - applied.match.start()
 
     def _released(self) -> list[Buffer]:
         return [] if self._directory is not None else self._output.release()

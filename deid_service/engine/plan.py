@@ -1,9 +1,20 @@
-"""A profile, compiled: its rules, and what is remembered of the files that they meet."""
+"""A profile, compiled: its rules, and what is remembered of the files that they meet.
+
+Rules do not change. What is remembered is of two kinds, and both are bounded:
+
+- `metas`: file metas, and how the data sets behind them are laid out. They hold no values
+  of patients, and are kept as long as the plan.
+- `memo`: what became of elements, by their bytes. It does hold values. It belongs to one
+  stream of files, and goes with it (`for_stream`).
+
+Threads: a plan can be shared between threads, and what it remembers between the plans of
+streams. Each `Deidentifier` belongs to one thread at a time.
+"""
 
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 
 from deid_service.engine.errors import DicomError
 from deid_service.engine.file.meta import Metas
@@ -18,25 +29,42 @@ class Plan:
 
     Attributes:
         rules: what is done.
-        metas: what was written of file metas before.
+        metas: what was met before of files, but no value of a patient.
         memo: what became of elements before.
     """
 
     rules: Rules
-    metas: Metas = field(default_factory=Metas)
-    memo: Memo = field(default_factory=Memo)
+    metas: Metas
+    memo: Memo
 
     @property
     def blank(self) -> bool:
         """Whether bytes go through unchanged."""
         return self.rules.blank
 
+    def for_stream(self) -> Plan:
+        """Returns the same plan for a stream of files that keeps its values to itself."""
+        return replace(self, memo=self.memo.another())
 
-def compile_plan(profile: Profile) -> Plan:
-    """Compiles a profile."""
+    def forget(self) -> None:
+        """Forgets all that is remembered of files."""
+        self.metas.forget()
+        self.memo.clear()
+        self.rules.forget()
+
+
+def compile_plan(profile: Profile, *, learn: bool = True) -> Plan:
+    """Compiles a profile.
+
+    Args:
+        profile: the profile.
+        learn: remembers how files are laid out, and what became of elements, so that
+            files that are alike take less time. Without it each file is treated as
+            the first one. The output is the same.
+    """
     rules = Rules.of(profile)
     # Worked out now rather than with the first file. A pattern that takes too
     # long for that is an answer to every file.
     with suppress(DicomError):
         rules.top  # noqa: B018
-    return Plan(rules)
+    return Plan(rules, Metas(learns=learn), Memo(learns=learn))

@@ -44,6 +44,7 @@ class Config:
         workers: worker processes.
         drain_seconds: how long open files may take to finish after SIGTERM.
         limits: see there.
+        learning: learns how files are laid out; the output is the same without.
     """
 
     listen: str
@@ -51,6 +52,7 @@ class Config:
     workers: int
     drain_seconds: float
     limits: Limits
+    learning: bool = True
 
 
 def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Config:
@@ -81,6 +83,12 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Config:
         Number(float, 0),
         "30",
         "how long open files may take to finish after SIGTERM",
+    )
+    option(
+        "--learn",
+        Number(int, 0, 1),
+        "1",
+        "1: files that are laid out alike take less time; 0: each is treated as the first",
     )
     option(
         "--max-streams",
@@ -118,4 +126,5 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Config:
             max_file_bytes=parsed.max_file_bytes,
             max_held_bytes=parsed.max_held_bytes,
         ),
+        learning=bool(parsed.learn),
     )

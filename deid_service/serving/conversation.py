@@ -16,7 +16,7 @@ error is a ProtocolError, and final: the caller ends the stream.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
@@ -60,6 +60,8 @@ class FileRecord:
         tag: the element that it is about, or the empty text.
         offset: where in the input; 0 when there is no place.
         origin: where in the program an unforeseen error came up, or the empty text.
+        applied_bytes: how much of the input was de-identified by what was learned of
+            files that are laid out alike.
     """
 
     bytes_in: int
@@ -69,6 +71,7 @@ class FileRecord:
     tag: str = ""
     offset: int = 0
     origin: str = ""
+    applied_bytes: int = 0
 
 
 class _State(Enum):
@@ -90,11 +93,12 @@ class Conversation:
             limits: what a file may cost.
             ended: called with the record of each file when its result is answered.
         """
-        self._applied = applied
+        # What is remembered of values goes with the stream.
+        self._applied = replace(applied, plan=applied.plan.for_stream())
         self._limits = limits
         self._ended = ended
         self._state = _State.BETWEEN
-        self._file = _File(applied, limits, pb.FileStart())
+        self._file = _File(self._applied, limits, pb.FileStart())
 
     @property
     def between_files(self) -> bool:
@@ -232,6 +236,7 @@ class _File:
         self.digest = Digest()
         self._bytes_in = 0
         self._bytes_out = 0
+        self._applied_bytes = 0
         self._announced = False
         # Copied, not referred to: a few bytes of output would otherwise keep the
         # whole message alive that they are a slice of.
@@ -283,6 +288,7 @@ class _File:
         if 0 < self._size != self._bytes_in:
             raise self._mismatch()
         result = self._engine.finish()
+        self._applied_bytes = result.applied_bytes
         answers = self._write(result.tail, sum(map(len, result.tail)))
         receipt = pb.Receipt(
             treatment=self._applied.treatment,
@@ -310,7 +316,9 @@ class _File:
         """Returns what may be told of the file."""
         seconds = time.perf_counter() - self._began
         if rejection is None:
-            return FileRecord(self._bytes_in, self._bytes_out, seconds)
+            return FileRecord(
+                self._bytes_in, self._bytes_out, seconds, applied_bytes=self._applied_bytes
+            )
         return FileRecord(
             self._bytes_in,
             self._bytes_out,

@@ -87,9 +87,9 @@ class AppliedProfile:
 class ProfileResolver:
     """Resolves targets; its plans are shared by all streams."""
 
-    def __init__(self, connection: ProfileConnection) -> None:
+    def __init__(self, connection: ProfileConnection, *, learn: bool = True) -> None:
         self._connection = connection
-        self._plans = PlanCache()
+        self._plans = PlanCache(learn=learn)
 
     async def resolve(self, target: str) -> AppliedProfile:
         """Returns what applies to uploads into a target, as it is now.
@@ -183,7 +183,8 @@ class ProfileResolver:
 class PlanCache:
     """Plans by the digest of their profile text; the least recently used go first."""
 
-    def __init__(self, size: int = PLAN_CACHE_SIZE) -> None:
+    def __init__(self, size: int = PLAN_CACHE_SIZE, *, learn: bool = True) -> None:
+        self._learn = learn
         self._size = size
         self._plans: OrderedDict[str, Plan] = OrderedDict()
         self._compiling: dict[str, asyncio.Task[Plan]] = {}
@@ -211,7 +212,7 @@ class PlanCache:
         task = self._compiling.get(sha256)
         if task is None:
             # In a thread, so that a large profile does not halt the open streams.
-            task = asyncio.create_task(asyncio.to_thread(_compile, source))
+            task = asyncio.create_task(asyncio.to_thread(_compile, source, learn=self._learn))
             self._compiling[sha256] = task
             task.add_done_callback(lambda done: self._keep(sha256, done))
         # Shielded: a caller that goes away must not stop the others' compilation.
@@ -227,9 +228,9 @@ class PlanCache:
             self._plans.popitem(last=False)
 
 
-def _compile(source: str) -> Plan:
+def _compile(source: str, *, learn: bool = True) -> Plan:
     try:
-        return compile_plan(parse_profile(source))
+        return compile_plan(parse_profile(source), learn=learn)
     except ProfileInvalid as error:
         count = len(error.violations)
         raise errors.ProfileNotSupportedError(

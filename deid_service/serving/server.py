@@ -75,7 +75,9 @@ async def serve(
     async with AsyncExitStack() as running:
         running.push_async_callback(connection.close)
         gate = StreamGate(config.limits.max_streams, config.limits.idle_seconds, on_count)
-        servicer = DeidServicer(ProfileResolver(connection), config.limits, gate)
+        servicer = DeidServicer(
+            ProfileResolver(connection, learn=config.learning), config.limits, gate
+        )
         server = grpc.aio.server(options=SERVER_OPTIONS)
         server.add_generic_rpc_handlers((servicer.handler(),))
         healthiness = health.aio.HealthServicer()

@@ -207,6 +207,7 @@ class _StreamRecord:
             **place,
             bytes_in=file.bytes_in,
             bytes_out=file.bytes_out,
+            applied_bytes=file.applied_bytes,
             seconds=file.seconds,
             origin=file.origin,
         )

@@ -52,6 +52,19 @@ class Memo(dict[bytes, tuple[Kept | Rewritten | CharacterSet, Encoding, Became]]
     that a rule changes have been seen a file before. A memo holds values of patients.
     """
 
+    def __init__(self, *, learns: bool = True) -> None:
+        """Starts empty.
+
+        Args:
+            learns: remembers anything.
+        """
+        super().__init__()
+        self._longest = _MAX_MEMO_ELEMENT if learns else 0
+
+    def another(self) -> Memo:
+        """Returns an empty one of the same kind."""
+        return Memo(learns=self._longest > 0)
+
     def remember(
         self,
         op: Kept | Rewritten | CharacterSet,
@@ -60,7 +73,7 @@ class Memo(dict[bytes, tuple[Kept | Rewritten | CharacterSet, Encoding, Became]]
         became: Became,
     ) -> None:
         """Adds an entry; all others go when there are too many."""
-        if len(element) > _MAX_MEMO_ELEMENT:
+        if len(element) > self._longest:
             return
         if len(self) >= _MAX_MEMO:
             self.clear()
