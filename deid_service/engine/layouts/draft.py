@@ -62,6 +62,7 @@ class Change:
     tag: int
     vr: str
     found_vr: str | None
+    encoding: Encoding
     charsets: CharacterSets | None
 
 
@@ -329,6 +330,7 @@ class Draft:
                     change.tag,
                     change.vr,
                     change.found_vr,
+                    change.encoding,
                     change.charsets,
                 )
 

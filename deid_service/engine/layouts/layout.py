@@ -31,6 +31,7 @@ class Variable(NamedTuple):
         tag: of the element.
         vr: that its value is read and written with.
         found_vr: as it stands in the header; None in implicit VR.
+        encoding: of the element: that of items can be another than that around them.
         charsets: that its value is in; None for those in force before the layout.
     """
 
@@ -40,6 +41,7 @@ class Variable(NamedTuple):
     tag: int
     vr: str
     found_vr: str | None
+    encoding: Encoding
     charsets: CharacterSets | None
 
 
@@ -80,7 +82,7 @@ class Layout:
             comes out, but for what rules change or insert, is in its groups, and
             behind the last of them.
         tail: the number of the last group.
-        encoding: of the elements.
+        encoding: of the data set.
         constants: what is inserted, by group.
         variables: what is changed, in their order.
         sizes: the lengths around what is changed, inner ones first.
@@ -161,10 +163,9 @@ class Applied:
         finals = layout.finals.copy()
         counts = layout.counts.copy()
         recall = memo.get
-        encoding = layout.encoding
         for group, constant in layout.constants:
             pieces[group] = constant
-        for group, op, names, tag, vr, found_vr, declared in layout.variables:
+        for group, op, names, tag, vr, found_vr, encoding, declared in layout.variables:
             known = recall(pieces[group])
             if known is not None and known[0] is op and known[1] is encoding:
                 new, _, text = known[2]

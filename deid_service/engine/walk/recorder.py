@@ -239,7 +239,9 @@ class Recorder(Splicer):
         else:
             self._value(Role.CHANGED, found, place.vr)
             charsets = self._charsets_in_force(level)
-            self._parts[-1].change = Change(op, found.tag, place.vr, found.vr, charsets)
+            self._parts[-1].change = Change(
+                op, found.tag, place.vr, found.vr, level.encoding, charsets
+            )
         self._is_written = True
         super().become(level, found, op, place, became)
         self._is_written = False

@@ -49,6 +49,7 @@ class Outcome:
         warnings: of the result.
         filename: the suggested one.
         error: reason, message, tag, VR and offset; None for output.
+        applied_bytes: how much went by layouts, which makes no difference.
     """
 
     output: bytes = field(default=b"", repr=False)
@@ -56,6 +57,7 @@ class Outcome:
     warnings: tuple[str, ...] = ()
     filename: str = ""
     error: tuple[str, str, str | None, str | None, int | None] | None = None
+    applied_bytes: int = field(default=0, compare=False)
 
 
 def plan_of(*fields: str, **settings: object) -> Plan:
@@ -102,6 +104,7 @@ def run(
         tuple(sorted(result.actions.items())),
         result.warnings,
         result.suggested_filename,
+        applied_bytes=result.applied_bytes,
     )
 
 
