@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 def main(arguments: list[str]) -> int:
     """Serves until SIGTERM or SIGINT, and returns the exit code."""
     settings = config.parse(arguments, os.environ)
-    # That the database does not answer is told once, by the monitor.
-    logging.getLogger("psycopg").setLevel(logging.ERROR)
+    # That the database does not answer is told once, by the monitor. The driver would
+    # tell it in libpq's words, which can hold parts of the connection string.
+    logging.getLogger("psycopg").setLevel(logging.CRITICAL + 1)
     return processes.run(
         "profile_service",
         arguments,

@@ -8,40 +8,50 @@ from typing import TYPE_CHECKING, Any
 
 from deidcascade.v1 import profile_service_pb2 as pb
 
-from profile_service.errors import ProfileServiceError
+from profile_service.errors import CallIdleError, ProfileServiceError
 from profile_service.hierarchy import is_name
 from profile_service.logs import LOG
 from profile_service.rpc_errors import UNFORESEEN, code_and_reason, to_status
+from profile_service.serving.calls import Arrivals, calls
 from profile_service.serving.logs import origin
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     import grpc
-    from deidcascade.v1.profile_service_pb2_grpc import ProfileServiceServicer
     from google.protobuf.message import Message
 
-    Behaviour = Callable[[Message, grpc.ServicerContext], Message]
+    from profile_service.servicer import ProfileServicer
+
+    Behaviour = Callable[[Any, grpc.ServicerContext], Message]
 
 # The field of a request that says what the call is about.
 _SUBJECTS = ("target", "container", "name", "parent")
 
 
-def observe(servicer: ProfileServiceServicer) -> None:
-    """Wraps the calls of a servicer.
+_SERVICE = pb.DESCRIPTOR.services_by_name["ProfileService"]
 
-    Once, and not by an interceptor, which would do it again with each call.
+
+def handler(servicer: ProfileServicer, arrivals: Arrivals) -> grpc.GenericRpcHandler:
+    """Returns what answers the calls of ProfileService.
+
+    Args:
+        servicer: carries them out.
+        arrivals: the calls whose requests are on their way.
     """
-    for method in pb.DESCRIPTOR.services_by_name["ProfileService"].methods:
-        setattr(servicer, method.name, _wrap(method.name, getattr(servicer, method.name)))
+    behaviours = {
+        method.name: _observed(method.name, getattr(servicer, method.name))
+        for method in _SERVICE.methods
+    }
+    return calls(_SERVICE, behaviours, arrivals)
 
 
-def _wrap(method: str, behaviour: Behaviour) -> Behaviour:
-    def call(request: Message, context: grpc.ServicerContext) -> Message:
+def _observed(method: str, behaviour: Behaviour) -> Behaviour:
+    def call(request: Message | None, context: grpc.ServicerContext) -> Message:
         begin = time.perf_counter()
         code, reason, cause, level = "OK", "", "", logging.INFO
         try:
-            return behaviour(request, context)
+            return behaviour(_came(request), context)
         except ProfileServiceError as error:
             code, reason = _code_and_reason(error)
             cause = error.cause
@@ -65,6 +75,12 @@ def _wrap(method: str, behaviour: Behaviour) -> Behaviour:
             )
 
     return call
+
+
+def _came(request: Message | None) -> Message:
+    if request is None:
+        raise CallIdleError
+    return request
 
 
 def _code_and_reason(error: ProfileServiceError) -> tuple[str, str]:

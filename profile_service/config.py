@@ -10,13 +10,17 @@ from profile_service.serving.options import Number, Options, cores
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-# Connections of all workers together. PostgreSQL has 100 by default, for everyone: two
+# Connections of all workers together, as long as each has one for reads and one for
+# changes. PostgreSQL has 100 by default, for everyone: two
 # instances of the service, while one replaces the other, leave some for administrators.
 MAX_CONNECTIONS = 40
 
-# A worker keeps a connection for as long as a statement takes, mostly less than a tenth
-# of a millisecond, so a few serve all that one process can do.
-MAX_CONNECTIONS_OF_A_WORKER = 4
+# Reads and changes have connections of their own, so that no change that waits for a lock
+# holds up a read. A connection is kept for as long as a statement takes, mostly less than
+# a tenth of a millisecond, so a few serve all that one process can do.
+MAX_READERS = 2
+MAX_WRITERS = 2
+MAX_WORKERS = 40
 
 # How long calls that are under way may take to finish after SIGTERM. None takes longer
 # than its waits for the database.
@@ -39,9 +43,14 @@ class Config:
     workers: int
 
     @property
-    def connections(self) -> int:
-        """How many connections to PostgreSQL a worker may have."""
-        return min(MAX_CONNECTIONS_OF_A_WORKER, MAX_CONNECTIONS // self.workers)
+    def readers(self) -> int:
+        """How many connections a worker may have for reads."""
+        return max(1, min(MAX_READERS, MAX_CONNECTIONS // self.workers - self.writers))
+
+    @property
+    def writers(self) -> int:
+        """How many connections a worker may have for changes."""
+        return max(1, min(MAX_WRITERS, MAX_CONNECTIONS // self.workers // 2))
 
 
 def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Config:
@@ -67,9 +76,9 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Config:
     )
     options.add(
         "--workers",
-        # Each needs a connection.
-        Number(int, 1, MAX_CONNECTIONS),
-        str(min(cores(), MAX_CONNECTIONS)),
+        Number(int, 1, MAX_WORKERS),
+        # Each has at least two connections.
+        str(min(cores(), MAX_CONNECTIONS // 2)),
         "worker processes, one per core",
     )
     parsed = options.parse(arguments)

@@ -12,9 +12,14 @@
         ContainerAlreadyExistsError
         ContainerNotEmptyError
         EtagMismatchError
+        CallIdleError
+        TooManyCallsError
         StoreUnavailableError
+            SchemaTooOldError
+        StoreBusyError
         StoreFaultError
         SchemaTooNewError
+        InvalidConninfoError
 
 A message never repeats a profile text, nor what a caller sent in place of a name.
 """
@@ -167,11 +172,41 @@ class EtagMismatchError(ProfileServiceError):
         )
 
 
+class CallIdleError(ProfileServiceError):
+    """The request of a call did not come."""
+
+    def __init__(self) -> None:
+        super().__init__("The request of the call did not come; the call was ended.")
+
+
+class TooManyCallsError(ProfileServiceError):
+    """More calls wait than are let wait."""
+
+    def __init__(self) -> None:
+        super().__init__("Too many calls wait already; try again later.")
+
+
 class StoreUnavailableError(ProfileServiceError):
     """The database does not answer."""
 
     def __init__(self, cause: str) -> None:
         super().__init__("The database does not answer; try again later.")
+        self.cause = cause
+
+
+class SchemaTooOldError(StoreUnavailableError):
+    """The database has the schema of an older build than this one."""
+
+    def __init__(self, found: int, needed: int) -> None:
+        super().__init__(f"the database is at migration {found}, this build needs {needed}")
+        self.found = found
+
+
+class StoreBusyError(ProfileServiceError):
+    """Another change holds what this one needs, and nothing was changed."""
+
+    def __init__(self, cause: str) -> None:
+        super().__init__("Other changes are under way; nothing was changed. Try again later.")
         self.cause = cause
 
 
@@ -190,4 +225,15 @@ class SchemaTooNewError(ProfileServiceError):
         super().__init__(
             f"The database is at migration {found}, and this build knows {known}: a newer "
             "build has used it. Run that build, or a newer one."
+        )
+
+
+class InvalidConninfoError(ProfileServiceError):
+    """The connection string of the database is malformed."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The database's connection string is neither a URI (postgresql://...) nor "
+            "key=value pairs. What is special in a URI is written as %XX, what is special "
+            "in a pair stands in single quotes."
         )

@@ -5,7 +5,12 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from profile_service.errors import StoreUnavailableError
+from profile_service.errors import (
+    SchemaTooOldError,
+    StoreBusyError,
+    StoreFaultError,
+    StoreUnavailableError,
+)
 from profile_service.logs import LOG
 
 if TYPE_CHECKING:
@@ -21,7 +26,8 @@ INTERVAL_SECONDS = 1.0
 class Monitor:
     """Watches the database, and migrates it when it is first there.
 
-    The service can start before its database, and outlive it.
+    The service can start before its database, and outlive it. A database that is empty
+    later on is not given a schema: it waits to be restored, and that would be in the way.
     """
 
     def __init__(self, store: Store, on_change: Callable[[bool], None]) -> None:
@@ -35,22 +41,32 @@ class Monitor:
         self._on_change = on_change
         self._migrated = False
         self._serving: bool | None = None
+        self._cause = ""
+        self._denied = ""
 
     def look(self) -> None:
         """Looks once.
 
         Raises:
             SchemaTooNewError: a newer build has used the database.
+            StoreFaultError: the role of the service may not migrate it.
         """
         try:
             if not self._migrated:
                 for number in self._store.migrate():
                     LOG.write("migrated", number=number)
                 self._migrated = True
-            self._store.ping()
-        except StoreUnavailableError as error:
+            denied = self._store.look()
+        except SchemaTooOldError as error:
+            # It has been restored from a backup of an older build.
+            self._migrated = False
+            self._set(serving=False, cause=error.cause)
+        except (StoreUnavailableError, StoreBusyError) as error:
             self._set(serving=False, cause=error.cause)
         else:
+            if denied != self._denied:
+                self._denied = denied
+                LOG.write("database_rights", level=logging.ERROR, missing=denied or "none")
             self._set(serving=True)
 
     def run(self, stop: threading.Event) -> None:
@@ -60,12 +76,17 @@ class Monitor:
             SchemaTooNewError: see `look`.
         """
         while not stop.wait(INTERVAL_SECONDS):
-            self.look()
+            try:
+                self.look()
+            except StoreFaultError as error:
+                self._set(serving=False, cause=error.cause)
 
     def _set(self, *, serving: bool, cause: str = "") -> None:
-        if serving == self._serving:
+        if (serving, cause) == (self._serving, self._cause):
             return
-        self._serving = serving
+        changed = serving != self._serving
+        self._serving, self._cause = serving, cause
         level = logging.INFO if serving else logging.ERROR
         LOG.write("database", level=level, answers=str(serving).lower(), cause=cause)
-        self._on_change(serving)
+        if changed:
+            self._on_change(serving)

@@ -56,7 +56,11 @@ STATUSES: dict[type[errors.ProfileServiceError], tuple[grpc.StatusCode, str]] = 
         "CONTAINER_NOT_EMPTY",
     ),
     errors.EtagMismatchError: (grpc.StatusCode.ABORTED, "ETAG_MISMATCH"),
+    errors.CallIdleError: (grpc.StatusCode.RESOURCE_EXHAUSTED, "CALL_IDLE"),
+    errors.TooManyCallsError: (grpc.StatusCode.RESOURCE_EXHAUSTED, "TOO_MANY_CALLS"),
     errors.StoreUnavailableError: (grpc.StatusCode.UNAVAILABLE, "STORE_UNAVAILABLE"),
+    errors.SchemaTooOldError: (grpc.StatusCode.UNAVAILABLE, "STORE_UNAVAILABLE"),
+    errors.StoreBusyError: (grpc.StatusCode.UNAVAILABLE, "STORE_BUSY"),
     errors.StoreFaultError: (grpc.StatusCode.INTERNAL, "INTERNAL"),
     # What is not foreseen: its text says nothing but that.
     errors.ProfileServiceError: (grpc.StatusCode.INTERNAL, "INTERNAL"),

@@ -7,16 +7,16 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import grpc
-from deidcascade.v1.profile_service_pb2_grpc import add_ProfileServiceServicer_to_server
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
-from profile_service.calls import observe
+from profile_service.calls import handler
 from profile_service.config import DRAIN_SECONDS
 from profile_service.logs import LOG
 from profile_service.monitor import Monitor
 from profile_service.service import Profiles
 from profile_service.servicer import SERVICE, ProfileServicer
-from profile_service.serving.reflection import enable_reflection
+from profile_service.serving import health
+from profile_service.serving.calls import Arrivals
+from profile_service.serving.reflection import reflection_handler
 from profile_service.store import Store
 
 if TYPE_CHECKING:
@@ -25,21 +25,28 @@ if TYPE_CHECKING:
 
     from profile_service.config import Config
 
-# Calls that are carried out at once. Most of the time of a call is Python, which one
-# core carries out, so more would not be faster; these are enough that calls that wait
-# for a stalled database leave some for others.
-THREADS = 32
+# Calls that are carried out at once, or wait for their request or their turn. Most of the
+# time of a call is Python, which one core carries out, so more would not be faster. What
+# one kind of call waits for takes some of them, never all: see the bounds below, those of
+# changes (`store/writers.py`) and those of checks (`service.py`).
+THREADS = 256
 
-# Calls that are accepted at once; further ones are refused with RESOURCE_EXHAUSTED. A
-# call that waits for a thread holds its request, up to MAX_MESSAGE_BYTES.
+# How long the request of a call may be on its way, and how many calls wait for theirs at
+# once; of more, the one that has waited longest is ended.
+REQUEST_SECONDS = 10.0
+MAX_CALLS_WITHOUT_REQUEST = 64
+
+# The same for streams of reflection: tools ask their questions within milliseconds.
+QUESTION_SECONDS = 30.0
+MAX_REFLECTION_STREAMS = 32
+
+# Calls that are accepted at once, those that wait for a thread included; further ones are
+# refused with RESOURCE_EXHAUSTED.
 MAX_CALLS = 1000
 
 # A text of 1 MiB and what is around it. A text that is a little longer gets the answer
 # that says so.
 MAX_MESSAGE_BYTES = 2 << 20
-
-SERVING = health_pb2.HealthCheckResponse.SERVING
-NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
 SERVER_OPTIONS = (
     # Workers share the port.
@@ -76,34 +83,38 @@ def serve(
 
     Raises:
         OSError: the address cannot be listened on.
+        InvalidConninfoError: the connection string of the database is malformed.
         SchemaTooNewError: a newer build has used the database.
         StoreFaultError: the database cannot be migrated, for want of a privilege for instance.
     """
     with ExitStack() as running:
-        store = Store(config.database, config.connections)
+        store = Store(config.database, readers=config.readers, writers=config.writers)
         running.callback(store.close)
         store.open()
-        healthiness = health.HealthServicer()
-
-        def set_health(serving: bool) -> None:
-            for service in ("", SERVICE):
-                healthiness.set(service, SERVING if serving else NOT_SERVING)
-
-        monitor = Monitor(store, set_health)
+        healthiness = health.Health(SERVICE)
+        monitor = Monitor(store, lambda serving: healthiness.set(serving=serving))
         # Before the first call, so that it finds the schema.
         monitor.look()
         if not may_listen():
             return
+        profiles = Profiles(store)
+        running.callback(profiles.close)
+        arrivals = Arrivals(seconds=REQUEST_SECONDS, waiting=MAX_CALLS_WITHOUT_REQUEST)
+        asking = Arrivals(seconds=QUESTION_SECONDS, waiting=MAX_REFLECTION_STREAMS)
+        for one in (arrivals, asking):
+            running.callback(one.close)
         server = grpc.server(
             ThreadPoolExecutor(THREADS, thread_name_prefix="call"),
             options=SERVER_OPTIONS,
             maximum_concurrent_rpcs=MAX_CALLS,
         )
-        servicer = ProfileServicer(store, Profiles(store))
-        observe(servicer)
-        add_ProfileServiceServicer_to_server(servicer, server)
-        health_pb2_grpc.add_HealthServicer_to_server(healthiness, server)
-        enable_reflection(server, SERVICE, health.SERVICE_NAME)
+        server.add_generic_rpc_handlers(
+            (
+                handler(ProfileServicer(store, profiles), arrivals),
+                healthiness.handler(arrivals),
+                reflection_handler(asking, SERVICE, health.SERVICE_NAME),
+            )
+        )
         try:
             port = server.add_insecure_port(address)
         except RuntimeError:
@@ -112,6 +123,6 @@ def serve(
         running.callback(lambda: server.stop(DRAIN_SECONDS).wait())
         listening(port)
         # First of all, so that load balancers send what is new elsewhere.
-        running.callback(healthiness.enter_graceful_shutdown)
+        running.callback(healthiness.shut_down)
         monitor.run(stop)
         LOG.write("drain")

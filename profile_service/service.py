@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+from profile_service.bulkheads import Bulkhead
 from profile_service.errors import (
+    CallIdleError,
     ProfileInvalidError,
     ProfileNotFoundError,
     TargetNotFoundError,
@@ -17,6 +20,8 @@ from profile_service.language.document import MAX_BYTES
 from profile_service.validity import decide, is_outdated
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from profile_service.hierarchy import ContainerName, Kind
     from profile_service.model import Decision, ProfileVersion
     from profile_service.store import Store
@@ -25,17 +30,57 @@ if TYPE_CHECKING:
 # back, which takes moments; a decision can hold a thousand violations.
 MAX_DECISIONS = 64
 
+# A check keeps a core busy for milliseconds, and up to a second where the text is made to:
+# more at once would not be faster. So many may wait, and so long.
+MAX_CHECKS_WAITING = 32
+CHECK_TURN_SECONDS = 10.0
+
+# What was decided again and waits to be stored; of more, who reads them decides again.
+MAX_RECORDS_WAITING = 64
+
 
 class Profiles:
     """Sets, reads and resolves profiles."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._checking = Bulkhead(places=1, waiting=MAX_CHECKS_WAITING, seconds=CHECK_TURN_SECONDS)
         self._deciding = threading.Lock()
         self._decisions: OrderedDict[tuple[bytes, Kind], Decision] = OrderedDict()
+        self._recorder = ThreadPoolExecutor(1, thread_name_prefix="record")
+        self._records = threading.Semaphore(MAX_RECORDS_WAITING)
+
+    def close(self) -> None:
+        """Waits until what was decided again is stored."""
+        self._recorder.shutdown()
+
+    def check(
+        self, source: str, kind: Kind | None, is_wanted: Callable[[], bool] = lambda: True
+    ) -> Decision:
+        """Checks a text that a caller has sent.
+
+        Args:
+            source: the YAML text.
+            kind: what the profile is attached to, or None for the language alone.
+            is_wanted: whether the caller still waits, asked when its turn comes.
+
+        Raises:
+            TooManyCallsError: too many checks wait already.
+            CallIdleError: nobody waits for it any more.
+        """
+        with self._checking.place():
+            if not is_wanted():
+                raise CallIdleError
+            return decide(source, kind)
 
     def set(
-        self, name: ContainerName, source: str, *, allow_invalid: bool, etag: str
+        self,
+        name: ContainerName,
+        source: str,
+        *,
+        allow_invalid: bool,
+        etag: str,
+        is_wanted: Callable[[], bool] = lambda: True,
     ) -> ProfileVersion:
         """Attaches a profile to a container.
 
@@ -44,6 +89,7 @@ class Profiles:
             source: the YAML text.
             allow_invalid: store it even if it is invalid; the cascade skips it then.
             etag: the one that the profile must have, or the empty text.
+            is_wanted: see `check`.
 
         Raises:
             ProfileInvalidError: it is invalid, or too large to be stored at all.
@@ -51,7 +97,7 @@ class Profiles:
             EtagMismatchError: another profile was attached since.
         """
         text = source.encode()
-        decision = decide(source, name.kind)
+        decision = self.check(source, name.kind, is_wanted)
         if not decision.valid and (len(text) > MAX_BYTES or not allow_invalid):
             raise ProfileInvalidError(name.text, decision.violations)
         stored = self._store.set_profile(name, text, decision, etag=etag)
@@ -124,5 +170,12 @@ class Profiles:
                 decision = self._decisions[key] = decide(source, kind)
                 if len(self._decisions) > MAX_DECISIONS:
                     self._decisions.popitem(last=False)
-        self._store.record_decision(profile, decision)
+        self._record(profile, decision)
         return profile._replace(decision=decision)
+
+    def _record(self, profile: ProfileVersion, decision: Decision) -> None:
+        """Has it stored. Not waited for: no read waits for what changes something."""
+        if self._records.acquire(blocking=False):
+            stored = self._recorder.submit(self._store.record_decision, profile, decision)
+            # Where it fails, the next one that reads the version tries again.
+            stored.add_done_callback(lambda _: self._records.release())

@@ -20,7 +20,6 @@ from profile_service.errors import (
     InvalidVersionError,
 )
 from profile_service.hierarchy import PARENTS, TARGETS, Kind, parse_name
-from profile_service.validity import decide
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -111,21 +110,22 @@ class ProfileServicer(ProfileServiceServicer):
     def ValidateProfile(  # noqa: N802, D102
         self, request: pb.ValidateProfileRequest, context: grpc.ServicerContext
     ) -> pb.ValidateProfileResponse:
-        del context
         kind = None
         if request.container:
             kind = parse_name(request.container, field="container").kind
-        return messages.validation(decide(request.source, kind))
+        return messages.validation(
+            self._profiles.check(request.source, kind, is_wanted=context.is_active)
+        )
 
     def SetProfile(  # noqa: N802, D102
         self, request: pb.SetProfileRequest, context: grpc.ServicerContext
     ) -> pb.SetProfileResponse:
-        del context
         stored = self._profiles.set(
             parse_name(request.container, field="container"),
             request.source,
             allow_invalid=request.allow_invalid,
             etag=request.etag,
+            is_wanted=context.is_active,
         )
         return pb.SetProfileResponse(profile=messages.profile(stored))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import cache
+from functools import lru_cache
 
 from profile_service.hierarchy import Kind
 from profile_service.language import VALIDATOR_VERSION, Violation, check_profile
@@ -45,9 +45,13 @@ def is_outdated(decision: Decision) -> bool:
 
 
 # There are as many versions as there were builds.
-@cache
+@lru_cache(maxsize=64)
 def _order(version: str) -> tuple[int, ...]:
-    return tuple(int(number) for number in version.split("."))
+    """Returns what versions are compared by; what is no version is before all of them."""
+    numbers = version.split(".")
+    if not all(number.isascii() and number.isdigit() and len(number) < 10 for number in numbers):
+        return ()
+    return tuple(map(int, numbers))
 
 
 def _blank_here(kind: Kind, place: Violation) -> Violation:

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
+import grpc
 from google.protobuf import descriptor_pool
 from grpc_reflection.v1alpha import reflection
+from grpc_reflection.v1alpha.reflection_pb2 import (
+    ServerReflectionRequest,
+    ServerReflectionResponse,
+)
 
 if TYPE_CHECKING:
-    import grpc
+    from collections.abc import Iterator
+
     from google.protobuf.descriptor import FileDescriptor
+
+    from profile_service.serving.calls import Arrivals
 
 
 class _PoolThatFindsMethods:
@@ -33,8 +41,8 @@ class _PoolThatFindsMethods:
             return self._pool.FindMethodByName(symbol).containing_service.file
 
 
-def enable_reflection(server: grpc.Server | grpc.aio.Server, *services: str) -> None:
-    """Lets a server describe its services, and reflection itself.
+def enable_reflection(server: grpc.aio.Server, *services: str) -> None:
+    """Lets a server on an event loop describe its services, and reflection itself.
 
     Args:
         server: one that has not been started.
@@ -44,4 +52,44 @@ def enable_reflection(server: grpc.Server | grpc.aio.Server, *services: str) -> 
         (*services, reflection.SERVICE_NAME),
         server,
         cast("descriptor_pool.DescriptorPool", _PoolThatFindsMethods()),
+    )
+
+
+def reflection_handler(arrivals: Arrivals, *services: str) -> grpc.GenericRpcHandler:
+    """Returns what describes services, and reflection itself, on threads.
+
+    Args:
+        arrivals: the streams on which a question is waited for. Each holds a thread.
+        services: their full names.
+    """
+    described = reflection.ReflectionServicer(
+        (*services, reflection.SERVICE_NAME),
+        cast("descriptor_pool.DescriptorPool", _PoolThatFindsMethods()),
+    )
+
+    def questions(
+        requests: Iterator[ServerReflectionRequest], context: grpc.ServicerContext
+    ) -> Iterator[ServerReflectionRequest]:
+        # An answer that nobody reads counts as well: the time is that to the next question.
+        arrivals.expect(context)
+        try:
+            for request in requests:
+                arrivals.expect(context)
+                yield request
+        finally:
+            arrivals.came(context)
+
+    def answer(
+        requests: Iterator[ServerReflectionRequest], context: grpc.ServicerContext
+    ) -> Iterator[ServerReflectionResponse]:
+        return cast(
+            "Iterator[ServerReflectionResponse]",
+            described.ServerReflectionInfo(questions(requests, context), context),
+        )
+
+    method = grpc.stream_stream_rpc_method_handler(
+        answer, ServerReflectionRequest.FromString, ServerReflectionResponse.SerializeToString
+    )
+    return grpc.method_handlers_generic_handler(
+        reflection.SERVICE_NAME, {"ServerReflectionInfo": method}
     )

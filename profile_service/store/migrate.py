@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import psycopg
 from psycopg import sql
 
-from profile_service.errors import SchemaTooNewError
+from profile_service.errors import SchemaTooNewError, StoreFaultError
 from profile_service.store.faults import translated
 
 if TYPE_CHECKING:
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 # Held while migrations run, so that of two instances that start at once one waits
 # for the other. The number means nothing but "the migrations of this product".
 _LOCK = 4_771_310_265_512_907_334
+
+# How long the migrations of another instance are waited for, and what holds a table.
+_LOCK_SECONDS = 10
 
 _FILE = re.compile(r"(\d{3})_[a-z0-9_]+\.sql")
 
@@ -31,12 +34,11 @@ def migrations() -> Mapping[int, str]:
     return dict(sorted(found.items()))
 
 
-def migrate(conninfo: str, connect_seconds: int) -> list[int]:
+def migrate(conninfo: str) -> list[int]:
     """Runs the migrations that the database has not had, in one transaction.
 
     Args:
         conninfo: how to connect.
-        connect_seconds: how long that may take.
 
     Returns:
         The numbers of those that were run.
@@ -44,22 +46,40 @@ def migrate(conninfo: str, connect_seconds: int) -> list[int]:
     Raises:
         SchemaTooNewError: a newer build has used the database.
         StoreUnavailableError: the database does not answer.
+        StoreFaultError: the role may not make tables.
     """
     known = migrations()
-    with (
-        translated(),
-        psycopg.connect(conninfo, connect_timeout=connect_seconds) as connection,
-    ):
+    with translated(), psycopg.connect(conninfo) as connection:
+        connection.execute(f"SET LOCAL lock_timeout = '{_LOCK_SECONDS}s'")
         connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
-        connection.execute(
-            "CREATE TABLE IF NOT EXISTS schema_migration ("
-            "number integer PRIMARY KEY, apply_time timestamptz NOT NULL DEFAULT now())"
-        )
-        done = {number for (number,) in connection.execute("SELECT number FROM schema_migration")}
+        done = _done(connection)
         if done and max(done) > max(known):
             raise SchemaTooNewError(max(done), max(known))
         missing = [number for number in known if number not in done]
-        for number in missing:
-            connection.execute(sql.SQL(known[number]))
-            connection.execute("INSERT INTO schema_migration (number) VALUES (%s)", (number,))
+        try:
+            if not done:
+                connection.execute(
+                    "CREATE TABLE IF NOT EXISTS schema_migration ("
+                    "number integer PRIMARY KEY, apply_time timestamptz NOT NULL DEFAULT now())"
+                )
+            for number in missing:
+                connection.execute(sql.SQL(known[number]))
+                connection.execute("INSERT INTO schema_migration (number) VALUES (%s)", (number,))
+        except psycopg.errors.InsufficientPrivilege:
+            raise StoreFaultError(
+                f"migration {missing[0]} needs a role that owns the tables and may create more "
+                "(GRANT CREATE ON SCHEMA): start the service once with the connection string "
+                "of that one"
+            ) from None
         return missing
+
+
+def _done(connection: psycopg.Connection) -> set[int]:
+    """Returns the migrations that the database has had.
+
+    Looked for first: making what is there already asks for the right to make it.
+    """
+    found = connection.execute("SELECT to_regclass('schema_migration')").fetchone()
+    if found is None or found[0] is None:
+        return set()
+    return {number for (number,) in connection.execute("SELECT number FROM schema_migration")}

@@ -1,46 +1,69 @@
 -- Every statement that the service sends. A block begins with its name and says what
--- it is for; parameters are written %(name)s, and $1, $2 where it goes past the driver's
--- cursor.
+-- it is for; parameters are written $1, $2, ...
 
 
 -- The service answers when this one does.
 -- name: ping
 SELECT 1
 
+-- What of the schema is not there, and what the role of the service may not do with the
+-- rest, in the words of a GRANT; the empty text where nothing is missing.
+-- name: missing
+SELECT
+    current_user::text,
+    coalesce(string_agg(DISTINCT thing, ', ') FILTER (WHERE to_regclass(thing) IS NULL), ''),
+    coalesce(string_agg(action || ' ON ' || thing, ', ')
+        FILTER (WHERE to_regclass(thing) IS NOT NULL
+            AND NOT has_table_privilege(to_regclass(thing), action)), '')
+FROM (VALUES
+    ('schema_migration', 'SELECT'),
+    ('container', 'SELECT'), ('container', 'INSERT'),
+    ('container', 'UPDATE'), ('container', 'DELETE'),
+    ('profile_version', 'SELECT'), ('profile_version', 'INSERT'), ('profile_version', 'UPDATE')
+) AS needed (thing, action)
+
+-- The last migration that the database has had.
+-- name: last_migration
+SELECT coalesce(max(number), 0) FROM schema_migration
+
+-- Bounds what the transaction waits for: a lock, and the end of each statement.
+-- name: bound_transaction
+SELECT set_config('lock_timeout', $1, true), set_config('statement_timeout', $2, true)
+
 -- Makes a site.
 -- name: create_site
 INSERT INTO container (name, display_name, enforced)
-VALUES (%(name)s, %(display_name)s, %(enforced)s)
+VALUES ($1, $2, $3)
 RETURNING id, name, display_name, enforced, create_time, update_time, revision
 
 -- Makes a container below another; no row when that one does not exist.
 -- name: create_child
 INSERT INTO container (name, parent_id, display_name)
-SELECT %(name)s, parent.id, %(display_name)s
+SELECT $1, parent.id, $2
 FROM container AS parent
-WHERE parent.name = %(parent)s
+WHERE parent.name = $3
 RETURNING id, name, display_name, enforced, create_time, update_time, revision
 
 -- One container.
 -- name: get_container
 SELECT id, name, display_name, enforced, create_time, update_time, revision
 FROM container
-WHERE name = %(name)s
+WHERE name = $1
 
 -- One container, kept from changing until the transaction ends.
 -- name: lock_container
 SELECT id, name, display_name, enforced, create_time, update_time, revision
 FROM container
-WHERE name = %(name)s
+WHERE name = $1
 FOR UPDATE
 
 -- A page of sites.
 -- name: list_sites
 SELECT id, name, display_name, enforced, create_time, update_time, revision
 FROM container
-WHERE parent_id IS NULL AND name > %(after)s
+WHERE parent_id IS NULL AND name > $1
 ORDER BY name
-LIMIT %(limit)s
+LIMIT $2
 
 -- A page of the children of a container; one row of NULLs when it has none, and no row
 -- when it does not exist.
@@ -50,30 +73,30 @@ FROM container AS parent
 LEFT JOIN LATERAL (
     SELECT id, name, display_name, enforced, create_time, update_time, revision
     FROM container
-    WHERE parent_id = parent.id AND name > %(after)s
+    WHERE parent_id = parent.id AND name > $2
     ORDER BY name
-    LIMIT %(limit)s
+    LIMIT $3
 ) AS child ON true
-WHERE parent.name = %(parent)s
+WHERE parent.name = $1
 ORDER BY child.name
 
 -- Changes a container that is locked.
 -- name: update_container
 UPDATE container
-SET display_name = %(display_name)s, enforced = %(enforced)s,
+SET display_name = $2, enforced = $3,
     update_time = now(), revision = revision + 1
-WHERE id = %(id)s
+WHERE id = $1
 RETURNING id, name, display_name, enforced, create_time, update_time, revision
 
 -- Deletes a container that is locked, with its profile versions.
 -- name: delete_container
-DELETE FROM container WHERE id = %(id)s
+DELETE FROM container WHERE id = $1
 
 -- What is attached to a container, kept from changing until the transaction ends.
 -- name: lock_profile
 SELECT id, current_version, latest_version, profile_revision
 FROM container
-WHERE name = %(name)s
+WHERE name = $1
 FOR NO KEY UPDATE
 
 -- Stores a text as a version.
@@ -81,24 +104,24 @@ FOR NO KEY UPDATE
 INSERT INTO profile_version
     (container_id, version, source, validator_version, valid, blank, violations, warnings)
 VALUES
-    (%(id)s, %(version)s, %(source)s,
-     %(validator_version)s, %(valid)s, %(blank)s, %(violations)s, %(warnings)s)
+    ($1, $2, $3,
+     $4, $5, $6, $7, $8)
 
 -- Attaches a version to a container that is locked, or none.
 -- name: attach_version
 UPDATE container
-SET current_version = %(version)s,
-    latest_version = greatest(latest_version, %(version)s),
+SET current_version = $2,
+    latest_version = greatest(latest_version, $2),
     profile_revision = profile_revision + 1
-WHERE id = %(id)s
+WHERE id = $1
 
 -- Stores what a newer validator said of a version, unless another one was faster.
 -- name: record_decision
 UPDATE profile_version
-SET validator_version = %(validator_version)s, valid = %(valid)s, blank = %(blank)s,
-    violations = %(violations)s, warnings = %(warnings)s
-WHERE container_id = %(id)s AND version = %(version)s
-    AND validator_version = %(decided_by)s
+SET validator_version = $4, valid = $5, blank = $6,
+    violations = $7, warnings = $8
+WHERE container_id = $1 AND version = $2
+    AND validator_version = $3
 
 -- The current version of a container (version 0) or one of its versions; the columns of
 -- the version are NULL when there is none, and no row when there is no container.
@@ -109,8 +132,8 @@ SELECT c.id, c.profile_revision,
 FROM container AS c
 LEFT JOIN profile_version AS v
     ON v.container_id = c.id
-    AND v.version = CASE %(version)s::bigint WHEN 0 THEN c.current_version ELSE %(version)s END
-WHERE c.name = %(name)s
+    AND v.version = CASE $2::bigint WHEN 0 THEN c.current_version ELSE $2 END
+WHERE c.name = $1
 
 -- A page of the versions of a container, newest first, without their texts; one row
 -- with NULLs when it has none, and no row when there is no container.
@@ -122,16 +145,16 @@ FROM container AS c
 LEFT JOIN LATERAL (
     SELECT *
     FROM profile_version
-    WHERE container_id = c.id AND version < %(before)s
+    WHERE container_id = c.id AND version < $2
     ORDER BY version DESC
-    LIMIT %(limit)s
+    LIMIT $3
 ) AS v ON true
-WHERE c.name = %(name)s
+WHERE c.name = $1
 ORDER BY v.version DESC
 
 -- The text of a version.
 -- name: get_source
-SELECT source FROM profile_version WHERE container_id = %(id)s AND version = %(version)s
+SELECT source FROM profile_version WHERE container_id = $1 AND version = $2
 
 -- What the cascade asks: the target and the containers that it is in, each with what is
 -- attached to it; of a target that does not exist there is no row. A valid version comes

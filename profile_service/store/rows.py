@@ -69,15 +69,15 @@ def to_version(container: str, row: Row) -> ProfileVersion | None:
     )
 
 
-def decision_parameters(decision: Decision) -> dict[str, Any]:
-    """Returns the parameters of the columns that hold a decision."""
-    return {
-        "validator_version": decision.validator_version,
-        "valid": decision.valid,
-        "blank": decision.blank,
-        "violations": _to_json(decision.violations),
-        "warnings": _to_json(decision.warnings),
-    }
+def decision_parameters(decision: Decision) -> tuple[Any, ...]:
+    """Returns the columns that hold a decision, in the order of the table."""
+    return (
+        decision.validator_version,
+        decision.valid,
+        decision.blank,
+        _to_json(decision.violations),
+        _to_json(decision.warnings),
+    )
 
 
 def _to_json(violations: Sequence[Violation]) -> Json | None:

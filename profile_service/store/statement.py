@@ -1,4 +1,4 @@
-"""A statement that is executed so often that it goes past the driver's cursor.
+"""Statements that go past the driver's cursor and pool.
 
 A cursor converts and looks up with each execution what is the same every time, and
 that takes about as long as the server's answer. What remains here is libpq's part:
@@ -7,95 +7,198 @@ send, wait, read.
 
 from __future__ import annotations
 
+import hashlib
 import select
-from typing import TYPE_CHECKING
+import struct
+import threading
+import time
+from contextlib import suppress
+from functools import lru_cache
+from typing import TYPE_CHECKING, Self
 
 import psycopg
-from psycopg import generators, pq
+from psycopg import errors as sqlstates
+from psycopg import pq
 from psycopg.adapt import Transformer
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from profile_service.store.queries import QUERIES
 
+if TYPE_CHECKING:
     from profile_service.store.rows import Row
 
+Parameter = str | int | bytes
 
-# How long an answer is waited for in the simplest way; one that takes longer is left to
-# the driver, with its timeout.
-SOON_MILLISECONDS = 100
+# How long an answer is waited for. A statement that reads takes a millisecond; what a
+# server has not answered by then it will not answer on this connection.
+ANSWER_SECONDS = 1.5
+
+# How long asking the server to stop a statement may take.
+CANCEL_SECONDS = 1.0
+
+_OIDS = {str: 25, int: 20, bytes: 17}
+
+# What a pooler between says that gives each transaction another connection, when a
+# statement that was prepared is executed on another one or prepared there again.
+_NOT_PREPARED_HERE = (
+    sqlstates.InvalidSqlStatementName,
+    sqlstates.DuplicatePreparedStatement,
+)
 
 
-class Statement:
-    """A statement of few rows, prepared on one connection."""
+class Sharing:
+    """Whether a pooler shares out connections by transaction, as far as is known.
 
-    def __init__(
-        self, connection: psycopg.Connection[Row], name: str, query: str, types: Sequence[str]
-    ) -> None:
-        """Prepares nothing yet.
+    Attributes:
+        found: it does: statements are prepared anew with each execution.
+    """
 
-        Args:
-            connection: in autocommit.
-            name: what the server calls it.
-            query: with parameters written $1, $2, ...
-            types: the PostgreSQL types of the parameters.
-        """
+    def __init__(self) -> None:
+        self.found = False
+
+
+class ReadingConnection:
+    """A connection for statements that read, for one thread at a time.
+
+    Attributes:
+        made: when it was made, on the clock of `time.monotonic`.
+    """
+
+    def __init__(self, connection: psycopg.Connection, sharing: Sharing) -> None:
+        self.made = time.monotonic()
         self._connection = connection
-        self._name = name.encode()
-        self._query = query.encode()
-        self._types = [connection.adapters.types[one].oid for one in types]
-        self._formats = [pq.Format.BINARY] * len(types)
+        self._sharing = sharing
+        self._pgconn = connection.pgconn
         self._reader = Transformer(connection)
-        self._prepared = False
-        self._poll = select.poll()
-        self._poll.register(connection.pgconn.socket, select.POLLIN)
-        # What it says when there is something to read, and nothing else.
-        self._readable = [(connection.pgconn.socket, select.POLLIN)]
+        self._prepared: set[bytes] = set()
+        self._given_up = False
+        self._pgconn.nonblocking = 1
+        self._readable = select.poll()
+        self._readable.register(self._pgconn.socket, select.POLLIN)
 
-    def rows(self, *parameters: bytes) -> list[Row]:
-        """Executes it and returns its rows.
-
-        Args:
-            parameters: in binary form.
+    @classmethod
+    def connect(cls, conninfo: str, sharing: Sharing) -> Self:
+        """Makes a connection.
 
         Raises:
-            psycopg.Error: it failed.
+            psycopg.Error: it cannot be made.
         """
-        pgconn = self._connection.pgconn
-        if not self._prepared:
-            pgconn.send_prepare(self._name, self._query, self._types)
-            self._answer()
-            self._prepared = True
-        pgconn.send_query_prepared(self._name, parameters, self._formats, pq.Format.BINARY)
-        answer = self._answer()
+        return cls(psycopg.connect(conninfo, autocommit=True), sharing)
+
+    @property
+    def usable(self) -> bool:
+        """Whether it can take a statement; False once the server has ended it."""
+        pgconn = self._pgconn
+        if self._given_up or pgconn.status != pq.ConnStatus.OK:
+            return False
+        if self._readable.poll(0):
+            # Nothing was asked: it is a notice, or the end.
+            try:
+                pgconn.consume_input()
+            except psycopg.OperationalError:
+                self.close()
+                return False
+        return True
+
+    def close(self) -> None:
+        """Closes it."""
+        if not self._given_up:
+            self._pgconn.finish()
+
+    def rows(self, query: str, *parameters: Parameter) -> list[Row]:
+        """Executes a statement and returns its rows.
+
+        Args:
+            query: its name, of one with parameters written $1, $2, ...
+            parameters: each of the type that it has in the statement.
+
+        Raises:
+            psycopg.Error: it failed; the connection is closed where it is of no more use.
+        """
+        pgconn = self._pgconn
+        name, text = _named(QUERIES[query])
+        types = [_OIDS[type(one)] for one in parameters]
+        values = [_encoded(one) for one in parameters]
+        formats = [pq.Format.BINARY] * len(values)
+        try:
+            if self._sharing.found:
+                pgconn.send_query_params(text, values, types, formats, pq.Format.BINARY)
+            else:
+                if name not in self._prepared:
+                    pgconn.send_prepare(name, text, types)
+                    self._answer()
+                    self._prepared.add(name)
+                pgconn.send_query_prepared(name, values, formats, pq.Format.BINARY)
+            answer = self._answer()
+        except _NOT_PREPARED_HERE:
+            self._sharing.found = True
+            return self.rows(query, *parameters)
+        except psycopg.OperationalError as error:
+            # Whatever ends it says so first.
+            if error.diag.severity_nonlocalized != "ERROR":
+                self.close()
+            raise
         self._reader.set_pgresult(answer)
         return self._reader.load_rows(0, answer.ntuples, tuple)
 
     def _answer(self) -> pq.abc.PGresult:
-        answer = self._answer_soon()
+        pgconn = self._pgconn
+        end = time.monotonic() + ANSWER_SECONDS
+        while pgconn.flush():
+            self._wait(end, select.POLLIN | select.POLLOUT)
+            pgconn.consume_input()
+        answer = None
+        while True:
+            while pgconn.is_busy():
+                self._wait(end, select.POLLIN)
+                pgconn.consume_input()
+            result = pgconn.get_result()
+            if result is None:
+                break
+            answer = result
         if answer is None:
-            (answer,) = self._connection.wait(generators.execute(self._connection.pgconn))
+            raise psycopg.OperationalError("the connection is lost")
         if answer.status not in {pq.ExecStatus.COMMAND_OK, pq.ExecStatus.TUPLES_OK}:
-            raise psycopg.errors.error_from_result(answer)
+            raise sqlstates.error_from_result(answer)
         return answer
 
-    def _answer_soon(self) -> pq.abc.PGresult | None:
-        """Returns the answer if it is there soon, and all at once."""
-        pgconn = self._connection.pgconn
-        # What is left to be sent, what does not come, what is not whole and what has
-        # failed is the driver's.
-        if pgconn.flush() or self._poll.poll(SOON_MILLISECONDS) != self._readable:
-            return None
-        try:
-            pgconn.consume_input()
-        except psycopg.OperationalError:
-            self._connection.close()
-            raise
-        if pgconn.is_busy():
-            return None
-        answer = pgconn.get_result()
-        # What ends it: the connection is ready for the next statement.
-        if pgconn.is_busy():
-            self._connection.wait(generators.execute(pgconn))
+    def _wait(self, end: float, events: int) -> None:
+        left = end - time.monotonic()
+        if events == select.POLLIN:
+            ready = left > 0 and self._readable.poll(left * 1000)
         else:
-            pgconn.get_result()
-        return answer
+            either = select.poll()
+            either.register(self._pgconn.socket, events)
+            ready = left > 0 and either.poll(left * 1000)
+        if not ready:
+            self._given_up = True
+            threading.Thread(target=_stop, args=(self._connection,), daemon=True).start()
+            raise psycopg.OperationalError("timeout expired")
+
+
+def _stop(connection: psycopg.Connection) -> None:
+    """Closes a connection on which an answer is due.
+
+    Without a word to the server, the statement would go on waiting there, for a lock for
+    instance, and keep one of its connections for as long.
+    """
+    with suppress(psycopg.Error):
+        connection.cancel_safe(timeout=CANCEL_SECONDS)
+    connection.close()
+
+
+def _encoded(parameter: Parameter) -> bytes:
+    if isinstance(parameter, str):
+        return parameter.encode()
+    if isinstance(parameter, int):
+        return struct.pack("!q", parameter)
+    return parameter
+
+
+@lru_cache(maxsize=256)
+def _named(text: str) -> tuple[bytes, bytes]:
+    """Returns what a statement is called on a connection, and its text.
+
+    By what it says: a pooler may keep one for another build of the service.
+    """
+    encoded = text.encode()
+    return hashlib.sha256(encoded).hexdigest()[:32].encode(), encoded

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from collections import deque
-from contextlib import contextmanager, suppress
-from functools import cached_property
+from contextlib import contextmanager
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
-
-import psycopg
-from psycopg_pool import ConnectionPool
+from typing import TYPE_CHECKING
 
 from profile_service.errors import (
     ContainerAlreadyExistsError,
@@ -19,112 +14,53 @@ from profile_service.errors import (
     ParentNotFoundError,
     ProfileNotFoundError,
     ProfileServiceError,
+    SchemaTooOldError,
+    StoreFaultError,
     StoreUnavailableError,
 )
-from profile_service.hierarchy import ContainerName, Kind, Level
+from profile_service.hierarchy import ContainerName, Kind, Level, parse_name
 from profile_service.store import rows
-from profile_service.store.faults import translate, translated
-from profile_service.store.migrate import migrate
-from profile_service.store.queries import QUERIES
+from profile_service.store.conninfo import complete
+from profile_service.store.faults import translated
+from profile_service.store.migrate import migrate, migrations
+from profile_service.store.readers import KNOWN_TO_BE_GONE, Readers
 from profile_service.store.recent import Read, RecentVersions
-from profile_service.store.statement import Statement
+from profile_service.store.writers import Writers, WritingConnection, execute
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
-
-    from psycopg.abc import RV, PQGen
+    from collections.abc import Iterator, Mapping
 
     from profile_service.model import Container, Decision, ProfileVersion
     from profile_service.store.rows import Row
-
-# Connections that are kept when there is nothing to do.
-MIN_CONNECTIONS = 1
-
-# How long a request waits for a connection, and a statement for its answer. A caller
-# is to hear soon that the database does not answer.
-CHECKOUT_SECONDS = 1.0
-STATEMENT_SECONDS = 5.0
-
-# How long it waits for a connection when the last ping found the database not
-# answering: callers that wait would only keep the others waiting.
-HOPELESS_SECONDS = 0.01
-
-# How long making a connection may take: libpq's smallest value is 2.
-CONNECT_SECONDS = 2
+    from profile_service.store.statement import Parameter
 
 
-class BoundedConnection(psycopg.Connection["Row"]):
-    """A connection on which no statement is waited for without an end.
-
-    The server may have stopped, or the network may have swallowed it, without a word.
-    """
-
-    def wait(
-        self,
-        gen: PQGen[RV],
-        interval: float = 0.1,
-        timeout: float | None = STATEMENT_SECONDS,
-    ) -> RV:
-        """Waits for the server; what it left unanswered makes the connection useless."""
-        try:
-            return super().wait(gen, interval, timeout)
-        except psycopg.OperationalError:
-            self.close()
-            raise
-
-    @cached_property
-    def statements(self) -> psycopg.Cursor[Row]:
-        """The one cursor, which every statement goes through.
-
-        It remembers how each column is read, which a new one would look up every time.
-        Binary: bytes and times need no text form in between.
-        """
-        return self.cursor(binary=True)
-
-    @cached_property
-    def resolution(self) -> Statement:
-        """What the cascade asks."""
-        return Statement(self, "resolve", QUERIES["resolve"], ("text", "text", "text", "bytea"))
+# SQLSTATE insufficient_privilege.
+_NO_RIGHT = "42501"
 
 
 class Store:
     """Containers and profile versions in PostgreSQL. Safe to use from many threads.
 
-    Every method raises StoreUnavailableError when the database does not answer.
+    Every method raises StoreUnavailableError when the database does not answer, and one
+    that changes something StoreBusyError when other changes hold what it needs.
     """
 
-    def __init__(self, conninfo: str, connections: int) -> None:
+    def __init__(self, conninfo: str, *, readers: int, writers: int) -> None:
         """Connects to nothing yet.
 
         Args:
             conninfo: how libpq connects: a URI or key=value pairs.
-            connections: how many it may have at once.
+            readers: how many connections it may have for reads.
+            writers: how many for changes.
+
+        Raises:
+            InvalidConninfoError: the connection string is malformed.
         """
-        self._conninfo = conninfo
-        self._answers = True
+        self._conninfo = complete(conninfo)
         self._recent = RecentVersions()
-        # Checking a connection out of the pool and in again takes a fifth of what the
-        # query of a resolution takes. So some of its connections are kept for those.
-        self._keep = connections // 2
-        self._kept: deque[BoundedConnection] = deque()
-        self._pool = ConnectionPool(
-            conninfo,
-            connection_class=BoundedConnection,
-            # Autocommit: a single statement needs no BEGIN and no COMMIT, and so one
-            # round trip. Prepared from the first use on.
-            kwargs={
-                "autocommit": True,
-                "prepare_threshold": 0,
-                "connect_timeout": CONNECT_SECONDS,
-                "application_name": "profile_service",
-            },
-            min_size=MIN_CONNECTIONS,
-            max_size=connections,
-            open=False,
-            # The pool would try again at growing distances; the next request that
-            # finds no connection tries at once.
-            reconnect_timeout=CONNECT_SECONDS,
-        )
+        self._readers = Readers(self._conninfo, readers)
+        self._writers = Writers(self._conninfo, writers)
 
     def migrate(self) -> list[int]:
         """Brings the database to the schema of this build.
@@ -134,35 +70,42 @@ class Store:
 
         Raises:
             SchemaTooNewError: a newer build has used the database.
+            StoreFaultError: the role of the service may not do that.
         """
-        return migrate(self._conninfo, CONNECT_SECONDS)
+        return migrate(self._conninfo)
 
     def open(self) -> None:
         """Begins to make connections; does not wait for them."""
-        self._pool.open()
+        self._writers.open()
 
     def close(self) -> None:
         """Closes all connections, for good."""
-        self._give_up_kept()
-        self._pool.close()
+        self._readers.close()
+        self._writers.close()
 
-    def ping(self) -> None:
-        """Makes sure that the database answers, and drops connections that are dead.
+    def look(self) -> str:
+        """Makes sure that the database answers and can be served.
 
         While it does not answer, the other methods do not wait for it either.
+
+        Returns:
+            The rights that the role of the service has not, for people.
+
+        Raises:
+            StoreUnavailableError: it does not answer, or has not the schema.
+            SchemaTooOldError: it has that of an older build.
         """
-        try:
-            try:
-                self._ping()
-            except StoreUnavailableError:
-                # A server that came back left all old connections dead, and it is there.
-                self._give_up_kept()
-                self._pool.check()
-                self._ping()
-        except StoreUnavailableError:
-            self._answers = False
-            raise
-        self._answers = True
+        self._readers.look()
+        role, absent, denied = self._missing()
+        if absent:
+            raise StoreUnavailableError(
+                f"there is no table {absent}, or {role} may not use its schema: the database "
+                "is empty, or not yet restored"
+            )
+        ((last,),) = self._read("last_migration")
+        if last < max(migrations()):
+            raise SchemaTooOldError(last, max(migrations()))
+        return f"GRANT {denied} TO {role}" if denied else ""
 
     # --- Containers ---------------------------------------------------------------------
 
@@ -182,18 +125,17 @@ class Store:
         """
         parent = name.parent or ""
         no_parent = ParentNotFoundError(name.text, parent)
-        row = self._one(
-            "create_site" if name.kind is Kind.SITE else "create_child",
-            {
-                "name": name.text,
-                "parent": parent,
-                "display_name": display_name,
-                "enforced": enforced,
-            },
+        with self._transaction(
+            name,
             # The parent may be deleted at the very same time.
             container_parent_id_fkey=no_parent,
             container_name_key=ContainerAlreadyExistsError(name.text),
-        )
+        ) as connection:
+            if name.kind is Kind.SITE:
+                made = execute(connection, "create_site", name.text, display_name, enforced)
+            else:
+                made = execute(connection, "create_child", name.text, display_name, parent)
+            row = made.fetchone()
         if row is None:
             raise no_parent
         return rows.to_container(row)
@@ -219,10 +161,10 @@ class Store:
         Raises:
             ContainerNotFoundError: the parent does not exist.
         """
-        page = {"after": after, "limit": limit}
         if parent is None:
-            return [rows.to_container(row) for row in self._all("list_sites", page)]
-        found = self._all("list_children", page | {"parent": parent.text})
+            found = self._read("list_sites", after, limit)
+            return [rows.to_container(row) for row in found]
+        found = self._read("list_children", parent.text, after, limit)
         if not found:
             raise ContainerNotFoundError(parent.text)
         return [rows.to_container(row) for row in found if row[0] is not None]
@@ -247,18 +189,15 @@ class Store:
             ContainerNotFoundError: it does not exist.
             EtagMismatchError: it has changed since.
         """
-        with self._transaction() as connection:
+        with self._transaction(name) as connection:
             row = self._lock(connection, name, etag)
             before = rows.to_container(row)
             new_name = before.display_name if display_name is None else display_name
             new_switch = before.enforced if enforced is None else enforced
             if (new_name, new_switch) == (before.display_name, before.enforced):
                 return before
-            changed = execute(
-                connection,
-                "update_container",
-                {"id": row[0], "display_name": new_name, "enforced": new_switch},
-            ).fetchone()
+            update = execute(connection, "update_container", row[0], new_name, new_switch)
+            changed = update.fetchone()
         assert changed is not None  # noqa: S101 -- the row is locked
         return rows.to_container(changed)
 
@@ -275,10 +214,10 @@ class Store:
             EtagMismatchError: it has changed since.
         """
         with self._transaction(
-            container_parent_id_fkey=ContainerNotEmptyError(name.text)
+            name, container_parent_id_fkey=ContainerNotEmptyError(name.text)
         ) as connection:
             row = self._lock(connection, name, etag)
-            execute(connection, "delete_container", {"id": row[0]})
+            execute(connection, "delete_container", row[0])
 
     # --- Profiles -----------------------------------------------------------------------
 
@@ -298,20 +237,17 @@ class Store:
             ContainerNotFoundError: it does not exist.
             EtagMismatchError: another profile was attached since.
         """
-        with self._transaction() as connection:
+        with self._transaction(name) as connection:
             container_id, current, latest = self._lock_profile(connection, name, etag)
             if current is not None:
                 attached = self._version(connection, name, current)
                 if attached.sha256 == sha256(source).digest():
                     return attached
-            number = {"id": container_id, "version": latest + 1}
-            execute(
-                connection,
-                "insert_version",
-                number | {"source": source} | rows.decision_parameters(decision),
-            )
-            execute(connection, "attach_version", number)
-            return self._version(connection, name, latest + 1)
+            version = latest + 1
+            said = rows.decision_parameters(decision)
+            execute(connection, "insert_version", container_id, version, source, *said)
+            execute(connection, "attach_version", container_id, version)
+            return self._version(connection, name, version)
 
     def clear_profile(self, name: ContainerName, *, etag: str) -> None:
         """Detaches what is attached; the versions stay.
@@ -325,11 +261,11 @@ class Store:
             ProfileNotFoundError: nothing is attached.
             EtagMismatchError: another profile was attached since.
         """
-        with self._transaction() as connection:
+        with self._transaction(name) as connection:
             container_id, current, _ = self._lock_profile(connection, name, etag)
             if current is None:
                 raise ProfileNotFoundError(name.text)
-            execute(connection, "attach_version", {"id": container_id, "version": None})
+            execute(connection, "attach_version", container_id, None)
 
     def get_version(self, name: ContainerName, version: int) -> ProfileVersion | None:
         """Returns a version with its text; None when there is none of that number.
@@ -341,7 +277,7 @@ class Store:
         Raises:
             ContainerNotFoundError: the container does not exist.
         """
-        return rows.to_version(name.text, self._existing("get_version", name, {"version": version}))
+        return rows.to_version(name.text, self._existing("get_version", name, version))
 
     def list_versions(
         self, name: ContainerName, *, before: int, limit: int
@@ -359,7 +295,7 @@ class Store:
         Raises:
             ContainerNotFoundError: the container does not exist.
         """
-        found = self._all("list_versions", {"name": name.text, "before": before, "limit": limit})
+        found = self._read("list_versions", name.text, before, limit)
         if not found:
             raise ContainerNotFoundError(name.text)
         versions = [rows.to_version(name.text, row[1:]) for row in found]
@@ -367,8 +303,8 @@ class Store:
 
     def get_source(self, version: ProfileVersion) -> str | None:
         """Returns the text of a version; None when its container has been deleted."""
-        row = self._one("get_source", {"id": version.container_id, "version": version.version})
-        return None if row is None else row[0].decode()
+        found = self._read("get_source", version.container_id, version.version)
+        return found[0][0].decode() if found else None
 
     def record_decision(self, version: ProfileVersion, decision: Decision) -> None:
         """Stores what a newer validator says of a version.
@@ -377,16 +313,15 @@ class Store:
             version: as it was read, with the decision that is replaced.
             decision: the new one.
         """
-        with translated(), self._connection() as connection:
+        name = parse_name(version.container, field="container")
+        with self._transaction(name) as connection:
             execute(
                 connection,
                 "record_decision",
-                {
-                    "id": version.container_id,
-                    "version": version.version,
-                    "decided_by": version.decision.validator_version,
-                }
-                | rows.decision_parameters(decision),
+                version.container_id,
+                version.version,
+                version.decision.validator_version,
+                *rows.decision_parameters(decision),
             )
 
     def levels(self, target: ContainerName) -> tuple[bool, list[Level]] | None:
@@ -403,7 +338,7 @@ class Store:
         names = (target.text, target.parent or "", target.site)
         recent = self._recent.of(names)
         known = b"".join([read.version.sha256 for read in recent.values()])
-        found = {row[0]: row[1:] for row in self._resolve(names, known)}
+        found = {row[0]: row[1:] for row in self._read("resolve", *names, known)}
         if target.text not in found:
             return None
         # All are read, so that the text of a site is sent once for its devices, too.
@@ -412,28 +347,30 @@ class Store:
 
     # --- Parts --------------------------------------------------------------------------
 
-    def _one(
-        self, query: str, parameters: dict[str, Any], **constraints: ProfileServiceError
-    ) -> Row | None:
-        """Runs a statement of its own and returns its first row, if it has one."""
-        with translated(constraints), self._connection() as connection:
-            return execute(connection, query, parameters).fetchone()
+    def _read(self, query: str, *parameters: Parameter) -> list[Row]:
+        try:
+            with translated():
+                return self._readers.rows(query, *parameters)
+        except StoreFaultError as error:
+            raise self._explained(error) from None
 
-    def _all(self, query: str, parameters: dict[str, Any]) -> list[Row]:
-        with translated(), self._connection() as connection:
-            return execute(connection, query, parameters).fetchall()
-
-    def _existing(
-        self, query: str, name: ContainerName, parameters: dict[str, Any] | None = None
-    ) -> Row:
-        row = self._one(query, {"name": name.text} | (parameters or {}))
-        if row is None:
+    def _existing(self, query: str, name: ContainerName, *parameters: Parameter) -> Row:
+        found = self._read(query, name.text, *parameters)
+        if not found:
             raise ContainerNotFoundError(name.text)
-        return row
+        return found[0]
 
-    def _ping(self) -> None:
-        with translated(), self._connection(CHECKOUT_SECONDS) as connection:
-            execute(connection, "ping", {})
+    def _missing(self) -> tuple[str, str, str]:
+        with translated():
+            ((role, absent, denied),) = self._readers.rows("missing")
+        return role, absent, denied
+
+    def _explained(self, fault: StoreFaultError) -> StoreFaultError:
+        """Adds which rights the role lacks, where a statement failed for want of one."""
+        if _NO_RIGHT not in fault.cause:
+            return fault
+        role, _, denied = self._missing()
+        return StoreFaultError(f"{fault.cause}: the role lacks GRANT {denied} TO {role}")
 
     def _version_in(
         self, container: str, row: Row, recent: Mapping[str, Read]
@@ -454,65 +391,21 @@ class Store:
             self._recent.keep(Read(told, version))
         return version
 
-    def _resolve(self, names: Iterable[str], known: bytes) -> list[Row]:
-        # As `translated` does, without its overhead.
-        try:
-            connection = self._take()
-            try:
-                found = connection.resolution.rows(*[name.encode() for name in names], known)
-            except BaseException:
-                # The pool sees whether it can still be used.
-                self._pool.putconn(connection)
-                raise
-        except psycopg.Error as error:
-            raise translate(error) from None
-        self._give(connection)
-        return found
-
-    def _take(self) -> BoundedConnection:
-        """Lends a connection for a resolution: one that is kept for them, or any."""
-        try:
-            return self._kept.pop()
-        except IndexError:
-            return self._pool.getconn(self._patience)
-
-    def _give(self, connection: BoundedConnection) -> None:
-        if len(self._kept) < self._keep:
-            self._kept.append(connection)
-        else:
-            self._pool.putconn(connection)
-
-    def _give_up_kept(self) -> None:
-        """Returns to the pool what is kept, so that it is looked at with the others."""
-        with suppress(IndexError):
-            while True:
-                self._pool.putconn(self._kept.pop())
-
-    @property
-    def _patience(self) -> float:
-        return CHECKOUT_SECONDS if self._answers else HOPELESS_SECONDS
-
     @contextmanager
-    def _connection(self, patience: float | None = None) -> Iterator[BoundedConnection]:
-        """Lends a connection; the pool drops one that comes back unusable."""
-        connection = self._pool.getconn(self._patience if patience is None else patience)
+    def _transaction(
+        self, name: ContainerName, **constraints: ProfileServiceError
+    ) -> Iterator[WritingConnection]:
+        if not self._readers.answers:
+            raise StoreUnavailableError(KNOWN_TO_BE_GONE)
         try:
-            yield connection
-        finally:
-            self._pool.putconn(connection)
-
-    @contextmanager
-    def _transaction(self, **constraints: ProfileServiceError) -> Iterator[BoundedConnection]:
-        with (
-            translated(constraints),
-            self._connection() as connection,
-            connection.transaction(),
-        ):
-            yield connection
+            with self._writers.transaction(name.site, **constraints) as connection:
+                yield connection
+        except StoreFaultError as error:
+            raise self._explained(error) from None
 
     @staticmethod
-    def _lock(connection: BoundedConnection, name: ContainerName, etag: str) -> Row:
-        row = execute(connection, "lock_container", {"name": name.text}).fetchone()
+    def _lock(connection: WritingConnection, name: ContainerName, etag: str) -> Row:
+        row = execute(connection, "lock_container", name.text).fetchone()
         if row is None:
             raise ContainerNotFoundError(name.text)
         if etag not in {"", rows.to_container(row).etag}:
@@ -521,9 +414,9 @@ class Store:
 
     @staticmethod
     def _lock_profile(
-        connection: BoundedConnection, name: ContainerName, etag: str
+        connection: WritingConnection, name: ContainerName, etag: str
     ) -> tuple[int, int | None, int]:
-        row = execute(connection, "lock_profile", {"name": name.text}).fetchone()
+        row = execute(connection, "lock_profile", name.text).fetchone()
         if row is None:
             raise ContainerNotFoundError(name.text)
         container_id, current, latest, revision = row
@@ -533,17 +426,10 @@ class Store:
 
     @staticmethod
     def _version(
-        connection: BoundedConnection, name: ContainerName, version: int
+        connection: WritingConnection, name: ContainerName, version: int
     ) -> ProfileVersion:
         """Returns a version that exists: the container is locked."""
-        row = execute(connection, "get_version", {"name": name.text, "version": version}).fetchone()
+        row = execute(connection, "get_version", name.text, version).fetchone()
         found = None if row is None else rows.to_version(name.text, row)
         assert found is not None  # noqa: S101 -- a version goes only with its container
         return found
-
-
-def execute(
-    connection: BoundedConnection, query: str, parameters: dict[str, Any]
-) -> psycopg.Cursor[Row]:
-    """Runs a named statement. What it gives is to be fetched before the next one."""
-    return connection.statements.execute(QUERIES[query], parameters)

@@ -95,7 +95,7 @@ def main() -> int:
 
 def load_hierarchy(database: str, projects: int) -> None:
     """Migrates an empty database, and fills it with a site of so many projects."""
-    migrate(database, connect_seconds=5)
+    migrate(database)
     with psycopg.connect(database, autocommit=True) as connection:
         # A parameter each, and one statement after the other.
         cursor = psycopg.ClientCursor(connection)

@@ -36,7 +36,7 @@ class Databases:
         self._numbers = itertools.count(1)
         self._used: deque[str] = deque()
         self._execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(TEMPLATE)))
-        migrate(self._of(TEMPLATE), connect_seconds=5)
+        migrate(self._of(TEMPLATE))
 
     @contextmanager
     def clone(self, template: str = TEMPLATE) -> Iterator[str]:

@@ -18,7 +18,11 @@ Every error carries a google.rpc.ErrorInfo with the domain "deidcascade" and
 a stable reason; the reasons of each call are listed beside it. Every call can
 also fail with
 
-  UNAVAILABLE  STORE_UNAVAILABLE (the database does not answer; try again)
+  UNAVAILABLE  STORE_UNAVAILABLE (the database does not answer; try again),
+               STORE_BUSY (other changes are under way, and nothing was
+               changed; try again)
+  RESOURCE_EXHAUSTED  TOO_MANY_CALLS (more wait already than are let wait),
+               CALL_IDLE (the request of the call did not come)
   INTERNAL     INTERNAL (a fault of the service)
 
 INVALID_ARGUMENT for a field of the request, which is all of them but

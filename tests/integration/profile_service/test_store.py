@@ -25,7 +25,7 @@ from profile_service.service import Profiles
 from profile_service.store import Store
 from profile_service.store.migrate import migrate, migrations
 from profile_service.store.queries import QUERIES
-from profile_service.store.statement import Statement
+from profile_service.store.statement import ReadingConnection
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -58,7 +58,7 @@ def empty_database(databases: Databases) -> Iterator[str]:
 @pytest.fixture
 def store(database: str) -> Iterator[Store]:
     """A store with a site, a group and a project."""
-    store = Store(database, connections=4)
+    store = Store(database, readers=2, writers=2)
     store.open()
     store.create_container(SITE, "", enforced=True)
     for each in (GROUP, PROJECT):
@@ -68,9 +68,11 @@ def store(database: str) -> Iterator[Store]:
 
 
 @pytest.fixture
-def profiles(store: Store) -> Profiles:
+def profiles(store: Store) -> Iterator[Profiles]:
     """The profiles of the store."""
-    return Profiles(store)
+    profiles = Profiles(store)
+    yield profiles
+    profiles.close()
 
 
 def dump(conninfo: str) -> str:
@@ -120,7 +122,7 @@ def test_the_migrations_make_the_schema(databases: Databases) -> None:
 
 def test_instances_that_start_at_once_migrate_once(empty_database: str) -> None:
     """Of several instances one migrates, and the others find it done."""
-    done = at_once(*4 * [lambda: migrate(empty_database, connect_seconds=5)])
+    done = at_once(*4 * [lambda: migrate(empty_database)])
     assert sorted(done, key=str) == [list(migrations()), [], [], []]
 
 
@@ -129,7 +131,7 @@ def test_a_newer_database_is_refused(database: str) -> None:
     with psycopg.connect(database, autocommit=True) as connection:
         connection.execute("INSERT INTO schema_migration (number) VALUES (999)")
     with pytest.raises(SchemaTooNewError, match="at migration 999, and this build knows"):
-        Store(database, connections=4).migrate()
+        Store(database, readers=2, writers=2).migrate()
 
 
 def test_a_migration_that_fails_leaves_nothing(
@@ -139,8 +141,8 @@ def test_a_migration_that_fails_leaves_nothing(
     wrong = dict(migrations()) | {998: "SELECT no_such_column"}
     monkeypatch.setattr("profile_service.store.migrate.migrations", lambda: wrong)
     with pytest.raises(StoreFaultError) as caught:
-        migrate(empty_database, connect_seconds=5)
-    assert caught.value.cause == "SQLSTATE 42703"
+        migrate(empty_database)
+    assert caught.value.cause == "UndefinedColumn, SQLSTATE 42703"
     with psycopg.connect(empty_database) as connection:
         tables = connection.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'")
         assert tables.fetchone() == (0,)
@@ -286,7 +288,9 @@ def test_what_was_decided_again_is_kept(store: Store, monkeypatch: pytest.Monkey
     """The new decision is written back: no instance decides it a second time."""
     stored = Profiles(store).set(PROJECT, VALID, allow_invalid=False, etag="")
     decided = have_newer_validator(monkeypatch, lambda _: False)
-    first = Profiles(store).get(PROJECT, 0)
+    newer = Profiles(store)
+    first = newer.get(PROJECT, 0)
+    newer.close()
     second = Profiles(store).resolve(PROJECT)
     assert decided == [stored.source]
     assert not first.decision.valid
@@ -308,15 +312,16 @@ def test_a_text_is_read_once(
     """The database sends it no second time, unless another one is attached, by anyone."""
     store.create_container(DEVICE, "", enforced=None)
     sent: list[list[bytes | None]] = []
-    execute = Statement.rows
+    execute = ReadingConnection.rows
 
-    def listen(statement: Statement, *parameters: bytes) -> list[Row]:
-        rows = execute(statement, *parameters)
-        sent.append([row[-1] for row in rows if row[-1] is not None])
+    def listen(connection: ReadingConnection, query: str, *parameters: str | bytes) -> list[Row]:
+        rows = execute(connection, query, *parameters)
+        if query == "resolve":
+            sent.append([row[-1] for row in rows if row[-1] is not None])
         return rows
 
-    monkeypatch.setattr(Statement, "rows", listen)
-    elsewhere = Store(database, connections=1)
+    monkeypatch.setattr(ReadingConnection, "rows", listen)
+    elsewhere = Store(database, readers=1, writers=1)
     elsewhere.open()
     profiles = Profiles(store)
     first, second = VALID + "# 1\n", VALID + "# 2\n"

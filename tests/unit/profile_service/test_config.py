@@ -32,11 +32,11 @@ def test_arguments_come_before_the_environment() -> None:
 
 @pytest.mark.parametrize("workers", range(1, 41))
 def test_workers_share_what_postgresql_has(workers: int) -> None:
-    """Each worker has a connection, and all of them fit twice into PostgreSQL's default of 100."""
-    connections = parse([f"--workers={workers}"], {}).connections
+    """Each worker has a connection of each kind, and by default all fit twice into 100."""
+    config = parse([f"--workers={workers}"], {})
 
-    assert 1 <= connections <= 4
-    assert 2 * workers * connections <= 80
+    assert 1 <= config.writers <= config.readers <= 2
+    assert workers * (config.readers + config.writers) <= max(40, 2 * workers)
 
 
 @pytest.mark.parametrize("option", ["--workers=0", "--workers=41", "--workers=x", "--unknown=1"])

@@ -42,7 +42,10 @@ def every_error(root: type[errors.ProfileServiceError]) -> set[type[errors.Profi
 
 def test_every_error_has_a_status() -> None:
     """The table knows each error that a call can raise; a build problem is none."""
-    assert every_error(errors.ProfileServiceError) - set(STATUSES) == {errors.SchemaTooNewError}
+    assert every_error(errors.ProfileServiceError) - set(STATUSES) == {
+        errors.InvalidConninfoError,
+        errors.SchemaTooNewError,
+    }
 
 
 def test_the_contract_names_every_reason() -> None:

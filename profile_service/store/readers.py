@@ -1,0 +1,154 @@
+"""The share of connections that reads have for themselves: resolutions before all.
+
+No change waits on one of these, so that none holds up a read. A read that is not
+answered is sent again, once, on a connection that is made for it: a firewall between
+that has forgotten the connections that were kept costs a second, and no refusal.
+"""
+
+from __future__ import annotations
+
+import time
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING
+
+import psycopg
+
+from profile_service.errors import StoreUnavailableError
+from profile_service.store.faults import translated
+from profile_service.store.statement import Parameter, ReadingConnection, Sharing
+
+if TYPE_CHECKING:
+    from profile_service.store.rows import Row
+
+# How long a read waits for a connection.
+CHECKOUT_SECONDS = 1.0
+
+# A connection is replaced after so long: what a server collects for one goes with it, and
+# after a failover the old server is left.
+LIFETIME_SECONDS = 600.0
+
+KNOWN_TO_BE_GONE = "it did not answer when it was last asked"
+
+
+class Readers:
+    """Some connections for statements that read. Safe to use from many threads.
+
+    Attributes:
+        answers: the database did when it was last looked for.
+    """
+
+    def __init__(self, conninfo: str, connections: int) -> None:
+        """Connects to nothing yet.
+
+        Args:
+            conninfo: how libpq connects.
+            connections: how many it may have at once.
+        """
+        self.answers = True
+        self._conninfo = conninfo
+        self._sharing = Sharing()
+        # A place for each: with a connection that nobody uses, or where one may be made.
+        self._places: SimpleQueue[ReadingConnection | None] = SimpleQueue()
+        self._count = connections
+        for _ in range(connections):
+            self._places.put(None)
+
+    def rows(self, query: str, *parameters: Parameter) -> list[Row]:
+        """Executes a statement that reads, and returns its rows.
+
+        Raises:
+            StoreUnavailableError: the database does not answer.
+            psycopg.Error: the statement failed, or no connection could be made.
+        """
+        connection = self._take()
+        try:
+            if connection is None or not connection.usable:
+                if not self.answers:
+                    raise StoreUnavailableError(KNOWN_TO_BE_GONE)
+                connection = ReadingConnection.connect(self._conninfo, self._sharing)
+            try:
+                return connection.rows(query, *parameters)
+            except psycopg.OperationalError:
+                if connection.usable:
+                    raise
+            # What happened to this one may have happened to those that are kept as well.
+            self._drop_kept()
+            connection = ReadingConnection.connect(self._conninfo, self._sharing)
+            return connection.rows(query, *parameters)
+        finally:
+            self._places.put(connection)
+
+    def look(self) -> None:
+        """Asks on each connection that is kept, and drops those that do not answer.
+
+        While the database does not answer here, `rows` makes no connection to it.
+
+        Raises:
+            StoreUnavailableError: it does not answer.
+        """
+        try:
+            # One after the other: reads have the rest meanwhile.
+            asked = sum(self._check() for _ in range(self._count))
+            if not asked:
+                with translated():
+                    self._place_one()
+        except StoreUnavailableError:
+            self.answers = False
+            raise
+        self.answers = True
+
+    def close(self) -> None:
+        """Closes the connections that nobody uses."""
+        self._drop_kept()
+
+    def _check(self) -> bool:
+        """Asks on one of the connections that nobody uses now."""
+        try:
+            connection = self._places.get_nowait()
+        except Empty:
+            return False
+        kept = None
+        try:
+            if connection is not None and _is_sound(connection):
+                kept = connection
+        finally:
+            self._places.put(kept)
+        if connection is not None and kept is None:
+            self._drop_kept()
+        return kept is not None
+
+    def _place_one(self) -> None:
+        connection = self._take()
+        try:
+            if connection is None or not connection.usable:
+                connection = ReadingConnection.connect(self._conninfo, self._sharing)
+            connection.rows("ping")
+        finally:
+            self._places.put(connection)
+
+    def _take(self) -> ReadingConnection | None:
+        try:
+            return self._places.get(timeout=CHECKOUT_SECONDS)
+        except Empty:
+            raise StoreUnavailableError("all connections for reads are in use") from None
+
+    def _drop_kept(self) -> None:
+        for _ in range(self._count):
+            try:
+                connection = self._places.get_nowait()
+            except Empty:
+                return
+            if connection is not None:
+                connection.close()
+            self._places.put(None)
+
+
+def _is_sound(connection: ReadingConnection) -> bool:
+    if time.monotonic() - connection.made > LIFETIME_SECONDS:
+        connection.close()
+        return False
+    try:
+        return connection.usable and connection.rows("ping") == [(1,)]
+    except psycopg.Error:
+        connection.close()
+        return False
