@@ -18,7 +18,7 @@ MAX_CONNECTIONS = 40
 # Reads and changes have connections of their own, so that no change that waits for a lock
 # holds up a read. A connection is kept for as long as a statement takes, mostly less than
 # a tenth of a millisecond, so a few serve all that one process can do.
-MAX_READERS = 2
+MAX_READERS = 4
 MAX_WRITERS = 2
 MAX_WORKERS = 40
 
@@ -50,7 +50,7 @@ class Config:
     @property
     def writers(self) -> int:
         """How many connections a worker may have for changes."""
-        return max(1, min(MAX_WRITERS, MAX_CONNECTIONS // self.workers // 2))
+        return max(1, min(MAX_WRITERS, MAX_CONNECTIONS // self.workers // 3))
 
 
 def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Config:

@@ -8,6 +8,8 @@ that has forgotten the connections that were kept costs a second, and no refusal
 from __future__ import annotations
 
 import time
+from collections import deque
+from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
 
 # How long a read waits for a connection.
 CHECKOUT_SECONDS = 1.0
+
+# How often who waits looks whether one is at hand.
+AT_HAND_SECONDS = 0.02
 
 # A connection is replaced after so long: what a server collects for one goes with it, and
 # after a failover the old server is left.
@@ -48,10 +53,14 @@ class Readers:
         self._conninfo = conninfo
         self._sharing = Sharing()
         # A place for each: with a connection that nobody uses, or where one may be made.
+        # Some are for who comes by just then, which costs no thread a turn; the others
+        # are handed on in the order of asking.
+        self._at_hand: deque[ReadingConnection | None] = deque()
+        self._at_hand_count = connections // 2
         self._places: SimpleQueue[ReadingConnection | None] = SimpleQueue()
         self._count = connections
         for _ in range(connections):
-            self._places.put(None)
+            self._give(None)
 
     def rows(self, query: str, *parameters: Parameter) -> list[Row]:
         """Executes a statement that reads, and returns its rows.
@@ -76,7 +85,7 @@ class Readers:
             connection = ReadingConnection.connect(self._conninfo, self._sharing)
             return connection.rows(query, *parameters)
         finally:
-            self._places.put(connection)
+            self._give(connection)
 
     def look(self) -> None:
         """Asks on each connection that is kept, and drops those that do not answer.
@@ -104,15 +113,15 @@ class Readers:
     def _check(self) -> bool:
         """Asks on one of the connections that nobody uses now."""
         try:
-            connection = self._places.get_nowait()
-        except Empty:
+            connection = self._take(patience=0)
+        except StoreUnavailableError:
             return False
         kept = None
         try:
             if connection is not None and _is_sound(connection):
                 kept = connection
         finally:
-            self._places.put(kept)
+            self._give(kept, last=True)
         if connection is not None and kept is None:
             self._drop_kept()
         return kept is not None
@@ -124,23 +133,37 @@ class Readers:
                 connection = ReadingConnection.connect(self._conninfo, self._sharing)
             connection.rows("ping")
         finally:
-            self._places.put(connection)
+            self._give(connection)
 
-    def _take(self) -> ReadingConnection | None:
-        try:
-            return self._places.get(timeout=CHECKOUT_SECONDS)
-        except Empty:
-            raise StoreUnavailableError("all connections for reads are in use") from None
+    def _take(self, patience: float = CHECKOUT_SECONDS) -> ReadingConnection | None:
+        with suppress(IndexError):
+            return self._at_hand.pop()
+        end = time.monotonic() + patience
+        while True:
+            with suppress(Empty):
+                return self._places.get(timeout=min(patience, AT_HAND_SECONDS))
+            with suppress(IndexError):
+                return self._at_hand.pop()
+            if time.monotonic() >= end:
+                raise StoreUnavailableError("all connections for reads are in use")
+
+    def _give(self, connection: ReadingConnection | None, *, last: bool = False) -> None:
+        if len(self._at_hand) >= self._at_hand_count:
+            self._places.put(connection)
+        elif last:
+            self._at_hand.appendleft(connection)
+        else:
+            self._at_hand.append(connection)
 
     def _drop_kept(self) -> None:
         for _ in range(self._count):
             try:
-                connection = self._places.get_nowait()
-            except Empty:
+                connection = self._take(patience=0)
+            except StoreUnavailableError:
                 return
             if connection is not None:
                 connection.close()
-            self._places.put(None)
+            self._give(None, last=True)
 
 
 def _is_sound(connection: ReadingConnection) -> bool:

@@ -24,6 +24,8 @@ from psycopg.adapt import Transformer
 from profile_service.store.queries import QUERIES
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from profile_service.store.rows import Row
 
 Parameter = str | int | bytes
@@ -86,18 +88,8 @@ class ReadingConnection:
 
     @property
     def usable(self) -> bool:
-        """Whether it can take a statement; False once the server has ended it."""
-        pgconn = self._pgconn
-        if self._given_up or pgconn.status != pq.ConnStatus.OK:
-            return False
-        if self._readable.poll(0):
-            # Nothing was asked: it is a notice, or the end.
-            try:
-                pgconn.consume_input()
-            except psycopg.OperationalError:
-                self.close()
-                return False
-        return True
+        """Whether it can take a statement, as far as is known here."""
+        return not self._given_up and self._pgconn.status == pq.ConnStatus.OK
 
     def close(self) -> None:
         """Closes it."""
@@ -116,15 +108,15 @@ class ReadingConnection:
         """
         pgconn = self._pgconn
         name, text = _named(QUERIES[query])
-        types = [_OIDS[type(one)] for one in parameters]
         values = [_encoded(one) for one in parameters]
         formats = [pq.Format.BINARY] * len(values)
         try:
             if self._sharing.found:
+                types = _types(parameters)
                 pgconn.send_query_params(text, values, types, formats, pq.Format.BINARY)
             else:
                 if name not in self._prepared:
-                    pgconn.send_prepare(name, text, types)
+                    pgconn.send_prepare(name, text, _types(parameters))
                     self._answer()
                     self._prepared.add(name)
                 pgconn.send_query_prepared(name, values, formats, pq.Format.BINARY)
@@ -184,6 +176,10 @@ def _stop(connection: psycopg.Connection) -> None:
     with suppress(psycopg.Error):
         connection.cancel_safe(timeout=CANCEL_SECONDS)
     connection.close()
+
+
+def _types(parameters: Sequence[Parameter]) -> list[int]:
+    return [_OIDS[type(one)] for one in parameters]
 
 
 def _encoded(parameter: Parameter) -> bytes:

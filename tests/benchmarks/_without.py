@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from profile_service.serving import processes, workers
 if TYPE_CHECKING:
     from deid_service.contract.wire import Buffer
     from profile_service.store.rows import Row
-    from profile_service.store.store import Store
+    from profile_service.store.statement import Parameter
 
 
 def tuning() -> None:
@@ -54,20 +55,22 @@ def digest_thread() -> None:
 
 def statement_path() -> None:
     """The query of a resolution goes through the driver's pool and cursor."""
-    from profile_service.store import store
-    from profile_service.store.faults import translated
+    import psycopg
+    from psycopg_pool import ConnectionPool
+
     from profile_service.store.queries import QUERIES
+    from profile_service.store.readers import Readers
 
-    query = QUERIES["resolve"]
-    for number, kind in enumerate(("text", "text", "text", "bytea"), 1):
-        query = query.replace(f"${number}", f"%({number})s::{kind}")
+    @cache
+    def pool(conninfo: str) -> ConnectionPool[psycopg.Connection[Row]]:
+        kwargs = {"autocommit": True, "prepare_threshold": 0, "cursor_factory": psycopg.RawCursor}
+        return ConnectionPool(conninfo, kwargs=kwargs, max_size=4, open=True)
 
-    def resolve(self: Store, names: Iterable[str], known: bytes) -> list[Row]:
-        with translated(), self._connection() as connection:
-            given = {str(number): value for number, value in enumerate((*names, known), 1)}
-            return connection.statements.execute(query, given).fetchall()
+    def rows(self: Readers, query: str, *parameters: Parameter) -> list[Row]:
+        with pool(self._conninfo).connection() as connection:
+            return connection.execute(QUERIES[query], parameters, binary=True).fetchall()
 
-    store.Store._resolve = resolve  # type: ignore[method-assign]
+    Readers.rows = rows  # type: ignore[method-assign]
 
 
 def recent_versions() -> None:

@@ -35,7 +35,7 @@ def test_workers_share_what_postgresql_has(workers: int) -> None:
     """Each worker has a connection of each kind, and by default all fit twice into 100."""
     config = parse([f"--workers={workers}"], {})
 
-    assert 1 <= config.writers <= config.readers <= 2
+    assert 1 <= config.writers <= config.readers <= 4
     assert workers * (config.readers + config.writers) <= max(40, 2 * workers)
 
 
