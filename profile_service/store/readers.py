@@ -20,6 +20,8 @@ from profile_service.store.faults import translated
 from profile_service.store.statement import Parameter, ReadingConnection, Sharing
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from profile_service.store.rows import Row
 
 # How long a read waits for a connection.
@@ -97,7 +99,7 @@ class Readers:
         """
         try:
             # One after the other: reads have the rest meanwhile.
-            asked = sum(self._check() for _ in range(self._count))
+            asked = sum(map(self._check, self._kept_in_turn()))
             if not asked:
                 with translated():
                     self._place_one()
@@ -110,18 +112,19 @@ class Readers:
         """Closes the connections that nobody uses."""
         self._drop_kept()
 
-    def _check(self) -> bool:
-        """Asks on one of the connections that nobody uses now."""
-        try:
-            connection = self._take(patience=0)
-        except StoreUnavailableError:
-            return False
-        kept = None
-        try:
-            if connection is not None and _is_sound(connection):
-                kept = connection
-        finally:
-            self._give(kept, last=True)
+    def _kept_in_turn(self) -> Iterator[ReadingConnection | None]:
+        """Takes what nobody uses now, those that were not used for longest first."""
+        for _ in range(self._at_hand_count):
+            with suppress(IndexError):
+                yield self._at_hand.popleft()
+        for _ in range(self._count - self._at_hand_count):
+            with suppress(Empty):
+                yield self._places.get_nowait()
+
+    def _check(self, connection: ReadingConnection | None) -> bool:
+        """Asks on a connection that was taken, and gives its place back."""
+        kept = connection if connection is not None and _is_sound(connection) else None
+        self._give(kept)
         if connection is not None and kept is None:
             self._drop_kept()
         return kept is not None
@@ -147,23 +150,21 @@ class Readers:
             if time.monotonic() >= end:
                 raise StoreUnavailableError("all connections for reads are in use")
 
-    def _give(self, connection: ReadingConnection | None, *, last: bool = False) -> None:
-        if len(self._at_hand) >= self._at_hand_count:
-            self._places.put(connection)
-        elif last:
-            self._at_hand.appendleft(connection)
-        else:
+    def _give(self, connection: ReadingConnection | None) -> None:
+        if len(self._at_hand) < self._at_hand_count:
             self._at_hand.append(connection)
+        else:
+            self._places.put(connection)
 
     def _drop_kept(self) -> None:
-        for _ in range(self._count):
-            try:
-                connection = self._take(patience=0)
-            except StoreUnavailableError:
-                return
+        taken = []
+        with suppress(StoreUnavailableError):
+            while True:
+                taken.append(self._take(patience=0))
+        for connection in taken:
             if connection is not None:
                 connection.close()
-            self._give(None, last=True)
+            self._give(None)
 
 
 def _is_sound(connection: ReadingConnection) -> bool:
