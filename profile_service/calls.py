@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     import grpc
     from google.protobuf.message import Message
 
-    from profile_service.servicer import ProfileServicer
-
     Behaviour = Callable[[Any, grpc.ServicerContext], Message]
 
 # The field of a request that says what the call is about.
@@ -32,11 +30,11 @@ _SUBJECTS = ("target", "container", "name", "parent")
 _SERVICE = pb.DESCRIPTOR.services_by_name["ProfileService"]
 
 
-def handler(servicer: ProfileServicer, arrivals: Arrivals) -> grpc.GenericRpcHandler:
+def handler(servicer: object, arrivals: Arrivals) -> grpc.GenericRpcHandler:
     """Returns what answers the calls of ProfileService.
 
     Args:
-        servicer: carries them out.
+        servicer: carries them out, each method by its name.
         arrivals: the calls whose requests are on their way.
     """
     behaviours = {
