@@ -21,6 +21,7 @@ from profile_service.language.actions import (
 )
 from profile_service.language.checks import KeywordSearch, check_rules
 from profile_service.language.codes import Code
+from profile_service.language.dangers import check_dangers
 from profile_service.language.dates import DateFormats
 from profile_service.language.dictionary import name_of, vrs_of
 from profile_service.language.document import ListNode, MapNode, Scalar, load
@@ -50,7 +51,7 @@ from profile_service.language.values import Table
 # Part of every stored verdict: a text is decided again by a newer version. To be
 # changed with every change that could turn a verdict, or add or take a problem; a
 # test ties it to the golden answers.
-VALIDATOR_VERSION = "3"
+VALIDATOR_VERSION = "4"
 
 _LANGUAGE_VERSION = 1
 _DICOM = "dicom"
@@ -172,8 +173,8 @@ class _Compiler:
                 FIELDS,
                 "The profile is blank: data that it applies to is not de-identified.",
             )
-        else:
-            check_rules(rules, settings, dicom)
+        elif check_rules(rules, settings, dicom):
+            check_dangers(rules, settings, dicom, self._search)
         return Profile(
             name=name,
             description=description,

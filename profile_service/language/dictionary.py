@@ -6,6 +6,7 @@ from functools import cache
 from typing import NamedTuple
 
 from pydicom._dicom_dict import DicomDictionary, RepeatersDictionary
+from pydicom._private_dict import private_dictionaries
 from pydicom.datadict import private_dictionary_VR
 
 from profile_service.language.model import Element, ElementRef, PrivateElement, RepeaterElement
@@ -64,6 +65,12 @@ def all_sequences() -> tuple[int, ...]:
     return tuple(tag for tag, entry in DicomDictionary.items() if entry[0] == "SQ")
 
 
+@cache
+def known_creators() -> frozenset[str]:
+    """The private creators that the dictionary knows."""
+    return frozenset(private_dictionaries)
+
+
 def vrs_of(element: ElementRef) -> tuple[str, ...]:
     """The VRs that an element may have; empty where no dictionary knows it."""
     if isinstance(element, PrivateElement):
@@ -90,6 +97,15 @@ def name_of(element: ElementRef) -> str:
 def format_tag(tag: int) -> str:
     """Writes a tag as (gggg,eeee)."""
     return f"({tag >> 16:04X},{tag & 0xFFFF:04X})"
+
+
+@cache
+def hex_path(path: str) -> str:
+    """Writes the dotted path of an element with hex digits in place of keywords."""
+    found = ((part, find_keyword(part)) for part in path.split("."))
+    return ".".join(
+        f"{element.tag:08x}" if isinstance(element, Element) else part for part, element in found
+    )
 
 
 def format_repeater(repeater: RepeaterElement) -> str:

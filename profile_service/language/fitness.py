@@ -65,6 +65,9 @@ _MANDATORY = frozenset((0x00020001, 0x00020002, 0x00020003, _TRANSFER_SYNTAX))
 # transfer syntax than its own.
 _UNCHANGEABLE = frozenset((0x00020001, _TRANSFER_SYNTAX))
 
+# PS3.3 C.12.1.1.1 and PS3.10 7.1: the SOP Class UID, in the data set and the file meta.
+_SOP_CLASS = frozenset((0x00080016, 0x00020002))
+
 # Groups that belong to some kinds of objects only, and make no sense in others.
 _MISPLACED = {
     0x0004: "a media directory",
@@ -92,6 +95,14 @@ def fit(action: Action, target: Target, key: str, rule: Table) -> Action:
     element = target.selector.element
     if isinstance(element, Element) and element.tag >> 16 == _FILE_META_GROUP:
         _check_file_meta(action, element.tag, key, rule)
+    is_sop_class = isinstance(element, Element) and element.tag in _SOP_CLASS
+    if is_sop_class and isinstance(action, HashUid) and not target.dotted:
+        rule.report_key(
+            Code.SOP_CLASS_HASHED,
+            key,
+            f"{name_of(element)} says what kind of object the file is, by a UID that the standard "
+            "gives: hashed, no reader knows the file any more. Leave it as it is.",
+        )
     unfit = _UNFIT.get(type(action), frozenset())
     if target.vrs and unfit.issuperset(target.vrs):
         vr = " or ".join(target.vrs)

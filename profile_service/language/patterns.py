@@ -112,10 +112,15 @@ class GuardedPattern:
 
 def match_anywhere(source: str) -> str:
     """Writes a pattern so that it matches anywhere, not only from the start."""
+    return preceded(".*", source)
+
+
+def preceded(by: str, source: str) -> str:
+    """Writes a pattern with another one before all of it."""
     flags = _LEADING_FLAGS.match(source)
     cut = 0 if flags is None else flags.end()
     rest = source[cut:]
-    return source[:cut] + ".*" + (f"(?:{rest})" if "|" in rest else rest)
+    return source[:cut] + by + (f"(?:{rest})" if "|" in rest else rest)
 
 
 class PatternCompiler:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from difflib import get_close_matches
-from functools import cache
+from functools import cache, lru_cache
 from heapq import nlargest
 from typing import TYPE_CHECKING
 
-from profile_service.language.dictionary import all_keywords
+from profile_service.language.dictionary import all_keywords, known_creators
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,6 +21,9 @@ _MAX_VOTES = 600
 
 # Below this likeness (difflib's ratio) a guess would rather mislead.
 _ENOUGH = 0.7
+
+# The same for private creators, of which some are alike: a letter or two of a dozen.
+_ENOUGH_FOR_CREATORS = 0.9
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
@@ -51,6 +54,36 @@ def nearest_keyword(word: str) -> str:
         _CANDIDATES, votes, key=lambda keyword: votes[keyword] / (len(keyword) + len(word))
     )
     return nearest(word, ranked)
+
+
+@lru_cache(maxsize=1024)
+def nearest_creator(creator: str) -> str:
+    """Finds the known private creator that was probably meant by an unknown one.
+
+    Creators of a maker differ in their numbers, and often in a word: only what differs
+    in spaces, signs and letter case, or in a letter or two of a long name, is a slip.
+
+    Returns:
+        The known one, or the empty text where it is known or like none.
+    """
+    if creator in known_creators():
+        return ""
+    letters = _letters(creator)
+    digits = _digits(creator)
+    alike = {_letters(known): known for known in known_creators() if _digits(known) == digits}
+    if letters in alike:
+        return alike[letters]
+    close = [known for known in alike if known[:1] == letters[:1]]
+    found = get_close_matches(letters, close, n=1, cutoff=_ENOUGH_FOR_CREATORS)
+    return alike[found[0]] if found else ""
+
+
+def _letters(creator: str) -> str:
+    return "".join(char for char in creator.lower() if char.isalnum())
+
+
+def _digits(creator: str) -> str:
+    return "".join(char for char in creator if char.isdigit())
 
 
 @cache

@@ -1,0 +1,430 @@
+"""Warnings about what a profile does that is understood, and yet leaks or breaks files.
+
+Each says why, and what to write instead. What rules do is looked at at the top level,
+where the elements stand that this is about; a pattern that takes too long is taken for
+one that treats them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from profile_service.language.checks import keeps
+from profile_service.language.codes import Code
+from profile_service.language.dictionary import (
+    find_keyword,
+    name_of,
+    vrs_of,
+)
+from profile_service.language.model import (
+    Capture,
+    Element,
+    ElementValue,
+    Hash,
+    HashUid,
+    IncrementDate,
+    IncrementDateTime,
+    PathSelector,
+    PrivateElement,
+    RegexSelector,
+    RegexSub,
+    Remove,
+    ReplaceWith,
+)
+from profile_service.language.patterns import preceded
+from profile_service.language.suggest import nearest_creator
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from profile_service.language.checks import KeywordSearch
+    from profile_service.language.model import (
+        Action,
+        DateShift,
+        Rule,
+        Selector,
+        Settings,
+        SimpleAction,
+    )
+    from profile_service.language.values import Table
+
+    Read: TypeAlias = tuple[Rule, Table]
+
+_ID: Final = "PatientID"
+_OTHER_IDS: Final = "OtherPatientIDsSequence"
+
+# What tells at once who somebody is, and stands in nearly every file.
+_DIRECT: Final = ("PatientName", _ID, "PatientBirthDate", "OtherPatientIDs", _OTHER_IDS)
+
+# The dates of one examination: any of them tells the others.
+_EXAMINATION: Final = (
+    "InstanceCreationDate",
+    "StudyDate",
+    "SeriesDate",
+    "AcquisitionDate",
+    "ContentDate",
+    "AcquisitionDateTime",
+    "PerformedProcedureStepStartDate",
+)
+
+# PS3.3: type 1 in every composite IOD (general study, general series and SOP common
+# modules), and in the modules of pixels.
+_OBJECT: Final = (
+    "SOPClassUID",
+    "SOPInstanceUID",
+    "StudyInstanceUID",
+    "SeriesInstanceUID",
+    "Modality",
+)
+_PIXELS: Final = (
+    "SamplesPerPixel",
+    "PhotometricInterpretation",
+    "Rows",
+    "Columns",
+    "BitsAllocated",
+    "BitsStored",
+    "HighBit",
+    "PixelRepresentation",
+    "PixelData",
+)
+
+# PS3.3: type 2 in every composite IOD of a patient: there, though it may be empty.
+_MAY_BE_EMPTY: Final = (
+    "PatientName",
+    "PatientID",
+    "PatientBirthDate",
+    "PatientSex",
+    "StudyDate",
+    "StudyTime",
+    "ReferringPhysicianName",
+    "StudyID",
+    "AccessionNumber",
+    "SeriesNumber",
+)
+
+# What holds UIDs that standards give, and that say what something is, not who. That no
+# rule may name the class of the file itself is a matter of fitness.
+_REGISTERED: Final = (
+    "SOPClassUID",
+    "RelatedGeneralSOPClassUID",
+    "OriginalSpecializedSOPClassUID",
+    "SOPClassesInStudy",
+    "SOPClassesSupported",
+    "ReferencedSOPClassUID",
+    "ReferencedRelatedGeneralSOPClassUIDInFile",
+    "ReferencedSOPClassUIDInFile",
+    "ReferencedTransferSyntaxUIDInFile",
+    "AvailableTransferSyntaxUID",
+    "EncryptedContentTransferSyntaxUID",
+    "MACCalculationTransferSyntaxUID",
+    "CodingSchemeUID",
+    "ContextUID",
+    "MappingResourceUID",
+    "ImplementationClassUID",
+)
+
+# What keeps a pattern from them.
+_NOT_REGISTERED: Final = (
+    "(?!.*(?:SOPClass|TransferSyntax|CodingScheme|Context|Mapping|ImplementationClass))"
+)
+
+# More of them would not be read.
+_MANY: Final = 3
+
+# VRs that hold neither a date nor a text that could be one.
+_NO_DATES: Final = frozenset(("AE", "AS", "CS", "PN", "TM", "UI", "UR"))
+
+# How soon all that a value could be is hashed, at a million in two seconds: one core.
+_FALLS: Final = {
+    "AS": "the ages of people are tried at once",
+    "DA": "the days of a century are tried at once",
+    "DT": "the minutes of a century are tried within two minutes",
+    "TM": "the seconds of a day are tried at once",
+    "PN": "a list of a million names is tried within seconds",
+}
+_NUMBERS_FALL: Final = "all numbers of seven digits are tried within half a minute"
+
+
+def check_dangers(
+    rules: list[Read], settings: Settings, dicom: Table, search: KeywordSearch
+) -> None:
+    """Notes what leaks or breaks files.
+
+    Args:
+        rules: each with the table that it was read from, in the order written.
+        settings: of the profile.
+        dicom: the section.
+        search: bounds the time that patterns may take.
+    """
+    reach = _Reach(rules, settings, search)
+    for rule, table in rules:
+        _check_hash(rule, table, settings)
+        _check_registered(rule, table, reach)
+        _check_date_on_other(rule, table)
+        _check_creators(rule, table)
+        _check_needed(rule, table, reach)
+    _check_shifts(rules)
+    _check_dates_apart(rules, reach)
+    _check_undefined(reach, settings, dicom)
+    _check_direct(reach, dicom)
+
+
+class _Reach:
+    """Which rules select elements of the top level."""
+
+    def __init__(self, rules: list[Read], settings: Settings, search: KeywordSearch) -> None:
+        self._settings = settings
+        self._search = search
+        self._rules = [rule for rule, _ in rules]
+        self._by_name: dict[Selector, list[Rule]] = {}
+        for rule in self._rules:
+            if isinstance(rule.selector, PathSelector):
+                self._by_name.setdefault(rule.selector, []).append(rule)
+
+    def matches(self, rule: Rule, path: str) -> bool:
+        """Whether a rule selects an element by a pattern; its path is given in keywords."""
+        selector = rule.selector
+        return isinstance(selector, RegexSelector) and self._search.matches(selector.pattern, path)
+
+    def selecting(self, keyword: str) -> list[Rule]:
+        """Returns the rules that select an element."""
+        named = self._by_name.get(PathSelector((), element_of(keyword)), [])
+        return [*named, *(rule for rule in self._rules if self.matches(rule, keyword))]
+
+    def names(self, rule: Rule, keywords: Iterable[str]) -> list[str]:
+        """Returns those of some elements that a rule selects."""
+        selector = rule.selector
+        if isinstance(selector, RegexSelector):
+            return [keyword for keyword in keywords if self.matches(rule, keyword)]
+        if selector.parents:
+            return []
+        return [keyword for keyword in keywords if element_of(keyword) == selector.element]
+
+    def treats(self, keyword: str) -> bool:
+        """Whether an element goes or changes."""
+        selecting = self.selecting(keyword)
+        if not selecting:
+            return self._settings.remove_undefined
+        return any(not keeps(rule) for rule in selecting)
+
+    def treats_other_ids(self) -> bool:
+        """Whether the identifiers in the items of OtherPatientIDsSequence go or change."""
+        if self.treats(_OTHER_IDS) or (self._settings.recurse_sequence and self.treats(_ID)):
+            return True
+        inside = PathSelector(((element_of(_OTHER_IDS), None),), element_of(_ID))
+        return any(
+            not keeps(rule)
+            and (rule.selector == inside or self.matches(rule, f"{_OTHER_IDS}.0.{_ID}"))
+            for rule in self._rules
+        )
+
+
+def _check_hash(rule: Rule, table: Table, settings: Settings) -> None:
+    if settings.salt or not any(isinstance(action, Hash) for action in _actions(rule.action)):
+        return
+    selector = rule.selector
+    vrs = vrs_of(selector.element) if isinstance(selector, PathSelector) else ()
+    falls = _FALLS.get(vrs[0] if len(vrs) == 1 else "", _NUMBERS_FALL)
+    table.report_key(
+        Code.HASH_WITHOUT_SALT,
+        "hash" if isinstance(rule.action, Hash) else "regex-sub",
+        "Whoever has the result finds the value by hashing all that it could be, as there is no "
+        f"salt: {falls}. Set 'salt' in the 'dicom' section to a long random text that stays "
+        "secret.",
+    )
+
+
+def _check_registered(rule: Rule, table: Table, reach: _Reach) -> None:
+    if not isinstance(rule.action, HashUid):
+        return
+    hit = reach.names(rule, _REGISTERED)
+    if not hit:
+        return
+    if isinstance(rule.selector, RegexSelector):
+        table.report(
+            Code.REGISTERED_UID_HASHED,
+            "regex",
+            f"The pattern selects {_listed(hit[:_MANY])}{' and others' * bool(hit[_MANY:])}, whose "
+            "UIDs standards give: hashed, they say nothing any more, and identify nobody as they "
+            "are.",
+            preceded(_NOT_REGISTERED, rule.selector.pattern.source),
+        )
+    else:
+        table.report_key(
+            Code.REGISTERED_UID_HASHED,
+            "hashuid",
+            f"{hit[0]} holds UIDs that standards give: hashed, they say nothing any more, and "
+            "identify nobody as they are. Leave it as it is.",
+        )
+
+
+def _check_date_on_other(rule: Rule, table: Table) -> None:
+    selector = rule.selector
+    if _shift(rule.action) is None or isinstance(selector, RegexSelector):
+        return
+    vrs = vrs_of(selector.element)
+    if vrs and _NO_DATES.issuperset(vrs):
+        table.report(
+            Code.NOT_A_DATE,
+            "name",
+            f"{name_of(selector.element)} is {vrs[0]}, which holds no date: every file that has "
+            "one is rejected. Replace it or remove it.",
+        )
+
+
+def _check_creators(rule: Rule, table: Table) -> None:
+    selector = rule.selector
+    if isinstance(selector, RegexSelector):
+        return
+    for element in (*(parent for parent, _ in selector.parents), selector.element):
+        if not isinstance(element, PrivateElement):
+            continue
+        known = table.problems.guess(nearest_creator, element.creator)
+        if known:
+            table.report(
+                Code.CREATOR_LIKE_KNOWN,
+                "name",
+                "A private creator is compared letter by letter, and this one is close to one "
+                "that is known.",
+                known,
+            )
+
+
+def _check_needed(rule: Rule, table: Table, reach: _Reach) -> None:
+    match rule.action:
+        case Remove():
+            needed, emptied = reach.names(rule, (*_OBJECT, *_PIXELS)), False
+            empty = reach.names(rule, _MAY_BE_EMPTY)
+        case ReplaceWith(text=""):
+            needed, emptied = reach.names(rule, (*_OBJECT, *_PIXELS)), True
+            empty = []
+        case _:
+            return
+    key = "regex" if isinstance(rule.selector, RegexSelector) else "name"
+    if needed:
+        table.report(
+            Code.NEEDED_ELEMENT,
+            key,
+            f"No {'image' if needed[0] in _PIXELS else 'object'} can do without "
+            f"{_listed(needed)} (type 1 in PS3.3){', or with an empty one' * emptied}. Keep it; "
+            "a UID can be hashed.",
+        )
+    if empty:
+        table.report(
+            Code.NEEDED_ELEMENT,
+            key,
+            f"Every object of a patient has {_listed(empty)}, though it may be empty (type 2 in "
+            "PS3.3). Empty it rather than take it out.",
+            "replace-with: ''",
+        )
+
+
+def _check_shifts(rules: list[Read]) -> None:
+    """Notes the first shift that is the same for everybody, and the first that is random."""
+    fixed = jittered = False
+    for rule, table in rules:
+        shift = _shift(rule.action)
+        if shift is None:
+            continue
+        key = "increment-date" if isinstance(rule.action, IncrementDate) else "increment-datetime"
+        if shift.jitter is not None and not jittered:
+            jittered = True
+            table.report_key(
+                Code.DATES_MOVED_APART,
+                key,
+                "With a jitter each date of each file moves by another amount: the dates of a "
+                "study contradict each other, times between examinations are lost, and many files "
+                "of a patient together tell the date. Move all dates by the same amount, or empty "
+                "them.",
+            )
+        elif shift.jitter is None and shift.days and not fixed:
+            fixed = True
+            table.report_key(
+                Code.SAME_SHIFT_FOR_ALL,
+                key,
+                "The dates of all patients move by the same amount: who knows one date of anybody "
+                "knows all. Keep the amount as secret as the dates, or empty them where nobody "
+                "needs the time between examinations.",
+            )
+
+
+def _check_dates_apart(rules: list[Read], reach: _Reach) -> None:
+    moved = [
+        keyword
+        for keyword in _EXAMINATION
+        if any(_moves(rule) for rule in reach.selecting(keyword))
+    ]
+    left = [keyword for keyword in _EXAMINATION if not reach.treats(keyword)]
+    if not moved or not left:
+        return
+    for rule, table in rules:
+        hit = reach.names(rule, moved) if _moves(rule) else []
+        if hit:
+            table.report(
+                Code.DATES_LEFT,
+                "regex" if isinstance(rule.selector, RegexSelector) else "name",
+                f"{hit[0]} moves, but {_listed(left)} of the same examination "
+                f"{'stays' if len(left) == 1 else 'stay'}, and so "
+                f"{'tells' if len(left) == 1 else 'tell'} by how much. Move or empty all of them.",
+            )
+            return
+
+
+def _check_undefined(reach: _Reach, settings: Settings, dicom: Table) -> None:
+    if not settings.remove_undefined:
+        return
+    gone = [keyword for keyword in (*_OBJECT, *_PIXELS) if not reach.selecting(keyword)]
+    if gone:
+        dicom.report_key(
+            Code.UNDEFINED_NEEDED,
+            "remove-undefined",
+            f"No rule names {_listed(gone)}, which every image needs (type 1 in PS3.3): they are "
+            "removed. Name each of them in a rule without an action, which keeps it.",
+        )
+
+
+def _check_direct(reach: _Reach, dicom: Table) -> None:
+    left = [
+        keyword
+        for keyword in _DIRECT
+        if not (reach.treats_other_ids() if keyword == _OTHER_IDS else reach.treats(keyword))
+    ]
+    if left:
+        dicom.report_key(
+            Code.IDENTIFIER_LEFT,
+            "fields",
+            f"No rule changes {_listed(left)}: whoever gets the file knows the patient. Empty "
+            "what nobody needs with replace-with: '', and replace or hash the others.",
+        )
+
+
+def element_of(keyword: str) -> Element:
+    """Returns the element that a keyword of this module stands for."""
+    element = find_keyword(keyword)
+    if not isinstance(element, Element):
+        raise LookupError(keyword)  # noqa: TRY004 -- a keyword of this module that is none
+    return element
+
+
+def _actions(action: Action) -> Iterator[SimpleAction]:
+    """Yields an action, or those within a regex-sub."""
+    if not isinstance(action, RegexSub):
+        yield action
+        return
+    for case in action.cases:
+        for piece in case.output:
+            if isinstance(piece, Capture | ElementValue) and piece.action is not None:
+                yield piece.action
+
+
+def _shift(action: Action) -> DateShift | None:
+    return action.shift if isinstance(action, IncrementDate | IncrementDateTime) else None
+
+
+def _moves(rule: Rule) -> bool:
+    return _shift(rule.action) is not None and not keeps(rule)
+
+
+def _listed(keywords: list[str]) -> str:
+    *others, last = keywords
+    return f"{', '.join(others)} and {last}" if others else last
