@@ -19,12 +19,12 @@ from rich.text import Text
 from deid_service.cli.connection import profile_service
 from deid_service.cli.console import Failure, cell, console, enum_name, printable, table
 from deid_service.cli.preview import change_table, changes
+from deid_service.cli.up import embedded_mode
 from deid_service.cli.upload import file_report
 from deid_service.cli.verdicts import verdict_table
 from deid_service.client import FileResult, Source, StreamRefusedError, Upload, open_channel
 from deid_service.contract.rpc_errors import verdicts_of
 from deid_service.embedded.errors import StandaloneError
-from deid_service.embedded.standalone import Standalone
 
 if TYPE_CHECKING:
     from deidcascade.v1.profile_service_pb2_grpc import ProfileServiceStub
@@ -138,6 +138,7 @@ def demo() -> None:
 
     Everything is started, used, and removed again.
     """
+    standalone = embedded_mode()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     started = time.monotonic()
     screen = console()
@@ -145,7 +146,7 @@ def demo() -> None:
     try:
         with (
             tempfile.TemporaryDirectory(prefix="deidcascade-demo-") as folder,
-            Standalone(Path(folder) / "data") as pair,
+            standalone(Path(folder) / "data") as pair,
             profile_service(pair.profile_service) as stub,
         ):
             screen.print(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import signal
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import platformdirs
@@ -18,7 +19,12 @@ from deid_service.cli.connection import (
 )
 from deid_service.cli.console import Failure
 from deid_service.embedded.errors import StandaloneError
-from deid_service.embedded.standalone import Standalone
+
+if TYPE_CHECKING:
+    from deid_service.embedded.standalone import Standalone
+
+# What it needs of the standard library and is not there on Windows.
+UNIX_MODULES = {"fcntl", "pwd"}
 
 PORT = click.IntRange(0, 65535)
 
@@ -71,11 +77,12 @@ def up(data: Path, profile_port: int, deid_port: int) -> None:
     Both listen on 127.0.0.1 alone. The data stays in its folder, and is there
     again with the next start.
     """
+    standalone = embedded_mode()
     # What ends a program politely ends this one like Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         click.echo(f"Starting PostgreSQL, ProfileService and DeidService in {data} ...", err=True)
-        with Standalone(data, profile_port=profile_port, deid_port=deid_port) as pair:
+        with standalone(data, profile_port=profile_port, deid_port=deid_port) as pair:
             click.echo(introduction(pair))
             try:
                 pair.wait(tell=lambda text: click.echo(text, err=True))
@@ -85,6 +92,21 @@ def up(data: Path, profile_port: int, deid_port: int) -> None:
         raise Failure(str(error)) from error
     except KeyboardInterrupt:
         click.echo("Stopped.", err=True)
+
+
+def embedded_mode() -> type[Standalone]:
+    """Returns what starts the embedded mode.
+
+    Raises:
+        Failure: this system is none that it runs on.
+    """
+    try:
+        from deid_service.embedded.standalone import Standalone
+    except ModuleNotFoundError as error:
+        if error.name not in UNIX_MODULES:
+            raise
+        raise Failure("the embedded mode runs on Linux and macOS only.") from None
+    return Standalone
 
 
 def introduction(pair: Standalone) -> str:
