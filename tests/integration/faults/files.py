@@ -45,7 +45,10 @@ def identified_file(number: int, pixel_bytes: int = SMALL_BYTES) -> bytes:
     ds.private_block(0x7FE1, "IDENTIFIED", create=True).add_new(1, "LO", "IDENTIFIED")
     written = io.BytesIO()
     ds.save_as(written)
-    return written.getvalue()
+    data = written.getvalue()
+    # What is looked for in outputs can be found.
+    assert all(identifier in data for identifier in IDENTIFIERS)
+    return data
 
 
 class _HeldFile(io.RawIOBase):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import deidcascade.v1
@@ -25,9 +26,15 @@ def test_every_error_has_a_status(error: type[errors.DeidServiceError]) -> None:
 def test_the_contract_names_every_reason() -> None:
     """What callers read lists each reason, on the line of its status code or below it."""
     contract = Path(deidcascade.v1.__path__[0], "deid_service.proto").read_text()
+    table = contract.partition("one of these reasons:\n")[2].partition("  rpc Deidentify(")[0]
+    lines = re.findall(r"^  //   ([A-Z_]+)  (.*(?:\n  //    .*)*)", table, re.MULTILINE)
+
+    named = {code: set(re.findall(r"[A-Z_]{6,}", reasons)) for code, reasons in lines}
+
+    expected: dict[str, set[str]] = {}
     for code, reason in STATUSES.values():
-        assert code.name in contract
-        assert reason in contract
+        expected.setdefault(code.name, set()).add(reason)
+    assert expected == named
 
 
 def test_reasons_are_stable() -> None:
