@@ -1,8 +1,9 @@
 """One stream of an upload, opened again when it breaks.
 
-Each has a thread that reads its answers, beside the one in which gRPC takes its
-requests. The requests run ahead of the answers as far as flow control lets them:
-nothing waits for a round trip. What was sent and not yet answered is known, in order;
+Each has a thread that reads files, the one in which gRPC takes its requests, and one
+that reads its answers and writes outputs. The requests run ahead of the answers as far
+as flow control lets them: nothing waits for a round trip. Small files go several in one
+message, where the service takes that. What was sent and not yet answered is known, in order;
 when a connection breaks, exactly that is sent again.
 """
 
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 import grpc
 from deidcascade.v1 import deid_service_pb2 as pb
 
+from deid_service.client.batches import Parts, messages_of
 from deid_service.client.job import UNFINISHED
 from deid_service.client.outputs import OutputError, PartialFile
 from deid_service.client.results import (
@@ -40,6 +42,9 @@ METHOD = "/deidcascade.v1.DeidService/Deidentify"
 
 # As large as the contract advises; a smaller file is one message.
 SEND_CHUNK_BYTES = 1024 * 1024
+
+# gRPC's default.
+MAX_RESPONSE_BYTES = 4 * 1024 * 1024
 
 # FileStart.filename: "at most 1024 bytes".
 MAX_FILENAME_BYTES = 1024
@@ -166,6 +171,7 @@ class Attempt:
         # Set when it is open, or will never be.
         self._decided = threading.Event()
         self._sending_error: Exception | None = None
+        self._parts = Parts()
 
     def cancel(self) -> None:
         """Ends the stream now; nothing more is sent on it."""
@@ -174,6 +180,7 @@ class Attempt:
             if self._call is not None:
                 self._call.cancel()
         self._decided.set()
+        self._parts.close()
 
     def run(self, method: grpc.StreamStreamMultiCallable[bytes, bytes]) -> None:
         """Sends and receives until nothing is left to send.
@@ -183,6 +190,8 @@ class Attempt:
             UnexpectedAnswerError: the service does not keep to the contract.
             Exception: what the caller's iterable of sources raised.
         """
+        # It may wait for a source that gives nothing more: nobody waits for it.
+        threading.Thread(target=self._read, name="deidcascade-read", daemon=True).start()
         call = method(self._requests())
         with self._lock:
             self._call = call
@@ -231,9 +240,18 @@ class Attempt:
     # --- Sending: runs in gRPC's thread -----------------------------------------------
 
     def _requests(self) -> Iterator[bytes]:
+        open_ = pb.OpenStream(target=self._job.target, max_response_bytes=MAX_RESPONSE_BYTES)
+        yield pb.DeidentifyRequest(open=open_).SerializeToString()
+        while parts := self._parts.take():
+            opened = self._opened
+            takes_batches = opened is not None and opened.max_request_bytes > 0
+            yield from messages_of(parts, batches=takes_batches)
+            self._job.sent(sum(len(part.chunk) for part in parts))
+
+    # --- Reading: runs in a thread of its own -------------------------------------------
+
+    def _read(self) -> None:
         try:
-            open_ = pb.OpenStream(target=self._job.target)
-            yield pb.DeidentifyRequest(open=open_).SerializeToString()
             if self._job.remembers():
                 # What earlier runs have done depends on the profile.
                 self._decided.wait()
@@ -242,9 +260,11 @@ class Attempt:
                 if file is None:
                     return
                 file.file_id = str(number)
-                yield from self._file_requests(file)
+                self._read_file(file)
         except Exception as error:  # noqa: BLE001 - raised in the stream's thread instead
             self._sending_error = error
+        finally:
+            self._parts.end()
 
     def _take(self) -> SentFile | None:
         while True:
@@ -270,22 +290,31 @@ class Attempt:
                 self._pending.append(file)
             return not self._closed
 
-    def _file_requests(self, file: SentFile) -> Iterator[bytes]:
+    def _read_file(self, file: SentFile) -> None:
         source = file.source
         start = pb.FileStart(file_id=file.file_id, filename=filename_of(source), size=source.size)
-        yield pb.DeidentifyRequest(file=start).SerializeToString()
+        part = pb.RequestPart(file=start)
+        size = 0
         try:
             with source.open() as stream:
                 # Once there is a result, what is still sent is passed over.
                 while not file.answered and (data := stream.read(SEND_CHUNK_BYTES)):
-                    yield wire.write_request_chunk(data)
-                    self._job.sent(len(data))
+                    if part.chunk:
+                        self._parts.put(part)
+                        part = pb.RequestPart()
+                    part.chunk = data
+                    size += len(data)
+                    # With the last bytes goes the end, unless it might have to be waited for.
+                    if not 0 < source.size <= size:
+                        self._parts.put(part)
+                        part = pb.RequestPart()
         except (OSError, ValueError) as error:
             # The service must be told something: whatever it makes of the part
             # that it got, it is not kept.
             reason = error.strerror if isinstance(error, OSError) else None
             file.read_problem = f"It cannot be read: {reason or type(error).__name__}."
-        yield pb.DeidentifyRequest(file_end=pb.FileEnd()).SerializeToString()
+        part.file_end.SetInParent()
+        self._parts.put(part)
 
     # --- Receiving: runs in the stream's thread -----------------------------------------
 
@@ -295,6 +324,14 @@ class Attempt:
             self._on_file(message.file)
         elif kind == "result":
             self._on_result(message.result)
+        elif kind == "batch":
+            for part in message.batch.parts:
+                if part.HasField("file"):
+                    self._on_file(part.file)
+                if part.chunk:
+                    self._on_chunk(memoryview(part.chunk))
+                if part.HasField("result"):
+                    self._on_result(part.result)
         elif kind == "chunk":
             self._on_chunk(memoryview(message.chunk))
         elif kind == "opened":

@@ -27,6 +27,16 @@ _LENGTH_DELIMITED = 2
 _REQUEST_CHUNK = pb.DeidentifyRequest.CHUNK_FIELD_NUMBER << 3 | _LENGTH_DELIMITED
 _RESPONSE_CHUNK = pb.DeidentifyResponse.CHUNK_FIELD_NUMBER << 3 | _LENGTH_DELIMITED
 
+RESULT_RECEIPT = pb.FileResult.RECEIPT_FIELD_NUMBER << 3 | _LENGTH_DELIMITED
+RESPONSE_RESULT = pb.DeidentifyResponse.RESULT_FIELD_NUMBER << 3 | _LENGTH_DELIMITED
+
+# Fields of the answer to a batch, which is put together from its pieces.
+RESPONSE_BATCH = pb.DeidentifyResponse.BATCH_FIELD_NUMBER << 3 | _LENGTH_DELIMITED
+BATCH_PARTS = pb.ResponseBatch.PARTS_FIELD_NUMBER << 3 | _LENGTH_DELIMITED
+PART_FILE = pb.ResponsePart.FILE_FIELD_NUMBER << 3 | _LENGTH_DELIMITED
+PART_CHUNK = pb.ResponsePart.CHUNK_FIELD_NUMBER << 3 | _LENGTH_DELIMITED
+PART_RESULT = pb.ResponsePart.RESULT_FIELD_NUMBER << 3 | _LENGTH_DELIMITED
+
 # A length is a varint: seven bits a byte, lowest first. Five bytes hold more
 # than any message that gRPC accepts.
 _MAX_LENGTH_BYTES = 5
@@ -89,12 +99,17 @@ def write_request_chunk(data: Buffer) -> bytes:
     return _write_field(_REQUEST_CHUNK, (data,), len(data))[0]
 
 
-def _write_field(key: int, parts: Iterable[Buffer], size: int) -> tuple[bytes, memoryview]:
+def field_header(key: int, size: int) -> bytes:
+    """Returns what stands before the bytes of a field: its key and how many they are."""
     header = bytearray((key,))
-    length = size
-    while length > 0x7F:
-        header.append(length & 0x7F | 0x80)
-        length >>= 7
-    header.append(length)
+    while size > 0x7F:
+        header.append(size & 0x7F | 0x80)
+        size >>= 7
+    header.append(size)
+    return bytes(header)
+
+
+def _write_field(key: int, parts: Iterable[Buffer], size: int) -> tuple[bytes, memoryview]:
+    header = field_header(key, size)
     message = b"".join((header, *parts))
     return message, memoryview(message)[len(header) :]

@@ -26,12 +26,15 @@ class Limits:
             LIMIT_EXCEEDED. 0: no limit; memory does not depend on it.
         max_held_bytes: what the engine may hold back of the file that a stream is
             sending; more rejects the file with LIMIT_EXCEEDED.
+        require_digest: whether every receipt has the SHA-256 of the output, for an
+            audit trail that needs it, whatever the caller says.
     """
 
     max_streams: int = 1000
     idle_seconds: float = 300.0
     max_file_bytes: int = 0
     max_held_bytes: int = MAX_HELD_BYTES
+    require_digest: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +117,12 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Config:
         str(defaults.max_held_bytes),
         "bytes of a file that may be held back, per stream",
     )
+    option(
+        "--require-digest",
+        Number(int, 0, 1),
+        "0",
+        "1: every receipt has the SHA-256 of the output, whatever the caller says",
+    )
     parsed = options.parse(arguments)
     return Config(
         listen=parsed.listen,
@@ -125,6 +134,7 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Config:
             idle_seconds=parsed.idle_seconds,
             max_file_bytes=parsed.max_file_bytes,
             max_held_bytes=parsed.max_held_bytes,
+            require_digest=bool(parsed.require_digest),
         ),
         learning=bool(parsed.learn),
     )

@@ -10,7 +10,8 @@ does in them:
 
 IN_FILE becomes REJECTED, at any message, when the file cannot be de-identified:
 its `result` is answered at once, and what else comes of it is passed over. An
-error is a ProtocolError, and final: the caller ends the stream.
+error is a ProtocolError, and final: the caller ends the stream. A `batch` is what its
+parts would be as messages one after the other, and is answered by a batch.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ from deidcascade.v1 import deid_service_pb2 as pb
 from deid_service.contract import wire
 from deid_service.contract.errors import ProtocolError
 from deid_service.engine import ENGINE_VERSION, Deidentifier, DicomError
-from deid_service.serving.digest import Digest
+from deid_service.serving.answers import AROUND_CHUNK, Answers, Batches, Messages
+from deid_service.serving.digest import Digest, NoDigest
 from profile_service.serving.logs import origin
 
 if TYPE_CHECKING:
@@ -39,9 +41,25 @@ if TYPE_CHECKING:
 # microseconds on each side, as much as copying and hashing 64 KiB takes.
 MIN_CHUNK_BYTES = 64 * 1024
 
-# Larger output is split: callers take messages of up to 4 MiB by default, and
-# messages of more than 1 or 2 MiB are carried no faster.
+# Larger output is split: messages of more than 1 or 2 MiB are carried no faster.
 MAX_CHUNK_BYTES = 2 * 1024 * 1024
+
+# How long the files of a batch are worked on before others have their turn, in seconds.
+TURN_SECONDS = 0.01
+
+# What gRPC receives where nothing else is said: the longest request and, for callers that
+# say nothing, the longest response.
+MAX_MESSAGE_BYTES = 4 * 1024 * 1024
+
+# The name and the receipt of a file fit into the shortest that a caller may ask for.
+MIN_RESPONSE_BYTES = 64 * 1024
+
+# Batches are not made longer than this, whatever a caller receives: they cost memory,
+# and gain nothing any more.
+MAX_RESPONSE_BYTES = 16 * 1024 * 1024
+
+# The counts of actions that are remembered of a stream, as bytes of receipts.
+MAX_KNOWN_ACTIONS = 64
 
 # Both come back or are looked at per file: a name, not a payload.
 MAX_FILE_ID_BYTES = 1024
@@ -74,17 +92,37 @@ class FileRecord:
     applied_bytes: int = 0
 
 
+_DONE = object()
+
+
 class _State(Enum):
     BETWEEN = auto()
     IN_FILE = auto()
     REJECTED = auto()
 
 
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What the caller and the service have agreed on for a stream.
+
+    Attributes:
+        max_response_bytes: how long a response may be.
+        digest: whether receipts have the SHA-256 of the output.
+    """
+
+    max_response_bytes: int = MAX_MESSAGE_BYTES
+    digest: bool = True
+
+
 class Conversation:
     """What is said on a stream after `opened`."""
 
     def __init__(
-        self, applied: AppliedProfile, limits: Limits, ended: Callable[[FileRecord], None]
+        self,
+        applied: AppliedProfile,
+        limits: Limits,
+        ended: Callable[[FileRecord], None],
+        terms: Terms = Terms(),
     ) -> None:
         """Begins between files.
 
@@ -92,13 +130,21 @@ class Conversation:
             applied: what applies to every file.
             limits: what a file may cost.
             ended: called with the record of each file when its result is answered.
+            terms: how it is answered.
         """
         # What is remembered of values goes with the stream.
-        self._applied = replace(applied, plan=applied.plan.for_stream())
+        self._applied = applied = replace(applied, plan=applied.plan.for_stream())
         self._limits = limits
         self._ended = ended
+        self._terms = terms
         self._state = _State.BETWEEN
-        self._file = _File(self._applied, limits, pb.FileStart())
+        self._receipts = _Receipts(applied)
+        self._file = _File(applied, self._receipts, limits, terms, pb.FileStart())
+        most = min(MAX_CHUNK_BYTES, terms.max_response_bytes - AROUND_CHUNK)
+        self._messages = Messages(MIN_CHUNK_BYTES, most)
+        self._answers: Messages | Batches = self._messages
+        self._steps: Iterator[None] = iter(())
+        self._pending = False
 
     @property
     def between_files(self) -> bool:
@@ -106,37 +152,31 @@ class Conversation:
         return self._state is _State.BETWEEN
 
     def receive(self, message: bytes) -> list[bytes]:
-        """Takes one request message and returns the responses to it.
+        """Takes one request message and returns responses to it.
 
         Raises:
             ProtocolError: the message is out of order, or not what the contract says.
         """
-        self.catch_up()
-        chunk = wire.read_chunk(message)
-        if chunk is not None:
-            return self._chunk(chunk, message)
-        request = wire.read_request(message)
-        kind = request.WhichOneof("message")
-        if kind == "file":
-            return self._start(request.file)
-        if kind == "chunk":
-            return self._chunk(memoryview(request.chunk), None)
-        if kind == "file_end":
-            return self._end_file()
-        if kind == "open":
-            raise ProtocolError("`open` came a second time.")
-        raise ProtocolError("A message holds nothing that this build knows.")
+        answers: list[bytes] = []
+        while self._pending:
+            answers += self.go_on()
+        self._steps = self._take(message)
+        return answers + self.go_on() if answers else self.go_on()
 
     @property
     def pending(self) -> bool:
         """Whether the last message is not done with: `go_on`, and others in between."""
-        return self._state is _State.IN_FILE and self._file.pending
+        return self._pending
 
     def go_on(self) -> list[bytes]:
-        """Goes on with the last message, and returns further responses to it."""
-        file = self._file
+        """Goes on with the last message, and returns further responses to it.
+
+        Raises:
+            ProtocolError: as `receive`.
+        """
         self.catch_up()
-        return self._guarded(lambda: file.receive(memoryview(b""), None))
+        self._pending = next(self._steps, _DONE) is not _DONE
+        return self._answers.take(done=not self._pending)
 
     def catch_up(self) -> None:
         """Does what is left to do of the responses: worth calling while others travel.
@@ -154,49 +194,90 @@ class Conversation:
         if self._state is not _State.BETWEEN:
             raise ProtocolError("The stream ended in the middle of a file, without `file_end`.")
 
-    def _start(self, start: pb.FileStart) -> list[bytes]:
+    def _take(self, message: bytes) -> Iterator[None]:
+        """Does what a message says; gives others their turn at each step."""
+        self._answers = self._messages
+        chunk = wire.read_chunk(message)
+        if chunk is not None:
+            yield from self._chunk(chunk, message)
+            return
+        request = wire.read_request(message)
+        kind = request.WhichOneof("message")
+        if kind == "file":
+            self._start(request.file)
+        elif kind == "chunk":
+            yield from self._chunk(memoryview(request.chunk), None)
+        elif kind == "file_end":
+            self._end_file()
+        elif kind == "batch":
+            del message
+            self._answers = Batches(self._terms.max_response_bytes)
+            yield from self._batch(request.batch)
+        elif kind == "open":
+            raise ProtocolError("`open` came a second time.")
+        else:
+            raise ProtocolError("A message holds nothing that this build knows.")
+
+    def _batch(self, batch: pb.RequestBatch) -> Iterator[None]:
+        """Does what each part says, in order."""
+        ends = time.perf_counter() + TURN_SECONDS
+        for part in batch.parts:
+            if time.perf_counter() > ends:
+                yield None
+                ends = time.perf_counter() + TURN_SECONDS
+            if part.HasField("file"):
+                self._start(part.file)
+            if chunk := part.chunk:
+                yield from self._chunk(memoryview(chunk), None)
+            if part.HasField("file_end"):
+                self._end_file()
+
+    def _start(self, start: pb.FileStart) -> None:
         if self._state is not _State.BETWEEN:
             raise ProtocolError("`file` came in the middle of a file, without `file_end`.")
         if len(start.file_id.encode()) > MAX_FILE_ID_BYTES:
             raise ProtocolError(f"`file_id` is longer than {MAX_FILE_ID_BYTES} bytes.")
         if len(start.filename.encode()) > MAX_FILENAME_BYTES:
             raise ProtocolError(f"`filename` is longer than {MAX_FILENAME_BYTES} bytes.")
-        self._file = _File(self._applied, self._limits, start)
+        self._file = _File(self._applied, self._receipts, self._limits, self._terms, start)
         self._state = _State.IN_FILE
-        return self._guarded(self._file.begin)
+        self._guarded(self._file.begin)
 
-    def _chunk(self, chunk: memoryview, message: bytes | None) -> list[bytes]:
+    def _chunk(self, chunk: memoryview, message: bytes | None) -> Iterator[None]:
         if self._state is _State.REJECTED:
-            return []
+            return
         if self._state is _State.BETWEEN:
             raise ProtocolError("`chunk` came outside a file.")
-        file = self._file
-        return self._guarded(lambda: file.receive(chunk, message))
+        file, answers = self._file, self._answers
+        self._guarded(lambda: file.receive(chunk, message, answers))
+        while self._state is _State.IN_FILE and file.pending:
+            yield None
+            self._guarded(lambda: file.go_on(answers))
 
-    def _end_file(self) -> list[bytes]:
+    def _end_file(self) -> None:
         if self._state is _State.BETWEEN:
             raise ProtocolError("`file_end` came outside a file.")
-        answers: list[bytes] = []
         if self._state is _State.IN_FILE:
-            answers = self._guarded(self._file.finish)
+            self._guarded(lambda: self._file.finish(self._answers))
             if self._state is _State.IN_FILE:
                 self._ended(self._file.record())
         self._state = _State.BETWEEN
-        return answers
 
-    def _guarded(self, step: Callable[[], list[bytes]]) -> list[bytes]:
+    def _guarded(self, step: Callable[[], None]) -> None:
         """Takes a step; what goes wrong in it rejects the file and nothing else."""
         try:
-            return step()
+            step()
         except _RejectedError as error:
             rejection, where = error.rejection, ""
         except DicomError as error:
             rejection, where = _rejection(error), ""
         except Exception as error:  # noqa: BLE001 - no file may leave because of an unforeseen error
             rejection, where = _UNFORESEEN, origin(error)
+        else:
+            return
         self._state = _State.REJECTED
         self._ended(self._file.record(rejection, where))
-        return [self._file.result(rejection=rejection)]
+        self._answers.result(self._file.rejected(rejection))
 
 
 class _RejectedError(Exception):
@@ -221,11 +302,48 @@ def _rejection(error: DicomError) -> pb.Rejection:
     )
 
 
+class _Receipts:
+    """What the receipts of a stream have in common, as bytes.
+
+    Protobuf puts messages together by putting their bytes together. A series has the
+    same actions in each file, and a map is the dearest field to write.
+    """
+
+    def __init__(self, applied: AppliedProfile) -> None:
+        self._fixed = pb.Receipt(
+            treatment=applied.treatment,
+            profile_name=applied.name,
+            profile_version=applied.version,
+            profile_sha256=applied.sha256,
+            engine_version=ENGINE_VERSION,
+        ).SerializeToString()
+        self._known: dict[tuple[tuple[str, int], ...], bytes] = {}
+
+    def common(self, actions: dict[str, int]) -> bytes:
+        """Returns all of a receipt that hangs on its actions and the stream alone."""
+        key = tuple(actions.items())
+        known = self._known.get(key)
+        if known is None:
+            if len(self._known) >= MAX_KNOWN_ACTIONS:
+                self._known.clear()
+            counts = pb.Receipt(actions=actions).SerializeToString()
+            known = self._known[key] = self._fixed + counts
+        return known
+
+
 class _File:
     """One file on its way through the engine."""
 
-    def __init__(self, applied: AppliedProfile, limits: Limits, start: pb.FileStart) -> None:
+    def __init__(
+        self,
+        applied: AppliedProfile,
+        receipts: _Receipts,
+        limits: Limits,
+        terms: Terms,
+        start: pb.FileStart,
+    ) -> None:
         self._applied = applied
+        self._receipts = receipts
         self._max_bytes = limits.max_file_bytes
         self._file_id = start.file_id
         self._size = start.size
@@ -233,7 +351,7 @@ class _File:
             applied.plan, filename=start.filename, max_held_bytes=limits.max_held_bytes
         )
         self._began = time.perf_counter()
-        self.digest = Digest()
+        self.digest = Digest() if terms.digest else NoDigest()
         self._bytes_in = 0
         self._bytes_out = 0
         self._applied_bytes = 0
@@ -247,70 +365,62 @@ class _File:
         """Whether the engine has more to do than it does in one call."""
         return self._engine.pending
 
-    def begin(self) -> list[bytes]:
+    def begin(self) -> None:
         """Looks at what is announced."""
         self._check_limit(self._size)
-        return []
 
-    def receive(self, chunk: memoryview, message: bytes | None) -> list[bytes]:
-        """Takes the next bytes and returns the responses.
+    def receive(self, chunk: memoryview, message: bytes | None, answers: Answers) -> None:
+        """Takes the next bytes and answers.
 
         Args:
             chunk: the bytes.
             message: the request, where it is the chunk and nothing else.
+            answers: gets the output.
         """
         self._bytes_in += len(chunk)
         if 0 < self._size < self._bytes_in:
             raise self._mismatch()
         self._check_limit(self._bytes_in)
         output = self._engine.receive(chunk)
-        size = sum(map(len, output))
-        if len(self._gathered) + size >= MIN_CHUNK_BYTES:
-            if (
-                message is not None
-                and self._announced
-                and not self._gathered
-                and size <= MAX_CHUNK_BYTES
-                and len(output) == 1
-                and output[0] is chunk
-            ):
-                # What came is what goes: so is the message around it.
-                self.digest.take(chunk)
-                self._bytes_out += size
-                return [wire.response_of(message)]
-            return self._write(output, size)
-        for part in output:
-            self._gathered += part
-        return []
+        if (
+            message is not None
+            and self._announced
+            and not self._gathered
+            and len(output) == 1
+            and output[0] is chunk
+            and len(chunk) >= answers.gather
+            and isinstance(answers, Messages)
+            # What came is what goes: so is the message around it.
+            and answers.same(message, chunk, self.digest)
+        ):
+            self._bytes_out += len(chunk)
+        else:
+            self._put(output, answers)
 
-    def finish(self) -> list[bytes]:
-        """Takes the end of the file and returns the last responses."""
+    def go_on(self, answers: Answers) -> None:
+        """Goes on with what the engine has not done yet."""
+        self._put(self._engine.receive(b""), answers)
+
+    def finish(self, answers: Answers) -> None:
+        """Takes the end of the file and gives its last answers."""
         if 0 < self._size != self._bytes_in:
             raise self._mismatch()
         result = self._engine.finish()
         self._applied_bytes = result.applied_bytes
-        answers = self._write(result.tail, sum(map(len, result.tail)))
-        receipt = pb.Receipt(
-            treatment=self._applied.treatment,
-            profile_name=self._applied.name,
-            profile_version=self._applied.version,
-            profile_sha256=self._applied.sha256,
-            actions=result.actions,
+        self._write(result.tail, sum(map(len, result.tail)), answers)
+        own = pb.Receipt(
             bytes_in=self._bytes_in,
             bytes_out=self._bytes_out,
             sha256=self.digest.hexdigest(),
-            engine_version=ENGINE_VERSION,
             warnings=result.warnings,
         )
-        answers.append(self.result(receipt=receipt))
-        return answers
+        receipt = self._receipts.common(result.actions) + own.SerializeToString()
+        file_id = pb.FileResult(file_id=self._file_id).SerializeToString()
+        answers.result(file_id + wire.field_header(wire.RESULT_RECEIPT, len(receipt)) + receipt)
 
-    def result(
-        self, *, receipt: pb.Receipt | None = None, rejection: pb.Rejection | None = None
-    ) -> bytes:
-        """Returns the response that ends the file."""
-        result = pb.FileResult(file_id=self._file_id, receipt=receipt, rejection=rejection)
-        return pb.DeidentifyResponse(result=result).SerializeToString()
+    def rejected(self, rejection: pb.Rejection) -> bytes:
+        """Returns the result of a file that is rejected, a FileResult."""
+        return pb.FileResult(file_id=self._file_id, rejection=rejection).SerializeToString()
 
     def record(self, rejection: pb.Rejection | None = None, where: str = "") -> FileRecord:
         """Returns what may be told of the file."""
@@ -329,25 +439,28 @@ class _File:
             origin=where,
         )
 
-    def _write(self, output: Sequence[Buffer], size: int) -> list[bytes]:
-        answers: list[bytes] = []
+    def _put(self, output: Sequence[Buffer], answers: Answers) -> None:
+        """Answers with output when there is enough of it."""
+        size = sum(map(len, output))
+        if size and len(self._gathered) + size >= answers.gather:
+            self._write(output, size, answers)
+            return
+        for part in output:
+            self._gathered += part
+
+    def _write(self, output: Sequence[Buffer], size: int, answers: Answers) -> None:
         if not self._announced:
             self._announced = True
             blank = self._applied.plan.blank
             name = "" if blank else self._engine.suggested_filename or ""
-            head = pb.FileOutput(file_id=self._file_id, suggested_filename=name)
-            answers.append(pb.DeidentifyResponse(file=head).SerializeToString())
-        parts: Sequence[Buffer] = output
+            answers.file(pb.FileOutput(file_id=self._file_id, suggested_filename=name))
         if self._gathered:
             size += len(self._gathered)
-            parts = [self._gathered, *output]
+            output = [self._gathered, *output]
             self._gathered = bytearray()
-        for group, group_size in _split(parts, size):
-            message, chunk = wire.write_response_chunk(group, group_size)
-            self.digest.take(chunk)
-            answers.append(message)
+        if size:
+            answers.chunk(output, size, self.digest)
         self._bytes_out += size
-        return answers
 
     def _check_limit(self, size: int) -> None:
         if 0 < self._max_bytes < size:
@@ -363,22 +476,3 @@ class _File:
             f"The file was announced with {self._size} bytes; {self._bytes_in} came.",
             offset=self._bytes_in,
         )
-
-
-def _split(parts: Sequence[Buffer], size: int) -> Iterator[tuple[Sequence[Buffer], int]]:
-    """Cuts output into groups of parts, none of more than MAX_CHUNK_BYTES."""
-    if 0 < size <= MAX_CHUNK_BYTES:
-        yield parts, size
-        return
-    group: list[Buffer] = []
-    room = MAX_CHUNK_BYTES
-    for part in parts:
-        view = memoryview(part)
-        while len(view) > room:
-            yield [*group, view[:room]], MAX_CHUNK_BYTES
-            view = view[room:]
-            group, room = [], MAX_CHUNK_BYTES
-        group.append(view)
-        room -= len(view)
-    if room < MAX_CHUNK_BYTES:
-        yield group, MAX_CHUNK_BYTES - room

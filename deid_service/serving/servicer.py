@@ -25,7 +25,14 @@ from deid_service.contract.errors import (
     ProtocolError,
 )
 from deid_service.contract.rpc_errors import code_and_reason, to_status
-from deid_service.serving.conversation import Conversation, FileRecord
+from deid_service.serving.conversation import (
+    MAX_MESSAGE_BYTES,
+    MAX_RESPONSE_BYTES,
+    MIN_RESPONSE_BYTES,
+    Conversation,
+    FileRecord,
+    Terms,
+)
 from deid_service.serving.logs import LOG
 from profile_service.serving.logs import Field, origin
 
@@ -99,7 +106,9 @@ class DeidServicer:
         record: _StreamRecord,
     ) -> None:
         read, write = context.read, context.write
-        target = _target(await read())
+        opening = _opening(await read())
+        target = opening.target
+        terms = _terms(opening, self._limits)
         try:
             applied = await self._resolver.resolve(target)
         except ProfileServiceUnavailableError as error:
@@ -111,16 +120,17 @@ class DeidServicer:
             record.target = target
             raise
         record.opened(target, applied)
-        await write(_opened(applied))
+        await write(_opened(applied, opening, terms))
         stream.touch(between_files=True)
-        conversation = Conversation(applied, self._limits, record.file_ended)
+        conversation = Conversation(applied, self._limits, record.file_ended, terms)
         call_soon = asyncio.get_running_loop().call_soon
         while isinstance(message := await read(), bytes):
             answers = conversation.receive(message)
             # Not kept for as long as a slow reader takes.
             del message
-            for answer in answers:
-                await write(answer)
+            while answers:
+                # Neither is an answer, once it is on its way.
+                await write(answers.pop(0))
             while conversation.pending:
                 # Other streams have their turn.
                 await asyncio.sleep(0)
@@ -134,16 +144,26 @@ class DeidServicer:
         conversation.end()
 
 
-def _target(message: object) -> str:
+def _opening(message: object) -> pb.OpenStream:
     if not isinstance(message, bytes):
         raise ProtocolError("The stream ended before `open`.")
     request = wire.read_request(message)
     if request.WhichOneof("message") != "open":
         raise ProtocolError("The first message must be `open`.")
-    return request.open.target
+    return request.open
 
 
-def _opened(applied: AppliedProfile) -> bytes:
+def _terms(opening: pb.OpenStream, limits: Limits) -> Terms:
+    most = opening.max_response_bytes or MAX_MESSAGE_BYTES
+    if most < MIN_RESPONSE_BYTES:
+        raise ProtocolError(f"`max_response_bytes` is less than {MIN_RESPONSE_BYTES}.")
+    return Terms(
+        max_response_bytes=min(most, MAX_RESPONSE_BYTES),
+        digest=limits.require_digest or opening.digest != pb.DIGEST_NONE,
+    )
+
+
+def _opened(applied: AppliedProfile, opening: pb.OpenStream, terms: Terms) -> bytes:
     opened = pb.StreamOpened(
         outcome=applied.outcome,
         profile_name=applied.name,
@@ -151,6 +171,11 @@ def _opened(applied: AppliedProfile) -> bytes:
         profile_sha256=applied.sha256,
         unchanged=applied.plan.blank,
     )
+    # What a caller has not asked about, it need not know.
+    if opening.max_response_bytes:
+        opened.max_request_bytes = MAX_MESSAGE_BYTES
+    if opening.digest:
+        opened.digest = pb.DIGEST_SHA256 if terms.digest else pb.DIGEST_NONE
     return pb.DeidentifyResponse(opened=opened).SerializeToString()
 
 

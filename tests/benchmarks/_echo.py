@@ -54,8 +54,21 @@ class Echo(rpc.DeidServiceServicer):
                 receipt = pb.Receipt(sha256=digest.hexdigest())
                 result = pb.FileResult(file_id=file_id, receipt=receipt)
                 yield pb.DeidentifyResponse(result=result)
+            elif kind == "batch":
+                yield pb.DeidentifyResponse(batch=self._batch(request.batch))
             else:
                 yield pb.DeidentifyResponse(opened=pb.StreamOpened())
+
+    def _batch(self, batch: pb.RequestBatch) -> pb.ResponseBatch:
+        """Returns the answer to whole files."""
+        parts = []
+        for part in batch.parts:
+            file_id = part.file.file_id
+            sha256 = hashlib.sha256(part.chunk).hexdigest() if self._digest else ""
+            result = pb.FileResult(file_id=file_id, receipt=pb.Receipt(sha256=sha256))
+            output = pb.FileOutput(file_id=file_id)
+            parts.append(pb.ResponsePart(file=output, chunk=part.chunk, result=result))
+        return pb.ResponseBatch(parts=parts)
 
 
 def resolving(answer: profile_pb.ResolveProfileResponse) -> grpc.GenericRpcHandler:

@@ -10,6 +10,7 @@ stay bytes, so that the client costs as little as a client can.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import struct
 import sys
@@ -21,6 +22,8 @@ from pathlib import Path
 import grpc
 from deidcascade.v1 import deid_service_pb2 as pb
 from pydicom.data import get_testdata_file
+
+from tests.benchmarks._files import slices
 
 METHOD = "/deidcascade.v1.DeidService/Deidentify"
 
@@ -46,6 +49,10 @@ class Load:
             there is a time.
         channels: each with a connection of its own.
         seconds: until this has passed streams send files; 0: as many as `files` says.
+        batch_bytes: how much of small files goes into one message; 0: each file is
+            three messages.
+        series: files of a series, which differ as those of a scanner do.
+        digest: whether receipts are to have the SHA-256 of the output.
     """
 
     address: str
@@ -55,11 +62,16 @@ class Load:
     streams: int = 1
     channels: int = 1
     seconds: float = 0.0
+    batch_bytes: int = 0
+    series: int = 0
+    digest: bool = True
 
 
-def open_message(target: str) -> bytes:
+def open_message(target: str, *, digest: bool = True) -> bytes:
     """Returns the message that opens a stream."""
-    return pb.DeidentifyRequest(open=pb.OpenStream(target=target)).SerializeToString()
+    wanted = pb.DIGEST_UNSPECIFIED if digest else pb.DIGEST_NONE
+    opening = pb.OpenStream(target=target, digest=wanted)
+    return pb.DeidentifyRequest(open=opening).SerializeToString()
 
 
 def file_messages(size: int) -> list[bytes]:
@@ -81,21 +93,64 @@ def file_messages(size: int) -> list[bytes]:
     ]
 
 
+def series_messages(load: Load) -> list[tuple[int, list[bytes]]]:
+    """Returns the messages of a series of files of a size, and how many files they hold."""
+    files = []
+    for small in slices(load.series):
+        head = small[: small.index(b"\xe0\x7f\x10\x00OW")]
+        length = load.size - len(head) - 12
+        pixels = struct.pack("<HH2sHI", 0x7FE0, 0x0010, b"OW", 0, length) + bytes(length)
+        files.append(head + pixels)
+    if not load.batch_bytes:
+        return [(1, _three_messages(data)) for data in files]
+    count = max(1, load.batch_bytes // load.size)
+    return [
+        (len(some), [_batch_message(some)])
+        for some in (files[at : at + count] for at in range(0, len(files), count))
+    ]
+
+
+def _three_messages(data: bytes) -> list[bytes]:
+    start = pb.FileStart(file_id="file", filename="image.dcm", size=len(data))
+    return [
+        pb.DeidentifyRequest(file=start).SerializeToString(),
+        pb.DeidentifyRequest(chunk=data).SerializeToString(),
+        _FILE_END,
+    ]
+
+
+def _batch_message(files: list[bytes]) -> bytes:
+    parts = [
+        pb.RequestPart(
+            file=pb.FileStart(file_id="file", filename="image.dcm", size=len(data)),
+            chunk=data,
+            file_end=pb.FileEnd(),
+        )
+        for data in files
+    ]
+    return pb.DeidentifyRequest(batch=pb.RequestBatch(parts=parts)).SerializeToString()
+
+
 async def receipts(call: grpc.aio.StreamStreamCall[bytes, bytes]) -> AsyncIterator[None]:
     """Reads to the end of a stream; gives something for each receipt."""
     while isinstance(message := await call.read(), bytes):
         if message[0] != _CHUNK_KEY:
             answer = pb.DeidentifyResponse.FromString(message)
-            if answer.WhichOneof("message") == "result":
-                if not answer.result.HasField("receipt"):
+            kind = answer.WhichOneof("message")
+            for result in (
+                [answer.result]
+                if kind == "result"
+                else [part.result for part in answer.batch.parts if part.HasField("result")]
+            ):
+                if not result.HasField("receipt"):
                     raise RuntimeError("A file of the benchmark was rejected.")
                 yield
 
 
 async def main(load: Load) -> None:
     """Sends, and prints what it took."""
-    file = file_messages(load.size)
-    open_ = open_message(load.target)
+    loads = series_messages(load) if load.series else [(1, file_messages(load.size))]
+    open_ = open_message(load.target, digest=load.digest)
     channels = [
         grpc.aio.insecure_channel(load.address, options=[("grpc.use_local_subchannel_pool", 1)])
         for _ in range(load.channels)
@@ -108,9 +163,11 @@ async def main(load: Load) -> None:
     def messages() -> Iterator[bytes]:
         yield open_
         sent = 0
-        while time.perf_counter() < ends if load.seconds else sent < load.files:
+        for count, file in itertools.cycle(loads):
             yield from file
-            sent += 1
+            sent += count
+            if time.perf_counter() >= ends if load.seconds else sent >= load.files:
+                break
 
     async def stream(channel: grpc.aio.Channel) -> int:
         call: grpc.aio.StreamStreamCall[bytes, bytes] = channel.stream_stream(METHOD)()

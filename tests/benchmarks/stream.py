@@ -40,6 +40,10 @@ FILES, FILE_BYTES = 2000, 512 * 1024
 # A stream for each file takes longer, and the rate is the same with fewer.
 SINGLES = 500
 
+# Small files in one message, and the different ones that a client sends again and again.
+BATCH_BYTES = 512 * 1024
+SERIES = 160
+
 CLIENTS = 4
 CLIENT_ROUNDS = 5
 
@@ -69,6 +73,8 @@ def main() -> int:
         )
         set_up(profile_service.address, profiles()["12 rules"])
         console.print(_throughput(profile_service.address))
+        for size, files, three in ((32 * 1024, 20_000, 4_000), (FILE_BYTES, FILES, FILES)):
+            console.print(_batches(profile_service.address, size, files, three))
         with _service(profile_service.address, workers=2) as service:
             console.print(_balance(service))
         with _service(profile_service.address, workers=1) as service:
@@ -144,6 +150,47 @@ def _throughput(profile_service: str) -> Table:
         f"{ratio:.1f} x slower than one stream",
         f"{single.cpu * 1000 / SINGLES:.2f} s / 1,000",
     )
+    return table
+
+
+def _batches(profile_service: str, size: int, files: int, three: int) -> Table:
+    """Measures files of a series in batches, beside three messages for each."""
+    table = Table(
+        *("server, and how files travel", "files per s", "of the echo", "of three messages"),
+        *("server CPU per file", "of three messages"),
+        title=f"One stream, one worker, a series of files of {size // 1024} KiB, 12 rules",
+    )
+    load: dict[str, object] = {"size": size, "series": SERIES}
+    batched = load | {"files": files, "batch_bytes": BATCH_BYTES}
+    loads: dict[str, tuple[str, int, dict[str, object]]] = {
+        "echo, tuned: batches": ("echo, tuned", files, batched),
+        "echo, tuned, SHA-256: batches": ("echo, tuned, SHA-256", files, batched),
+        "deid_service: three messages": ("deid_service", three, load | {"files": three}),
+        "deid_service: batches": ("deid_service", files, batched),
+        "deid_service: batches, no digest": ("deid_service", files, batched | {"digest": False}),
+    }
+    with _servers(profile_service) as servers:
+        rounds = [
+            {name: _cost(servers[server], **what) for name, (server, _, what) in loads.items()}
+            for _ in range(ROUNDS)
+        ]
+    best = {
+        name: Cost(
+            min(one[name].wall for one in rounds) / count,
+            min(one[name].cpu for one in rounds) / count,
+        )
+        for name, (_, count, _) in loads.items()
+    }
+    echo, plain = best["echo, tuned, SHA-256: batches"], best["deid_service: three messages"]
+    for name, cost in best.items():
+        table.add_row(
+            name,
+            f"{1 / cost.wall:,.0f}",
+            f"{echo.wall / cost.wall:.2f} x",
+            f"{plain.wall / cost.wall:.2f} x",
+            f"{cost.cpu * 1e6:,.0f} us",
+            f"{cost.cpu / plain.cpu:.2f} x",
+        )
     return table
 
 

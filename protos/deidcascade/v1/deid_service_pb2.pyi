@@ -20,6 +20,32 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _Digest:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _DigestEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Digest.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    DIGEST_UNSPECIFIED: _Digest.ValueType  # 0
+    """Not given: SHA-256."""
+    DIGEST_SHA256: _Digest.ValueType  # 1
+    """SHA-256."""
+    DIGEST_NONE: _Digest.ValueType  # 2
+    """Nothing: for callers that keep no receipts, where the transport is trusted."""
+
+class Digest(_Digest, metaclass=_DigestEnumTypeWrapper):
+    """What a receipt says of the bytes of the output. Taking it is half of the work on a
+    large file.
+    """
+
+DIGEST_UNSPECIFIED: Digest.ValueType  # 0
+"""Not given: SHA-256."""
+DIGEST_SHA256: Digest.ValueType  # 1
+"""SHA-256."""
+DIGEST_NONE: Digest.ValueType  # 2
+"""Nothing: for callers that keep no receipts, where the transport is trusted."""
+Global___Digest: _TypeAlias = Digest  # noqa: Y015
+
 class _Treatment:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -114,6 +140,7 @@ class DeidentifyRequest(_message.Message):
     FILE_FIELD_NUMBER: _builtins.int
     CHUNK_FIELD_NUMBER: _builtins.int
     FILE_END_FIELD_NUMBER: _builtins.int
+    BATCH_FIELD_NUMBER: _builtins.int
     chunk: _builtins.bytes
     """The next bytes of the file, cut anywhere. 64 KiB to 1 MiB carries best;
     the limit is 4 MiB less a little, gRPC's default for a message.
@@ -130,6 +157,12 @@ class DeidentifyRequest(_message.Message):
     def file_end(self) -> Global___FileEnd:
         """Ends the file."""
 
+    @_builtins.property
+    def batch(self) -> Global___RequestBatch:
+        """Several of these three, of several files. Only where `opened` says that the
+        service takes batches.
+        """
+
     def __init__(
         self,
         *,
@@ -137,16 +170,77 @@ class DeidentifyRequest(_message.Message):
         file: Global___FileStart | None = ...,
         chunk: _builtins.bytes = ...,
         file_end: Global___FileEnd | None = ...,
+        batch: Global___RequestBatch | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk", "file", b"file", "file_end", b"file_end", "message", b"message", "open", b"open"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "chunk", b"chunk", "file", b"file", "file_end", b"file_end", "message", b"message", "open", b"open"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk", "file", b"file", "file_end", b"file_end", "message", b"message", "open", b"open"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "chunk", b"chunk", "file", b"file", "file_end", b"file_end", "message", b"message", "open", b"open"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["open", "file", "chunk", "file_end"]  # noqa: Y015
+    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["open", "file", "chunk", "file_end", "batch"]  # noqa: Y015
     _WhichOneofArgType_message: _TypeAlias = _typing.Literal["message", b"message"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_message) -> _WhichOneofReturnType_message | None: ...
 
 Global___DeidentifyRequest: _TypeAlias = DeidentifyRequest  # noqa: Y015
+
+@_typing.final
+class RequestBatch(_message.Message):
+    """Parts of files, in order."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def parts(self) -> _containers.RepeatedCompositeFieldContainer[Global___RequestPart]:
+        """What each would be as messages one after the other. Together at most
+        `StreamOpened.max_request_bytes`; 256 KiB to 1 MiB carries best.
+        """
+
+    def __init__(
+        self,
+        *,
+        parts: _abc.Iterable[Global___RequestPart] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["parts", b"parts"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RequestBatch: _TypeAlias = RequestBatch  # noqa: Y015
+
+@_typing.final
+class RequestPart(_message.Message):
+    """A part of a file: all of it, or its beginning, or what follows, or its end."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FILE_FIELD_NUMBER: _builtins.int
+    CHUNK_FIELD_NUMBER: _builtins.int
+    FILE_END_FIELD_NUMBER: _builtins.int
+    chunk: _builtins.bytes
+    """The next bytes of the file. May be empty."""
+    @_builtins.property
+    def file(self) -> Global___FileStart:
+        """Begins a file, when set."""
+
+    @_builtins.property
+    def file_end(self) -> Global___FileEnd:
+        """Ends the file, when set."""
+
+    def __init__(
+        self,
+        *,
+        file: Global___FileStart | None = ...,
+        chunk: _builtins.bytes = ...,
+        file_end: Global___FileEnd | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["file", b"file", "file_end", b"file_end"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk", "file", b"file", "file_end", b"file_end"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RequestPart: _TypeAlias = RequestPart  # noqa: Y015
 
 @_typing.final
 class OpenStream(_message.Message):
@@ -155,19 +249,32 @@ class OpenStream(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     TARGET_FIELD_NUMBER: _builtins.int
+    MAX_RESPONSE_BYTES_FIELD_NUMBER: _builtins.int
+    DIGEST_FIELD_NUMBER: _builtins.int
     target: _builtins.str
     """The project or the device that the files belong to:
     sites/{site}/groups/{group}/projects/{project} or
     sites/{site}/devices/{device}.
     """
+    max_response_bytes: _builtins.int
+    """The longest message that the caller receives, in bytes; at least 65536, where given.
+    0 stands for gRPC's default of 4 MiB. Output that does not fit into one message
+    comes in several. A caller that gives it is told in `opened` what the service takes.
+    """
+    digest: Global___Digest.ValueType
+    """What receipts say of the output. Where the service must have it, it takes it all
+    the same: see `StreamOpened`.
+    """
     def __init__(
         self,
         *,
         target: _builtins.str = ...,
+        max_response_bytes: _builtins.int = ...,
+        digest: Global___Digest.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["target", b"target"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["digest", b"digest", "max_response_bytes", b"max_response_bytes", "target", b"target"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -235,6 +342,7 @@ class DeidentifyResponse(_message.Message):
     FILE_FIELD_NUMBER: _builtins.int
     CHUNK_FIELD_NUMBER: _builtins.int
     RESULT_FIELD_NUMBER: _builtins.int
+    BATCH_FIELD_NUMBER: _builtins.int
     chunk: _builtins.bytes
     """The next bytes of the output."""
     @_builtins.property
@@ -249,6 +357,10 @@ class DeidentifyResponse(_message.Message):
     def result(self) -> Global___FileResult:
         """The file has ended: complete, or rejected."""
 
+    @_builtins.property
+    def batch(self) -> Global___ResponseBatch:
+        """Several of these three, of several files. Answers a `batch` only."""
+
     def __init__(
         self,
         *,
@@ -256,16 +368,75 @@ class DeidentifyResponse(_message.Message):
         file: Global___FileOutput | None = ...,
         chunk: _builtins.bytes = ...,
         result: Global___FileResult | None = ...,
+        batch: Global___ResponseBatch | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk", "file", b"file", "message", b"message", "opened", b"opened", "result", b"result"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "chunk", b"chunk", "file", b"file", "message", b"message", "opened", b"opened", "result", b"result"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk", "file", b"file", "message", b"message", "opened", b"opened", "result", b"result"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "chunk", b"chunk", "file", b"file", "message", b"message", "opened", b"opened", "result", b"result"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["opened", "file", "chunk", "result"]  # noqa: Y015
+    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["opened", "file", "chunk", "result", "batch"]  # noqa: Y015
     _WhichOneofArgType_message: _TypeAlias = _typing.Literal["message", b"message"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_message) -> _WhichOneofReturnType_message | None: ...
 
 Global___DeidentifyResponse: _TypeAlias = DeidentifyResponse  # noqa: Y015
+
+@_typing.final
+class ResponseBatch(_message.Message):
+    """Parts of outputs and results of files, in order."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def parts(self) -> _containers.RepeatedCompositeFieldContainer[Global___ResponsePart]:
+        """What each would be as messages one after the other."""
+
+    def __init__(
+        self,
+        *,
+        parts: _abc.Iterable[Global___ResponsePart] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["parts", b"parts"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResponseBatch: _TypeAlias = ResponseBatch  # noqa: Y015
+
+@_typing.final
+class ResponsePart(_message.Message):
+    """A part of what is answered about a file."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FILE_FIELD_NUMBER: _builtins.int
+    CHUNK_FIELD_NUMBER: _builtins.int
+    RESULT_FIELD_NUMBER: _builtins.int
+    chunk: _builtins.bytes
+    """The next bytes of the output. May be empty."""
+    @_builtins.property
+    def file(self) -> Global___FileOutput:
+        """The output of the file begins, when set."""
+
+    @_builtins.property
+    def result(self) -> Global___FileResult:
+        """The file has ended, when set."""
+
+    def __init__(
+        self,
+        *,
+        file: Global___FileOutput | None = ...,
+        chunk: _builtins.bytes = ...,
+        result: Global___FileResult | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["file", b"file", "result", b"result"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk", "file", b"file", "result", b"result"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResponsePart: _TypeAlias = ResponsePart  # noqa: Y015
 
 @_typing.final
 class StreamOpened(_message.Message):
@@ -278,6 +449,8 @@ class StreamOpened(_message.Message):
     PROFILE_VERSION_FIELD_NUMBER: _builtins.int
     PROFILE_SHA256_FIELD_NUMBER: _builtins.int
     UNCHANGED_FIELD_NUMBER: _builtins.int
+    MAX_REQUEST_BYTES_FIELD_NUMBER: _builtins.int
+    DIGEST_FIELD_NUMBER: _builtins.int
     outcome: _profile_service_pb2.Outcome.ValueType
     """OUTCOME_PROFILE or OUTCOME_DISABLED."""
     profile_name: _builtins.str
@@ -290,6 +463,13 @@ class StreamOpened(_message.Message):
     """The profile is blank, or the site's enforcement is disabled: bytes go
     through unchanged.
     """
+    max_request_bytes: _builtins.int
+    """The longest message that the service receives, in bytes; batches may be sent. 0
+    from a service that does not take batches, and for a caller that gave no
+    `max_response_bytes`.
+    """
+    digest: Global___Digest.ValueType
+    """What receipts say of the output, where the caller chose."""
     def __init__(
         self,
         *,
@@ -298,10 +478,12 @@ class StreamOpened(_message.Message):
         profile_version: _builtins.int = ...,
         profile_sha256: _builtins.str = ...,
         unchanged: _builtins.bool = ...,
+        max_request_bytes: _builtins.int = ...,
+        digest: Global___Digest.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["outcome", b"outcome", "profile_name", b"profile_name", "profile_sha256", b"profile_sha256", "profile_version", b"profile_version", "unchanged", b"unchanged"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["digest", b"digest", "max_request_bytes", b"max_request_bytes", "outcome", b"outcome", "profile_name", b"profile_name", "profile_sha256", b"profile_sha256", "profile_version", b"profile_version", "unchanged", b"unchanged"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -422,7 +604,7 @@ class Receipt(_message.Message):
     bytes_out: _builtins.int
     """The bytes sent."""
     sha256: _builtins.str
-    """The SHA-256 of the bytes sent, in hex."""
+    """The SHA-256 of the bytes sent, in hex. Empty with DIGEST_NONE."""
     engine_version: _builtins.str
     """Which code it was: the release, "+", and a digest of the sources of the engine
     and the profile language, as `deidcascade --version` says it.

@@ -48,6 +48,12 @@ class DeidServiceStub:
 
     What was received of a file before its `rejection` must be thrown away.
 
+    A message costs more than the bytes of a small file, so files can travel several
+    in one, both ways: a `batch` is what its parts would be one after the other, as
+    messages of their own. Small files are parts, whole; a larger one begins in one
+    batch or message and goes on in others, cut anywhere. What answers a `batch` comes
+    in batches, and what answers another message does not.
+
     The profile is resolved once, at `open`; a version that is set later
     applies to the streams opened after it.
 
@@ -85,6 +91,12 @@ class DeidServiceAsyncStub(DeidServiceStub):
     what is still sent of the file, up to its `file_end`, is passed over.
 
     What was received of a file before its `rejection` must be thrown away.
+
+    A message costs more than the bytes of a small file, so files can travel several
+    in one, both ways: a `batch` is what its parts would be one after the other, as
+    messages of their own. Small files are parts, whole; a larger one begins in one
+    batch or message and goes on in others, cut anywhere. What answers a `batch` comes
+    in batches, and what answers another message does not.
 
     The profile is resolved once, at `open`; a version that is set later
     applies to the streams opened after it.
@@ -126,6 +138,12 @@ class DeidServiceServicer(metaclass=_abc_1.ABCMeta):
         what is still sent of the file, up to its `file_end`, is passed over.
 
         What was received of a file before its `rejection` must be thrown away.
+
+        A message costs more than the bytes of a small file, so files can travel several
+        in one, both ways: a `batch` is what its parts would be one after the other, as
+        messages of their own. Small files are parts, whole; a larger one begins in one
+        batch or message and goes on in others, cut anywhere. What answers a `batch` comes
+        in batches, and what answers another message does not.
 
         The profile is resolved once, at `open`; a version that is set later
         applies to the streams opened after it.
