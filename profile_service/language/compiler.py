@@ -51,7 +51,7 @@ from profile_service.language.values import Table
 # Part of every stored verdict: a text is decided again by a newer version. To be
 # changed with every change that could turn a verdict, or add or take a problem; a
 # test ties it to the golden answers.
-VALIDATOR_VERSION = "4"
+VALIDATOR_VERSION = "5"
 
 _LANGUAGE_VERSION = 1
 _DICOM = "dicom"
@@ -301,7 +301,7 @@ class _Compiler:
             )
             return None
         if "regex" in table:
-            return self._read_regex(table, settings)
+            return self._read_regex(table)
         if "name" in table:
             return self._read_name(table, settings)
         self._problems.add(
@@ -312,14 +312,7 @@ class _Compiler:
         )
         return None
 
-    def _read_regex(self, table: Table, settings: Settings) -> RegexSelector | None:
-        if settings.recurse_sequence:
-            table.report_key(
-                Code.RECURSE_WITH_PATH,
-                "regex",
-                "With 'recurse-sequence' a rule has no regex: a regex is matched at every "
-                "depth anyway.",
-            )
+    def _read_regex(self, table: Table) -> RegexSelector | None:
         pattern = compile_pattern(table, "regex", self._patterns)
         if pattern is None:
             return None
@@ -358,6 +351,8 @@ class _Compiler:
             *(parent for parent, _ in target.selector.parents),
             target.selector.element,
         ):
+            if isinstance(element, RepeaterElement) and element.is_whole:
+                continue
             if isinstance(element, Element | RepeaterElement) and not vrs_of(element):
                 is_private = isinstance(element, Element) and (element.tag >> 16) % 2 == 1
                 table.report(

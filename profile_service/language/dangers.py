@@ -20,15 +20,18 @@ from profile_service.language.model import (
     Capture,
     Element,
     ElementValue,
+    EveryDepthSelector,
     Hash,
     HashUid,
     IncrementDate,
     IncrementDateTime,
     PathSelector,
+    PrivateCreatorBlock,
     PrivateElement,
     RegexSelector,
     RegexSub,
     Remove,
+    RepeaterElement,
     ReplaceWith,
 )
 from profile_service.language.patterns import preceded
@@ -41,8 +44,8 @@ if TYPE_CHECKING:
     from profile_service.language.model import (
         Action,
         DateShift,
+        ElementRef,
         Rule,
-        Selector,
         Settings,
         SimpleAction,
     )
@@ -176,29 +179,31 @@ class _Reach:
         self._settings = settings
         self._search = search
         self._rules = [rule for rule, _ in rules]
-        self._by_name: dict[Selector, list[Rule]] = {}
+        # Profiles name thousands of elements one by one, and few in other ways.
+        self._by_element: dict[ElementRef, list[Rule]] = {}
+        self._others: list[Rule] = []
         for rule in self._rules:
-            if isinstance(rule.selector, PathSelector):
-                self._by_name.setdefault(rule.selector, []).append(rule)
+            selector = rule.selector
+            if isinstance(selector, PathSelector) and isinstance(selector.element, Element):
+                if not selector.parents:
+                    self._by_element.setdefault(selector.element, []).append(rule)
+            else:
+                self._others.append(rule)
 
-    def matches(self, rule: Rule, path: str) -> bool:
-        """Whether a rule selects an element by a pattern; its path is given in keywords."""
+    def selects(self, rule: Rule, keyword: str) -> bool:
+        """Whether a rule selects an element."""
         selector = rule.selector
-        return isinstance(selector, RegexSelector) and self._search.matches(selector.pattern, path)
+        if isinstance(selector, RegexSelector):
+            return self._search.matches(selector.pattern, keyword)
+        element, named = selector.element, element_of(keyword)
+        if isinstance(element, RepeaterElement):
+            return not selector.parents and named.tag & element.mask == element.value
+        return not selector.parents and element == named
 
     def selecting(self, keyword: str) -> list[Rule]:
         """Returns the rules that select an element."""
-        named = self._by_name.get(PathSelector((), element_of(keyword)), [])
-        return [*named, *(rule for rule in self._rules if self.matches(rule, keyword))]
-
-    def names(self, rule: Rule, keywords: Iterable[str]) -> list[str]:
-        """Returns those of some elements that a rule selects."""
-        selector = rule.selector
-        if isinstance(selector, RegexSelector):
-            return [keyword for keyword in keywords if self.matches(rule, keyword)]
-        if selector.parents:
-            return []
-        return [keyword for keyword in keywords if element_of(keyword) == selector.element]
+        others = (rule for rule in self._others if self.selects(rule, keyword))
+        return [*self._by_element.get(element_of(keyword), ()), *others]
 
     def treats(self, keyword: str) -> bool:
         """Whether an element goes or changes."""
@@ -209,14 +214,17 @@ class _Reach:
 
     def treats_other_ids(self) -> bool:
         """Whether the identifiers in the items of OtherPatientIDsSequence go or change."""
-        if self.treats(_OTHER_IDS) or (self._settings.recurse_sequence and self.treats(_ID)):
-            return True
-        inside = PathSelector(((element_of(_OTHER_IDS), None),), element_of(_ID))
-        return any(
-            not keeps(rule)
-            and (rule.selector == inside or self.matches(rule, f"{_OTHER_IDS}.0.{_ID}"))
-            for rule in self._rules
+        return self.treats(_OTHER_IDS) or any(
+            not keeps(rule) and self._selects_other_ids(rule) for rule in self._rules
         )
+
+    def _selects_other_ids(self, rule: Rule) -> bool:
+        selector = rule.selector
+        if isinstance(selector, RegexSelector):
+            return self._search.matches(selector.pattern, f"{_OTHER_IDS}.0.{_ID}")
+        if isinstance(selector, EveryDepthSelector) or self._settings.recurse_sequence:
+            return self.selects(rule, _ID)
+        return selector == PathSelector(((element_of(_OTHER_IDS), None),), element_of(_ID))
 
 
 def _check_hash(rule: Rule, table: Table, settings: Settings) -> None:
@@ -237,7 +245,7 @@ def _check_hash(rule: Rule, table: Table, settings: Settings) -> None:
 def _check_registered(rule: Rule, table: Table, reach: _Reach) -> None:
     if not isinstance(rule.action, HashUid):
         return
-    hit = reach.names(rule, _REGISTERED)
+    hit = _selected(rule, _REGISTERED, reach)
     if not hit:
         return
     if isinstance(rule.selector, RegexSelector):
@@ -277,7 +285,7 @@ def _check_creators(rule: Rule, table: Table) -> None:
     if isinstance(selector, RegexSelector):
         return
     for element in (*(parent for parent, _ in selector.parents), selector.element):
-        if not isinstance(element, PrivateElement):
+        if not isinstance(element, PrivateElement | PrivateCreatorBlock):
             continue
         known = table.problems.guess(nearest_creator, element.creator)
         if known:
@@ -293,10 +301,10 @@ def _check_creators(rule: Rule, table: Table) -> None:
 def _check_needed(rule: Rule, table: Table, reach: _Reach) -> None:
     match rule.action:
         case Remove():
-            needed, emptied = reach.names(rule, (*_OBJECT, *_PIXELS)), False
-            empty = reach.names(rule, _MAY_BE_EMPTY)
+            needed, emptied = _selected(rule, (*_OBJECT, *_PIXELS), reach), False
+            empty = _selected(rule, _MAY_BE_EMPTY, reach)
         case ReplaceWith(text=""):
-            needed, emptied = reach.names(rule, (*_OBJECT, *_PIXELS)), True
+            needed, emptied = _selected(rule, (*_OBJECT, *_PIXELS), reach), True
             empty = []
         case _:
             return
@@ -358,7 +366,7 @@ def _check_dates_apart(rules: list[Read], reach: _Reach) -> None:
     if not moved or not left:
         return
     for rule, table in rules:
-        hit = reach.names(rule, moved) if _moves(rule) else []
+        hit = _selected(rule, moved, reach) if _moves(rule) else []
         if hit:
             table.report(
                 Code.DATES_LEFT,
@@ -396,6 +404,10 @@ def _check_direct(reach: _Reach, dicom: Table) -> None:
             f"No rule changes {_listed(left)}: whoever gets the file knows the patient. Empty "
             "what nobody needs with replace-with: '', and replace or hash the others.",
         )
+
+
+def _selected(rule: Rule, keywords: Iterable[str], reach: _Reach) -> list[str]:
+    return [keyword for keyword in keywords if reach.selects(rule, keyword)]
 
 
 def element_of(keyword: str) -> Element:

@@ -9,7 +9,13 @@ from pydicom._dicom_dict import DicomDictionary, RepeatersDictionary
 from pydicom._private_dict import private_dictionaries
 from pydicom.datadict import private_dictionary_VR
 
-from profile_service.language.model import Element, ElementRef, PrivateElement, RepeaterElement
+from profile_service.language.model import (
+    Element,
+    ElementRef,
+    PrivateCreatorBlock,
+    PrivateElement,
+    RepeaterElement,
+)
 
 # The dictionary's mark for what has no VR: items and delimiters.
 _NO_VR = "NONE"
@@ -75,6 +81,8 @@ def vrs_of(element: ElementRef) -> tuple[str, ...]:
     """The VRs that an element may have; empty where no dictionary knows it."""
     if isinstance(element, PrivateElement):
         return _private_vrs(element)
+    if isinstance(element, PrivateCreatorBlock):
+        return ()
     entry = find_tag(element.tag) if isinstance(element, Element) else find_repeater(element)
     return () if entry is None else entry.vrs
 
@@ -84,6 +92,8 @@ def name_of(element: ElementRef) -> str:
     match element:
         case PrivateElement(group, creator, offset):
             return f'({group:04X}, "{creator}", {offset:02X})'
+        case PrivateCreatorBlock(group, creator):
+            return f'({group:04X}, "{creator}", *)'
         case Element(tag):
             entry = DicomDictionary.get(tag)
             return entry[4] if entry is not None and entry[4] else format_tag(tag)

@@ -9,16 +9,19 @@ from profile_service.language.model import (
     Capture,
     Element,
     ElementValue,
+    EveryDepthSelector,
     Hash,
     HashUid,
     IncrementDate,
     IncrementDateTime,
     Jitter,
     Keep,
+    PrivateCreatorBlock,
     RegexSelector,
     RegexSub,
     RelativeDate,
     Remove,
+    RepeaterElement,
     ReplaceWith,
 )
 from profile_service.language.problems import printable
@@ -58,7 +61,8 @@ def explain(profile: Profile) -> list[str]:
 def explain_rule(rule: Rule, settings: Settings) -> str:
     """Describes one rule in a sentence that begins with its line."""
     where = describe_selector(rule.selector)
-    if settings.recurse_sequence:
+    everywhere = isinstance(rule.selector, EveryDepthSelector)
+    if everywhere or (settings.recurse_sequence and not isinstance(rule.selector, RegexSelector)):
         where += ", at every depth,"
     return f"Line {rule.line}: {where} {_describe_action(rule.action, settings)}."
 
@@ -80,6 +84,10 @@ def _describe_path(selector: PathSelector) -> str:
 
 def _describe_element(element: ElementRef) -> str:
     name = name_of(element)
+    if isinstance(element, PrivateCreatorBlock):
+        return f'every element of the block of "{element.creator}" in group {element.group:04X}'
+    if isinstance(element, RepeaterElement) and element.is_whole:
+        return f"every element {name}"
     if isinstance(element, Element):
         tag = format_tag(element.tag)
         return name if name == tag else f"{name} {tag}"

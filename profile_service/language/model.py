@@ -74,8 +74,21 @@ class PrivateElement:
 
 
 @dataclass(frozen=True, slots=True)
+class PrivateCreatorBlock:
+    """All elements of a private creator's block, wherever the block is (PS3.5 7.8.1).
+
+    Attributes:
+        group: the group number, odd.
+        creator: the private creator, as in a PrivateElement.
+    """
+
+    group: int
+    creator: str
+
+
+@dataclass(frozen=True, slots=True)
 class RepeaterElement:
-    """An element of every group of a repeating range (PS3.5 7.6).
+    """An element of every group of a repeating range (PS3.5 7.6), or all of even groups.
 
     A tag belongs to it when `tag & mask == value` and its group is even.
     """
@@ -83,8 +96,13 @@ class RepeaterElement:
     value: int
     mask: int
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether all elements of its groups belong to it."""
+        return not self.mask & 0xFFFF
 
-ElementRef = Element | PrivateElement | RepeaterElement
+
+ElementRef = Element | PrivateElement | PrivateCreatorBlock | RepeaterElement
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,12 +113,17 @@ class PathSelector:
         parents: the sequences on the way from the top level, each with the index
             of the item (from 0), or None for every item. Empty: the top level
             (and every depth where `Settings.recurse_sequence` says so). The
-            sequence of a parent is never a RepeaterElement.
+            sequence of a parent is an Element or a PrivateElement.
         element: the element itself.
     """
 
     parents: tuple[tuple[ElementRef, int | None], ...]
     element: ElementRef
+
+
+@dataclass(frozen=True, slots=True)
+class EveryDepthSelector(PathSelector):
+    """An element at every depth (`**`), the top level too; `parents` is empty."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,9 @@ from profile_service.language.dictionary import (
 from profile_service.language.model import (
     Element,
     ElementRef,
+    EveryDepthSelector,
     PathSelector,
+    PrivateCreatorBlock,
     PrivateElement,
     RepeaterElement,
 )
@@ -35,10 +37,16 @@ _PAIR = re.compile(
 _REPEATER = re.compile(r"(?:0x)?(?!0x)([0-9a-fx]{8})", re.IGNORECASE | re.ASCII)
 _TRIPLE = re.compile(r"\(([^,]*),(.*),([^,]*)\)", re.DOTALL)
 _GROUP = re.compile(r"\s*(?:0x)?([0-9a-f]{4})\s*", re.IGNORECASE | re.ASCII)
+_BLOCK = "*"
+_EVERY_DEPTH = "**"
 _OFFSET = re.compile(r"\s*(?:0x)?([0-9a-f]{2})\s*", re.IGNORECASE | re.ASCII)
 _SLIPPED_TAG = re.compile(r"(?:0x)?([0-9a-f]{3,12})", re.IGNORECASE | re.ASCII)
 _BARE_PAIR = re.compile(r"([0-9a-f]{4})\s*[,:]\s*([0-9a-f]{4})", re.IGNORECASE | re.ASCII)
 _INDEX = re.compile(r"\*|[0-9]{1,6}", re.ASCII)
+# PS3.5 7.6: a repeating group leaves the last two digits of the group open; of a whole
+# group, or of repeating groups as a whole, all digits of the element are.
+_RANGES = frozenset((0xFF00FFFF, 0xFFFF0000, 0xFF000000))
+
 # A part of a dotted path: dots within parentheses or quotes belong to the part.
 _PART = re.compile(r"""\((?:[^()"']|"[^"]*"|'[^']*')*\)|[^.]+""")
 
@@ -109,6 +117,13 @@ def read_name(name: str) -> Target:
             Code.BAD_PATH, f"The name is longer than {MAX_NAME_CHARACTERS} characters."
         )
     parts = _split(name.strip())
+    if parts[0] == _EVERY_DEPTH:
+        if len(parts) != 2:
+            raise SelectorError(
+                Code.BAD_PATH, "After ** stands one element, which is selected at every depth."
+            )
+        element = _read_selected(parts[1])
+        return Target(EveryDepthSelector((), element), vrs_of(element))
     parents: list[tuple[ElementRef, int | None]] = []
     for sequence, index in zip(parts[:-1:2], parts[1::2], strict=False):
         number = _read_index(name, sequence, index)
@@ -117,7 +132,7 @@ def read_name(name: str) -> Target:
         raise SelectorError(
             Code.BAD_PATH, "The name ends with an item; the element within the item is missing."
         )
-    element = read_element(parts[-1])
+    element = _read_selected(parts[-1])
     return Target(PathSelector(tuple(parents), element), vrs_of(element))
 
 
@@ -125,7 +140,23 @@ def read_element(name: str) -> ElementRef:
     """Reads the name of one element, without a path.
 
     Raises:
-        SelectorError: it names no element.
+        SelectorError: it names no element, or several that are no repeating range.
+    """
+    element = _read_selected(name)
+    if isinstance(element, PrivateCreatorBlock):
+        raise SelectorError(
+            Code.BAD_PRIVATE, "A whole private block stands only at the end of a name."
+        )
+    if isinstance(element, RepeaterElement) and element.is_whole:
+        raise SelectorError(Code.BAD_TAG, "A whole group stands only at the end of a name.")
+    return element
+
+
+def _read_selected(name: str) -> ElementRef:
+    """Reads the last part of a name: an element, a whole group or a whole private block.
+
+    Raises:
+        SelectorError: it names none of these.
     """
     text = name.strip()
     element = find_keyword(text) or _read_tag(text)
@@ -134,6 +165,9 @@ def read_element(name: str) -> ElementRef:
     if element is None:
         raise _not_an_element(text)
     tag = element.tag if isinstance(element, Element) else element.value
+    if isinstance(element, RepeaterElement) and element.is_whole:
+        _check_group(tag >> 16)
+        return element
     if tag & 0xFFFF == 0 and isinstance(element, Element):
         raise SelectorError(
             Code.NOT_ADDRESSABLE,
@@ -145,6 +179,20 @@ def read_element(name: str) -> ElementRef:
             f"{format_tag(tag)} is an item or a delimiter, not an element with a value.",
         )
     return element
+
+
+def _check_group(group: int) -> None:
+    """Checks that the elements of a group can be named together."""
+    if group % 2 == 1:
+        raise SelectorError(
+            Code.BAD_TAG,
+            "A private group is not named as a whole: 'remove-private-tags' removes all, and "
+            f'({group:04X}, "creator", *) names a block.',
+        )
+    if group in {0x0000, 0x0002, _DELIMITERS}:
+        raise SelectorError(
+            Code.NOT_ADDRESSABLE, f"The elements of group {group:04X} are named one by one."
+        )
 
 
 def _split(name: str) -> list[str]:
@@ -183,6 +231,8 @@ def _read_parent(sequence: str) -> ElementRef:
 def _read_index(name: str, sequence: str, index: str) -> int | None:
     if _INDEX.fullmatch(index) is not None:
         return None if index == "*" else int(index)
+    if index == _EVERY_DEPTH:
+        raise SelectorError(Code.BAD_PATH, "Every depth, **, stands only at the beginning.")
     if index.startswith("*"):
         raise SelectorError(
             Code.BAD_PATH, f"{quoted(name)} looks like a pattern, which stands under 'regex'."
@@ -206,13 +256,12 @@ def _read_tag(text: str) -> Element | RepeaterElement | None:
     if "x" not in digits.lower():
         return Element(int(digits, 16))
     repeater = repeater_from(digits)
-    # PS3.5 7.6: a repeating group leaves the last two digits of the group open;
-    # the dictionary has a few retired ranges of other forms.
-    if repeater.mask != 0xFF00FFFF and find_repeater(repeater) is None:
+    # The dictionary has a few retired ranges of other forms.
+    if repeater.mask not in _RANGES and find_repeater(repeater) is None:
         raise SelectorError(
             Code.BAD_TAG,
             f"{quoted(text)} is not a repeating range: the x stand for the last two digits "
-            "of the group.",
+            "of the group, or for all digits of the element.",
             f"({digits[:2]}xx,{digits[4:]})"
             if "x" not in (digits[:2] + digits[4:]).lower()
             else "",
@@ -220,7 +269,7 @@ def _read_tag(text: str) -> Element | RepeaterElement | None:
     return repeater
 
 
-def _read_private(text: str) -> PrivateElement:
+def _read_private(text: str) -> PrivateElement | PrivateCreatorBlock:
     form = '(odd group, "creator", two hex digits)'
     parts = _TRIPLE.fullmatch(text)
     if parts is None:
@@ -230,7 +279,8 @@ def _read_private(text: str) -> PrivateElement:
         raise SelectorError(Code.BAD_PRIVATE, f"The group must be four hex digits, as in {form}.")
     group = int(group_digits[1], 16)
     creator = _unquote(parts[2].strip()).rstrip(" ")
-    if offset_digits is None:
+    is_block = parts[3].strip() == _BLOCK
+    if offset_digits is None and not is_block:
         raise SelectorError(
             Code.BAD_PRIVATE,
             "The element must be the two last hex digits of its number: the block is found "
@@ -251,6 +301,8 @@ def _read_private(text: str) -> PrivateElement:
             f"A private creator has at most {MAX_CHARACTERS['LO']} characters, without "
             "backslashes and control characters.",
         )
+    if offset_digits is None:
+        return PrivateCreatorBlock(group, creator)
     return PrivateElement(group, creator, int(offset_digits[1], 16))
 
 

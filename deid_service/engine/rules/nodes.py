@@ -61,13 +61,16 @@ from deid_service.engine.rules.ops import (
 )
 from profile_service.language.model import (
     ACTION_NAMES,
+    Action,
     Element,
     ElementRef,
     ElementValue,
+    EveryDepthSelector,
     FilenameRule,
     Keep,
     PathSelector,
     PatternTimeoutError,
+    PrivateCreatorBlock,
     PrivateElement,
     Profile,
     RegexSelector,
@@ -76,6 +79,7 @@ from profile_service.language.model import (
     RepeaterElement,
     ReplaceWith,
     Rule,
+    Selector,
     Settings,
     Template,
 )
@@ -124,7 +128,7 @@ class _Active:
         order: when it runs.
         rule: the rule.
         depth: how many of its parents lie above the node.
-        anywhere: it selects at every depth (recurse-sequence).
+        anywhere: it selects at every depth (recurse-sequence, `**`).
     """
 
     order: int
@@ -228,7 +232,7 @@ class Node:
         # Whether private elements need their creators to be told apart: to be
         # selected, or to take their creators along where the others go.
         self._by_creator = (removes_private and (rules.has_regex or bool(rules.kept))) or any(
-            isinstance(element, PrivateElement)
+            isinstance(element, PrivateElement | PrivateCreatorBlock)
             or (removes_private and isinstance(element, Element) and element.tag >> 16 & 1)
             for element in self._selected_here()
         )
@@ -304,7 +308,8 @@ class Node:
     def depends_on_creator(self, tag: int, creator: str) -> bool:
         """Whether a rule selects an element as one of a creator's block, and not by its tag."""
         return any(
-            isinstance(element, PrivateElement) and _selects(element, tag, creator)
+            isinstance(element, PrivateElement | PrivateCreatorBlock)
+            and _selects(element, tag, creator)
             for element in (*self._selected_here(), *self.rules.kept)
         )
 
@@ -513,8 +518,8 @@ class Node:
         """Returns what an absent public element becomes, or None: it stays absent."""
         rules, _ = self._rules_for(tag, None)
         settings = self.rules.settings
-        wanted = Children(self, (tag, None), _last_emptying(rules)).wanted
-        if wanted:
+        wanted = Children(self, (tag, None), _last(rules, _empties)).wanted
+        if wanted or self._is_emptied(tag, rules):
             return Insertion("", names=("replace-with",), items=wanted)
         chain = _Chain(self.rules, present=False)
         aged = _Chain(self.rules, present=True)
@@ -530,10 +535,17 @@ class Node:
             return None
         return Insertion(aged.constant, tuple(aged.steps), tuple(aged.names), with_age=True)
 
+    def _is_emptied(self, tag: int, rules: list[_Active]) -> bool:
+        """Whether items are made in an absent sequence that a later rule empties."""
+        removed = _last(rules, _removes)
+        return _last(rules, _empties) > removed and bool(
+            Children(self, (tag, None), removed).wanted
+        )
+
     def children_after(self, tag: int, creator: str | None) -> Children | None:
         """Returns the items made in a sequence that was emptied or dropped, or None."""
         rules, _ = self._rules_for(tag, creator)
-        children = Children(self, (tag, creator), _last_emptying(rules))
+        children = Children(self, (tag, creator), _last(rules, _empties))
         return children if children.wanted else None
 
     def _find_private_insertions(self) -> dict[int, list[tuple[PrivateElement, Insertion]]]:
@@ -616,7 +628,7 @@ class _SequenceChain:
     def add(self, rule: Rule, *, inserts: bool) -> None:
         """Adds the action of the rule that runs next, as `_Chain.add` does."""
         action = rule.action
-        by_regex = isinstance(rule.selector, RegexSelector)
+        names_it = not _selects_many(rule.selector)
         if isinstance(action, Keep):
             return
         if isinstance(action, Remove):
@@ -624,7 +636,7 @@ class _SequenceChain:
         elif isinstance(action, ReplaceWith) and not action.text:
             if self.result is not OnSequence.DROP or (action.insert and inserts):
                 self.result, self.name = OnSequence.EMPTY, ACTION_NAMES[ReplaceWith]
-        elif not by_regex and self.result is OnSequence.DESCEND:
+        elif names_it and self.result is OnSequence.DESCEND:
             # A sequence has no value that could be hashed, moved or written.
             self.result, self.name = OnSequence.REJECT, ACTION_NAMES[type(action)]
 
@@ -672,7 +684,7 @@ class Rules:
                 order,
                 rule,
                 depth=0,
-                anywhere=isinstance(rule.selector, RegexSelector)
+                anywhere=isinstance(rule.selector, RegexSelector | EveryDepthSelector)
                 or (settings.recurse_sequence and not rule.selector.parents),
             )
             for order, rule in enumerate(_in_running_order(profile.rules))
@@ -699,7 +711,7 @@ class Rules:
                 element.creator
                 for rule in profile.rules
                 for element in _named_by(rule)
-                if isinstance(element, PrivateElement)
+                if isinstance(element, PrivateElement | PrivateCreatorBlock)
             ),
             kept=_private_elements(profile.rules, kept=True),
             changed=_private_elements(profile.rules, kept=False),
@@ -794,7 +806,7 @@ def _private_elements(rules: tuple[Rule, ...], *, kept: bool) -> tuple[ElementRe
         and not selector.parents
         and isinstance(rule.action, Keep) is kept
         and (
-            isinstance(selector.element, PrivateElement)
+            isinstance(selector.element, PrivateElement | PrivateCreatorBlock)
             or (isinstance(selector.element, Element) and is_private(selector.element.tag))
         )
     )
@@ -832,6 +844,18 @@ def _selects(element: ElementRef, tag: int, creator: str | None) -> bool:
                 and element.offset == tag & 0xFF
                 and tag & 0xFFFF > 0xFF
             )
+        case PrivateCreatorBlock():
+            return element.creator == creator and element.group == tag >> 16 and tag & 0xFFFF > 0xFF
+
+
+def _selects_many(selector: Selector) -> bool:
+    """Whether a rule is about elements of many kinds, sequences among them."""
+    if isinstance(selector, RegexSelector):
+        return True
+    element = selector.element
+    return isinstance(element, PrivateCreatorBlock) or (
+        isinstance(element, RepeaterElement) and element.is_whole
+    )
 
 
 def _parent(active: _Active) -> tuple[ElementRef, int | None]:
@@ -859,17 +883,18 @@ def _inserted_index(active: _Active) -> int | None:
     return _parent(active)[1] if _inserts(active) else None
 
 
-def _last_emptying(rules: list[_Active]) -> int:
-    """Returns when the last of the rules runs that leaves nothing in a sequence; -1: none."""
-    return max(
-        (
-            active.order
-            for active in rules
-            if isinstance(active.rule.action, Remove)
-            or (isinstance(active.rule.action, ReplaceWith) and not active.rule.action.text)
-        ),
-        default=-1,
-    )
+def _last(rules: list[_Active], does: Callable[[Action], bool]) -> int:
+    """Returns when the last of the rules runs whose action does something; -1: none."""
+    return max((active.order for active in rules if does(active.rule.action)), default=-1)
+
+
+def _removes(action: Action) -> bool:
+    return isinstance(action, Remove)
+
+
+def _empties(action: Action) -> bool:
+    """Whether an action leaves nothing in a sequence."""
+    return _removes(action) or (isinstance(action, ReplaceWith) and not action.text)
 
 
 def _needed_by(action: RegexSub) -> frozenset[int]:

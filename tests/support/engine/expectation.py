@@ -20,11 +20,13 @@ from profile_service.language.model import (
 )
 from profile_service.language.model import (
     ElementRef,
+    EveryDepthSelector,
     Hash,
     HashUid,
     IncrementDate,
     Keep,
     PathSelector,
+    PrivateCreatorBlock,
     PrivateElement,
     Profile,
     RegexSelector,
@@ -248,12 +250,12 @@ def _run(rule: Rule, top: Level, settings: Settings) -> None:
             reached = [
                 below for level in reached for below in _below(level, parent, index, insert=insert)
             ]
-    elif settings.recurse_sequence:
+    elif settings.recurse_sequence or isinstance(selector, EveryDepthSelector):
         reached = list(_levels(top))
     for level in reached:
         selected = [want for want in level.wants if _selects(selector.element, want.tag, level)]
         for want in selected:
-            _act(rule, level, want, settings, by_regex=False)
+            _act(rule, level, want, settings, by_regex=_is_many(selector.element))
         if (
             not selected
             and isinstance(rule.action, ReplaceWith)
@@ -311,12 +313,21 @@ def _selects(element: ElementRef, tag: int, level: Level) -> bool:
     if isinstance(element, Named):
         return tag == element.tag
     if isinstance(element, RepeaterElement):
-        return tag & element.mask == element.value and not tag >> 16 & 1
-    assert isinstance(element, PrivateElement)
+        is_length = not tag & 0xFFFF
+        return tag & element.mask == element.value and not (tag >> 16 & 1 or is_length)
+    if isinstance(element, PrivateCreatorBlock):
+        in_block = tag & 0xFFFF > 0xFF and tag >> 16 == element.group
+        return in_block and level.creator(tag) == element.creator
     return (
         tag >> 16 == element.group
         and tag & 0xFF == element.offset
         and level.creator(tag) == element.creator
+    )
+
+
+def _is_many(element: ElementRef) -> bool:
+    return isinstance(element, PrivateCreatorBlock) or (
+        isinstance(element, RepeaterElement) and element.mask in {0xFFFF0000, 0xFF000000}
     )
 
 

@@ -45,8 +45,23 @@ _PLAIN = {
     "OtherPatientIDsSequence": ("keep", "remove", "empty"),
     "'(0009, \"GEMS_IDEN_01\", 02)'": ("keep", "remove", "replace", "empty"),
     "'(0009, \"GEMS_IDEN_01\", 04)'": ("keep", "remove", "replace"),
+    "'(0009, \"GEMS_IDEN_01\", *)'": ("keep", "remove", "replace", "empty", "hash"),
+    "'(0010,xxxx)'": ("keep", "remove", "replace", "empty", "hash"),
+    "40xxxxxx": ("keep", "remove"),
+}
+# The same at every depth, whatever the settings say.
+_EVERY_DEPTH = {
+    "'**.PatientID'": ("keep", "remove", "replace", "empty", "hash"),
+    "'**.StudyDate'": ("keep", "increment", "empty"),
+    "'**.SOPInstanceUID'": ("keep", "hashuid"),
+    "'**.OtherPatientIDsSequence'": ("keep", "remove", "empty"),
+    "'**.(0009, \"GEMS_IDEN_01\", 02)'": ("keep", "remove", "empty"),
+    "'**.(0009, \"ACME\", *)'": ("keep", "remove", "empty"),
+    "'**.(0010,xxxx)'": ("keep", "remove", "empty"),
 }
 _DOTTED = {
+    "'OtherPatientIDsSequence.*.(0010,xxxx)'": ("remove", "empty"),
+    "'OtherPatientIDsSequence.1.(0009, \"ACME\", *)'": ("remove", "keep"),
     "OtherPatientIDsSequence.0.PatientID": ("keep", "remove", "replace", "empty", "hash"),
     "OtherPatientIDsSequence.*.PatientID": ("keep", "remove", "replace", "empty", "hash"),
     "OtherPatientIDsSequence.2.PatientName": ("replace", "remove"),
@@ -109,9 +124,10 @@ def random_profile(rng: Random) -> str:
     """Returns the text of a profile."""
     recurses = rng.random() < 0.3
     selectors = [(f"name: {name}", actions) for name, actions in _PLAIN.items()]
+    selectors += [(f"name: {name}", actions) for name, actions in _EVERY_DEPTH.items()]
+    selectors += [(f"regex: '{regex}'", actions) for regex, actions in _REGEXES.items()]
     if not recurses:
         selectors += [(f"name: {name}", actions) for name, actions in _DOTTED.items()]
-        selectors += [(f"regex: '{regex}'", actions) for regex, actions in _REGEXES.items()]
     lines = ["dicom:", "  date-increment: -17", f"  recurse-sequence: {str(recurses).lower()}"]
     lines += [
         f"  {setting}: {str(rng.random() < 0.25).lower()}"
