@@ -76,6 +76,7 @@ class Part:
         shortest: how many bytes have followed, at the least.
         longest: how many bytes have followed, at the most.
         margin: by how many bytes more or less may follow.
+        odd: an odd number of bytes has followed.
         width: of the length field that stands between, in bytes; 0 where the
             head has the length.
         guarded: what follows must not begin like an item.
@@ -91,6 +92,7 @@ class Part:
     shortest: int = 0
     longest: int = 0
     margin: int = 0
+    odd: bool = False
     width: int = 0
     guarded: bool = False
     tag: int = 0
@@ -111,7 +113,7 @@ class Part:
             vr: of the element; None for an item.
         """
         margin = _MARGIN if width and vr in _NUMBERS else 0
-        return cls(role, head, length, length, margin, width)
+        return cls(role, head, length, length, margin, bool(length % 2), width)
 
     def expression(self) -> bytes:
         """Returns the part as a regular expression."""
@@ -134,12 +136,12 @@ class Part:
         """By how many bytes the lengths have differed."""
         return self.longest - self.shortest
 
-    def possible(self) -> list[int]:
+    def possible(self) -> range:
         """Returns the lengths that the expression lets through."""
+        shortest = max(self.shortest - self.margin, 0)
+        longest = self.longest + self.margin
         # PS3.5 7.1.1: values have even lengths; those seen may be otherwise.
-        start = (max(self.shortest - self.margin, 0) + 1) & ~1
-        even = range(start, self.longest + self.margin + 1, 2)
-        return sorted({self.shortest, self.longest, *even})
+        return range(shortest, longest + 1) if self.odd else range(shortest, longest + 1, 2)
 
     def _following(self, length: int) -> bytes:
         guard = _NO_ITEM if self.guarded and length >= HEADER else b""
@@ -194,7 +196,9 @@ class Draft:
             self._finals[tag] = final
 
     def pass_absent(self, tag: int, *, final: bool) -> None:
-        """Adds the place of an absent element that is needed elsewhere."""
+        """Adds the place of an element that is needed elsewhere, and has not been in the draft."""
+        if any(note.tag == tag for note in self.notes):
+            return
         self.notes.append(Note(tag, None, 0))
         if final:
             self._finals.setdefault(tag, None)
@@ -220,9 +224,16 @@ class Draft:
 
     # --- as it is seen again ---
 
-    def shape(self) -> list[tuple[Role, bytes]]:
+    def shape(self) -> tuple[object, ...]:
         """Returns what two drafts that differ in nothing but lengths share."""
-        return [(part.role, part.head) for part in self.parts]
+        return (
+            [(part.role, part.head) for part in self.parts],
+            self._constants,
+            self.notes,
+            self.first_insertion,
+            self.inserted,
+            self._counts,
+        )
 
     def join(self, other: Draft) -> None:
         """Takes over what a file has shown that has the same shape."""
@@ -232,6 +243,9 @@ class Draft:
                 part.shortest = min(part.shortest, its.shortest)
                 part.longest = max(part.longest, its.longest)
                 part.margin = _MARGIN
+                self._is_new = True
+            if its.odd and not part.odd:
+                part.odd = True
                 self._is_new = True
 
     def unlike(self, other: Draft) -> set[int]:
@@ -289,7 +303,7 @@ class Draft:
 
     def _layout(self, node: Node, encoding: Encoding) -> Layout:
         watched = node.rules.watched
-        noted = {note.tag for note in self.notes}
+        noted = frozenset(note.tag for note in self.notes)
         compiled = re.compile(b"".join(self._expressions()), re.DOTALL)
         return Layout(
             match=compiled.match,
@@ -299,6 +313,7 @@ class Draft:
             variables=tuple(self._variables()),
             sizes=tuple(self._sizes()),
             notes=tuple(self.notes),
+            watched=noted,
             finals=self._finals,
             counts=self._counts,
             charsets=self.charsets,

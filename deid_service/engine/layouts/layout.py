@@ -87,6 +87,7 @@ class Layout:
         variables: what is changed, in their order.
         sizes: the lengths around what is changed, inner ones first.
         notes: elements needed elsewhere, in their order.
+        watched: the tags of all of them.
         finals: the resulting values of absent and inserted ones that are needed
             elsewhere.
         counts: how many elements are dropped, inserted or, but for those that stay
@@ -109,6 +110,7 @@ class Layout:
     variables: tuple[Variable, ...]
     sizes: tuple[Size, ...]
     notes: tuple[Note, ...]
+    watched: frozenset[int]
     finals: dict[int, str | None]
     counts: dict[str, int]
     charsets: CharacterSets | None

@@ -24,6 +24,7 @@ from deid_service.engine.walk.levels import (
     END,
     Kind,
     Level,
+    Watch,
 )
 from deid_service.engine.walk.notes import PATIENT_AGE_FROM_BIRTHDATE, Notes
 from deid_service.engine.walk.pixel_data import written
@@ -44,6 +45,8 @@ class Insertions:
             if isinstance(due, tuple):
                 self._insert_range(level, *due)
             else:
+                if not isinstance(due, Watch):
+                    self._splicer.depend()
                 due(level, tag)
 
     def _insert_range(self, level: Level, first: int, stop: int) -> None:

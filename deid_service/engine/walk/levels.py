@@ -109,7 +109,7 @@ Due = Callable[["Level", int], None]
 class Watch:
     """Something due that only takes note of an element that was not there."""
 
-    __slots__ = ("_passed", "_tag")
+    __slots__ = ("_passed", "tag")
 
     def __init__(self, tag: int, passed: Callable[[int], None]) -> None:
         """Watches for an element.
@@ -118,12 +118,12 @@ class Watch:
             tag: of the element.
             passed: called with the tag when its place has been passed.
         """
-        self._tag = tag
+        self.tag = tag
         self._passed = passed
 
     def __call__(self, level: Level, reached: int) -> None:  # noqa: ARG002
         """Says that the place has been passed."""
-        self._passed(self._tag)
+        self._passed(self.tag)
 
 
 class Level:
@@ -261,7 +261,10 @@ class Level:
         """Whether nothing else is due along a layout than what it says itself."""
         if layout.first_tag < self.crossed or layout.first_insertion != self.next_insertion:
             return False
-        return all(tag > layout.last_tag or isinstance(due, Watch) for tag, due in self._agenda)
+        return all(
+            tag > layout.last_tag or (isinstance(due, Watch) and due.tag in layout.watched)
+            for tag, due in self._agenda
+        )
 
     def leap(self, layout: Layout) -> None:
         """Passes a layout that `can_leap` lets through, along which all was done."""

@@ -161,7 +161,7 @@ class Recorder(Splicer):
         stretch.counts = {
             name: count for name in after if (count := after[name] - stretch.before.get(name, 0))
         }
-        stretch.finals = {note.tag: finals[note.tag] for note in draft.notes if note.tag in finals}
+        stretch.finals = finals.copy()
 
     def absent(self, tag: int, *, final: bool) -> None:
         """Takes note that the place of an element that is needed elsewhere has passed."""
@@ -414,10 +414,8 @@ class Rehearsal(Walk):
         return super()._act(level, node, found)
 
     def _passed(self, tag: int) -> None:
-        rules, notes = self._rules, self.notes
-        is_final = tag in rules.finals and tag not in notes.finals
-        if is_final or (tag in rules.originals and tag not in notes.originals):
-            self.splicer.absent(tag, final=tag in rules.finals)
+        # Also where it stood before: that is no part of the layout.
+        self.splicer.absent(tag, final=tag in self._rules.finals)
         super()._passed(tag)
 
 

@@ -1,4 +1,4 @@
-"""Fuzzes the engine: python -m tests.tools.fuzz --seconds N [--seed S].
+"""Fuzzes the engine: python -m tests.tools.fuzz --seconds N [--seed S] [--learned].
 
 Own mutations and a random generator, rather than a coverage-guided fuzzer: they
 know where lengths, VRs and delimiters are, so nearly every input gets past the
@@ -14,6 +14,7 @@ from collections import Counter
 from random import Random
 
 from tests.tools.fuzz.checking import BrokenError, check, drawn, minimised, save
+from tests.tools.fuzz.learned import check_family
 from tests.tools.fuzz.mutation import mutated, seeds
 from tests.tools.fuzz.profiles import PROFILES
 
@@ -26,7 +27,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="tests.tools.fuzz", description="Fuzzes the engine.")
     parser.add_argument("--seconds", type=float, default=60.0, help="how long (default: 60)")
     parser.add_argument("--seed", type=int, default=0, help="of the random inputs (default: 0)")
+    parser.add_argument(
+        "--learned",
+        action="store_true",
+        help="series of files, with a plan that learns beside one that does not",
+    )
     arguments = parser.parse_args()
+    if arguments.learned:
+        return _compare_learned(arguments.seconds, arguments.seed)
     rng = Random(arguments.seed)  # noqa: S311
     among = seeds()
     outcomes: Counter[str] = Counter()
@@ -53,6 +61,23 @@ def main() -> int:
         print(f"  {name:<26}{count:>9}")
     for text, name in broken.items():
         print(f"BROKEN: {text} (tests/tools/fuzz/found/{name})")
+    return 1 if broken else 0
+
+
+def _compare_learned(seconds: float, seed: int) -> int:
+    """Compares plans that learn with such that do not, and returns 1 if they differ."""
+    counted: Counter[str] = Counter()
+    broken: list[str] = []
+    end = time.monotonic() + seconds
+    while time.monotonic() < end and len(broken) < _MAX_BROKEN:
+        try:
+            counted += check_family(seed)
+        except (BrokenError, AssertionError) as error:
+            broken.append(str(error))
+        seed += 1
+    for name, count in counted.items():
+        print(f"  {name:<26}{count:>12}")
+    print("\n".join(f"BROKEN: {text}" for text in broken))
     return 1 if broken else 0
 
 

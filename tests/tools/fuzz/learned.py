@@ -1,0 +1,64 @@
+"""A plan that learns beside one that does not: both must do the same to every file."""
+
+from __future__ import annotations
+
+from collections import Counter
+from random import Random
+from typing import TYPE_CHECKING
+
+from deid_service.engine import MAX_HELD_BYTES, compile_plan
+from profile_service.language import parse_profile
+from tests.support.engine.every_way import run
+from tests.tools.fuzz.alike import family, file_of
+from tests.tools.fuzz.checking import BrokenError
+from tests.tools.fuzz.profiles import PROFILES
+
+if TYPE_CHECKING:
+    from deid_service.engine import Plan
+
+# Enough for each kind of a family to be seen, learned, met again and mistaken.
+_FILES = 40
+
+
+def check_family(seed: int) -> Counter[str]:
+    """De-identifies a family of files with a plan that learns and one that does not.
+
+    Args:
+        seed: that all of it is drawn from.
+
+    Returns:
+        How many files and bytes went by layouts, and how many ended in an error.
+
+    Raises:
+        BrokenError: the two are not alike.
+    """
+    rng = Random(seed)  # noqa: S311
+    profile = parse_profile(PROFILES[rng.choice(list(PROFILES))])
+    taught, untaught = compile_plan(profile), compile_plan(profile, learn=False)
+    kinds = family(rng)
+    limits = (MAX_HELD_BYTES, MAX_HELD_BYTES, rng.choice((300, 1000, 3000)))
+    counted: Counter[str] = Counter()
+    for number in range(_FILES):
+        data = file_of(rng, rng.choice(kinds))
+        max_held = rng.choice(limits)
+        alone = run(untaught, [data], max_held=max_held)
+        cut = rng.randrange(len(data) + 1)
+        pieces = [data] if rng.random() < 0.8 else [data[:cut], data[cut:]]
+        plan = taught if rng.random() < 0.5 else taught.for_stream()
+        outcome = run(plan, pieces, max_held=max_held)
+        if outcome != alone:
+            raise BrokenError(
+                f"seed {seed}, file {number}: "
+                f"{outcome.error or 'output'} learned, {alone.error or 'output'} alone"
+            )
+        counted["files"] += 1
+        counted["files by layouts"] += outcome.applied_bytes > 0
+        counted["bytes by layouts"] += outcome.applied_bytes
+        counted["errors"] += outcome.error is not None
+    if refused := _refused(taught):
+        raise BrokenError(f"seed {seed}: {refused} layouts were not as the walk")
+    return counted
+
+
+def _refused(plan: Plan) -> int:
+    return sum(each.refused for each in plan.metas.layouts())
