@@ -15,13 +15,17 @@ from enum import Enum, auto
 from time import perf_counter
 from typing import Final, NamedTuple
 
-from deid_service.engine.encoding.headers import HEADER, Encoding
+from deid_service.engine.encoding.headers import BEGINNING, HEADER, Encoding
 from deid_service.engine.encoding.tags import SOP_INSTANCE_UID
 from deid_service.engine.errors import DicomError, Reason
 from deid_service.engine.file.deflate import Deflater, Inflater
-from deid_service.engine.file.directory import DIRECTORY_NAME, MEDIA_DIRECTORY, repoint
+from deid_service.engine.file.directory import (
+    DIRECTORY_NAME,
+    MEDIA_DIRECTORY,
+    check_records,
+    repoint,
+)
 from deid_service.engine.file.meta import (
-    BEGINNING,
     MAGIC,
     PREAMBLE_LENGTH,
     FileMeta,
@@ -137,6 +141,7 @@ class Deidentifier:
         self._start = 0
         # The data set as it came, of a media directory.
         self._directory: bytearray | None = None
+        self._directory_error: DicomError | None = None
         self._warnings: list[str] = []
         # What slow matches have taken, in seconds.
         self._spent = 0.0
@@ -492,8 +497,16 @@ class Deidentifier:
 
     def _read_directory(self, walk: Walk, held: bytearray, data: bytes) -> int:
         room = self._max_held - len(held)
-        read = walk.feed(data[:room], until=self._until)
-        self._need = walk.splicer.need
+        read = min(len(data), room)
+        self._need = 1
+        if self._directory_error is None:
+            try:
+                read = walk.feed(data[:room], until=self._until)
+                self._need = walk.splicer.need
+            except DicomError as error:
+                # Whether the records fit together comes first: that is the same with
+                # every profile.
+                self._directory_error = error
         held += data[:read]
         if len(data) > room and self._need:
             raise DicomError(
@@ -518,17 +531,18 @@ class Deidentifier:
         if self._inflater is not None:
             self._inflater.finish()
             data = bytes(self._inflated)
-        if data:
-            raise DicomError(
-                Reason.TRUNCATED,
-                "the file ends in the middle of an element",
-                offset=walk.splicer.offset,
-            )
-        walk.finish()
+        if self._directory is not None and self._directory_error is not None:
+            check_records(bytes(self._directory), walk.encoding)
+            raise self._directory_error
+        walk.finish(data)
+        if walk.padding is not None:
+            self._warnings.append("zero bytes behind the data set were left out")
         if self._deflater is not None:
             self._output.parts.extend(self._deflater.add(self._walk_output.release()))
             self._output.parts.extend(self._deflater.finish())
         if self._directory is not None:
+            if walk.padding is not None:
+                del self._directory[walk.padding - self._base :]
             after = b"".join(self._output.release())
             encoding = walk.encoding
             return [repoint(bytes(self._directory), self._base, after, self._start, encoding)]

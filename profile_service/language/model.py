@@ -130,7 +130,7 @@ class EveryDepthSelector(PathSelector):
 class RegexSelector:
     """Elements at every depth whose dotted path matches from the start.
 
-    The path is tried in its keyword spelling (in which a part without a keyword
+    The path is tried in its keyword spelling (in which a sequence without a keyword
     stands in hex) and in its hex spelling: `OtherPatientIDsSequence.0.PatientID`,
     `20011000.0.PatientID`, `00101002.0.00100020` (lower case). File meta elements are
     reached by name only.

@@ -36,6 +36,9 @@ SHORT_VRS: Final = (
     "LT", "PN", "SH", "SL", "SS", "ST", "TM", "UI", "UL", "US",
 )  # fmt: skip
 
+# The tag of an item delimiter in little endian.
+ITEM_DELIMITER_BYTES: Final = b"\xfe\xff\x0d\xe0"
+
 # PS3.5 7.1.2, table 7.1-1: two-byte VR, two reserved bytes, four-byte length.
 LONG_VRS: Final = (
     "OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV",
@@ -122,3 +125,41 @@ class Encoding:
 EXPLICIT_LITTLE: Final = Encoding(explicit=True, big=False)
 EXPLICIT_BIG: Final = Encoding(explicit=True, big=True)
 IMPLICIT_LITTLE: Final = Encoding(explicit=False, big=False)
+
+# How many bytes of a data set or an item are looked at to tell how it is encoded.
+BEGINNING: Final = 2 * HEADER
+
+_VR_CODES: Final = EXPLICIT_LITTLE.vr_names
+
+
+def begins_explicit(beginning: bytes, room: int | None) -> bool:
+    """Whether an item where implicit VR is due begins with an element in explicit VR.
+
+    PS3.5 6.2.2 and A.1 want implicit VR little endian in UN and in implicit VR data sets;
+    some writers put items there as they had them. What looks like a VR could also be a
+    length of 16,705 bytes or more.
+
+    Args:
+        beginning: the first `BEGINNING` bytes of the item, or all of a shorter one.
+        room: how many bytes the item has; None where that is not known.
+    """
+    if len(beginning) < HEADER:
+        return False
+    _, _, code, length = EXPLICIT_LITTLE.quad(beginning, 0)
+    if code not in _VR_CODES:
+        return False
+    as_implicit = code | length << 16
+    size = HEADER + length
+    if code not in EXPLICIT_LITTLE.short_codes:
+        if length or len(beginning) < LONG_HEADER:
+            return False
+        (length,) = EXPLICIT_LITTLE.long(beginning, HEADER)
+        size = LONG_HEADER + (0 if length == UNDEFINED_LENGTH else length)
+    if room is not None and (size > room or HEADER + as_implicit >= room):
+        # One of both does not fit; or the implicit one fits exactly.
+        return size <= room and HEADER + as_implicit != room
+    if length or size > HEADER:
+        return True
+    # An empty value: what follows is another header.
+    _, _, code, _ = EXPLICIT_LITTLE.quad(beginning.ljust(BEGINNING, b"\0"), HEADER)
+    return code in _VR_CODES or beginning[HEADER : HEADER + 4] == ITEM_DELIMITER_BYTES

@@ -9,6 +9,7 @@ from typing import Final
 from deid_service.engine.encoding.dictionary import vr_of
 from deid_service.engine.encoding.headers import (
     DELIMITER_GROUP,
+    EXPLICIT_LITTLE,
     HEADER,
     ITEM,
     ITEM_DELIMITER,
@@ -105,6 +106,8 @@ def _skim(
     # The levels around the innermost one, each with its end and whether it is
     # an item.
     around: list[tuple[int, bool]] = []
+    # Whether the first element of an item comes.
+    is_first = in_item
     while True:
         if position == end:
             if not around:
@@ -116,6 +119,11 @@ def _skim(
         group, element, code, length = quad(buffer, position)
         opens = False
         header = HEADER
+        if is_first:
+            is_first = False
+            if not explicit and code in EXPLICIT_LITTLE.vr_names:
+                # It may be in explicit VR: the walk tells.
+                return 0
         if in_item:
             if group == DELIMITER_GROUP:
                 if element != _ITEM_END or end != _DELIMITED:
@@ -174,4 +182,4 @@ def _skim(
             return 0
         else:
             end = position + length
-        in_item = not in_item
+        in_item = is_first = not in_item

@@ -72,6 +72,19 @@ def repoint(before: bytes, base: int, after: bytes, start: int, encoding: Encodi
     return bytes(written)
 
 
+def check_records(data: bytes, encoding: Encoding) -> None:
+    """Checks that the records of a directory fit together.
+
+    Args:
+        data: its data set.
+        encoding: of the data set.
+
+    Raises:
+        DicomError: they do not.
+    """
+    _Directory(data, 0, encoding)
+
+
 class _Directory:
     """Where the records and the offsets of a directory stand.
 

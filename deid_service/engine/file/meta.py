@@ -12,9 +12,9 @@ from typing import Final, NamedTuple
 from deid_service.engine.encoding.charsets import DEFAULT_CHARACTER_SETS
 from deid_service.engine.encoding.dictionary import vr_of
 from deid_service.engine.encoding.headers import (
+    BEGINNING,
     EXPLICIT_BIG,
     EXPLICIT_LITTLE,
-    HEADER,
     IMPLICIT_LITTLE,
     SHORT_VRS,
     UNDEFINED_LENGTH,
@@ -548,9 +548,6 @@ _MAX_FIRST_GROUP: Final = 0x20
 # Longer than any first value (character set, date, UID), shorter than text read
 # as a number.
 _MAX_FIRST_LENGTH: Final = 0x10000
-
-# How many bytes of a data set are looked at to tell how it is encoded.
-BEGINNING: Final = 2 * HEADER
 
 _VR_BYTES: Final = frozenset(vr.encode() for vr in VRS)
 _SHORT_VR_BYTES: Final = frozenset(vr.encode() for vr in SHORT_VRS)

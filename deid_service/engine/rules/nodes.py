@@ -212,8 +212,8 @@ class Node:
                 order in which they run.
             top: the top level.
             keyword_path: the dotted path of the level in keywords, with a dot at
-                its end; empty for the top level. What has no keyword stands in it
-                as a hex tag.
+                its end; empty for the top level. A sequence without a keyword stands
+                in it as a hex tag.
             hex_path: the same in hex tags.
         """
         self.rules = rules
@@ -484,12 +484,11 @@ class Node:
     def _matches(self, selector: RegexSelector, tag: int) -> bool:
         pattern = selector.pattern
         match = self.rules.matching.match
-        in_keywords = f"{self.keyword_path}{_spelled(tag)}"
-        in_hex = f"{self.hex_path}{tag:08x}"
+        keyword = keyword_of(tag)
         try:
-            if match(pattern, in_keywords) is not None:
+            if keyword is not None and match(pattern, f"{self.keyword_path}{keyword}") is not None:
                 return True
-            return in_hex != in_keywords and match(pattern, in_hex) is not None
+            return match(pattern, f"{self.hex_path}{tag:08x}") is not None
         except PatternTimeoutError:
             raise DicomError(
                 Reason.LIMIT_EXCEEDED,
@@ -820,7 +819,7 @@ def _in_running_order(rules: tuple[Rule, ...]) -> list[Rule]:
 
 
 def _spelled(tag: int) -> str:
-    """Returns how an element stands in a path of keywords."""
+    """Returns how a sequence stands in a path of keywords."""
     return keyword_of(tag) or f"{tag:08x}"
 
 

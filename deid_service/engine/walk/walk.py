@@ -27,7 +27,9 @@ from deid_service.engine.encoding.charsets import (
 )
 from deid_service.engine.encoding.dictionary import PERHAPS_SEQUENCES, private_vr_of, vr_of
 from deid_service.engine.encoding.headers import (
+    BEGINNING,
     DELIMITER_GROUP,
+    EXPLICIT_LITTLE,
     HEADER,
     IMPLICIT_LITTLE,
     ITEM,
@@ -36,6 +38,7 @@ from deid_service.engine.encoding.headers import (
     SEQUENCE_DELIMITER,
     UNDEFINED_LENGTH,
     Encoding,
+    begins_explicit,
 )
 from deid_service.engine.encoding.tags import (
     FILE_META,
@@ -95,6 +98,8 @@ class Walk:
         notes: what others need.
         is_unlike: it has met an element that a layout begins with, and none of them.
         applied_bytes: how much of the input went by layouts.
+        padding: the absolute offset of zero bytes behind the last element, which are
+            left out; None where there are none.
     """
 
     _splicer_class = Splicer
@@ -141,6 +146,7 @@ class Walk:
         self._sequences = Sequences(
             splicer, self._insertions, self._creators, self._tentatives, skims=self._skims
         )
+        self.padding: int | None = None
         self._rules = rules
         self._transfer_syntax = transfer_syntax
         self._layouts = layouts
@@ -242,14 +248,27 @@ class Walk:
         splicer.base += applied.end
         splicer.position = splicer.run = 0
 
-    def finish(self) -> None:
+    def finish(self, rest: bytes) -> None:
         """Ends the data set.
+
+        Args:
+            rest: of the input, too short for an element.
 
         Raises:
             DicomError: it ends too early.
         """
         splicer = self.splicer
         level = splicer.level
+        # One zero byte in big endian can be half of a group number.
+        is_padding = not (rest.strip(b"\0") or splicer.stack) and len(rest) > level.encoding.big
+        if is_padding and self.padding is None:
+            self.padding = splicer.base
+        elif rest and not is_padding:
+            raise DicomError(
+                Reason.TRUNCATED,
+                "the file ends in the middle of an element",
+                offset=splicer.offset,
+            )
         if splicer.pass_left or splicer.drop_left or splicer.stack:
             raise splicer.error(
                 Reason.TRUNCATED, "the file ends before the data set does", level.tag
@@ -261,12 +280,13 @@ class Walk:
     def _read(self) -> None:
         """Reads elements and items until the input does not hold a whole one."""
         splicer = self.splicer
-        more = True
+        more = self.padding is None or self._read_padding()
         size = len(splicer.buffer)
         while more and not splicer.pass_left and not splicer.drop_left:
             level = splicer.level
             if level.kind is Kind.ELEMENTS:
-                more = self._read_elements(level)
+                begins = splicer.base + splicer.position == level.offset
+                more = not (begins and self._lacks_encoding(level)) and self._read_elements(level)
             else:
                 more = self._read_item(level)
             # What ends with the input is ended at once: no more of it would come.
@@ -400,6 +420,27 @@ class Walk:
         splicer.need = HEADER
         return False
 
+    def _lacks_encoding(self, level: Level) -> bool:
+        """Tells how an item is encoded, which its first element shows.
+
+        Returns:
+            Whether input is missing for that.
+        """
+        if level.tag is None or level.encoding is not IMPLICIT_LITTLE:
+            return False
+        splicer = self.splicer
+        room = level.end - splicer.base - splicer.position
+        if splicer.lacks(min(BEGINNING, room)):
+            # The last item of a file may be shorter than that; its delimiters are not.
+            return True
+        beginning = splicer.buffer[splicer.position : splicer.position + min(BEGINNING, room)]
+        if beginning[5:6] > b"\x20":
+            # A length this long may look like a VR.
+            splicer.depend()
+        if begins_explicit(beginning, room if level.end < END else None):
+            level.encoding = EXPLICIT_LITTLE
+        return False
+
     def _leap(self, level: Level, alike: list[Layout]) -> None:
         """Passes what a layout at the position says, if there is one of those given."""
         splicer = self.splicer
@@ -448,6 +489,8 @@ class Walk:
         position = splicer.position
         if tag >> 16 == DELIMITER_GROUP:
             return self._read_delimiter(level, tag)
+        if not (tag or code or length) and level.tag is None:
+            return self._read_padding()
         encoding = level.encoding
         header = HEADER
         vr: str | None = None
@@ -489,6 +532,18 @@ class Walk:
         if tag >= level.boundary:
             self._insertions.reach(level, tag)
         return self._act(level, node, found)
+
+    def _read_padding(self) -> bool:
+        """Leaves out zero bytes behind the last element, as some media are padded with."""
+        splicer = self.splicer
+        splicer.flush(splicer.position)
+        if self.padding is None:
+            self.padding = splicer.base + splicer.position
+        if splicer.buffer[splicer.position :].strip(b"\0"):
+            raise DicomError(Reason.MALFORMED, "something follows zero bytes", offset=self.padding)
+        splicer.position = splicer.run = len(splicer.buffer)
+        splicer.need = 1
+        return False
 
     def _read_delimiter(self, level: Level, tag: int) -> bool:
         """Reads an item delimiter among elements; False where input is missing."""

@@ -383,11 +383,12 @@ def _padded(value: bytes, vr: str) -> bytes:
 
 
 def _dotted(path: Place) -> Iterator[str]:
-    """Yields the spellings of a path: keywords where there are any, and hex tags."""
-    yield ".".join(
-        (_keyword(part) or f"{part:08x}") if i % 2 == 0 else str(part)
-        for i, part in enumerate(path)
-    )
+    """Yields the spellings of a path: keywords of what has one, below what has none, and hex."""
+    if _keyword(path[-1]):
+        yield ".".join(
+            (_keyword(part) or f"{part:08x}") if i % 2 == 0 else str(part)
+            for i, part in enumerate(path)
+        )
     yield ".".join(f"{part:08x}" if i % 2 == 0 else str(part) for i, part in enumerate(path))
 
 

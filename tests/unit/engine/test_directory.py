@@ -169,3 +169,33 @@ def directory(syntax: Syntax, *, undefined: bool, last: int = 0) -> bytes:
 
     places = [record.start for record in records_of(read_file(build(0, 0)))]
     return build(places[0], places[1])
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        ["name: PatientID, hash: true"],
+        ["name: FileSetID, hash: true"],
+        ["name: DirectoryRecordSequence.0.PatientID, hash: true"],
+        ["regex: '.*PatientID', hash: true"],
+        ["name: DirectoryRecordSequence.*.PatientID, increment-date: true"],
+    ],
+)
+@pytest.mark.parametrize("syntax", SYNTAXES.values(), ids=SYNTAXES)
+def test_records_that_do_not_fit_reject_with_every_profile_alike(
+    rules: list[str], syntax: Syntax
+) -> None:
+    """Why a directory is rejected does not depend on what a rule looks at."""
+    records = sq("DirectoryRecordSequence", [el("PatientID", "7"), el("PatientName", "Doe")])
+    meta = [el(0x00020002, "1.2.840.10008.1.3.10"), el(0x00020003, "1.2")]
+    data = bytearray(
+        dicom(el("FileSetID", "A"), records, el("Rows", (1,)), syntax=syntax, meta=meta)
+    )
+    item = bytes.fromhex("fffee000" if syntax.big else "feff00e0")
+    data[data.index(item) + (7 if syntax.big else 4)] += 2
+
+    error = rejected(bytes(data), plan_of(*rules, date_increment="1"))
+
+    assert error == (
+        "MALFORMED", "the records of the directory do not fit together", "(0004,1220)", None, None,
+    )  # fmt: skip

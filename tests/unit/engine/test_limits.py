@@ -405,3 +405,62 @@ def test_errors_say_where() -> None:
 
     assert (reason, tag, vr) == ("VALUE_NOT_TRANSFORMABLE", "(0010,0030)", "DA")
     assert offset == data.index(struct.pack("<HH", 0x10, 0x30))
+
+
+# --- zero bytes behind the data set ---
+
+LEFT_OUT = ("zero bytes behind the data set were left out",)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 6, 7, 8, 9, 12, 16, 100, 512, 5000])
+@pytest.mark.parametrize(
+    ("syntax", "deflated"),
+    [*((syntax, False) for syntax in SYNTAXES.values()), (SYNTAXES["explicit"], True)],
+    ids=[*SYNTAXES, "deflated"],
+)
+def test_zero_bytes_behind_the_last_element_are_left_out(
+    syntax: Syntax, deflated: bool, count: int
+) -> None:
+    """Whatever a medium was padded with is no element; the receipt says that it is gone."""
+    plan = plan_of("name: PatientName, replace-with: A", "name: StudyID, replace-with: '1'")
+    parts: list[Part] = [
+        el("SOPInstanceUID", "1.2"), el("Modality", "CT"), el("PatientName", "Doe"),
+    ]  # fmt: skip
+    wanted = every_way(dicom(*parts, syntax=syntax, deflated=deflated), plan)
+    if syntax == SYNTAXES["big endian"] and count == 1:
+        # It could be half of a group number.
+        assert rejected(dicom(*parts, b"\0", syntax=syntax), plan)[0] == "TRUNCATED"
+        return
+
+    outcome = every_way(dicom(*parts, bytes(count), syntax=syntax, deflated=deflated), plan)
+
+    assert (outcome.output, outcome.actions) == (wanted.output, wanted.actions)
+    assert outcome.warnings == LEFT_OUT
+
+
+@pytest.mark.parametrize("syntax", SYNTAXES.values(), ids=SYNTAXES)
+def test_what_follows_zero_bytes_rejects(syntax: Syntax) -> None:
+    """Zero bytes with something behind them are no padding, and neither are those of an item."""
+    plan = plan_of("name: PatientName, replace-with: A", recurse_sequence="true")
+    name = el("PatientName", "Doe")
+
+    for between in (8, 16, 512):
+        data = dicom(el("Modality", "CT"), bytes(between), name, syntax=syntax)
+        assert rejected(data, plan)[0] == "MALFORMED"
+    item = sq("OtherPatientIDsSequence", [name, bytes(5)])
+    assert rejected(dicom(item, syntax=syntax), plan)[0] == "MALFORMED"
+
+
+def test_zero_bytes_behind_a_media_directory_are_left_out() -> None:
+    """The offsets of a directory are right without them."""
+    meta = [el(0x00020002, "1.2.840.10008.1.3.10"), el(0x00020003, "1.2")]
+    plan = plan_of("name: FileSetID, replace-with: LONGER")
+    parts: list[Part] = [
+        el("FileSetID", "A"),
+        sq("DirectoryRecordSequence", [el("PatientID", "7")]),
+    ]
+    wanted = every_way(dicom(*parts, meta=meta), plan)
+
+    outcome = every_way(dicom(*parts, bytes(100), meta=meta), plan)
+
+    assert (outcome.output, outcome.warnings) == (wanted.output, LEFT_OUT)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support.engine.build import SYNTAXES, dicom, el, encode, sq
+from tests.support.engine.build import SYNTAXES, dicom, el, encode, header, item_header, sq
 from tests.support.engine.every_way import (
     deidentified,
     every_way,
@@ -687,3 +687,66 @@ def test_elements_out_of_order_are_replaced_not_doubled() -> None:
 
     assert b"secret" not in outcome.output
     assert outcome.error is None
+
+
+# --- items in another encoding ---
+
+
+@pytest.mark.parametrize("vr", ["SQ", "UN"])
+@pytest.mark.parametrize("undefined", [False, True])
+@pytest.mark.parametrize("syntax", [SYNTAXES["explicit"], SYNTAXES["implicit"]], ids=["ex", "im"])
+@pytest.mark.parametrize(
+    ("rules", "settings", "reached"),
+    [
+        (["name: PatientID, hash: true"], {"recurse_sequence": "true"}, True),
+        (["name: OtherPatientIDsSequence.*.PatientID, hash: true"], {}, True),
+        (["regex: '.*PatientID', hash: true"], {}, True),
+        (["name: PatientName, hash: true"], {"recurse_sequence": "true"}, False),
+        (["name: StudyID, replace-with: O"], {}, False),
+    ],
+)
+@pytest.mark.parametrize("first", [el("PatientName", ""), el(0x0072ABCD, b"ab", "UN"), None])
+def test_items_are_read_in_the_encoding_that_they_have(
+    first: Part | None,
+    rules: list[str],
+    settings: dict[str, str],
+    reached: bool,
+    syntax: Syntax,
+    undefined: bool,
+    vr: str,
+) -> None:
+    """Explicit items where implicit ones are due, and the reverse, are told by their start."""
+    for inner in (SYNTAXES["explicit"], SYNTAXES["implicit"]):
+
+        def data_set(number: str, inner: Syntax = inner) -> bytes:
+            parts = [*([] if first is None else [first]), el("PatientID", number)]
+            deep = _sequence(encode(parts, inner), inner, "SQ", undefined=undefined)
+            content = encode([*parts, deep], inner)
+            around = _sequence(content, syntax, vr, undefined=undefined)
+            end = [el("StudyID", "O"), el("Rows", (1,)), el("Columns", (1,))]
+            return encode([el("SOPInstanceUID", "1.2"), el("Modality", "CT"), around, *end], syntax)
+
+        data = dicom(data_set("1CT1"), syntax=syntax)
+
+        output = deidentified(data, plan_of(*rules, **settings))
+
+        wanted = data_set(HASH_OF_1CT1 if reached else "1CT1")
+        if reached and len(rules) == 1 and "*" in rules[0] and "regex" not in rules[0]:
+            # The path leads to the outer item alone.
+            assert output.count(HASH_OF_1CT1.encode()) == 1
+        else:
+            assert output.endswith(wanted)
+
+
+def _sequence(content: bytes, syntax: Syntax, vr: str, *, undefined: bool) -> bytes:
+    """Encodes Other Patient IDs Sequence with one item of a given content."""
+    if not undefined:
+        item = item_header(0xFFFEE000, len(content)) + content
+        return header(0x00101002, vr, len(item), syntax) + item
+    return (
+        header(0x00101002, vr, 0xFFFFFFFF, syntax)
+        + item_header(0xFFFEE000, 0xFFFFFFFF)
+        + content
+        + item_header(0xFFFEE00D, 0)
+        + item_header(0xFFFEE0DD, 0)
+    )
