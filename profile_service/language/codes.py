@@ -50,6 +50,10 @@ class Code(Enum):
     DATE_BOUND = (_V, "A bound of a date is neither YYYYMMDD nor a time from today.")
     BOUNDS_REVERSED = (_V, "A minimum is above its maximum.")
     UID_ROOT = (_V, "`uid-numeric-name` is not a UID root of `uid-prefix-fields` nodes.")
+    PRIVATE_TRANSFER_SYNTAX = (
+        _V,
+        "`private-transfer-syntaxes` is not a list of UIDs that are not the standard's.",
+    )
 
     # --- Rules: which elements ---
     RULE_NOT_A_MAPPING = (_V, "An entry of a list of rules is not a mapping.")

@@ -366,6 +366,8 @@ class Settings:
         age_from_birthdate: the finest unit that PatientAge is computed in, or
             None where it is not computed.
         date_format: the strptime format of the dates that an age is computed from.
+        private_transfer_syntaxes: UIDs of vendors that files may come in; how such a
+            file is encoded is told by its first elements.
     """
 
     salt: str = ""
@@ -378,6 +380,7 @@ class Settings:
     recurse_sequence: bool = False
     age_from_birthdate: AgeUnit | None = None
     date_format: str = "%Y%m%d"
+    private_transfer_syntaxes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,9 @@ BOUND_FORM = "YYYYMMDD, or a time from today such as -80years, +3weeks or -10day
 FIELDS = "fields"
 FILENAMES = "filenames"
 
+# An extension of this product.
+TRANSFER_SYNTAXES = "private-transfer-syntaxes"
+
 NOT_IMPLEMENTED = frozenset(
     (
         "alter_pixels",
@@ -59,6 +62,7 @@ SETTINGS = frozenset(
         "recurse-sequence",
         "patient-age-from-birthdate",
         "patient-age-units",
+        TRANSFER_SYNTAXES,
         *_WITHOUT_EFFECT,
     )
 )
@@ -74,6 +78,14 @@ _MAX_UID_NODES = 32
 # A UID that begins with the root must keep room for enough digits of the hash to
 # stay unique: with 32 of its 64 characters, at least three nodes of six digits.
 MAX_UID_ROOT_CHARACTERS = 32
+
+# More than any vendor has registered: a bound on what a profile costs.
+_MAX_TRANSFER_SYNTAXES = 100
+
+# PS3.5 9.1 and 10.2: a UID, but not one below the root of the standard.
+_PRIVATE_UID = re.compile(
+    r"(?!1\.2\.840\.10008(?:\.|$))(?=.{1,64}$)[0-2](?:\.(?:0|[1-9][0-9]*))+", re.ASCII
+)
 
 # PS3.5 9.1, ITU-T X.660: the first node is 0, 1 or 2; below 0 and 1 there are 40.
 _UID_ROOT = re.compile(
@@ -130,6 +142,7 @@ def read_settings(dicom: Table, formats: DateFormats) -> tuple[Settings, Default
         recurse_sequence=dicom.switch("recurse-sequence") or False,
         age_from_birthdate=_read_age_unit(dicom),
         date_format=defaults.date_format,
+        private_transfer_syntaxes=_read_transfer_syntaxes(dicom),
     )
     return settings, defaults
 
@@ -236,6 +249,29 @@ def _read_age_unit(dicom: Table) -> AgeUnit | None:
         return None
     units: tuple[AgeUnit, ...] = get_args(AgeUnit)
     return next((unit for unit in units if unit == wanted), "D")
+
+
+def _read_transfer_syntaxes(dicom: Table) -> tuple[str, ...]:
+    """Reads the transfer syntaxes of vendors that files may come in."""
+    key = TRANSFER_SYNTAXES
+    node = dicom.value(key)
+    if node is None:
+        return ()
+    items = node.items if isinstance(node, ListNode) else (node,)
+    uids = [item.text for item in items if isinstance(item, Scalar)]
+    if (
+        not 0 < len(uids) == len(items) <= _MAX_TRANSFER_SYNTAXES
+        or not all(_PRIVATE_UID.fullmatch(uid) for uid in uids)
+        or len(set(uids)) < len(uids)
+    ):
+        dicom.report(
+            Code.PRIVATE_TRANSFER_SYNTAX,
+            key,
+            f"{key!r} takes a list of UIDs, at most {_MAX_TRANSFER_SYNTAXES} of them and each "
+            "once, that are not the standard's: those are read without it.",
+        )
+        return ()
+    return tuple(uids)
 
 
 def _read_uid_root(dicom: Table, prefix_fields: int) -> str | None:

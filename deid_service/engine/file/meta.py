@@ -385,10 +385,13 @@ class FileMeta:
         uid = "" if element is None else element.text()
         if element is None or not uid:
             return None
+        if uid in self._rules.settings.private_transfer_syntaxes:
+            # What the data set looks like says how it is encoded.
+            return None
         if uid not in _NATIVE and _ENCAPSULATED.fullmatch(uid) is None:
             raise _error(
                 Reason.UNKNOWN_TRANSFER_SYNTAX,
-                "the transfer syntax is not one of the standard's",
+                "the transfer syntax is neither the standard's nor one that the profile lists",
                 element.tag,
                 element.offset,
             )

@@ -338,3 +338,20 @@ def test_a_data_set_that_is_not_encoded_as_it_says() -> None:
 
     assert outcome.output.endswith(encode([el("PatientName", "X")]))
     assert outcome.warnings == ("the data set is not encoded as its transfer syntax says",)
+
+
+@pytest.mark.parametrize("syntax", SYNTAXES.values(), ids=SYNTAXES)
+def test_a_private_transfer_syntax_is_read_where_the_profile_lists_it(syntax: Syntax) -> None:
+    """How the data set is encoded is told by its first elements, and is not learned from."""
+    uid, name = "1.2.840.113619.5.2", el("PatientName", "Doe")
+    data = dicom(el("SOPInstanceUID", UID), name, syntax=syntax, transfer_syntax=uid)
+    rule = "name: PatientName, replace-with: X"
+    listing = plan_of(rule, private_transfer_syntaxes=f"[1.2.3, {uid}]")
+
+    output = deidentified(data, listing)
+
+    assert output.endswith(encode([el("PatientName", "X")], syntax))
+    assert meta_of(output)[0x00020010] == uid
+    assert rejected(data, plan_of(rule, private_transfer_syntaxes="1.2.3"))[0] == (
+        "UNKNOWN_TRANSFER_SYNTAX"
+    )
