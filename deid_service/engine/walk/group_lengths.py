@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
+from typing import Final
+
 from deid_service.engine.walk.levels import (
     HeldSlot,
     Level,
 )
 from deid_service.engine.walk.splicer import Found, Splicer
+
+# PS3.5 7.2: a group length is one UL.
+_LENGTH: Final = 4
 
 
 class GroupLengths:
@@ -22,9 +28,13 @@ class GroupLengths:
         group lengths are retired.
         """
         splicer = self._splicer
+        if found.end - found.start != _LENGTH:
+            # No length of anything.
+            splicer.replace(level, found, b"")
+            return True
         if splicer.lacks(found.end - found.position):
             return False
-        group = found.tag >> 16
+        due = (found.tag >> 16) + 1 << 16
         if level.group_slot is not None:
             self._end_group(level)
         held = splicer.buffer[found.position : found.end]
@@ -34,13 +44,18 @@ class GroupLengths:
         level.group_slot = slot
         level.group_delta = level.delta
         level.group_unsure = False
-
-        def passed(level: Level, reached: int) -> None:  # noqa: ARG001
-            if level.group_slot is slot:
-                self._end_group(level)
-
-        level.schedule(group + 1 << 16, passed)
+        if due not in level.group_ends:
+            # Where lengths stand out of order, an earlier one may end there, too.
+            level.group_ends.add(due)
+            level.schedule(due, partial(self._pass_end, due))
         return True
+
+    def _pass_end(self, due: int, level: Level, reached: int) -> None:  # noqa: ARG002
+        """Ends a group whose end has been passed."""
+        level.group_ends.discard(due)
+        slot = level.group_slot
+        if slot is not None and slot.tag is not None and slot.tag < due:
+            self._end_group(level)
 
     def _end_group(self, level: Level) -> None:
         slot = level.group_slot

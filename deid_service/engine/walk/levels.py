@@ -151,6 +151,7 @@ class Level:
         length_slot: its length field, where that can change.
         tentative: open while nothing inside is known to stay.
         group_slot: the group length of the group that is being read.
+        group_ends: the tags at which groups end whose lengths were read.
         group_delta: `delta` when it was read.
         group_unsure: a value of the group is still open.
         blocks: of private elements, by group and block, as group << 8 | block.
@@ -204,6 +205,7 @@ class Level:
             return
         self.lookup = node.lookup
         self.blocks: dict[int, PrivateBlock] = {}
+        self.group_ends: set[int] = set()
         self.made_creators: dict[int, set[str]] = {}
         self._agenda: list[tuple[int, Due]] = []
         if node.insertion_tags:

@@ -28,6 +28,12 @@ from deid_service.engine.walk.output import Slot
 from deid_service.engine.walk.pixel_data import written
 from deid_service.engine.walk.splicer import Found, Splicer
 
+# What may wait for values further on: each value counts for eight, and for one more
+# with every sequence or item around it whose length waits as well. A value that waits
+# takes some 1,500 bytes, a length 150.
+MAX_WAITING: Final = 32_768
+_VALUE: Final = 8
+
 PATIENT_AGE_FROM_BIRTHDATE: Final = "patient-age-from-birthdate"
 
 
@@ -76,6 +82,7 @@ class Notes:
         self._rules = rules
         self._on_final = on_final
         self._deferred: list[Deferred] = []
+        self._waiting = 0
 
     def defer(
         self, level: Level, found: Found, op: Rewritten, place: Place, texts: list[str]
@@ -95,6 +102,11 @@ class Notes:
 
         levels = [*splicer.stack, level]
         lengths = [slot for above in levels if (slot := above.length_slot) is not None]
+        self._waiting += _VALUE + len(lengths)
+        if self._waiting > MAX_WAITING:
+            raise place.error(
+                Reason.LIMIT_EXCEEDED, "too many elements wait for a value further on"
+            )
         for slot in lengths:
             slot.waiting += 1
         for above in levels:
@@ -114,8 +126,11 @@ class Notes:
         """Writes the elements whose new values need no more."""
         splicer = self._splicer
         known = self.originals.keys()
-        for deferred in [each for each in self._deferred if each.needs <= known]:
-            self._deferred.remove(deferred)
+        ready = [each for each in self._deferred if each.needs <= known]
+        if ready:
+            self._deferred = [each for each in self._deferred if not each.needs <= known]
+        for deferred in ready:
+            self._waiting -= _VALUE + len(deferred.lengths)
             splicer.check_overdue(deferred)
             new = deferred.resolve()
             splicer.output.fill(deferred, [new])
@@ -124,6 +139,13 @@ class Notes:
                 slot.waiting -= 1
                 if slot.closed and not slot.waiting:
                     splicer.output.fill(slot, [slot.written()])
+
+    def note_original(self, place: Place, text: str) -> None:
+        """Takes note of an original value that is needed elsewhere."""
+        is_new = place.tag not in self.originals
+        self.note(self.originals, place, text)
+        if is_new:
+            self.resolve_deferred()
 
     def note_final(self, place: Place, text: str) -> None:
         """Takes note of a resulting value that is needed elsewhere."""

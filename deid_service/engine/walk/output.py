@@ -8,6 +8,7 @@ slot is held back; everything before it is released.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
@@ -42,7 +43,7 @@ class Slot:
 class Output:
     """Collects buffers and slots in their order."""
 
-    __slots__ = ("_has_slots", "_join_at", "_many", "open_slots", "parts")
+    __slots__ = ("_has_slots", "_join_at", "_many", "_waiting", "parts")
 
     def __init__(self, many_parts: int = _MANY_PARTS) -> None:
         """Starts empty.
@@ -53,32 +54,30 @@ class Output:
         self._many = many_parts
         # Typed loosely for the walk, which appends runs without a call.
         self.parts: list[Any] = []
-        self.open_slots = 0
+        # Slots in their order; those that are filled go when they are the first.
+        self._waiting: deque[Slot] = deque()
         self._has_slots = False
         self._join_at = many_parts
 
     def open(self, slot: Slot) -> None:
         """Appends a slot."""
         self.parts.append(slot)
-        self.open_slots += 1
+        self._waiting.append(slot)
         self._has_slots = True
 
     def fill(self, slot: Slot, parts: Iterable[Buffer]) -> None:
         """Gives a slot its bytes."""
         slot.parts = list(parts)
-        self.open_slots -= 1
         if len(self.parts) > self._join_at:
             self._join()
 
     def cut(self, slot: Slot) -> None:
         """Takes away an open slot, and everything behind it."""
+        while self._waiting.pop() is not slot:
+            pass
         index = len(self.parts) - 1
         while self.parts[index] is not slot:
-            part = self.parts[index]
-            if isinstance(part, Slot) and part.parts is None:
-                self.open_slots -= 1
             index -= 1
-        self.open_slots -= 1
         del self.parts[index:]
 
     def _join(self) -> None:
@@ -99,13 +98,15 @@ class Output:
             joined.append(b"".join(run))
         # In place: the walk holds on to the list.
         self.parts[:] = joined
+        self._waiting = deque(part for part in joined if isinstance(part, Slot))
         self._join_at = len(joined) + self._many
 
     def first_open(self) -> Slot | None:
         """Returns the first slot that is still open."""
-        if not self.open_slots:
-            return None
-        return next(part for part in self.parts if isinstance(part, Slot) and part.parts is None)
+        waiting = self._waiting
+        while waiting and waiting[0].parts is not None:
+            waiting.popleft()
+        return waiting[0] if waiting else None
 
     def release(self) -> list[Buffer]:
         """Returns what stands before the first open slot, and forgets it."""

@@ -59,8 +59,7 @@ class Values:
         if reads:
             texts = self._texts(level, found, place)
             if op.original:
-                self._notes.note(self._notes.originals, place, "\\".join(texts))
-                self._notes.resolve_deferred()
+                self._notes.note_original(place, "\\".join(texts))
         if isinstance(op, Dropped):
             splicer.drop(level, found, op.name)
             return True
@@ -148,8 +147,7 @@ class Values:
         if isinstance(becomes, Rewritten) and not becomes.needs - self._notes.originals.keys():
             texts = self._texts(level, found, place)
             if becomes.original:
-                self._notes.note(self._notes.originals, place, "\\".join(texts))
-                self._notes.resolve_deferred()
+                self._notes.note_original(place, "\\".join(texts))
             new_texts = self._before_steps(becomes, place, texts)
             if new_texts is not None:
                 value = self._rewrite(level, found, becomes, place, new_texts)

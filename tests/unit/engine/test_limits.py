@@ -14,6 +14,9 @@ from pydicom.data import get_testdata_file
 import deid_service.engine.deidentifier as deidentifier_module
 from deid_service.engine import Deidentifier, deidentify
 from deid_service.engine.file.deflate import Inflater
+from deid_service.engine.walk.creators import MAX_CREATOR, MAX_PRIVATE_BLOCKS
+from deid_service.engine.walk.notes import MAX_WAITING, Notes
+from deid_service.engine.walk.output import Output, Slot
 from deid_service.engine.walk.sequences import MAX_SEQUENCE_DEPTH
 from tests.support.engine.build import SYNTAXES, dicom, el, encode, header, item_header, sq
 from tests.support.engine.every_way import (
@@ -21,6 +24,7 @@ from tests.support.engine.every_way import (
     every_way,
     plan_of,
     rejected,
+    run,
     values_of,
 )
 from tests.support.engine.walk import read_file
@@ -464,3 +468,130 @@ def test_zero_bytes_behind_a_media_directory_are_left_out() -> None:
     outcome = every_way(dicom(*parts, bytes(100), meta=meta), plan)
 
     assert (outcome.output, outcome.warnings) == (wanted.output, LEFT_OUT)
+
+
+# --- what one file can cost ---
+
+
+@pytest.mark.parametrize("recursion", ["true", "false"])
+@pytest.mark.parametrize("order", [1, -1], ids=["ascending", "descending"])
+@pytest.mark.parametrize("what", ["creators", "elements"])
+def test_blocks_of_private_elements_have_a_limit(what: str, order: int, recursion: str) -> None:
+    """A file holds so many private blocks and no more, at all of its open levels together."""
+    plan = plan_of(
+        "name: '(0009, \"GEMS_IDEN_01\", 02)', keep: true",
+        remove_private_tags="true",
+        recurse_sequence=recursion,
+    )
+
+    def blocks(count: int) -> list[Part]:
+        places = [(group, number) for group in range(9, 99, 2) for number in range(0x10, 0x100)]
+        tags = [
+            group << 16 | (number if what == "creators" else number << 8)
+            for group, number in places[:count]
+        ]
+        return [el(tag, b"", "LO") for tag in tags[::order]]
+
+    outer, inner = blocks(MAX_PRIVATE_BLOCKS - 1000), blocks(1000)
+    item = sq("OtherPatientIDsSequence", inner)
+    for over in (0, 1):
+        flat = dicom(*blocks(MAX_PRIVATE_BLOCKS + over))
+        nested = dicom(*outer, item, sq("OtherPatientIDsSequence", [*inner, *blocks(1000 + over)]))
+        for data in (flat, nested):
+            outcome = every_way(data, plan, byte_by_byte=False)
+
+            wanted = None if over == 0 else "LIMIT_EXCEEDED"
+            assert (outcome.error and outcome.error[0]) == wanted
+
+
+def test_a_private_creator_has_a_limit() -> None:
+    """A creator is a short text, however long a private element may be."""
+    plan = plan_of("name: '(0009, \"GEMS_IDEN_01\", 02)', keep: true", remove_private_tags="true")
+
+    assert every_way(dicom(el(0x00090010, b"x" * MAX_CREATOR, "LO")), plan).error is None
+    assert rejected(dicom(el(0x00090010, b"x" * MAX_CREATOR + b"  ", "LO")), plan)[0] == (
+        "LIMIT_EXCEEDED"
+    )
+
+
+SUBSTITUTION = (
+    "name: StudyDescription, regex-sub: [{input-regex: '.*', output: '{PatientSex}{StudyID}', "
+    "groups: [{name: PatientSex}, {name: StudyID}]}]"
+)
+
+
+@pytest.mark.parametrize("depth", [0, 1, 5])
+def test_values_that_wait_have_a_limit(depth: int) -> None:
+    """So many values may wait for one further on, the fewer the deeper they lie."""
+    plan = plan_of(SUBSTITUTION, recurse_sequence="true")
+
+    def data(count: int) -> bytes:
+        part: Part = encode([el("StudyDescription", "a")] * count)
+        for _ in range(depth):
+            part = sq("ReferencedStudySequence", [part])
+        return dicom(part, el("PatientSex", "O"), el("StudyID", "1"))
+
+    most = MAX_WAITING // (8 + 2 * depth)
+
+    assert every_way(data(most), plan, byte_by_byte=False).error is None
+    assert every_way(data(most + 1), plan, byte_by_byte=False).error[0] == "LIMIT_EXCEEDED"  # type: ignore[index]
+
+
+def test_an_element_that_others_need_is_looked_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However often it stands there, what waits is gone through once for each such element."""
+    calls: list[Notes] = []
+    resolve = Notes.resolve_deferred
+
+    def counted(notes: Notes) -> None:
+        calls.append(notes)
+        resolve(notes)
+
+    monkeypatch.setattr(Notes, "resolve_deferred", counted)
+    sex = [el("PatientSex", "O")] * 500
+    data = dicom(*[el("StudyDescription", "a")] * 500, *sex, el("StudyID", "1"))
+
+    assert run(plan_of(SUBSTITUTION), [data]).error is None
+    assert len(calls) <= 2
+
+
+def test_what_is_due_is_noted_once_for_a_block_or_a_group() -> None:
+    """Creators and group lengths that stand again and again leave nothing behind."""
+    plan = plan_of(
+        "name: '(0009, \"GEMS_IDEN_01\", 02)', keep: true",
+        "name: PatientName, replace-with: A",
+        remove_private_tags="true",
+    )
+    again: list[Part] = [el(0x00090010, b"", "LO"), el(0x00110010, b"", "LO")]
+    again += [el(0x00200000, (0,), "UL"), el(0x00100000, (0,), "UL")]
+    deidentifier = Deidentifier(plan)
+    deidentifier.receive(dicom(*again * 500))
+    walk = deidentifier._walk
+    assert walk is not None
+
+    assert len(walk.splicer.level._agenda) < 20
+
+
+def test_a_group_length_that_is_none_is_not_held() -> None:
+    """A group length of any other length than four bytes goes, without being waited for."""
+    data = dicom(el(0x00100000, bytes(3000), "OB"), el("PatientName", "Doe"))
+    plan = plan_of("name: PatientName, replace-with: A")
+
+    output = deidentified(data, plan, max_held=HELD)
+
+    assert output.endswith(dicom(el("PatientName", "A"))[-10:])
+    assert 0x00100000 not in values_of(output)
+
+
+def test_open_places_are_found_without_a_search() -> None:
+    """The first place in the output that waits is known, however many have been filled."""
+    output = Output()
+    slots = [Slot(i) for i in range(1000)]
+    for slot in slots:
+        output.open(slot)
+    for slot in slots[:-1]:
+        output.fill(slot, [])
+
+    assert output.first_open() is slots[-1]
+    assert len(output._waiting) == 1
+    output.cut(slots[-1])
+    assert output.first_open() is None
