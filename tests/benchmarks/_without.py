@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -54,23 +53,17 @@ def digest_thread() -> None:
 
 
 def statement_path() -> None:
-    """The query of a resolution goes through the driver's pool and cursor."""
+    """Statements that read go through the driver's cursor."""
     import psycopg
-    from psycopg_pool import ConnectionPool
 
     from profile_service.store.queries import QUERIES
-    from profile_service.store.readers import Readers
+    from profile_service.store.statement import ReadingConnection
 
-    @cache
-    def pool(conninfo: str) -> ConnectionPool[psycopg.Connection[Row]]:
-        kwargs = {"autocommit": True, "prepare_threshold": 0, "cursor_factory": psycopg.RawCursor}
-        return ConnectionPool(conninfo, kwargs=kwargs, max_size=4, open=True)
+    def rows(self: ReadingConnection, query: str, *parameters: Parameter) -> list[Row]:
+        with psycopg.RawCursor(self._connection) as cursor:
+            return cursor.execute(QUERIES[query].encode(), parameters, binary=True).fetchall()
 
-    def rows(self: Readers, query: str, *parameters: Parameter) -> list[Row]:
-        with pool(self._conninfo).connection() as connection:
-            return connection.execute(QUERIES[query], parameters, binary=True).fetchall()
-
-    Readers.rows = rows  # type: ignore[method-assign]
+    ReadingConnection.rows = rows  # type: ignore[method-assign]
 
 
 def recent_versions() -> None:
