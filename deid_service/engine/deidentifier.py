@@ -37,6 +37,7 @@ from deid_service.engine.layouts.layout import Applied
 from deid_service.engine.layouts.learning import Layouts
 from deid_service.engine.limits import MAX_HELD_BYTES
 from deid_service.engine.plan import Plan
+from deid_service.engine.rules.budget import Budget, spend_from
 from deid_service.engine.rules.ops import MISPLACED_FILE_META, STALE_LENGTH
 from deid_service.engine.walk.output import Buffer, Output, Slot
 from deid_service.engine.walk.recorder import Rehearsal
@@ -143,8 +144,7 @@ class Deidentifier:
         self._directory: bytearray | None = None
         self._directory_error: DicomError | None = None
         self._warnings: list[str] = []
-        # What slow matches have taken, in seconds.
-        self._spent = 0.0
+        self._budget = Budget()
 
     @property
     def suggested_filename(self) -> str | None:
@@ -180,8 +180,7 @@ class Deidentifier:
         self._check_open()
         if not data and not self.pending:
             return []
-        matching = self._rules.matching
-        matching.spent = self._spent
+        spend_from(self._budget)
         try:
             if data:
                 self._settle()
@@ -194,8 +193,6 @@ class Deidentifier:
         except DicomError:
             self._end_as(_State.FAILED)
             raise
-        finally:
-            self._spent = matching.spent
 
     def finish(self) -> Result:
         """Ends the file.
@@ -207,7 +204,7 @@ class Deidentifier:
             self._state = _State.FINISHED
             return Result([], {}, (), "")
         self._check_open()
-        self._rules.matching.spent = self._spent
+        spend_from(self._budget)
         try:
             tail = self._end()
         except DicomError:

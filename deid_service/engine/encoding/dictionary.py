@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Final
 
+from pydicom._private_dict import private_dictionaries
 from pydicom.datadict import (
     dictionary_keyword,
     dictionary_VR,
@@ -41,9 +42,14 @@ def vr_of(tag: int) -> str:
     return vr
 
 
-@lru_cache(maxsize=_CACHED)
 def private_vr_of(group: int, creator: str, offset: int) -> str | None:
     """Returns the VR of a private element, or None where no dictionary has it."""
+    # A file can name any creator: only those of the dictionary are remembered.
+    return _private_vr_of(group, creator, offset) if creator in private_dictionaries else None
+
+
+@lru_cache(maxsize=_CACHED)
+def _private_vr_of(group: int, creator: str, offset: int) -> str | None:
     try:
         vr = private_dictionary_VR(group << 16 | 0x1000 | offset, creator)
     except KeyError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal, InvalidOperation
 from math import isfinite
 from random import SystemRandom
-from struct import Struct, error
+from struct import Struct, calcsize, error
 from typing import Final
 
 from profile_service.language.model import Jitter
@@ -14,6 +14,9 @@ from profile_service.language.model import Jitter
 BINARY_FORMATS: Final = {
     "FD": "d", "FL": "f", "SL": "i", "SS": "h", "SV": "q", "UL": "I", "US": "H", "UV": "Q",
 }  # fmt: skip
+
+# How long each is in bytes, and an attribute tag.
+NUMBER_SIZES: Final = {vr: calcsize(f"={code}") for vr, code in BINARY_FORMATS.items()} | {"AT": 4}
 
 # The integer VRs, with the smallest and the largest number that each holds.
 INTEGER_RANGES: Final = {
@@ -87,7 +90,7 @@ def jitter(text: str, vr: str, action: Jitter) -> str:
     else:
         # 1 - random() is above 0, so the amount is never nothing.
         amount = Decimal((1 - _RANDOM.random()) * action.reach)
-    result = number + amount * _RANDOM.choice((-1, 1))
+    result = number + amount if _RANDOM.getrandbits(1) else number - amount
     if action.minimum is not None:
         result = max(result, Decimal(action.minimum))
     if action.maximum is not None:

@@ -5,7 +5,12 @@ from __future__ import annotations
 from typing import Final
 
 from deid_service.engine.encoding.charsets import CHARSET_VRS, CharacterSets
-from deid_service.engine.encoding.numbers import BINARY_FORMATS, read_numbers, write_numbers
+from deid_service.engine.encoding.numbers import (
+    BINARY_FORMATS,
+    NUMBER_SIZES,
+    read_numbers,
+    write_numbers,
+)
 
 # PS3.5 6.4: in these a backslash is a character like any other.
 SINGLE_VALUED: Final = frozenset({"LT", "ST", "UR", "UT"})
@@ -14,6 +19,13 @@ NUMBER_VRS: Final = frozenset(BINARY_FORMATS) | {"AT"}
 
 # Values of these are not transformed: they have no text and no numbers to move.
 OPAQUE_VRS: Final = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "UN"})
+
+
+def count_values(vr: str, value: bytes) -> int:
+    """Returns how many values an element has, or more where a character has a backslash in it."""
+    if vr in NUMBER_VRS:
+        return len(value) // NUMBER_SIZES[vr]
+    return 1 if vr in SINGLE_VALUED else value.count(b"\\") + 1
 
 
 def read_value(vr: str, value: bytes, charsets: CharacterSets, *, big: bool) -> list[str]:

@@ -10,6 +10,7 @@ from typing import Final
 from deid_service.engine.encoding.tags import MODALITY, SOP_INSTANCE_UID
 from deid_service.engine.errors import DicomError, Reason
 from deid_service.engine.rules.actions import NotTransformableError
+from deid_service.engine.rules.budget import begin_element, match
 from deid_service.engine.rules.dates import date_in_format
 from deid_service.engine.rules.rewriting import put_through
 from profile_service.language.model import (
@@ -26,6 +27,10 @@ from profile_service.language.model import (
 # The longest name that common file systems hold, less room for a suffix that
 # tells two files of the same name apart.
 _MAX_NAME_BYTES: Final = 240
+
+# Of a longer name the beginning and the end are looked at: putting the combining
+# characters of a text in order takes time that grows with their square.
+_MAX_NAME_CHARACTERS: Final = 1024
 
 # Separators, wildcards and quotes of the common file systems and shells.
 _UNSAFE: Final = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|]')
@@ -54,11 +59,12 @@ def output_name(
     Raises:
         DicomError: an action of the rule cannot transform a part of the name.
     """
+    begin_element()
     for rule in rules:
         captured: Mapping[str, str | None] | None = {}
         if rule.pattern is not None:
             try:
-                captured = rule.pattern.match(original)
+                captured = match(rule.pattern, original)
             except PatternTimeoutError:
                 raise DicomError(
                     Reason.LIMIT_EXCEEDED, "a regular expression took too long on the file name"
@@ -74,6 +80,9 @@ def safe_name(name: str) -> str:
     """Makes a text a file name: no folders, nothing that a file system refuses."""
     if _SAFE.fullmatch(name):
         return name
+    if len(name) > _MAX_NAME_CHARACTERS:
+        half = _MAX_NAME_CHARACTERS // 2
+        name = name[:half] + name[-half:]
     # Names that a system could not decode carry lone surrogates.
     name = name.encode("utf-8", "replace").decode()
     name = _UNSAFE.sub("_", unicodedata.normalize("NFC", name)).strip(". ")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
@@ -30,7 +31,7 @@ from profile_service.language.vr import MAX_CHARACTERS, NOT_HASHABLE
 # Takes one value and the VR of its element, and returns the new value.
 ValueFunction = Callable[[str, str], str]
 
-_UID_CHARACTERS: Final = frozenset("0123456789.")
+_UID_CHARACTERS: Final = re.compile(r"[0-9.]*", re.ASCII)
 
 
 class NotTransformableError(Exception):
@@ -53,6 +54,11 @@ class ValueStep:
     name: str
     apply: ValueFunction
     repeatable: bool
+
+    @property
+    def weight(self) -> int:
+        """As how many actions it counts."""
+        return 1
 
 
 def step_of(action: SimpleAction, settings: Settings) -> ValueStep:
@@ -122,7 +128,7 @@ def _hash_uid_with(settings: Settings) -> ValueFunction:
         if vr in OPAQUE_VRS or vr in NUMBER_VRS:
             raise NotTransformableError(f"the VR {vr} cannot hold a UID")
         value = value.strip()
-        if not _UID_CHARACTERS.issuperset(value):
+        if not _UID_CHARACTERS.fullmatch(value):
             # What hashuid keeps of a UID are its last digits: of any other
             # text that could be a part of a name.
             raise NotTransformableError("the value is not a UID")

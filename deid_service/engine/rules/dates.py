@@ -25,6 +25,9 @@ _DATE_IN_NAME: Final = re.compile(r"(\d{4})([-_.])(\d{2})\2(\d{2})", re.ASCII)
 _TIME_IN_NAME: Final = re.compile(r"[T _-](\d{2})[-:._]?(\d{2})(?:[-:._]?(\d{2}))?", re.ASCII)
 _OFFSET: Final = re.compile(r"(.+)([+-]\d{2}:?\d{2})", re.ASCII | re.DOTALL)
 _FRACTION: Final = ".%f"
+
+# Of a date in any format; the longest that is written out has half as many.
+_MAX_CHARACTERS: Final = 256
 _LEAP_SECOND: Final = 60
 
 # PS3.5 6.2: AS has three digits; from 960 on the next coarser unit is taken.
@@ -44,6 +47,7 @@ def shift_date(text: str, strptime_format: str, shift: DateShift) -> str:
         ValueError: the text is not in the format, or the result is not in the
             years 1 to 9999. The message holds no part of the text.
     """
+    _check_length(text)
     if strptime_format == DICOM_DATE_FORMAT:
         separator = "." if "." in text else ""
         moment = _parse_date(text)
@@ -58,6 +62,7 @@ def shift_datetime(text: str, strptime_format: str, shift: DateShift) -> str:
     Raises:
         ValueError: as in `shift_date`.
     """
+    _check_length(text)
     if strptime_format == DICOM_DATETIME_FORMAT:
         if _DOTTED_DATE.fullmatch(text):
             return shift_date(text, DICOM_DATE_FORMAT, shift)
@@ -122,6 +127,11 @@ def age(birth: str, study: str, strptime_format: str, finest: AgeUnit) -> str:
     units = "DMY"[("DMY").index(finest) :]
     unit = next((unit for unit in units if amounts[unit] < _MAX_AGE), units[-1])
     return f"{min(amounts[unit], _MAX_AGE):03d}{unit}"
+
+
+def _check_length(text: str) -> None:
+    if len(text) > _MAX_CHARACTERS:
+        raise ValueError("too long for a date")
 
 
 def _shift_dicom_datetime(text: str, shift: DateShift) -> str:

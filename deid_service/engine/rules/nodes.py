@@ -41,7 +41,7 @@ from deid_service.engine.encoding.tags import (
 )
 from deid_service.engine.errors import DicomError, Reason
 from deid_service.engine.rules.actions import ValueStep, step_of
-from deid_service.engine.rules.matching import Matching
+from deid_service.engine.rules.budget import begin_element, match
 from deid_service.engine.rules.ops import (
     LENGTH_GOES,
     MISPLACED,
@@ -469,6 +469,7 @@ class Node:
         if is_group_length(tag):
             # Not data of its own, and no rule can name it.
             return selecting, on_path
+        begin_element()
         for active in self.actives:
             selector = active.rule.selector
             if isinstance(selector, RegexSelector):
@@ -483,7 +484,6 @@ class Node:
 
     def _matches(self, selector: RegexSelector, tag: int) -> bool:
         pattern = selector.pattern
-        match = self.rules.matching.match
         keyword = keyword_of(tag)
         try:
             if keyword is not None and match(pattern, f"{self.keyword_path}{keyword}") is not None:
@@ -604,7 +604,7 @@ class _Chain:
         elif self._present and not isinstance(action, Keep):
             step: AnyStep
             if isinstance(action, RegexSub):
-                step = RegexSubStep(name, action, _needed_by(action), self._rules.matching)
+                step = RegexSubStep(name, action, _needed_by(action))
             else:
                 step = step_of(action, self._rules.settings)
             self.steps.append(step)
@@ -654,7 +654,6 @@ class Rules:
         kept: private elements that rules of the top level keep.
         changed: private elements that rules of the top level do something else to.
         has_regex: some rule selects by a regular expression.
-        matching: matches the patterns of the rules.
         actives: all rules, in the order in which they run.
     """
 
@@ -667,7 +666,6 @@ class Rules:
     kept: tuple[ElementRef, ...]
     changed: tuple[ElementRef, ...]
     has_regex: bool
-    matching: Matching
     actives: tuple[_Active, ...]
     _nodes: dict[object, Node] = field(default_factory=dict)
     _counted: list[int] = field(default_factory=lambda: [0])
@@ -715,7 +713,6 @@ class Rules:
             kept=_private_elements(profile.rules, kept=True),
             changed=_private_elements(profile.rules, kept=False),
             has_regex=any(isinstance(rule.selector, RegexSelector) for rule in profile.rules),
-            matching=Matching(),
             actives=actives,
         )
 

@@ -38,7 +38,6 @@ from enum import Enum, auto
 from typing import Final, assert_never
 
 from deid_service.engine.rules.actions import ValueStep
-from deid_service.engine.rules.matching import Matching
 from profile_service.language.model import RegexSub
 
 
@@ -50,13 +49,16 @@ class RegexSubStep:
         name: as receipts count it.
         action: the cases.
         needs: the top-level elements whose original values the outputs name.
-        matching: matches the patterns.
     """
 
     name: str
     action: RegexSub
     needs: frozenset[int]
-    matching: Matching
+
+    @property
+    def weight(self) -> int:
+        """As how many actions it counts: a match, and what the output is made of, by case."""
+        return sum(1 + len(case.output) for case in self.action.cases)
 
 
 AnyStep = ValueStep | RegexSubStep

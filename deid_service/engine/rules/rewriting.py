@@ -14,9 +14,22 @@ from deid_service.engine.encoding.charsets import (
 )
 from deid_service.engine.encoding.headers import HEADER, LONG_HEADER, SHORT_VRS, Encoding
 from deid_service.engine.encoding.tags import SPECIFIC_CHARACTER_SET
-from deid_service.engine.encoding.values import OPAQUE_VRS, SINGLE_VALUED, read_value, write_value
+from deid_service.engine.encoding.values import (
+    OPAQUE_VRS,
+    SINGLE_VALUED,
+    count_values,
+    read_value,
+    write_value,
+)
 from deid_service.engine.errors import DicomError, Reason
+from deid_service.engine.limits import (
+    MAX_ACTIONS_ON_ELEMENT,
+    MAX_GROWTH,
+    MAX_VALUE_CHARACTERS,
+    MAX_VALUES,
+)
 from deid_service.engine.rules.actions import NotTransformableError, ValueStep, step_of
+from deid_service.engine.rules.budget import begin_element, match, may_grow
 from deid_service.engine.rules.ops import (
     AnyStep,
     CharacterSet,
@@ -73,7 +86,8 @@ class Memo(dict[bytes, tuple[Kept | Rewritten | CharacterSet, Encoding, Became]]
         became: Became,
     ) -> None:
         """Adds an entry; all others go when there are too many."""
-        if len(element) > self._longest:
+        new = became[0]
+        if len(element) > self._longest or (new and len(new) > _MAX_MEMO_ELEMENT):
             return
         if len(self) >= _MAX_MEMO:
             self.clear()
@@ -83,7 +97,8 @@ class Memo(dict[bytes, tuple[Kept | Rewritten | CharacterSet, Encoding, Became]]
 # The original values of top-level elements by tag; None for an absent one.
 Originals = Mapping[int, str | None]
 
-cached_problem = lru_cache(maxsize=4096)(problem)
+# Of constants, which are a profile's.
+_cached_problem = lru_cache(maxsize=4096)(problem)
 _cached_step = lru_cache(maxsize=4096)(step_of)
 
 
@@ -112,11 +127,15 @@ def texts_of(place: Place, value: bytes, charsets: CharacterSets, *, big: bool) 
     """Returns the values of an element as texts.
 
     Raises:
-        DicomError: they cannot be read.
+        DicomError: they cannot be read, or are too many.
     """
     if place.vr in OPAQUE_VRS:
         raise place.error(
             Reason.VALUE_NOT_TRANSFORMABLE, f"a value of the VR {place.vr} cannot be read as text"
+        )
+    if len(value) > MAX_VALUES and count_values(place.vr, value) > MAX_VALUES:
+        raise place.error(
+            Reason.LIMIT_EXCEEDED, f"an element that a rule needs has more than {MAX_VALUES} values"
         )
     try:
         return read_value(place.vr, value, charsets, big=big)
@@ -138,7 +157,9 @@ def constant_texts(place: Place, text: str) -> list[str]:
     """
     if not text:
         return []
-    if (reason := cached_problem(place.vr, text)) is not None:
+    is_short = len(text) <= _MAX_MEMO_ELEMENT
+    reason = _cached_problem(place.vr, text) if is_short else problem(place.vr, text)
+    if reason is not None:
         raise place.error(Reason.VALUE_NOT_ENCODABLE, f"the new value does not fit: {reason}")
     return [text] if place.vr in SINGLE_VALUED else text.split("\\")
 
@@ -195,6 +216,25 @@ def element_of(encoding: Encoding, place: Place, found_vr: str | None, value: by
     return header + value
 
 
+def count_growth(place: Place, element: bytes, former_size: int) -> None:
+    """Takes note of how much longer a new element makes the file.
+
+    Args:
+        place: the element.
+        element: the new one.
+        former_size: of the element that it stands for, in bytes; 0 for none.
+
+    Raises:
+        DicomError: new values make it longer by more than MAX_GROWTH.
+    """
+    # What is remembered is not made again, and would count for the first file only.
+    if len(element) > _MAX_MEMO_ELEMENT and not may_grow(len(element) - former_size):
+        raise place.error(
+            Reason.LIMIT_EXCEEDED,
+            f"new values make the file longer by more than {MAX_GROWTH} bytes",
+        )
+
+
 class Around(NamedTuple):
     """What the new value of an element depends on, beside the element and its op.
 
@@ -241,10 +281,16 @@ def became(
         texts = apply_steps(place, texts, steps, settings, {})
         value = bytes_of(place, texts, charsets, big=big)
         new = element_of(encoding, place, found_vr, value)
+        count_growth(place, new, len(element))
         result = (new, op.names, "\\".join(texts))
     if place.vr not in CHARSET_VRS or (element[8:].isascii() and b"\x1b" not in element):
         memo.remember(op, encoding, element, result)
     return result
+
+
+def weight_of(steps: Sequence[AnyStep], texts: list[str]) -> int:
+    """Returns as how many actions all steps on all of some values count."""
+    return len(texts) * sum([step.weight for step in steps])
 
 
 def apply_steps(
@@ -267,12 +313,18 @@ def apply_steps(
         DicomError: a step cannot transform a value.
     """
     vr = place.vr
+    if weight_of(steps, texts) > MAX_ACTIONS_ON_ELEMENT:
+        raise place.error(
+            Reason.LIMIT_EXCEEDED,
+            f"the rules do more than {MAX_ACTIONS_ON_ELEMENT} actions on the element",
+        )
     try:
         for step in steps:
             if isinstance(step, ValueStep):
                 apply = step.apply
                 texts = [apply(text, vr) if text else text for text in texts]
             else:
+                begin_element()
                 texts = [_substitute(place, step, text, settings, originals) for text in texts]
     except NotTransformableError as error:
         raise place.error(Reason.VALUE_NOT_TRANSFORMABLE, f"{_name(step)}: {error}") from None
@@ -290,13 +342,13 @@ def _substitute(
         return text
     for case in step.action.cases:
         try:
-            captured = step.matching.match(case.pattern, text)
+            captured = match(case.pattern, text)
         except PatternTimeoutError:
             raise place.error(
                 Reason.LIMIT_EXCEEDED, "a regular expression took too long on the value"
             ) from None
         if captured is not None:
-            result = _fill_in(case, captured, place.vr, settings, originals)
+            result = _fill_in(case, captured, place, settings, originals)
             if result and (reason := problem(place.vr, result)) is not None:
                 raise place.error(
                     Reason.VALUE_NOT_ENCODABLE, f"the new value does not fit: {reason}"
@@ -308,18 +360,26 @@ def _substitute(
 def _fill_in(
     case: RegexSubCase,
     captured: Mapping[str, str | None],
-    vr: str,
+    place: Place,
     settings: Settings,
     originals: Originals,
 ) -> str:
     filled = []
+    length = 0
     for part in case.output:
         if isinstance(part, str):
-            filled.append(part)
+            text = part
         elif isinstance(part, Capture):
-            filled.append(put_through(captured[part.name] or "", part.action, vr, settings))
+            text = put_through(captured[part.name] or "", part.action, place.vr, settings)
         else:
-            filled.append(put_through(_original(part, originals), part.action, vr, settings))
+            text = put_through(_original(part, originals), part.action, place.vr, settings)
+        filled.append(text)
+        length += len(text)
+        if length > MAX_VALUE_CHARACTERS:
+            raise place.error(
+                Reason.LIMIT_EXCEEDED,
+                f"regex-sub: the new value has more than {MAX_VALUE_CHARACTERS} characters",
+            )
     return "".join(filled)
 
 

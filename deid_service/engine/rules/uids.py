@@ -12,6 +12,8 @@ _HASH_NODES: Final = 6
 _HASH_NODE_DIGITS: Final = 6
 _MAX_SUFFIX_DIGITS: Final = 6
 
+_DIGITS: Final = tuple(map(str, range(256)))
+
 # PS3.5 B.2: what follows 2.25 is a UUID.
 _UUID_ROOT: Final = ["2", "25"]
 
@@ -35,17 +37,18 @@ def hash_uid(
     Returns:
         A legal UID of at most 64 characters.
     """
-    nodes = uid.split(".")
-    decimal = "".join(map(str, sha256((salt + uid).encode()).digest()))
+    decimal = "".join([_DIGITS[byte] for byte in sha256((salt + uid).encode()).digest()])
     if numeric_name is not None:
         front = numeric_name.split(".")
     else:
-        front = _registered(nodes[: min(prefix_fields, max(0, len(nodes) - suffix_fields))])
+        kept = min(prefix_fields, max(0, uid.count(".") + 1 - suffix_fields))
+        front = _registered(uid.split(".", kept)[:kept])
     for start in range(0, _HASH_NODES * _HASH_NODE_DIGITS, _HASH_NODE_DIGITS):
         node = decimal[start : start + _HASH_NODE_DIGITS]
         front.append("1" + node[1:] if node[0] == "0" else node)
     if suffix_fields:
-        front += [_legal(node[-_MAX_SUFFIX_DIGITS:]) for node in nodes[-suffix_fields:]]
+        nodes = uid.rsplit(".", suffix_fields)[-suffix_fields:]
+        front += [_legal(node[-_MAX_SUFFIX_DIGITS:]) for node in nodes]
     *front, last = front
     return ".".join([*_cut(front, MAX_UID_LENGTH - len(last) - 1), last])
 

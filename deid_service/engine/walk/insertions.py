@@ -19,6 +19,7 @@ from deid_service.engine.rules.rewriting import (
     apply_steps,
     bytes_of,
     constant_texts,
+    count_growth,
 )
 from deid_service.engine.walk.levels import (
     END,
@@ -112,7 +113,9 @@ class Insertions:
             place, texts, insertion.steps, self._rules.settings, self._notes.originals
         )
         value = bytes_of(place, texts, level.charsets, big=encoding.big)
-        return written(level, place, None, value), texts
+        new = written(level, place, None, value)
+        count_growth(place, new, 0)
+        return new, texts
 
     def items(self, level: Level, children: Children, first: int, encoding: Encoding) -> bytes:
         """Returns the items that rules make in a sequence, from one on."""

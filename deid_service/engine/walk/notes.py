@@ -10,6 +10,7 @@ from deid_service.engine.encoding.tags import (
     STUDY_DATE,
 )
 from deid_service.engine.errors import Reason
+from deid_service.engine.limits import MAX_ACTIONS_ON_ELEMENT
 from deid_service.engine.rules.dates import age
 from deid_service.engine.rules.nodes import Rules
 from deid_service.engine.rules.ops import (
@@ -19,6 +20,8 @@ from deid_service.engine.rules.rewriting import (
     Place,
     apply_steps,
     bytes_of,
+    count_growth,
+    weight_of,
 )
 from deid_service.engine.walk.levels import (
     LengthSlot,
@@ -40,7 +43,7 @@ PATIENT_AGE_FROM_BIRTHDATE: Final = "patient-age-from-birthdate"
 class Deferred(Slot):
     """An element whose new value needs others that come later in the file."""
 
-    __slots__ = ("lengths", "needs", "resolve", "size")
+    __slots__ = ("actions", "lengths", "needs", "resolve", "size")
 
     def __init__(
         self,
@@ -50,12 +53,14 @@ class Deferred(Slot):
         needs: frozenset[int],
         size: int,
         lengths: list[LengthSlot],
+        actions: int,
         resolve: Callable[[], bytes],
     ) -> None:
         super().__init__(offset, tag)
         self.needs = needs
         self.size = size
         self.lengths = lengths
+        self.actions = actions
         self.resolve = resolve
 
 
@@ -83,6 +88,10 @@ class Notes:
         self._on_final = on_final
         self._deferred: list[Deferred] = []
         self._waiting = 0
+        # What is to be done to them, in actions; and how many originals were known when
+        # they were last looked through.
+        self._deferred_actions = 0
+        self._known = 0
 
     def defer(
         self, level: Level, found: Found, op: Rewritten, place: Place, texts: list[str]
@@ -91,15 +100,25 @@ class Notes:
         splicer = self._splicer
         charsets = level.charsets
         big = level.encoding.big and found.vr != "UN"
+        size = found.end - found.position
 
         def resolve() -> bytes:
             changed = apply_steps(place, texts, op.steps, self._rules.settings, self.originals)
             splicer.count(op.names)
             if op.final:
                 self.note_final(place, "\\".join(changed))
-            new = bytes_of(place, changed, charsets, big=big)
-            return written(level, place, found.vr, new)
+            value = bytes_of(place, changed, charsets, big=big)
+            new = written(level, place, found.vr, value)
+            count_growth(place, new, size)
+            return new
 
+        actions = weight_of(op.steps, texts)
+        self._deferred_actions += actions
+        if self._deferred_actions > MAX_ACTIONS_ON_ELEMENT:
+            raise place.error(
+                Reason.LIMIT_EXCEEDED,
+                f"more than {MAX_ACTIONS_ON_ELEMENT} actions wait for a later element",
+            )
         levels = [*splicer.stack, level]
         lengths = [slot for above in levels if (slot := above.length_slot) is not None]
         self._waiting += _VALUE + len(lengths)
@@ -115,8 +134,9 @@ class Notes:
             place.offset,
             found.tag,
             needs=op.needs,
-            size=found.end - found.position,
+            size=size,
             lengths=lengths,
+            actions=actions,
             resolve=resolve,
         )
         splicer.hold(deferred, found)
@@ -126,11 +146,15 @@ class Notes:
         """Writes the elements whose new values need no more."""
         splicer = self._splicer
         known = self.originals.keys()
+        if len(known) == self._known:
+            return
+        self._known = len(known)
         ready = [each for each in self._deferred if each.needs <= known]
         if ready:
             self._deferred = [each for each in self._deferred if not each.needs <= known]
         for deferred in ready:
             self._waiting -= _VALUE + len(deferred.lengths)
+            self._deferred_actions -= deferred.actions
             splicer.check_overdue(deferred)
             new = deferred.resolve()
             splicer.output.fill(deferred, [new])

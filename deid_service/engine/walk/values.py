@@ -23,6 +23,7 @@ from deid_service.engine.rules.rewriting import (
     became,
     bytes_of,
     constant_texts,
+    count_growth,
     texts_of,
 )
 from deid_service.engine.walk.levels import (
@@ -100,6 +101,7 @@ class Values:
         big = level.encoding.big and found.vr != "UN"
         value = bytes_of(place, texts, level.charsets, big=big)
         new = written(level, place, found.vr, value)
+        count_growth(place, new, found.end - found.position)
         self._splicer.count(op.names)
         if op.final:
             self._notes.note_final(place, "\\".join(texts))

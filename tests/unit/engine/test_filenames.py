@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from tests.support.engine.build import dicom, el
@@ -149,6 +151,23 @@ def test_a_name_without_end_takes_no_time() -> None:
     outcome = _ended(every_way(data, plan_of("name: PatientName, remove: true")))
 
     assert len(outcome.filename) <= 255
+
+
+def test_combining_characters_without_end_take_no_time() -> None:
+    """Of a long name only a part is put into its composed form, which takes long."""
+    data = dicom(
+        el("SpecificCharacterSet", "ISO_IR 192"),
+        el("SOPInstanceUID", UID),
+        el("Modality", "a" + "\u0327\u0301" * 60_000, "UT"),
+    )
+    started = time.process_time()
+
+    outcome = _ended(every_way(data, plan_of("name: PatientName, remove: true")))
+
+    assert time.process_time() - started < 5
+    assert outcome.filename.startswith("1.2.3.\u00e1\u0327")
+    assert 200 < len(outcome.filename.encode()) <= 240
+    assert outcome.filename.endswith(".dcm")
 
 
 def test_a_name_that_a_system_could_not_decode() -> None:

@@ -17,9 +17,12 @@ from deid_service.engine import (
     compile_plan,
     deidentify,
 )
-from deid_service.engine.rules.matching import Matching
+from deid_service.engine.limits import MAX_MATCHING_SECONDS, MAX_MATCHING_SECONDS_OF_ELEMENT
+from deid_service.engine.rules import budget as budget_module
+from deid_service.engine.rules.budget import Budget, begin_element, match, spend_from
 from profile_service.language import parse_profile
 from profile_service.language.model import PatternTimeoutError, RegexSub
+from profile_service.language.patterns import PatternCompiler
 from tests.support.engine.build import dicom, el
 
 # Takes time that grows by half with every character of a path or a value. The names
@@ -60,36 +63,57 @@ class _Laborious:
     source = "laborious"
     group_names: frozenset[str] = frozenset()
 
-    def __init__(self, *, finds: bool = False) -> None:
+    def __init__(self, seconds: float) -> None:
         self.matches = 0
-        self._found: dict[str, str | None] | None = {} if finds else None
+        self._seconds = seconds
 
     def match(self, text: str) -> dict[str, str | None] | None:
         """Works."""
         self.matches += 1
         started = thread_time()
-        while thread_time() - started < 0.02:
+        while thread_time() - started < self._seconds:
             text = text[::-1]
-        return self._found
+        return {}
 
 
-def _match_often(matching: Matching, pattern: _Laborious) -> None:
-    for _ in range(100):
-        matching.match(pattern, "text")
-
-
-def test_slow_matches_add_up() -> None:
-    """Matches that are slow, each below the bound for one, end at the bound for a file."""
-    matching, pattern = Matching(), _Laborious()
+@pytest.mark.parametrize("seconds", [0.001, 0.02])
+@pytest.mark.parametrize(
+    ("per_element", "limit"),
+    [(1, MAX_MATCHING_SECONDS), (1_000_000, MAX_MATCHING_SECONDS_OF_ELEMENT)],
+)
+def test_matches_add_up(seconds: float, per_element: int, limit: float) -> None:
+    """Matches, however short, end at the bound for an element, or at that for a file."""
+    pattern = _Laborious(seconds)
+    spend_from(Budget())
 
     with pytest.raises(PatternTimeoutError):
-        _match_often(matching, pattern)
+        _match_often(pattern, per_element)
 
-    assert pattern.matches < 50
+    assert limit * 0.5 < pattern.matches * seconds < limit * 1.1 + 2 * seconds
+
+
+def _match_often(pattern: _Laborious, per_element: int) -> None:
+    for number in range(10_000):
+        if number % per_element == 0:
+            begin_element()
+        match(pattern, "text")
+
+
+def test_ordinary_matches_do_not_add_up() -> None:
+    """A file may have any number of values that are matched in microseconds."""
+    pattern = PatternCompiler().compile(r".*(?P<all>InstanceUID)")
+    spend_from(budget := Budget())
+    started = thread_time()
+
+    for _ in range(20_000):
+        begin_element()
+        match(pattern, "ReferencedStudySequence.0.ReferencedSOPInstanceUID")
+
+    assert budget.seconds < (thread_time() - started) / 2
 
 
 def _laborious_plan() -> Plan:
-    """Returns a plan that takes 20 milliseconds for every value of two elements."""
+    """Returns a plan that takes two milliseconds for every value of two elements."""
     rules = "".join(
         f"  - name: {name}\n    regex-sub: [{{input-regex: '.*', output: X}}]\n"
         for name in ("OtherPatientIDs", "OtherPatientNames")
@@ -98,13 +122,14 @@ def _laborious_plan() -> Plan:
     slow = []
     for rule in profile.rules:
         assert isinstance(rule.action, RegexSub)
-        case = replace(rule.action.cases[0], pattern=_Laborious(finds=True))
+        case = replace(rule.action.cases[0], pattern=_Laborious(0.002))
         slow.append(replace(rule, action=RegexSub((case,))))
     return compile_plan(replace(profile, rules=tuple(slow)))
 
 
-def test_each_file_has_its_own_time() -> None:
-    """What slow matches took for a file is held against it, and against no file between."""
+def test_each_file_has_its_own_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What matches took for a file is held against it, and against no file between."""
+    monkeypatch.setattr(budget_module, "MAX_MATCHING_SECONDS", 0.045)
     plan = _laborious_plan()
     values = "\\".join("A" * 16)
     data = dicom(
