@@ -147,7 +147,7 @@ def test_replace_with_inserts_what_is_absent(
 ) -> None:
     """An absent element is inserted with the dictionary's VR, in its place."""
     name = OF_EVERY_VR[vr][0]
-    before, after = el(0x00080001, (1,), "UL"), el("DataSetTrailingPadding", bytes(2))
+    before, after = el("FileSetID", "FS"), el("DataSetTrailingPadding", bytes(2))
     new = wanted if isinstance(wanted, bytes) else wanted[syntax.order]
 
     output = deidentified(
