@@ -53,6 +53,8 @@ def explain(profile: Profile) -> list[str]:
     if profile.blank:
         return ["The profile is blank: data goes through unchanged, and is not de-identified."]
     sentences = _explain_settings(profile.settings)
+    if any(map(_hashes, profile.rules)):
+        sentences += _explain_hashes(profile.settings)
     sentences += [explain_rule(rule, profile.settings) for rule in profile.rules]
     sentences += [_explain_filename(rule, profile.settings) for rule in profile.filenames]
     return [printable(sentence) for sentence in sentences]
@@ -108,6 +110,39 @@ def _explain_settings(settings: Settings) -> list[str]:
         sentences.append("Every element that no rule names is removed, at every depth.")
     if settings.salt:
         sentences.append("A salt is put before every value that is hashed.")
+    return sentences
+
+
+def _hashes(rule: Rule) -> bool:
+    if isinstance(rule.action, RegexSub):
+        return any(
+            isinstance(piece, Capture | ElementValue) and isinstance(piece.action, Hash)
+            for case in rule.action.cases
+            for piece in case.output
+        )
+    return isinstance(rule.action, Hash)
+
+
+def _explain_hashes(settings: Settings) -> list[str]:
+    """Says which values have the same hash, and warns where one patient can have several."""
+    same = []
+    if settings.hash_normalize:
+        same.append("in spaces around them, or in empty parts at the end of a person name")
+    if settings.hash_ignore_case:
+        same.append("in letter case")
+    sentences = []
+    if same:
+        sentences.append(f"Values that differ only {' or '.join(same)} have the same hash.")
+    open_cases = []
+    if not settings.hash_normalize:
+        open_cases.append("'DOE^JANE' and 'DOE^JANE^', or '123' and ' 123' (see 'hash-normalize')")
+    if not settings.hash_ignore_case:
+        open_cases.append("'DOE^JANE' and 'Doe^Jane' (see 'hash-ignore-case')")
+    if open_cases:
+        sentences.append(
+            f"Values are hashed as they are written: {', or '.join(open_cases)} have different "
+            "hashes, so that one patient could become two."
+        )
     return sentences
 
 

@@ -356,6 +356,10 @@ class Settings:
     Attributes:
         salt: put before the value in every hash.
         hash_digits: hex digits kept of a hash, 1 to 64.
+        hash_normalize: values that PS3.5 6.2 takes for the same have the same hash:
+            spaces around them, and around the components of a person name, say nothing,
+            nor do empty components and groups at the end of one.
+        hash_ignore_case: values that differ in letter case alone have the same hash.
         uid_prefix_fields: nodes of the UID that hashuid keeps at the front.
         uid_suffix_fields: nodes that it keeps at the end.
         uid_numeric_name: the root used instead of the kept prefix, or None.
@@ -372,6 +376,8 @@ class Settings:
 
     salt: str = ""
     hash_digits: int = 16
+    hash_normalize: bool = False
+    hash_ignore_case: bool = False
     uid_prefix_fields: int = 4
     uid_suffix_fields: int = 1
     uid_numeric_name: str | None = None

@@ -53,6 +53,8 @@ SETTINGS = frozenset(
         "datetime-max",
         "salt",
         "hash-digits",
+        "hash-normalize",
+        "hash-ignore-case",
         "uid-prefix-fields",
         "uid-suffix-fields",
         "uid-numeric-name",
@@ -134,6 +136,8 @@ def read_settings(dicom: Table, formats: DateFormats) -> tuple[Settings, Default
     settings = Settings(
         salt=dicom.text("salt") or "",
         hash_digits=16 if hash_digits is None else hash_digits or _ALL_HASH_DIGITS,
+        hash_normalize=dicom.switch("hash-normalize") or False,
+        hash_ignore_case=dicom.switch("hash-ignore-case") or False,
         uid_prefix_fields=prefix_fields,
         uid_suffix_fields=1 if suffix_fields is None else suffix_fields,
         uid_numeric_name=_read_uid_root(dicom, prefix_fields),

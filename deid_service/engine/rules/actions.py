@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import Final
 
 from deid_service.engine.encoding.numbers import jitter
 from deid_service.engine.encoding.values import NUMBER_VRS, OPAQUE_VRS
 from deid_service.engine.rules.dates import shift_date, shift_datetime
+from deid_service.engine.rules.hashing import hasher
 from deid_service.engine.rules.uids import hash_uid
 from profile_service.language.model import (
     ACTION_NAMES,
@@ -26,7 +26,7 @@ from profile_service.language.model import (
     Settings,
     SimpleAction,
 )
-from profile_service.language.vr import MAX_CHARACTERS, NOT_HASHABLE
+from profile_service.language.vr import NOT_HASHABLE
 
 # Takes one value and the VR of its element, and returns the new value.
 ValueFunction = Callable[[str, str], str]
@@ -110,15 +110,12 @@ def _remove(value: str, vr: str) -> str:  # noqa: ARG001
 
 
 def _hash_with(settings: Settings) -> ValueFunction:
-    salted = sha256(settings.salt.encode())
-    digits = settings.hash_digits
+    hash_of = hasher(settings)
 
     def apply(value: str, vr: str) -> str:
         if vr in NOT_HASHABLE:
             raise NotTransformableError(f"a hash is text, which the VR {vr} cannot hold")
-        digest = salted.copy()
-        digest.update(value.encode("utf-8", "surrogatepass"))
-        return digest.hexdigest()[: min(digits, MAX_CHARACTERS.get(vr, digits))]
+        return hash_of(value, vr)
 
     return apply
 

@@ -378,6 +378,64 @@ def test_a_long_uid_is_cut_before_its_last_node() -> None:
     assert all(node.isdigit() and (node == "0" or node[0] != "0") for node in text.split("."))
 
 
+# Values that PS3.5 6.2 takes for the same, by VR: the element, the first spelling, others.
+SAME_VALUES = {
+    "PN": ("PatientName", "DOE^JANE", ["DOE^JANE^", "DOE^JANE^^^", "DOE^JANE^=", " DOE^JANE",
+                                       "DOE ^ JANE", "DOE^JANE^^=^ "]),
+    "PN groups": ("PatientName", "A^B=C", ["A^B=C=", "A^B=C^=^", "A ^B= C"]),
+    "LO": ("PatientID", "123", [" 123", "  123 "]),
+    "SH": ("AccessionNumber", "A 1", [" A 1"]),
+    "CS": ("PatientSex", "M", [" M"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("vr", SAME_VALUES)
+def test_spellings_of_one_value_have_one_hash_where_a_profile_wants_it(vr: str) -> None:
+    """What says nothing in a value makes no difference with `hash-normalize`, and does without."""
+    name, value, others = SAME_VALUES[vr]
+    rule = f"name: {name}, hash: true"
+    wanted = sha256(value.encode()).hexdigest()[:16].encode()
+
+    for spelling in (value, *others):
+        assert value_after(el(name, spelling), rule, hash_normalize="true") == wanted
+        as_written = spelling.rstrip(" ").rstrip("=" if name == "PatientName" else "")
+        assert value_after(el(name, spelling), rule) == (
+            sha256(as_written.encode()).hexdigest()[:16].encode()
+        )
+
+
+def test_letter_case_makes_no_difference_where_a_profile_wants_it() -> None:
+    """With `hash-ignore-case` a name has one hash, however it is typed."""
+    rule = "name: PatientName, hash: true"
+    wanted = sha256(b"doe^jane").hexdigest()[:16].encode()
+
+    for name in ("DOE^JANE", "Doe^Jane", "doe^jane"):
+        assert value_after(el("PatientName", name), rule, hash_ignore_case="true") == wanted
+        assert value_after(el("PatientName", name), rule) == (
+            sha256(name.encode()).hexdigest()[:16].encode()
+        )
+
+
+@pytest.mark.parametrize(
+    ("name", "one", "other"),
+    [("PatientName", "A=B", "A=B="), ("PatientName", "A", "A=="), ("RetrieveAETitle", "X", " X")],
+)
+def test_what_no_engine_tells_apart_has_one_hash(name: str, one: str, other: str) -> None:
+    """Empty groups of a name and spaces before a title say nothing by default, too."""
+    rule = f"name: {name}, hash: true"
+
+    assert value_after(el(name, one), rule) == value_after(el(name, other), rule)
+
+
+@pytest.mark.parametrize("name", ["=", "=="])
+@pytest.mark.parametrize("normalize", ["true", "false"])
+def test_a_name_of_empty_groups_is_an_empty_one(name: str, normalize: str) -> None:
+    """A name in which there is none has no hash."""
+    rule = "name: PatientName, hash: true"
+
+    assert value_after(el("PatientName", name), rule, hash_normalize=normalize) == b""
+
+
 @pytest.mark.parametrize("uid", ["1" * 60_000, "1.2." + "3" * 60_000, ".".join("1" * 30_000)])
 def test_a_uid_of_any_length_becomes_a_legal_one(uid: str) -> None:
     """A new UID is legal whatever the old one was; how it is cut takes no time."""
