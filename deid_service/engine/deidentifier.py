@@ -38,7 +38,7 @@ from deid_service.engine.layouts.learning import Layouts
 from deid_service.engine.limits import MAX_HELD_BYTES
 from deid_service.engine.plan import Plan
 from deid_service.engine.rules.budget import Budget, spend_from
-from deid_service.engine.rules.ops import MISPLACED_FILE_META, STALE_LENGTH
+from deid_service.engine.rules.ops import AGE_NOT_COMPUTED, MISPLACED_FILE_META, STALE_LENGTH
 from deid_service.engine.walk.output import Buffer, Output, Slot
 from deid_service.engine.walk.recorder import Rehearsal
 from deid_service.engine.walk.walk import Walk
@@ -216,6 +216,8 @@ class Deidentifier:
         counts.pop(STALE_LENGTH, None)
         if counts.pop(MISPLACED_FILE_META, 0) or self._meta.misplaced:
             self._warnings.append("elements of the file meta in the data set were left out")
+        if counts.pop(AGE_NOT_COMPUTED, 0):
+            self._warnings.append("PatientAge was not computed: a date that it needs is none")
         self._end_as(_State.FINISHED)
         return Result(tail, counts, tuple(self._warnings), self._name, applied_bytes)
 

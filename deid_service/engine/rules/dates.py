@@ -101,25 +101,26 @@ def date_in_format(text: str, strptime_format: str) -> str:
     return _write(moment, strptime_format)
 
 
-def age(birth: str, study: str, strptime_format: str, finest: AgeUnit) -> str:
+def read_date(text: str, strptime_format: str) -> datetime:
+    """Reads a date that is written in a strptime format.
+
+    Raises:
+        ValueError: the text is not in the format. The message holds no part of it.
+    """
+    _check_length(text)
+    if strptime_format == DICOM_DATE_FORMAT:
+        return _parse_date(text)
+    return _parse(text, strptime_format)
+
+
+def age(born: datetime, studied: datetime, finest: AgeUnit) -> str:
     """Returns the age at a study as an Age String, in the finest unit that fits.
 
     Args:
-        birth: the birth date.
-        study: the study date.
-        strptime_format: how both are written.
+        born: the birth date.
+        studied: the study date, not before that.
         finest: days, months or years.
-
-    Raises:
-        ValueError: a date is not in the format, or the study is before the birth.
     """
-    dates = []
-    for text in (birth, study):
-        is_dicom = strptime_format == DICOM_DATE_FORMAT
-        dates.append(_parse_date(text) if is_dicom else _parse(text, strptime_format))
-    born, studied = dates
-    if studied < born:
-        raise ValueError("the study date is before the birth date")
     months = (studied.year - born.year) * 12 + studied.month - born.month
     if studied.day < born.day:
         months -= 1

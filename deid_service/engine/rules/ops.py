@@ -156,7 +156,8 @@ class Rewritten(_Selected):
     @property
     def reads_value(self) -> bool:
         """Whether the value that is there must be read as text."""
-        return self.original or (self.constant is None and (self.final or bool(self.steps)))
+        needs_value = self.final or self.age or bool(self.steps)
+        return self.original or (self.constant is None and needs_value)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -199,6 +200,9 @@ LENGTH_GOES: Final = Dropped(
 
 # What a receipt has a warning for, rather than a count.
 MISPLACED_FILE_META: Final = "misplaced-file-meta"
+
+# PatientAge that was left absent or empty, as a date says none.
+AGE_NOT_COMPUTED: Final = "age-not-computed"
 
 # PS3.10 7.1: group 2 is not part of a data set. What a data set or an item has of it
 # goes, as no rule could name it there.

@@ -96,7 +96,7 @@ class Insertions:
             assert made is not None
             items = self.items(level, made, 0, encoding)
             return encoding.header(place.tag, "SQ", len(items)) + items, []
-        computed = self._notes.age(place) if insertion.with_age else None
+        computed = self._notes.age(stands=False) if insertion.with_age else None
         if insertion.with_age and computed is None:
             return None
         if insertion.text is not None:

@@ -9,11 +9,12 @@ from deid_service.engine.encoding.tags import (
     PATIENT_BIRTH_DATE,
     STUDY_DATE,
 )
-from deid_service.engine.errors import Reason
+from deid_service.engine.errors import DicomError, Reason
 from deid_service.engine.limits import MAX_ACTIONS_ON_ELEMENT
-from deid_service.engine.rules.dates import age
+from deid_service.engine.rules.dates import age, read_date
 from deid_service.engine.rules.nodes import Rules
 from deid_service.engine.rules.ops import (
+    AGE_NOT_COMPUTED,
     Rewritten,
 )
 from deid_service.engine.rules.rewriting import (
@@ -83,6 +84,8 @@ class Notes:
         """
         self.originals: dict[int, str | None] = {}
         self.finals: dict[int, str | None] = {}
+        # Where the elements that were noted stand, in the input.
+        self._offsets: dict[int, int] = {}
         self._splicer = splicer
         self._rules = rules
         self._on_final = on_final
@@ -182,6 +185,7 @@ class Notes:
         An element can stand twice, with the same value. Where it does not, what
         was made with the first value, or with none, may be out already.
         """
+        self._offsets.setdefault(place.tag, place.offset)
         if known.setdefault(place.tag, text) != text:
             raise place.error(
                 Reason.MALFORMED, "an element that is needed elsewhere stands out of order"
@@ -198,19 +202,44 @@ class Notes:
             self.finals[tag] = None
             self._on_final()
 
-    def age(self, place: Place) -> str | None:
-        """Returns PatientAge as computed, or None where a date is missing."""
+    def age(self, *, stands: bool) -> str | None:
+        """Returns PatientAge as computed, or None where that cannot be done.
+
+        Args:
+            stands: whether the element has a value, which stays where there is no new one.
+
+        Raises:
+            DicomError: a date is none, and an age stands that it contradicts; or the study
+                is before the birth.
+        """
         settings = self._rules.settings
-        born = self.originals.get(PATIENT_BIRTH_DATE)
-        studied = self.originals.get(STUDY_DATE)
-        if not born or not studied or settings.age_from_birthdate is None:
-            return None
-        try:
-            return age(born, studied, settings.date_format, settings.age_from_birthdate)
-        except ValueError as error:
-            raise place.error(
-                Reason.VALUE_NOT_TRANSFORMABLE, f"the age cannot be computed: {error}"
-            ) from None
+        finest = settings.age_from_birthdate
+        dates = []
+        for tag in (PATIENT_BIRTH_DATE, STUDY_DATE):
+            text = self.originals.get(tag)
+            if not text or finest is None:
+                return None
+            try:
+                dates.append(read_date(text, settings.date_format))
+            except ValueError as error:
+                if stands:
+                    raise self._age_error(tag, str(error)) from None
+                self._splicer.count((AGE_NOT_COMPUTED,))
+                return None
+        born, studied = dates
+        if studied < born:
+            raise self._age_error(PATIENT_BIRTH_DATE, "the study date is before the birth date")
+        assert finest is not None
+        return age(born, studied, finest)
+
+    def _age_error(self, tag: int, message: str) -> DicomError:
+        return DicomError(
+            Reason.VALUE_NOT_TRANSFORMABLE,
+            f"the age cannot be computed: {message}",
+            tag=tag,
+            vr="DA",
+            offset=self._offsets[tag],
+        )
 
     def give_up_overdue(self) -> None:
         """Decides about slots that have been open for too long.

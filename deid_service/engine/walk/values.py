@@ -86,7 +86,7 @@ class Values:
 
     def _before_steps(self, op: Rewritten, place: Place, texts: list[str]) -> list[str] | None:
         """Returns the values that steps are done to; None where nothing is done."""
-        if op.age and (computed := self._notes.age(place)) is not None:
+        if op.age and (computed := self._notes.age(stands=bool(texts))) is not None:
             self._splicer.count((PATIENT_AGE_FROM_BIRTHDATE,))
             return [computed]
         if op.constant is not None:

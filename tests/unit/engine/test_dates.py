@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.support.engine.build import dicom, el
+from tests.support.engine.build import Part, dicom, el, encode, tag_of
 from tests.support.engine.every_way import (
     deidentified,
     every_way,
@@ -288,16 +288,71 @@ def test_ages_come_from_the_original_dates_before_any_rule() -> None:
     assert 0x00101010 not in values_of(deidentified(data, removed))
 
 
-def test_ages_that_cannot_be_computed() -> None:
-    """Without both dates the age stays as it is; with one that is no date the file is rejected."""
-    plan = plan_of(patient_age_from_birthdate="true")
-    age = el("PatientAge", "042Y")
+AGE = 0x00101010
+NOT_COMPUTED = ("PatientAge was not computed: a date that it needs is none",)
 
-    for parts in ([age], [el(DATE, ""), el("PatientBirthDate", "19640119"), age]):
-        assert values_of(deidentified(dicom(*parts), plan))[0x00101010] == b"042Y"
-    for born in ("1964", "20050119"):
-        error = rejected(dicom(el(DATE, "20040119"), el("PatientBirthDate", born), age), plan)
-        assert error[0] == "VALUE_NOT_TRANSFORMABLE"
+
+@pytest.mark.parametrize("parts", [[], [el(DATE, ""), el("PatientBirthDate", "19640119")],
+                                   [el(DATE, "20040119")]])  # fmt: skip
+def test_without_both_dates_the_age_stays(parts: list[Part]) -> None:
+    """An age stays where a date is absent or empty."""
+    plan = plan_of(patient_age_from_birthdate="true")
+
+    for age in (el("PatientAge", "042Y"), el("PatientAge", "")):
+        outcome = every_way(dicom(*parts, age), plan)
+        assert outcome.output.endswith(encode([age]))
+        assert outcome.warnings == ()
+
+
+@pytest.mark.parametrize("born", ["00000000", "1980", "unknown", "1950.02.30", "x" * 300])
+@pytest.mark.parametrize("age", [[], [el("PatientAge", "")], [el("PatientAge", " ")]])
+def test_an_age_that_is_not_there_is_not_computed_from_what_is_no_date(
+    born: str, age: list[Part]
+) -> None:
+    """Where no age stands, one that cannot be computed stays absent; the receipt says so."""
+    plan = plan_of("name: PatientBirthDate, remove: true", patient_age_from_birthdate="true")
+
+    outcome = every_way(dicom(el(DATE, "20040119"), el("PatientBirthDate", born), *age), plan)
+
+    assert outcome.output.endswith(encode([el(DATE, "20040119"), *age]))
+    assert outcome.warnings == NOT_COMPUTED
+    assert outcome.actions == (("remove", 1),)
+
+
+@pytest.mark.parametrize("age", [[], [el("PatientAge", "042Y")]])
+@pytest.mark.parametrize(
+    ("studied", "born", "at_fault", "message"),
+    [
+        ("20040119", "1964", "PatientBirthDate", "not a legal date"),
+        ("2004", "19640119", "StudyDate", "not a legal date"),
+        ("20040119", "20050119", "PatientBirthDate", "the study date is before the birth date"),
+    ],
+)
+def test_an_age_that_contradicts_its_dates_rejects(
+    studied: str, born: str, at_fault: str, message: str, age: list[Part]
+) -> None:
+    """An age that stands and cannot be computed rejects the file, and so do dates in disorder."""
+    plan = plan_of(patient_age_from_birthdate="true")
+    data = dicom(el(DATE, studied), el("PatientBirthDate", born), *age)
+    if not age and "legal" in message:
+        assert every_way(data, plan).warnings == NOT_COMPUTED
+        return
+
+    tag = tag_of(at_fault)
+
+    assert rejected(data, plan) == (
+        "VALUE_NOT_TRANSFORMABLE", f"the age cannot be computed: {message}",
+        f"({tag >> 16:04X},{tag & 0xFFFF:04X})", "DA",
+        data.index(encode([el(at_fault, born if at_fault != "StudyDate" else studied)])),
+    )  # fmt: skip
+
+
+def test_an_age_is_computed_from_dates_of_the_older_form() -> None:
+    """Dates with dots are dates."""
+    plan = plan_of(patient_age_from_birthdate="true", patient_age_units="Y")
+    data = dicom(el(DATE, "2004.01.19"), el("PatientBirthDate", "1964.01.20"))
+
+    assert values_of(deidentified(data, plan))[AGE] == b"039Y"
 
 
 def test_an_increment_date_acts_once_with_recursion() -> None:
