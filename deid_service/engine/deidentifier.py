@@ -392,9 +392,12 @@ class Deidentifier:
                 encapsulated=self._meta.is_encapsulated(),
             )
             beginning = data[start:] if start else data
+            # What is done once more to learn from it is no part of what the file costs.
+            spend_from(Budget())
             samples = rehearsal.samples(beginning, layouts.left_out())
             layouts.learn(samples, beginning, self._rules, walk.encoding)
             self._plan.metas.note_learned(layouts)
+            spend_from(self._budget)
 
     def _begin_data_set(self, data: bytes, position: int) -> int:
         """Prepares for the data set, of which the first elements are seen.

@@ -16,6 +16,7 @@ from typing import NamedTuple
 from deid_service.engine.encoding.charsets import CharacterSets
 from deid_service.engine.encoding.headers import Encoding
 from deid_service.engine.errors import DicomError
+from deid_service.engine.rules.budget import grown, unspent
 from deid_service.engine.rules.ops import Kept, Rewritten
 from deid_service.engine.rules.rewriting import Around, Memo, Place, became
 from profile_service.language.model import Settings
@@ -224,9 +225,11 @@ def apply_first(
     for layout in layouts:
         match = layout.match(buffer, position)
         if match is not None:
+            before = grown()
             try:
                 applied = Applied(layout, match, charsets, settings, memo)
             except DicomError:
+                unspent(before)
                 return None
             layout.used += 1
             return applied

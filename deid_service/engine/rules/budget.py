@@ -58,6 +58,16 @@ def spend_from(budget: Budget) -> None:
     _in_hand.budget = budget
 
 
+def unspent(growth: int) -> None:
+    """Takes back what was added since `grown` said so much: it will be added again."""
+    _in_hand.budget.growth = growth
+
+
+def grown() -> int:
+    """Returns what new values have added to the file in hand, in bytes."""
+    return _in_hand.budget.growth
+
+
 def begin_element() -> None:
     """Has what matches take, from now on, counted for another element."""
     budget = _in_hand.budget
