@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
 from deid_service.engine.encoding.tags import FILE_META
 from deid_service.engine.rules.nodes import Rules
 from deid_service.engine.rules.ops import (
+    Dropped,
     Effect,
     Kept,
+    Rewritten,
     becomes_of,
     effect_on_sequence,
     effect_on_value,
@@ -17,9 +19,9 @@ from deid_service.engine.rules.ops import (
 from profile_service.language.model import Keep, Profile, Remove, Rule
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
-    from deid_service.cli.elements import Shown
+    from deid_service.cli.elements import Shown, Step
     from deid_service.engine.rules.ops import Op
 
 
@@ -47,6 +49,41 @@ def hits(rule: Rule, profile: Profile, found: Iterable[Shown]) -> list[Shown]:
     )
     rules = Rules.of(replace(profile, settings=settings, rules=(rule,), filenames=()))
     return [shown for shown in found if _acts_on(rules, shown)]
+
+
+def treatments(profile: Profile) -> Callable[[Shown], str]:
+    """Returns what says by what an element is treated, as receipts count it.
+
+    It says nothing where that is no rule and no setting.
+    """
+    rules = Rules.of(profile)
+    return lambda shown: ", ".join(_names(becomes_of(_op_of(rules, shown)), shown.vr == "SQ"))
+
+
+def lines_of_rules(profile: Profile, found: Iterable[Shown]) -> dict[tuple[Step, ...], list[int]]:
+    """Returns the lines of the rules that are about elements, by the ways to them.
+
+    Raises:
+        DicomError: a pattern of the profile took too long.
+    """
+    lines: dict[tuple[Step, ...], list[int]] = {}
+    found = list(found)
+    for rule in profile.rules:
+        for shown in hits(rule, profile, found):
+            lines.setdefault(shown.steps, []).append(rule.line)
+    return lines
+
+
+def _names(becomes: Kept | Dropped | Rewritten, is_sequence: bool) -> tuple[str, ...]:
+    match becomes:
+        case Kept():
+            return ()
+        case Dropped(name=name):
+            return (becomes.sequence_name if is_sequence else name,)
+        case Rewritten(names=names):
+            return (becomes.sequence_name,) if is_sequence else names
+        case _:
+            assert_never(becomes)
 
 
 def _acts_on(rules: Rules, shown: Shown) -> bool:

@@ -10,40 +10,101 @@ import click
 
 from deid_service.cli.console import Failure, cell, console, json_option, print_json, table
 from deid_service.cli.elements import Shown, Step, elements
+from deid_service.cli.hits import lines_of_rules, treatments
+from deid_service.cli.remaining import Remaining, Why, remaining
 from deid_service.cli.sources import profile_option, read_bytes, valid_profile
 from deid_service.engine import DicomError, compile_plan, deidentify
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from rich.table import Table
+
+# As many private elements as are listed one by one.
+FEW = 8
 
 
 @click.command("preview")
 @profile_option
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--remaining",
+    "only_remaining",
+    is_flag=True,
+    help="Only what stays as it was although it looks identifying.",
+)
 @json_option
-def preview(profile: str, file: Path, as_json: bool) -> None:
-    """Shows what a profile changes in FILE, before and after.
+def preview(profile: str, file: Path, only_remaining: bool, as_json: bool) -> None:
+    """Shows what a profile changes in FILE, before and after, and what remains.
+
+    What remains is what stays as it was although it looks identifying: names, dates,
+    UIDs, free text, what the standard names, private elements, documents, pixels that
+    may show text, and whatever repeats a value that is changed elsewhere.
 
     Writes nothing. The values of the file appear on the screen.
     """
-    plan = compile_plan(valid_profile(profile))
+    parsed = valid_profile(profile)
     data = read_bytes(file)
     try:
-        output = deidentify(data, plan)
+        output = deidentify(data, compile_plan(parsed))
     except DicomError as error:
         raise Failure(f"{file} would be rejected: {error}.") from None
     try:
-        changed = list(changes(data, output))
+        before, after = elements(data), elements(output)
+        by, lines = treatments(parsed), lines_of_rules(parsed, before.values())
     except ValueError as error:
         raise Failure(f"{file} can be de-identified, but not shown: {error}.") from None
+    except DicomError:
+        raise Failure("a pattern of the profile takes too long.") from None
+    changed = [
+        replace(each, by=by(each.element), lines=tuple(lines.get(each.element.steps, ())))
+        for each in differences(before, after)
+    ]
+    left = remaining(before, after)
     if as_json:
-        print_json([change.as_json() for change in changed])
-    elif changed:
-        console().print(change_table(changed))
-    else:
-        click.echo(f"{file}: nothing changes.")
+        print_json([each.as_json() for each in (left if only_remaining else changed)])
+        return
+    if not only_remaining:
+        if changed:
+            console().print(change_table(grouped(changed)))
+        else:
+            click.echo(f"{file}: nothing changes.")
+    show_remaining(file, left)
+
+
+def show_remaining(file: Path, left: list[Remaining]) -> None:
+    """Prints what stays as it was although it looks identifying."""
+    if not left:
+        click.echo(f"\n{file}: nothing remains that looks identifying.")
+        return
+    click.echo("\nWhat stays as it was although it looks identifying:\n")
+    private = [each for each in left if each.why is Why.PRIVATE]
+    shown = [each for each in left if each.why is not Why.PRIVATE or len(private) <= FEW]
+    rows = [
+        (each.element.path, each.element.tag, each.element.vr, each.element.text, each.why.value)
+        for each in sorted(shown, key=lambda each: list(Why).index(each.why))
+    ]
+    if len(private) > FEW:
+        rows.append((f"{len(private)} elements", "", "", "", Why.PRIVATE.value))
+    console().print(table(("ELEMENT", "TAG", "VR", "VALUE", "WHY"), rows))
+
+
+def grouped(changed: list[Change]) -> list[Change]:
+    """Puts private elements that go into one line, where they are many."""
+    private = [each for each in changed if is_private(each.element) and each.after is None]
+    if len(private) <= FEW:
+        return changed
+    one = replace(
+        private[0],
+        title=f"{len(private)} private elements",
+        before=replace(private[0].element, text="", vr=""),
+    )
+    return [*(each for each in changed if each not in private), one]
+
+
+def is_private(shown: Shown) -> bool:
+    """Tells whether an element is private (PS3.5 7.8)."""
+    return bool(shown.steps[-1].tag >> 16 & 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +115,19 @@ class Change:
         element: one of the two.
         before: as it was; None where it was absent.
         after: as it is; None where it is absent.
+        by: what changed it, as receipts count it.
+        lines: of the rules that are about it.
+        title: stands for several elements; empty where it is one.
     """
 
     element: Shown
     before: Shown | None
     after: Shown | None
+    by: str = ""
+    lines: tuple[int, ...] = ()
+    title: str = ""
 
-    def as_json(self) -> dict[str, str | None]:
+    def as_json(self) -> dict[str, object]:
         """Returns it for programs."""
         return {
             "path": self.element.path,
@@ -68,6 +135,8 @@ class Change:
             "vr": self.element.vr,
             "before": self.before.text if self.before else None,
             "after": self.after.text if self.after else None,
+            "by": self.by or None,
+            "lines": list(self.lines),
         }
 
 
@@ -79,7 +148,13 @@ def changes(before: bytes, after: bytes) -> Iterator[Change]:
     Raises:
         ValueError: pydicom cannot read one of them.
     """
-    old, new = elements(before), elements(after)
+    return differences(elements(before), elements(after))
+
+
+def differences(
+    old: Mapping[tuple[Step, ...], Shown], new: Mapping[tuple[Step, ...], Shown]
+) -> Iterator[Change]:
+    """Gives the same for elements that have been read."""
     whole: set[tuple[Step, ...]] = set()
     for steps in sorted(old.keys() | new.keys(), key=file_order):
         left, right = old.get(steps), new.get(steps)
@@ -106,16 +181,24 @@ def sequences_around(steps: tuple[Step, ...]) -> Iterator[tuple[Step, ...]]:
 
 def change_table(changed: list[Change]) -> Table:
     """Returns a table of changes."""
+    by = any(change.by for change in changed)
     return table(
-        ("ELEMENT", "TAG", "VR", "BEFORE", "AFTER"),
+        ("ELEMENT", "TAG", "VR", "BEFORE", "AFTER", *(["BY"] if by else [])),
         (
             (
-                change.element.path,
-                change.element.tag,
-                change.element.vr,
+                change.title or change.element.path,
+                "" if change.title else change.element.tag,
+                "" if change.title else change.element.vr,
                 cell(change.before.text, "red") if change.before else cell("absent", "dim"),
                 cell(change.after.text, "green") if change.after else cell("removed", "dim"),
+                *([responsible(change)] if by else []),
             )
             for change in changed
         ),
     )
+
+
+def responsible(change: Change) -> str:
+    """Returns what changed an element, with the lines of the rules."""
+    lines = f" (line {', '.join(map(str, change.lines))})" if change.lines else ""
+    return change.by + lines

@@ -26,6 +26,7 @@ from deid_service.cli.console import (
 )
 from deid_service.cli.coverage import coverage
 from deid_service.cli.explanation import explain
+from deid_service.cli.inventory import test
 from deid_service.cli.sources import PROFILE_FILE, print_problems, read_profile
 from deid_service.cli.verdicts import verdict_table
 from deid_service.contract.rpc_errors import verdicts_of
@@ -193,6 +194,7 @@ def resolve(target: str, as_json: bool, address: str) -> None:
 
 profile_group.add_command(coverage)
 profile_group.add_command(explain)
+profile_group.add_command(test)
 
 
 def as_text(path: str, source: bytes) -> str:

@@ -101,8 +101,12 @@ def files_to_read(paths: Sequence[Path], out: Path) -> list[Source]:
     for path in paths:
         if out.resolve().is_relative_to(path.resolve()):
             raise click.UsageError(f"The output folder {out} is below {path}, which is read.")
+    return find_files(paths)
+
+
+def find_files(paths: Sequence[Path]) -> list[Source]:
+    """Returns the files in some paths; one that is named twice is one file."""
     try:
-        # A file that is named twice is one file.
         found = {
             source.origin or number: source for number, source in enumerate(find_sources(paths))
         }

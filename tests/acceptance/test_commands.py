@@ -6,6 +6,7 @@ import json
 import socket
 import subprocess
 import sys
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import pydicom
@@ -217,6 +218,51 @@ def test_preview_shows_what_changes(installation: Installation, profile: Path) -
     assert rows["PatientName"]["before"] == "CompressedSamples^CT1"
     assert rows["PatientName"]["after"] == "REDACTED"
     assert "PatientID" not in rows
+
+
+def test_preview_shows_what_remains(installation: Installation, profile: Path) -> None:
+    """A preview also lists what stays as it was although it looks identifying."""
+    (ct,) = dicom_files("CT_small.dcm")
+
+    listed = installation.run("preview", "--profile", profile, ct, "--remaining", "--json")
+    told = installation.run("preview", "--profile", profile, ct)
+
+    rows = {row["path"]: row for row in json.loads(listed.stdout)}
+    assert rows["PatientID"]["value"] == "1CT1"
+    assert rows["OtherPatientIDsSequence[0].PatientID"]["value"] == "ABCD1234"
+    assert "PatientName" not in rows
+    assert "What stays as it was although it looks identifying" in told.stdout
+    assert "private" in told.stdout
+
+
+def test_a_profile_is_tested_on_a_folder(
+    installation: Installation, profile: Path, files: Path, tmp_path: Path
+) -> None:
+    """The inventory of a folder says what `apply` then does to its files and their elements."""
+    done = installation.run("profile", "test", profile, files, "--json")
+    told = installation.run("profile", "test", profile, files)
+    applied = installation.run("apply", "--profile", profile, files, "--out", tmp_path, "--json")
+
+    assert (done.returncode, told.returncode) == (1, 1)
+    inventory = json.loads(done.stdout)
+    outcomes = Counter(one["outcome"] for one in json.loads(applied.stdout))
+    assert inventory["files"] == outcomes["de-identified"] == 2
+    assert inventory["skipped"] == outcomes["skipped"] == 1
+    assert [one["source"] for one in inventory["rejected"]] == ["half.dcm"]
+    assert [kind["sopClass"] for kind in inventory["kinds"]] == [
+        "CT Image Storage",
+        "MR Image Storage",
+    ]
+    rows = {row["path"]: row for row in inventory["elements"]}
+    assert (rows["PatientName"]["fates"], rows["PatientName"]["by"]) == (
+        {"changes": 2},
+        ["replace-with"],
+    )
+    assert rows["PatientID"]["fates"] == {"stays": 2}
+    assert rows["PatientID"]["remainingValues"] == ["1CT1", "4MR1"]
+    assert rows["PatientID"]["looksIdentifying"]
+    assert "CT Image Storage" in told.stdout
+    assert "half.dcm" in told.stdout
 
 
 @pytest.mark.parametrize(("text", "code"), [(VALID, 0), (INVALID, 1), ("", 1), ("dicom: {", 1)])
