@@ -16,7 +16,7 @@ from profile_service.service import Profiles
 from profile_service.servicer import SERVICE, ProfileServicer
 from profile_service.serving import health
 from profile_service.serving.calls import Arrivals
-from profile_service.serving.reflection import reflection_handler
+from profile_service.serving.reflection import reflection_handlers
 from profile_service.store import Store
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def serve(
             (
                 handler(ProfileServicer(store, profiles), arrivals),
                 healthiness.handler(arrivals),
-                reflection_handler(asking, SERVICE, health.SERVICE_NAME),
+                *reflection_handlers(asking, SERVICE, health.SERVICE_NAME),
             )
         )
         try:

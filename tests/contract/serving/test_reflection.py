@@ -21,11 +21,13 @@ PROFILE_SERVICE = "deidcascade.v1.ProfileService"
 DEID_SERVICE = "deidcascade.v1.DeidService"
 
 
-def ask(address: str, request: ServerReflectionRequest) -> ServerReflectionResponse:
+def ask(
+    address: str, request: ServerReflectionRequest, version: str = "v1"
+) -> ServerReflectionResponse:
     """Returns the answer of a server to one question."""
     with grpc.insecure_channel(address) as channel:
         call = channel.stream_stream(
-            "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+            f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo",
             request_serializer=ServerReflectionRequest.SerializeToString,
             response_deserializer=ServerReflectionResponse.FromString,
         )
@@ -56,12 +58,14 @@ def deid_service_address() -> Iterator[str]:
         yield running.address
 
 
-def test_profile_service_names_its_services(profile_service_address: str) -> None:
-    """Tools need no files: the server says what it has."""
-    answer = ask(profile_service_address, ServerReflectionRequest(list_services=""))
+@pytest.mark.parametrize("version", ["v1", "v1alpha"])
+def test_profile_service_names_its_services(profile_service_address: str, version: str) -> None:
+    """Tools need no files: the server says what it has, in both versions of the protocol."""
+    answer = ask(profile_service_address, ServerReflectionRequest(list_services=""), version)
     assert {service.name for service in answer.list_services_response.service} == {
         PROFILE_SERVICE,
         "grpc.health.v1.Health",
+        "grpc.reflection.v1.ServerReflection",
         "grpc.reflection.v1alpha.ServerReflection",
     }
 
@@ -85,6 +89,17 @@ def test_deid_service_describes_its_method(deid_service_address: str) -> None:
     """The asynchronous server finds methods as well."""
     symbol = f"{DEID_SERVICE}.Deidentify"
     assert methods_of(deid_service_address, symbol, DEID_SERVICE) == {"Deidentify"}
+
+
+@pytest.mark.parametrize("version", ["v1", "v1alpha"])
+def test_the_asynchronous_server_answers_both_versions(
+    deid_service_address: str, version: str
+) -> None:
+    """DeidService, too, describes itself and reflection in both versions of the protocol."""
+    answer = ask(deid_service_address, ServerReflectionRequest(list_services=""), version)
+    name = f"grpc.reflection.{version}.ServerReflection"
+    assert name in {service.name for service in answer.list_services_response.service}
+    assert methods_of(deid_service_address, name, name) == {"ServerReflectionInfo"}
 
 
 def test_methods_of_other_services_are_found(deid_service_address: str) -> None:
