@@ -78,6 +78,7 @@ class Code(Enum):
     VALUE_NOT_FOR_VR = (_V, "The VR of the element cannot hold the value.")
     ACTION_NOT_FOR_VR = (_V, "The action cannot work on the VR of the element.")
     FILE_META_MANDATORY = (_V, "A rule takes what a DICOM file cannot do without.")
+    PROVENANCE_UNTRUE = (_V, "`provenance` would say what is not true of the files.")
     SOP_CLASS_HASHED = (_V, "A rule hashes the class of the file, so that nobody can read it.")
     DATE_NOT_SHIFTED = (_V, "A date action has neither an increment nor a jitter.")
     JITTER_RANGE = (_V, "The range of a jitter leaves no amount to choose from.")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from hashlib import sha256
 
 from profile_service.language.actions import (
     Reading,
@@ -42,6 +43,8 @@ from profile_service.language.model import (
 )
 from profile_service.language.patterns import PatternCompiler, match_anywhere
 from profile_service.language.problems import Problems
+from profile_service.language.provenance import provenance_rules
+from profile_service.language.reach import Reach
 from profile_service.language.selectors import SelectorError, Target, read_name
 from profile_service.language.settings import FIELDS, FILENAMES, KNOWN_KEYS, read_settings
 from profile_service.language.suggest import nearest, nearest_keyword
@@ -112,7 +115,9 @@ def check_profile(source: str | bytes) -> CheckedProfile:
     root = load(source, problems)
     profile = None
     if isinstance(root, MapNode):
-        profile = _Compiler(Table(root, "", problems)).compile()
+        encoded = source.encode("utf-8", "surrogatepass") if isinstance(source, str) else source
+        digest = sha256(encoded).hexdigest()
+        profile = _Compiler(Table(root, "", problems), digest).compile()
     elif root is not None:
         code = Code.EMPTY_DOCUMENT if isinstance(root, Scalar) and root.is_null else Code.WRONG_TYPE
         problems.add(code, root, "", "A profile is a mapping with the key 'dicom'.")
@@ -141,8 +146,9 @@ def parse_profile(source: str | bytes) -> Profile:
 class _Compiler:
     """Compiles one document whose root is a mapping."""
 
-    def __init__(self, root: Table) -> None:
+    def __init__(self, root: Table, digest: str) -> None:
         self._root = root
+        self._digest = digest
         self._problems = root.problems
         self._patterns = PatternCompiler()
         self._search = KeywordSearch()
@@ -173,13 +179,15 @@ class _Compiler:
                 FIELDS,
                 "The profile is blank: data that it applies to is not de-identified.",
             )
-        elif check_rules(rules, settings, dicom):
-            check_dangers(rules, settings, dicom, self._search)
+        reach = Reach((rule for rule, _ in rules), settings, self._search)
+        if not blank and check_rules(rules, settings, dicom):
+            check_dangers(rules, reach, settings, dicom)
+        added = provenance_rules(dicom, reach, name, self._digest)
         return Profile(
             name=name,
             description=description,
             settings=settings,
-            rules=tuple(rule for rule, _ in rules),
+            rules=(*(rule for rule, _ in rules), *added),
             filenames=filenames,
             blank=blank,
             warnings=self._problems.warnings,

@@ -9,66 +9,42 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from profile_service.language.checks import keeps
 from profile_service.language.codes import Code
 from profile_service.language.dictionary import (
-    find_keyword,
     name_of,
     vrs_of,
 )
 from profile_service.language.model import (
     Capture,
-    Element,
     ElementValue,
-    EveryDepthSelector,
     Hash,
     HashUid,
     IncrementDate,
-    IncrementDateTime,
     PathSelector,
     PrivateCreatorBlock,
     PrivateElement,
     RegexSelector,
     RegexSub,
     Remove,
-    RepeaterElement,
     ReplaceWith,
 )
 from profile_service.language.patterns import preceded
+from profile_service.language.reach import moves, shift_of
 from profile_service.language.suggest import nearest_creator
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from profile_service.language.checks import KeywordSearch
     from profile_service.language.model import (
         Action,
-        DateShift,
-        ElementRef,
         Rule,
         Settings,
         SimpleAction,
     )
+    from profile_service.language.reach import Reach
     from profile_service.language.values import Table
 
     Read: TypeAlias = tuple[Rule, Table]
-
-_ID: Final = "PatientID"
-_OTHER_IDS: Final = "OtherPatientIDsSequence"
-
-# What tells at once who somebody is, and stands in nearly every file.
-_DIRECT: Final = ("PatientName", _ID, "PatientBirthDate", "OtherPatientIDs", _OTHER_IDS)
-
-# The dates of one examination: any of them tells the others.
-_EXAMINATION: Final = (
-    "InstanceCreationDate",
-    "StudyDate",
-    "SeriesDate",
-    "AcquisitionDate",
-    "ContentDate",
-    "AcquisitionDateTime",
-    "PerformedProcedureStepStartDate",
-)
 
 # PS3.3: type 1 in every composite IOD (general study, general series and SOP common
 # modules), and in the modules of pixels.
@@ -148,18 +124,15 @@ _FALLS: Final = {
 _NUMBERS_FALL: Final = "all numbers of seven digits are tried within half a minute"
 
 
-def check_dangers(
-    rules: list[Read], settings: Settings, dicom: Table, search: KeywordSearch
-) -> None:
+def check_dangers(rules: list[Read], reach: Reach, settings: Settings, dicom: Table) -> None:
     """Notes what leaks or breaks files.
 
     Args:
         rules: each with the table that it was read from, in the order written.
+        reach: which of them select what.
         settings: of the profile.
         dicom: the section.
-        search: bounds the time that patterns may take.
     """
-    reach = _Reach(rules, settings, search)
     for rule, table in rules:
         _check_hash(rule, table, settings)
         _check_registered(rule, table, reach)
@@ -170,61 +143,6 @@ def check_dangers(
     _check_dates_apart(rules, reach)
     _check_undefined(reach, settings, dicom)
     _check_direct(reach, dicom)
-
-
-class _Reach:
-    """Which rules select elements of the top level."""
-
-    def __init__(self, rules: list[Read], settings: Settings, search: KeywordSearch) -> None:
-        self._settings = settings
-        self._search = search
-        self._rules = [rule for rule, _ in rules]
-        # Profiles name thousands of elements one by one, and few in other ways.
-        self._by_element: dict[ElementRef, list[Rule]] = {}
-        self._others: list[Rule] = []
-        for rule in self._rules:
-            selector = rule.selector
-            if isinstance(selector, PathSelector) and isinstance(selector.element, Element):
-                if not selector.parents:
-                    self._by_element.setdefault(selector.element, []).append(rule)
-            else:
-                self._others.append(rule)
-
-    def selects(self, rule: Rule, keyword: str) -> bool:
-        """Whether a rule selects an element."""
-        selector = rule.selector
-        if isinstance(selector, RegexSelector):
-            return self._search.matches(selector.pattern, keyword)
-        element, named = selector.element, element_of(keyword)
-        if isinstance(element, RepeaterElement):
-            return not selector.parents and named.tag & element.mask == element.value
-        return not selector.parents and element == named
-
-    def selecting(self, keyword: str) -> list[Rule]:
-        """Returns the rules that select an element."""
-        others = (rule for rule in self._others if self.selects(rule, keyword))
-        return [*self._by_element.get(element_of(keyword), ()), *others]
-
-    def treats(self, keyword: str) -> bool:
-        """Whether an element goes or changes."""
-        selecting = self.selecting(keyword)
-        if not selecting:
-            return self._settings.remove_undefined
-        return any(not keeps(rule) for rule in selecting)
-
-    def treats_other_ids(self) -> bool:
-        """Whether the identifiers in the items of OtherPatientIDsSequence go or change."""
-        return self.treats(_OTHER_IDS) or any(
-            not keeps(rule) and self._selects_other_ids(rule) for rule in self._rules
-        )
-
-    def _selects_other_ids(self, rule: Rule) -> bool:
-        selector = rule.selector
-        if isinstance(selector, RegexSelector):
-            return self._search.matches(selector.pattern, f"{_OTHER_IDS}.0.{_ID}")
-        if isinstance(selector, EveryDepthSelector) or self._settings.recurse_sequence:
-            return self.selects(rule, _ID)
-        return selector == PathSelector(((element_of(_OTHER_IDS), None),), element_of(_ID))
 
 
 def _check_hash(rule: Rule, table: Table, settings: Settings) -> None:
@@ -242,7 +160,7 @@ def _check_hash(rule: Rule, table: Table, settings: Settings) -> None:
     )
 
 
-def _check_registered(rule: Rule, table: Table, reach: _Reach) -> None:
+def _check_registered(rule: Rule, table: Table, reach: Reach) -> None:
     if not isinstance(rule.action, HashUid):
         return
     hit = _selected(rule, _REGISTERED, reach)
@@ -252,7 +170,7 @@ def _check_registered(rule: Rule, table: Table, reach: _Reach) -> None:
         table.report(
             Code.REGISTERED_UID_HASHED,
             "regex",
-            f"The pattern selects {_listed(hit[:_MANY])}{' and others' * bool(hit[_MANY:])}, whose "
+            f"The pattern selects {listed(hit[:_MANY])}{' and others' * bool(hit[_MANY:])}, whose "
             "UIDs standards give: hashed, they say nothing any more, and identify nobody as they "
             "are.",
             preceded(_NOT_REGISTERED, rule.selector.pattern.source),
@@ -268,7 +186,7 @@ def _check_registered(rule: Rule, table: Table, reach: _Reach) -> None:
 
 def _check_date_on_other(rule: Rule, table: Table) -> None:
     selector = rule.selector
-    if _shift(rule.action) is None or isinstance(selector, RegexSelector):
+    if shift_of(rule.action) is None or isinstance(selector, RegexSelector):
         return
     vrs = vrs_of(selector.element)
     if vrs and _NO_DATES.issuperset(vrs):
@@ -298,7 +216,7 @@ def _check_creators(rule: Rule, table: Table) -> None:
             )
 
 
-def _check_needed(rule: Rule, table: Table, reach: _Reach) -> None:
+def _check_needed(rule: Rule, table: Table, reach: Reach) -> None:
     match rule.action:
         case Remove():
             needed, emptied = _selected(rule, (*_OBJECT, *_PIXELS), reach), False
@@ -314,14 +232,14 @@ def _check_needed(rule: Rule, table: Table, reach: _Reach) -> None:
             Code.NEEDED_ELEMENT,
             key,
             f"No {'image' if needed[0] in _PIXELS else 'object'} can do without "
-            f"{_listed(needed)} (type 1 in PS3.3){', or with an empty one' * emptied}. Keep it; "
+            f"{listed(needed)} (type 1 in PS3.3){', or with an empty one' * emptied}. Keep it; "
             "a UID can be hashed.",
         )
     if empty:
         table.report(
             Code.NEEDED_ELEMENT,
             key,
-            f"Every object of a patient has {_listed(empty)}, though it may be empty (type 2 in "
+            f"Every object of a patient has {listed(empty)}, though it may be empty (type 2 in "
             "PS3.3). Empty it rather than take it out.",
             "replace-with: ''",
         )
@@ -331,7 +249,7 @@ def _check_shifts(rules: list[Read]) -> None:
     """Notes the first shift that is the same for everybody, and the first that is random."""
     fixed = jittered = False
     for rule, table in rules:
-        shift = _shift(rule.action)
+        shift = shift_of(rule.action)
         if shift is None:
             continue
         key = "increment-date" if isinstance(rule.action, IncrementDate) else "increment-datetime"
@@ -356,29 +274,24 @@ def _check_shifts(rules: list[Read]) -> None:
             )
 
 
-def _check_dates_apart(rules: list[Read], reach: _Reach) -> None:
-    moved = [
-        keyword
-        for keyword in _EXAMINATION
-        if any(_moves(rule) for rule in reach.selecting(keyword))
-    ]
-    left = [keyword for keyword in _EXAMINATION if not reach.treats(keyword)]
+def _check_dates_apart(rules: list[Read], reach: Reach) -> None:
+    moved, left = reach.dates_moved(), reach.dates_left()
     if not moved or not left:
         return
     for rule, table in rules:
-        hit = _selected(rule, moved, reach) if _moves(rule) else []
+        hit = _selected(rule, moved, reach) if moves(rule) else []
         if hit:
             table.report(
                 Code.DATES_LEFT,
                 "regex" if isinstance(rule.selector, RegexSelector) else "name",
-                f"{hit[0]} moves, but {_listed(left)} of the same examination "
+                f"{hit[0]} moves, but {listed(left)} of the same examination "
                 f"{'stays' if len(left) == 1 else 'stay'}, and so "
                 f"{'tells' if len(left) == 1 else 'tell'} by how much. Move or empty all of them.",
             )
             return
 
 
-def _check_undefined(reach: _Reach, settings: Settings, dicom: Table) -> None:
+def _check_undefined(reach: Reach, settings: Settings, dicom: Table) -> None:
     if not settings.remove_undefined:
         return
     gone = [keyword for keyword in (*_OBJECT, *_PIXELS) if not reach.selecting(keyword)]
@@ -386,36 +299,24 @@ def _check_undefined(reach: _Reach, settings: Settings, dicom: Table) -> None:
         dicom.report_key(
             Code.UNDEFINED_NEEDED,
             "remove-undefined",
-            f"No rule names {_listed(gone)}, which every image needs (type 1 in PS3.3): they are "
+            f"No rule names {listed(gone)}, which every image needs (type 1 in PS3.3): they are "
             "removed. Name each of them in a rule without an action, which keeps it.",
         )
 
 
-def _check_direct(reach: _Reach, dicom: Table) -> None:
-    left = [
-        keyword
-        for keyword in _DIRECT
-        if not (reach.treats_other_ids() if keyword == _OTHER_IDS else reach.treats(keyword))
-    ]
+def _check_direct(reach: Reach, dicom: Table) -> None:
+    left = reach.direct_left()
     if left:
         dicom.report_key(
             Code.IDENTIFIER_LEFT,
             "fields",
-            f"No rule changes {_listed(left)}: whoever gets the file knows the patient. Empty "
+            f"No rule changes {listed(left)}: whoever gets the file knows the patient. Empty "
             "what nobody needs with replace-with: '', and replace or hash the others.",
         )
 
 
-def _selected(rule: Rule, keywords: Iterable[str], reach: _Reach) -> list[str]:
+def _selected(rule: Rule, keywords: Iterable[str], reach: Reach) -> list[str]:
     return [keyword for keyword in keywords if reach.selects(rule, keyword)]
-
-
-def element_of(keyword: str) -> Element:
-    """Returns the element that a keyword of this module stands for."""
-    element = find_keyword(keyword)
-    if not isinstance(element, Element):
-        raise LookupError(keyword)  # noqa: TRY004 -- a keyword of this module that is none
-    return element
 
 
 def _actions(action: Action) -> Iterator[SimpleAction]:
@@ -429,14 +330,7 @@ def _actions(action: Action) -> Iterator[SimpleAction]:
                 yield piece.action
 
 
-def _shift(action: Action) -> DateShift | None:
-    return action.shift if isinstance(action, IncrementDate | IncrementDateTime) else None
-
-
-def _moves(rule: Rule) -> bool:
-    return _shift(rule.action) is not None and not keeps(rule)
-
-
-def _listed(keywords: list[str]) -> str:
+def listed(keywords: list[str]) -> str:
+    """Returns some words as a sentence has them."""
     *others, last = keywords
     return f"{', '.join(others)} and {last}" if others else last

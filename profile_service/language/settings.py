@@ -65,6 +65,7 @@ SETTINGS = frozenset(
         "patient-age-from-birthdate",
         "patient-age-units",
         TRANSFER_SYNTAXES,
+        "provenance",
         *_WITHOUT_EFFECT,
     )
 )
