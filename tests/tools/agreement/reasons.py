@@ -219,18 +219,6 @@ def _hash_cut(each: ElementDifference) -> bool:
     )
 
 
-def _hash_of_name(each: ElementDifference) -> bool:
-    name = _one(each.source)
-    settings = _settings(each)
-    return (
-        each.ours is not None
-        and each.ours.vr == "PN"
-        and name.endswith("=")
-        and _one(each.ours) == _hashed(name, settings)
-        and _one(each.theirs) == _hashed(name.rstrip("="), settings)
-    )
-
-
 def _bounds(each: ElementDifference) -> bool:
     ours = _one(each.ours)[:8]
     # The reference writes years before 1000 with fewer digits.
@@ -556,6 +544,15 @@ def _early_year_file(each: FileDifference) -> bool:
     return each.our_error is None and _EARLY_YEAR.search(each.their_error) is not None
 
 
+def _older_date(each: FileDifference) -> bool:
+    return each.our_error is None and _OLDER_DATE.search(each.their_error) is not None
+
+
+def _leap_second(each: FileDifference) -> bool:
+    return _broken(each, "second must be in 0..59") and any(_rules(each, IncrementDateTime))
+
+
+_OLDER_DATE: Final = re.compile(r"time data '\d{4}\.\d\d\.\d\d' does not match format '%Y%m%d'")
 _EARLY_YEAR: Final = re.compile(r"time data '\d{5,7}' does not match format '%Y%m%d'")
 
 
@@ -677,12 +674,6 @@ REASONS: Final = (
         _of_element(_hash_cut),
     ),
     Reason(
-        "name-as-written",
-        "A person name is hashed as it is written. The reference leaves out an empty component "
-        "group at its end, so that 'A=B=' and 'A=B' have the same hash.",
-        _of_element(_hash_of_name),
-    ),
-    Reason(
         "date-bounds",
         "`datetime-min` and `datetime-max` hold for every date action, on the rule and on the "
         "section. The reference reads them only on a rule of `increment-datetime`.",
@@ -699,6 +690,17 @@ REASONS: Final = (
         "The shorter forms of a date and time (PS3.5 6.2) are moved. The reference fails on "
         "them, or reads other digits as minutes and seconds than those that are.",
         lambda each: _of_element(_short_datetime)(each) or _of_file(_short_datetime_file)(each),
+    ),
+    Reason(
+        "older-dates",
+        "A date of the older form (PS3.5 6.2), `2004.01.19`, is moved and keeps its form. The "
+        "reference fails on it.",
+        _of_file(_older_date),
+    ),
+    Reason(
+        "leap-seconds",
+        "Second 60 is moved and stays (PS3.5 6.2). The reference fails on it.",
+        _of_file(_leap_second),
     ),
     Reason(
         "years-in-four-digits",
@@ -846,9 +848,9 @@ REASONS: Final = (
     ),
     Reason(
         "age-needs-dates",
-        "A birth date or study date that is not legal, or a study before the birth, rejects "
-        "the file where an age is wanted. The reference leaves the age as it was, or swaps the "
-        "dates.",
+        "A birth date or study date that is not legal rejects the file where an age stands that "
+        "it contradicts, and so does a study before the birth. The reference leaves the age as "
+        "it was, or swaps the dates.",
         _of_file(_age),
     ),
     Reason(

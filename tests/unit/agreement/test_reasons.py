@@ -17,7 +17,7 @@ from tests.tools.agreement.reasons import REASONS
 from tests.tools.agreement.reference import Answer
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "differences.md"
-_ENTRY = re.compile(r"^- \*\*(.+?)\*\*: (.+?)(?=^- |\Z)", re.MULTILINE | re.DOTALL)
+_ENTRY = re.compile(r"^- \*\*(.+?)\*\*: (.+?)(?=^- |^$|\Z)", re.MULTILINE | re.DOTALL)
 
 
 def case_of(text: str, data: bytes) -> Case:
