@@ -26,6 +26,7 @@ COMMANDS = {
     "apply": ("apply", "apply"),
     "preview": ("preview", "preview"),
     "health": ("health", "health"),
+    "doctor": ("doctor", "doctor"),
 }
 
 

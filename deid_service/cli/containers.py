@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import click
@@ -18,6 +19,7 @@ from deid_service.cli.console import (
     printable,
     table,
 )
+from deid_service.cli.tree import tree_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,6 +40,8 @@ enforcement_option = click.option(
 etag_option = click.option(
     "--etag", metavar="ETAG", default="", help="Refuse when the container has changed since."
 )
+
+yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
 
 
 @click.group("container")
@@ -86,11 +90,17 @@ def get(name: str, as_json: bool, address: str) -> None:
 
 @container_group.command("list")
 @click.argument("parent", default="")
+@click.option(
+    "--tree", "as_tree", is_flag=True, help="Everything below, and what is in force where and why."
+)
 @json_option
 @profile_service_option
-def list_(parent: str, as_json: bool, address: str) -> None:
+def list_(parent: str, as_tree: bool, as_json: bool, address: str) -> None:
     """Lists what is directly in PARENT, a site or a group; without it the sites."""
     with profile_service(address) as stub:
+        if as_tree:
+            console().print(tree_of(stub, parent, lambda name: children(stub, name)))
+            return
         found = list(children(stub, parent))
     if as_json:
         print_json([as_json_value(item) for item in found])
@@ -108,6 +118,7 @@ def list_(parent: str, as_json: bool, address: str) -> None:
 @display_name_option
 @enforcement_option
 @etag_option
+@yes_option
 @json_option
 @profile_service_option
 def update(
@@ -115,6 +126,7 @@ def update(
     display_name: str | None,
     enforcement: str | None,
     etag: str,
+    yes: bool,
     as_json: bool,
     address: str,
 ) -> None:
@@ -125,6 +137,8 @@ def update(
         raise click.UsageError("Nothing to change: give --display-name or --enforcement.")
     wanted = container(name, display_name, enforcement)
     wanted.etag = etag
+    if wanted.enforcement == pb.ENFORCEMENT_DISABLED and not yes:
+        ask(f"The bytes of every upload into {name} will go through unchanged, identified.")
     with profile_service(address) as stub:
         answer = stub.UpdateContainer(
             pb.UpdateContainerRequest(container=wanted, update_mask=FieldMask(paths=paths)),
@@ -135,12 +149,25 @@ def update(
 @container_group.command("delete")
 @click.argument("name")
 @etag_option
+@yes_option
 @profile_service_option
-def delete(name: str, etag: str, address: str) -> None:
+def delete(name: str, etag: str, yes: bool, address: str) -> None:
     """Deletes NAME and the versions of its profile; it must have no children."""
+    if not yes:
+        ask(f"{name} and all versions of its profile will be gone for good.")
     with profile_service(address) as stub:
         stub.DeleteContainer(pb.DeleteContainerRequest(name=name, etag=etag))
     click.echo(f"Deleted {name}.")
+
+
+def ask(what: str) -> None:
+    """Says what will happen, and asks whether it may; programs are not asked.
+
+    Raises:
+        Abort: it may not.
+    """
+    if sys.stdin.isatty():
+        click.confirm(printable(f"{what} Go on?"), abort=True, err=True)
 
 
 def container(name: str, display_name: str | None, enforcement: str | None) -> pb.Container:

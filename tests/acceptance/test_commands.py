@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
+import shlex
 import socket
 import subprocess
 import sys
@@ -90,6 +93,79 @@ def test_containers(run: Run) -> None:
     assert run("container", "delete", f"{site}/devices/mr-1").returncode == 0
     assert run("container", "delete", site).returncode == 0
     assert run("container", "get", site).returncode == 1
+
+
+def test_the_tree_says_what_is_in_force(run: Run, project: str) -> None:
+    """The tree shows for each project and device what happens to its files, and why."""
+    site = site_of(project)
+    assert run("profile", "set", site, "-", stdin=VALID).returncode == 0
+    invalid = run("profile", "set", project, "-", "--allow-invalid", stdin=INVALID)
+    assert invalid.returncode == 0
+    assert run("container", "create", f"{site}/devices/d").returncode == 0
+
+    done = run("container", "list", "--tree", site)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = {
+        line.split()[1]: line for line in done.stdout.splitlines()[1:] if len(line.split()) > 1
+    }
+    assert f"the profile of {site}, version 1; {project} has an invalid one" in done.stdout
+    assert "rejected: no level has a valid profile" in done.stdout
+    assert len(lines) >= 2
+
+
+def test_a_person_is_asked_before_something_is_gone(
+    installation: Installation, up: Up, run: Run, project: str
+) -> None:
+    """On a terminal, deleting and switching off say what will happen, and ask."""
+    site = site_of(project)
+    for arguments, told in (
+        (("delete", project), "will be gone for good"),
+        (("update", site, "--enforcement", "disabled"), "will go through unchanged, identified"),
+    ):
+        command = shlex.join([installation.command, "container", *arguments])
+        leader, follower = pty.openpty()
+        with subprocess.Popen(
+            ["bash", "-c", command],
+            stdin=follower,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=installation.environment(**up.addresses),
+        ) as process:
+            os.close(follower)
+            os.write(leader, b"n\n")
+            said, _ = process.communicate(timeout=60)
+        os.close(leader)
+
+        assert told in said
+        assert process.returncode != 0
+    assert run("container", "get", project).returncode == 0
+    assert json.loads(run("container", "get", site, "--json").stdout)["enforcement"] == (
+        "ENFORCEMENT_ENFORCED"
+    )
+    assert run("container", "delete", project, "--yes").returncode == 0
+
+
+def test_doctor(installation: Installation, up: Up, run: Run, project: str) -> None:
+    """The doctor finds a deployment well, and tells swapped and wrong addresses and a refusal."""
+    well = run("doctor")
+    refused = run("doctor", "--to", project)
+    assert run("profile", "set", project, "-", stdin=VALID).returncode == 0
+    tried = run("doctor", "--to", project)
+    swapped = installation.run(
+        "doctor", "--profile-service", up.deid_service, "--deid-service", up.profile_service
+    )
+    nowhere = installation.run("doctor", "--profile-service=127.0.0.1:1", "--json", **up.addresses)
+
+    assert (well.returncode, well.stderr) == (0, "")
+    assert refused.returncode == 1
+    assert "NO_VALID_PROFILE" in refused.stdout
+    assert tried.returncode == 0
+    assert "done by version 1 of its profile" in tried.stdout
+    assert swapped.returncode == 1
+    assert swapped.stdout.count("the addresses are swapped") == 2
+    assert [each["well"] for each in json.loads(nowhere.stdout)] == [False, True]
 
 
 def test_profile_versions(run: Run, project: str) -> None:
