@@ -22,6 +22,7 @@ from deid_service.cli.console import (
 )
 from deid_service.cli.elements import Shown, elements
 from deid_service.cli.hits import treatments
+from deid_service.cli.pages import Cell, Section, html_option, write_page
 from deid_service.cli.preview import is_private
 from deid_service.cli.remaining import Why, remaining
 from deid_service.cli.sources import PROFILE_FILE, find_files, valid_profile
@@ -213,8 +214,9 @@ def kind_of(found: Iterable[Shown]) -> Kind:
     required=True,
     type=click.Path(exists=True, path_type=Path),
 )
+@html_option
 @json_option
-def test(profile: str, sources: tuple[Path, ...], as_json: bool) -> None:
+def test(profile: str, sources: tuple[Path, ...], page: Path | None, as_json: bool) -> None:
     """Shows what PROFILE makes of files, folders and archives, as one inventory.
 
     Which kinds of files there are, which would be rejected, what stays although it
@@ -228,11 +230,59 @@ def test(profile: str, sources: tuple[Path, ...], as_json: bool) -> None:
     for file in find_files(sources):
         for source in expand(file):
             inventory.add(source)
+    if page is not None:
+        write_page(page, f"What {Path(profile).name} makes of the files", sections_of(inventory))
     if as_json:
         print_json(inventory.as_json())
     else:
         show(inventory)
     sys.exit(bool(inventory.rejected) or not inventory.kinds)
+
+
+def sections_of(inventory: Inventory) -> list[Section]:
+    """Returns the sections of the page."""
+    lines = sorted(inventory.lines.values(), key=lambda line: line.tag)
+    return [
+        Section(
+            "Kinds of files",
+            ("SOP class", "Manufacturer", "Model", "Files"),
+            [(*kind, str(count)) for kind, count in inventory.kinds.most_common()],
+        ),
+        Section(
+            "Would be rejected",
+            ("File", "Why"),
+            [(source, Cell(why, "bad")) for source, why in inventory.rejected],
+        ),
+        Section(
+            "Stays although it looks identifying",
+            ("Element", "Tag", "Files", "Some of its values", "Why"),
+            [
+                (
+                    line.path,
+                    line.tag,
+                    str(line.files),
+                    Cell(", ".join(line.values), "bad"),
+                    line.why.value,
+                )
+                for line in lines
+                if line.why is not None
+            ],
+        ),
+        Section(
+            "What becomes of each element",
+            ("Element", "Tag", "Files", "What becomes of it", "By"),
+            [
+                (
+                    line.path,
+                    line.tag,
+                    str(line.files),
+                    in_words(line.fates),
+                    ", ".join(sorted(line.by)),
+                )
+                for line in lines
+            ],
+        ),
+    ]
 
 
 def show(inventory: Inventory) -> None:

@@ -11,6 +11,8 @@ import click
 from deid_service.cli.console import Failure, cell, console, json_option, print_json, table
 from deid_service.cli.elements import Shown, Step, elements
 from deid_service.cli.hits import lines_of_rules, treatments
+from deid_service.cli.pages import Cell, Section, html_option, write_page
+from deid_service.cli.pictures import picture
 from deid_service.cli.remaining import Remaining, Why, remaining
 from deid_service.cli.sources import profile_option, read_bytes, valid_profile
 from deid_service.engine import DicomError, compile_plan, deidentify
@@ -33,8 +35,11 @@ FEW = 8
     is_flag=True,
     help="Only what stays as it was although it looks identifying.",
 )
+@html_option
 @json_option
-def preview(profile: str, file: Path, only_remaining: bool, as_json: bool) -> None:
+def preview(
+    profile: str, file: Path, only_remaining: bool, page: Path | None, as_json: bool
+) -> None:
     """Shows what a profile changes in FILE, before and after, and what remains.
 
     What remains is what stays as it was although it looks identifying: names, dates,
@@ -61,6 +66,9 @@ def preview(profile: str, file: Path, only_remaining: bool, as_json: bool) -> No
         for each in differences(before, after)
     ]
     left = remaining(before, after)
+    if page is not None:
+        shown = [(picture(data), "before"), (picture(output), "after")]
+        write_page(page, f"Preview of {file.name}", sections_of(changed, left, shown))
     if as_json:
         print_json([each.as_json() for each in (left if only_remaining else changed)])
         return
@@ -70,6 +78,44 @@ def preview(profile: str, file: Path, only_remaining: bool, as_json: bool) -> No
         else:
             click.echo(f"{file}: nothing changes.")
     show_remaining(file, left)
+
+
+def sections_of(
+    changed: list[Change], left: list[Remaining], pictures: list[tuple[str, str]]
+) -> list[Section]:
+    """Returns the sections of the page: what changes, and what remains."""
+    return [
+        Section(
+            "What changes",
+            ("Element", "Tag", "VR", "Before", "After", "By"),
+            [
+                (
+                    each.element.path,
+                    each.element.tag,
+                    each.element.vr,
+                    Cell(each.before.text, "old") if each.before else Cell("absent", "dim"),
+                    Cell(each.after.text, "new") if each.after else Cell("removed", "dim"),
+                    responsible(each),
+                )
+                for each in changed
+            ],
+            [shown for shown in pictures if shown[0]],
+        ),
+        Section(
+            "What stays as it was although it looks identifying",
+            ("Element", "Tag", "VR", "Value", "Why"),
+            [
+                (
+                    each.element.path,
+                    each.element.tag,
+                    each.element.vr,
+                    Cell(each.element.text, "bad"),
+                    each.why.value,
+                )
+                for each in left
+            ],
+        ),
+    ]
 
 
 def show_remaining(file: Path, left: list[Remaining]) -> None:

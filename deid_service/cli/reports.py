@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import click
 
 from deid_service.cli.console import Failure
+from deid_service.cli.pages import Cell, Section, page_of
+from deid_service.cli.results import BAD
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,7 +46,7 @@ report_option = click.option(
     metavar="FILE",
     type=click.Path(dir_okay=False, path_type=Path),
     callback=checked,
-    help="Write a row for each file, with its receipt, into FILE (.csv or .jsonl).",
+    help="Write a row for each file, with its receipt, into FILE (.csv, .jsonl or .html).",
 )
 
 
@@ -79,7 +81,22 @@ def as_json_lines(reports: Sequence[FileReport]) -> str:
     return "".join(f"{json.dumps(row(one), ensure_ascii=False)}\n" for one in reports)
 
 
-WRITERS = {".csv": as_csv, ".jsonl": as_json_lines}
+def as_page(reports: Sequence[FileReport]) -> str:
+    """Returns a page for a browser, with what went wrong first."""
+    shown = ("source", "outcome", "problem", "output", "profile", "profile_version", "sha256")
+    rows = [
+        [
+            Cell(cell_of(value), "bad" if one.word in BAD and name == "outcome" else "")
+            for name, value in row(one).items()
+            if name in shown
+        ]
+        for one in sorted(reports, key=lambda one: one.word not in BAD)
+    ]
+    columns = [name.replace("_", " ") for name in COLUMNS if name in shown]
+    return page_of("Files, and what became of them", [Section("Files", columns, rows)])
+
+
+WRITERS = {".csv": as_csv, ".jsonl": as_json_lines, ".html": as_page}
 
 
 def write_report(path: Path, reports: Sequence[FileReport]) -> None:

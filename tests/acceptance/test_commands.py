@@ -311,6 +311,22 @@ def test_preview_shows_what_remains(installation: Installation, profile: Path) -
     assert "private" in told.stdout
 
 
+def test_pages_for_a_browser(
+    installation: Installation, profile: Path, files: Path, tmp_path: Path
+) -> None:
+    """A preview and a test write pages that show what they print, with pictures."""
+    (ct,) = dicom_files("CT_small.dcm")
+    preview, inventory = tmp_path / "preview.html", tmp_path / "inventory.html"
+
+    one = installation.run("preview", "--profile", profile, ct, "--html", preview)
+    all_ = installation.run("profile", "test", profile, files, "--html", inventory)
+
+    assert (one.returncode, all_.returncode) == (0, 1)
+    assert "CompressedSamples^CT1" in preview.read_text(encoding="utf-8")
+    assert preview.read_text(encoding="utf-8").count("data:image/png;base64,") == 2
+    assert "half.dcm" in inventory.read_text(encoding="utf-8")
+
+
 def test_a_profile_is_tested_on_a_folder(
     installation: Installation, profile: Path, files: Path, tmp_path: Path
 ) -> None:
