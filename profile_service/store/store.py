@@ -72,7 +72,11 @@ class Store:
             SchemaTooNewError: a newer build has used the database.
             StoreFaultError: the role of the service may not do that.
         """
-        return migrate(self._conninfo)
+        try:
+            return migrate(self._conninfo)
+        except StoreUnavailableError:
+            self._readers.answers = False
+            raise
 
     def open(self) -> None:
         """Begins to make connections; does not wait for them."""

@@ -1,0 +1,228 @@
+"""What ProfileService says of a database that it cannot use, or not for everything."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import grpc
+import psycopg
+import pytest
+from deidcascade.v1 import profile_service_pb2 as pb
+from deidcascade.v1.profile_service_pb2_grpc import ProfileServiceStub
+from psycopg.conninfo import make_conninfo
+
+from profile_service.errors import (
+    InvalidConninfoError,
+    StoreFaultError,
+    StoreUnavailableError,
+)
+from profile_service.store import Store
+from profile_service.store.migrate import migrate, migrations
+from tests.integration.profile_service.test_faults import SITE, watched
+from tests.support.processes import service_process
+from tests.support.refusals import refused
+from tests.support.services import running_profile_service
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.support.databases import Databases
+
+PATIENCE_SECONDS = 20
+SERVING, NOT_SERVING = 1, 2
+
+VALID = "dicom:\n  fields:\n  - name: PatientName\n    remove: true\n"
+TARGET = "sites/s/groups/g/projects/p"
+
+# A row of every table, as a build with that migration wrote it.
+DATA = Path(__file__).parent / "data"
+
+
+# --- The schema -----------------------------------------------------------------------------
+
+
+def test_an_empty_database_is_not_served(database: str, caplog: pytest.LogCaptureFixture) -> None:
+    """One that has lost its schema is not healthy, and the log says why, until it is back."""
+    with (
+        running_profile_service(database) as address,
+        grpc.insecure_channel(address) as channel,
+        watched(address) as states,
+        psycopg.connect(database, autocommit=True) as connection,
+    ):
+        service = ProfileServiceStub(channel)
+        assert next(states) == SERVING
+        connection.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+        assert next(states) == NOT_SERVING
+        with refused("UNAVAILABLE", "STORE_UNAVAILABLE"):
+            service.CreateContainer(SITE, timeout=PATIENCE_SECONDS)
+        # Nothing stands in the way of what is restored.
+        schema = resources.files("profile_service.store").joinpath("schema.sql")
+        connection.execute(schema.read_bytes())
+        connection.execute(
+            "CREATE TABLE schema_migration (number integer PRIMARY KEY, apply_time timestamptz)"
+        )
+        for number in migrations():
+            connection.execute("INSERT INTO schema_migration VALUES (%s, now())", (number,))
+        assert next(states) == SERVING
+        service.CreateContainer(SITE)
+    assert 'event=database answers=false cause="there is no table container' in caplog.text
+
+
+@pytest.mark.parametrize("number", list(migrations()))
+def test_data_of_each_migration_is_served(
+    databases: Databases, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """A database that an older build has filled is migrated, and answers as it did."""
+    older = {each: text for each, text in migrations().items() if each <= number}
+    with databases.clone("template0") as database:
+        with monkeypatch.context() as patched:
+            patched.setattr("profile_service.store.migrate.migrations", lambda: older)
+            migrate(database)
+        with psycopg.connect(database, autocommit=True) as connection:
+            connection.execute((DATA / f"{number:03d}.sql").read_bytes())
+        with (
+            running_profile_service(database) as address,
+            grpc.insecure_channel(address) as channel,
+        ):
+            service = ProfileServiceStub(channel)
+            found = service.ResolveProfile(pb.ResolveProfileRequest(target=TARGET))
+            verdicts = [(one.container, one.verdict, one.version) for one in found.levels]
+            assert verdicts == [
+                (TARGET, pb.VERDICT_INVALID, 2),
+                ("sites/s/groups/g", pb.VERDICT_SELECTED, 1),
+                ("sites/s", pb.VERDICT_NOT_CONSULTED, 0),
+            ]
+            assert found.profile.source == VALID
+            stored = service.SetProfile(pb.SetProfileRequest(container=TARGET, source=VALID))
+            assert stored.profile.version == 3
+
+
+def test_a_verdict_of_no_known_version_is_decided_again(database: str) -> None:
+    """What stands in the place of the validator's version is no number: the text is checked."""
+    with (
+        running_profile_service(database) as address,
+        grpc.insecure_channel(address) as channel,
+        psycopg.connect(database, autocommit=True) as connection,
+    ):
+        service = ProfileServiceStub(channel)
+        service.CreateContainer(SITE)
+        set_request = pb.SetProfileRequest(container="sites/s", source=VALID)
+        version = service.SetProfile(set_request).profile.validator_version
+        connection.execute("UPDATE profile_version SET validator_version = 'latest'")
+        found = service.GetProfile(pb.GetProfileRequest(container="sites/s"))
+        assert found.profile.validator_version == version
+
+
+# --- Rights ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def limited(database: str) -> Iterator[str]:
+    """The conninfo of a role that may read and insert, and nothing else."""
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute(
+            "CREATE ROLE limited; GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA public TO limited"
+        )
+        yield make_conninfo(database, options="-c role=limited")
+        connection.execute("DROP OWNED BY limited; DROP ROLE limited")
+
+
+def test_a_right_that_is_missing_is_named(limited: str, caplog: pytest.LogCaptureFixture) -> None:
+    """The log says at the start which right is missing on what, and again where a call fails."""
+    with (
+        running_profile_service(limited) as address,
+        grpc.insecure_channel(address) as channel,
+    ):
+        service = ProfileServiceStub(channel)
+        service.CreateContainer(SITE)
+        with refused("INTERNAL", "INTERNAL"):
+            service.SetProfile(pb.SetProfileRequest(container="sites/s", source=VALID))
+    told = re.findall(r"GRANT .* TO limited", caplog.text)
+    assert len(told) == 2
+    for grant in ("UPDATE ON container", "DELETE ON container", "UPDATE ON profile_version"):
+        assert all(grant in one for one in told)
+
+
+def test_a_role_that_owns_its_database_needs_no_more(databases: Databases) -> None:
+    """No superuser is needed: it migrates an empty database, and serves it."""
+    with databases.clone("template0") as database:
+        with psycopg.connect(database, autocommit=True) as connection:
+            name = connection.info.dbname
+            connection.execute(
+                f"CREATE ROLE owner_of_it; ALTER DATABASE {name} OWNER TO owner_of_it"
+            )
+        with (
+            running_profile_service(
+                make_conninfo(database, options="-c role=owner_of_it")
+            ) as address,
+            grpc.insecure_channel(address) as channel,
+        ):
+            assert ProfileServiceStub(channel).CreateContainer(SITE).container.name == "sites/s"
+
+
+def test_a_role_that_may_not_migrate_is_told_what_may(limited: str) -> None:
+    """A missing migration asks for the owner of the tables, in a sentence."""
+    with psycopg.connect(limited.replace("limited", "none"), autocommit=True) as connection:
+        connection.execute("DELETE FROM schema_migration")
+    with pytest.raises(StoreFaultError) as caught:
+        migrate(limited)
+    assert "needs a role that owns the tables" in caught.value.cause
+
+
+# --- The connection string ------------------------------------------------------------------
+
+SECRET = "s3cr3t"  # noqa: S105 -- what must not be seen
+
+# What people write who did not encode, quote or close something.
+SLIPS = [
+    f"postgresql://user:{SECRET}@127.0.0.1:1/db",
+    f"postgresql://user:p@{SECRET}@127.0.0.1:1/db",
+    f"postgresql://user:{SECRET}/x@127.0.0.1/db",
+    f"postgresql://user:p#{SECRET}@127.0.0.1/db",
+    f"postgresql://user:%{SECRET}@127.0.0.1/db",
+    f"postgresql://user:[{SECRET}@127.0.0.1/db",
+    f"postgresql:/user:{SECRET}@127.0.0.1/db",
+    f"host=127.0.0.1 password=my {SECRET}",
+    f"host=127.0.0.1 password='{SECRET}",
+    f"host=127.0.0.1 pasword={SECRET}",
+    f"host=127.0.0.1 port={SECRET}",
+    f"host={SECRET}",
+    f"host=127.0.0.1 sslmode={SECRET}",
+    f"host=127.0.0.1 sslrootcert=/{SECRET} sslmode=verify-full",
+    f"service={SECRET}",
+    SECRET,
+]
+
+
+@pytest.mark.parametrize("conninfo", SLIPS)
+def test_no_part_of_a_connection_string_is_told(conninfo: str) -> None:
+    """Whatever the slip, what is said of the database does not repeat it."""
+    with pytest.raises((InvalidConninfoError, StoreUnavailableError, StoreFaultError)) as caught:
+        Store(conninfo, readers=1, writers=1).migrate()
+    said = f"{caught.value} {caught.value.cause}"
+    assert SECRET not in said
+    assert len(said) > 20
+
+
+def test_the_log_tells_no_part_of_a_connection_string() -> None:
+    """A service that cannot connect, or not even try, says so without the password."""
+    with service_process(
+        *("--database", SLIPS[1], "--workers", "1"), module="profile_service"
+    ) as service:
+        service.wait_for("event=database answers=false cause=.")
+        assert not service.found(SECRET)
+    malformed = subprocess.run(
+        [sys.executable, "-m", "profile_service", "--listen=127.0.0.1:0", "--workers=1"],
+        env={"DEIDCASCADE_DATABASE": SLIPS[7]},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert malformed.returncode == 1
+    assert "neither a URI" in malformed.stderr
+    assert SECRET not in malformed.stderr

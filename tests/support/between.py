@@ -1,0 +1,197 @@
+"""What can stand between a service and its database: a firewall, and a pooler."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import socket
+import struct
+import threading
+from contextlib import ExitStack, contextmanager, suppress
+from typing import TYPE_CHECKING
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+@contextmanager
+def _listening(serve: Callable[[socket.socket], None]) -> Iterator[int]:
+    """Serves each connection on a thread of its own; gives the port."""
+    threads: list[threading.Thread] = []
+
+    def handle(connection: socket.socket) -> None:
+        with connection, suppress(OSError, EOFError):
+            serve(connection)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def accept() -> None:
+            with suppress(OSError):
+                while True:
+                    connection, _ = listener.accept()
+                    threads.append(threading.Thread(target=handle, args=(connection,)))
+                    threads[-1].start()
+
+        accepting = threading.Thread(target=accept)
+        accepting.start()
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
+            accepting.join()
+            for thread in threads:
+                thread.join()
+
+
+def _connect(conninfo: str) -> socket.socket:
+    """Connects to where a server of PostgreSQL listens with a socket file."""
+    given = conninfo_to_dict(conninfo)
+    server = socket.socket(socket.AF_UNIX)
+    server.connect(f"{given['host']}/.s.PGSQL.{given.get('port', 5432)}")
+    return server
+
+
+class Firewall:
+    """Passes connections on, and can forget those that there are.
+
+    Attributes:
+        conninfo: the database behind it.
+    """
+
+    def __init__(self, port: int, conninfo: str) -> None:
+        self.conninfo = make_conninfo(conninfo, host="127.0.0.1", port=port, sslmode="disable")
+        self._known: set[object] = set()
+
+    def forget(self) -> None:
+        """Swallows from now on what is sent on the connections that there are."""
+        self._known.clear()
+
+    def serve(self, client: socket.socket, server: socket.socket) -> None:
+        """Passes on what one connection brings."""
+        this = object()
+        self._known.add(this)
+
+        def pump(source: socket.socket, sink: socket.socket) -> None:
+            with suppress(OSError):
+                while data := source.recv(65536):
+                    if this in self._known:
+                        sink.sendall(data)
+            if this in self._known:
+                with suppress(OSError):
+                    sink.shutdown(socket.SHUT_RDWR)
+
+        with server:
+            back = threading.Thread(target=pump, args=(server, client))
+            back.start()
+            pump(client, server)
+            with suppress(OSError):
+                server.shutdown(socket.SHUT_RDWR)
+            back.join()
+
+
+@contextmanager
+def firewall(conninfo: str) -> Iterator[Firewall]:
+    """Gives a firewall in front of a database."""
+    made: list[Firewall] = []
+    with _listening(lambda client: made[0].serve(client, _connect(conninfo))) as port:
+        made.append(Firewall(port, conninfo))
+        yield made[0]
+
+
+# --- A pooler in transaction mode -----------------------------------------------------------
+
+_READY = ord("Z")
+_TERMINATE = ord("X")
+# PostgreSQL protocol 3.0: Query, Sync and FunctionCall are answered with ReadyForQuery.
+_ASKING = b"QSF"
+_SSL_REQUEST = 80877103
+
+
+@contextmanager
+def pooler(conninfo: str) -> Iterator[str]:
+    """Gives the conninfo of a pooler that gives each transaction the other of two connections.
+
+    As poolers in transaction mode do at times, this one does always. It knows nothing of
+    prepared statements.
+    """
+
+    def serve(client: socket.socket) -> None:
+        with ExitStack() as held:
+            _Pooled(client, conninfo, held).serve()
+
+    with _listening(serve) as port:
+        yield make_conninfo(conninfo, host="127.0.0.1", port=port, sslmode="disable")
+
+
+class _Pooled:
+    """One client of the pooler, with two connections that it does not know of."""
+
+    def __init__(self, client: socket.socket, conninfo: str, held: ExitStack) -> None:
+        self._client = client
+        # The driver does what a connection begins with; then its socket is ours.
+        connections = [psycopg.connect(conninfo) for _ in range(2)]
+        self._info = connections[0].info
+        for one in connections:
+            held.callback(one.pgconn.finish)
+        self._servers = itertools.cycle(
+            held.enter_context(socket.socket(fileno=os.dup(one.fileno()))) for one in connections
+        )
+
+    def serve(self) -> None:
+        self._greet()
+        while True:
+            # A transaction goes to one server whole.
+            server = next(self._servers)
+            server.setblocking(True)
+            state = b""
+            while state != b"I":
+                kind, body = _message(self._client)
+                if kind == _TERMINATE:
+                    return
+                server.sendall(_framed(kind, body))
+                if kind in _ASKING:
+                    state = self._answer(server)
+
+    def _answer(self, server: socket.socket) -> bytes:
+        while True:
+            kind, body = _message(server)
+            self._client.sendall(_framed(kind, body))
+            if kind == _READY:
+                return body
+
+    def _greet(self) -> None:
+        while True:
+            (size,) = struct.unpack("!I", _exactly(self._client, 4))
+            body = _exactly(self._client, size - 4)
+            if struct.unpack("!I", body[:4]) != (_SSL_REQUEST,):
+                break
+            self._client.sendall(b"N")
+        said = [(b"R", struct.pack("!I", 0))]
+        for name in ("server_version", "client_encoding", "integer_datetimes", "TimeZone"):
+            value = self._info.parameter_status(name) or ""
+            said.append((b"S", f"{name}\0{value}\0".encode()))
+        said += [(b"K", struct.pack("!II", 0, 0)), (b"Z", b"I")]
+        self._client.sendall(b"".join(_framed(kind[0], body) for kind, body in said))
+
+
+def _message(source: socket.socket) -> tuple[int, bytes]:
+    kind = _exactly(source, 1)[0]
+    (size,) = struct.unpack("!I", _exactly(source, 4))
+    return kind, _exactly(source, size - 4)
+
+
+def _framed(kind: int, body: bytes) -> bytes:
+    return bytes([kind]) + struct.pack("!I", len(body) + 4) + body
+
+
+def _exactly(source: socket.socket, size: int) -> bytes:
+    data = b""
+    while len(data) < size:
+        part = source.recv(size - len(data))
+        if not part:
+            raise EOFError
+        data += part
+    return data
