@@ -135,7 +135,7 @@ class _Pooled:
         connections = [psycopg.connect(conninfo) for _ in range(2)]
         self._info = connections[0].info
         for one in connections:
-            held.callback(one.pgconn.finish)
+            held.callback(one.close)
         self._servers = itertools.cycle(
             held.enter_context(socket.socket(fileno=os.dup(one.fileno()))) for one in connections
         )
