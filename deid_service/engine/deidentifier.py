@@ -10,21 +10,21 @@ Any error leads to FAILED, for good.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
 from enum import Enum, auto
 from time import perf_counter
 from typing import Final, NamedTuple
 
 from deid_service.engine.encoding.headers import BEGINNING, HEADER, Encoding
-from deid_service.engine.encoding.tags import SOP_INSTANCE_UID
 from deid_service.engine.errors import DicomError, Reason
-from deid_service.engine.file.deflate import Deflater, Inflater
-from deid_service.engine.file.directory import (
-    DIRECTORY_NAME,
-    MEDIA_DIRECTORY,
-    check_records,
-    repoint,
+from deid_service.engine.file.bodies import (
+    Body,
+    DeflatedBody,
+    DirectoryBody,
+    Learner,
+    PlainBody,
 )
+from deid_service.engine.file.directory import MEDIA_DIRECTORY
+from deid_service.engine.file.head import Head
 from deid_service.engine.file.meta import (
     MAGIC,
     PREAMBLE_LENGTH,
@@ -32,15 +32,13 @@ from deid_service.engine.file.meta import (
     TransferSyntax,
     guessed_encoding,
 )
-from deid_service.engine.file.names import output_name
 from deid_service.engine.layouts.layout import Applied
 from deid_service.engine.layouts.learning import Layouts
 from deid_service.engine.limits import MAX_HELD_BYTES
 from deid_service.engine.plan import Plan
 from deid_service.engine.rules.budget import Budget, spend_from
 from deid_service.engine.rules.ops import AGE_NOT_COMPUTED, MISPLACED_FILE_META, STALE_LENGTH
-from deid_service.engine.walk.output import Buffer, Output, Slot
-from deid_service.engine.walk.recorder import Rehearsal
+from deid_service.engine.walk.output import Buffer, Output
 from deid_service.engine.walk.walk import Walk
 
 _FILE_HEADER: Final = PREAMBLE_LENGTH + len(MAGIC)
@@ -51,9 +49,6 @@ _EMPTY_PREAMBLE: Final = bytes(PREAMBLE_LENGTH) + MAGIC
 # How long one call works, in seconds, before its caller, who may have several files,
 # has a turn again. What has begun then is done first.
 _TURN_SECONDS: Final = 0.01
-
-# How much is inflated in one call, in bytes: some twenty milliseconds of work.
-_INFLATED_AT_ONCE: Final = 1 << 20
 
 # Of a file that has ended.
 _NO_OUTPUT: Final = Output()
@@ -107,12 +102,10 @@ class Deidentifier:
                 the profile.
             max_held_bytes: how much of the file may be held, see `MAX_HELD_BYTES`.
         """
-        self._plan = plan
         self._rules = plan.rules
-        self._filename = filename
+        self._memo = plan.memo
         self._max_held = max_held_bytes
         self._state = _State.UNCHANGED if plan.blank else _State.START
-        self._name: str | None = "" if plan.blank else None
         self._tail = bytearray()
         # How much of it must be there to go on; 0 where all that is due is a turn.
         self._need = _FILE_HEADER
@@ -121,28 +114,15 @@ class Deidentifier:
         # How much of the input has been read, in bytes.
         self._offset = 0
         self._output = Output()
-        # The preamble of the output, if it has one.
-        self._preamble = b""
-        self._name_slot: Slot | None = None
-        self._meta_slot: Slot | None = None
         self._meta = FileMeta(plan.rules, plan.metas, max_held_bytes)
-        # How the data set began; as long as that is all of it, there is no walk.
+        self._head = Head(plan.rules, filename, self._meta, self._output)
+        if plan.blank:
+            self._head.name = ""
+        # How the data set began; as long as that is all of it, it has no body.
         self._applied: Applied | None = None
-        self._walk: Walk | None = None
-        # Where to learn from how the data set begins; None where not, or no more.
-        self._layouts: Layouts | None = None
-        self._walk_output = self._output
-        self._inflater: Inflater | None = None
-        self._deflater: Deflater | None = None
-        self._inflated = bytearray()
-        # Deflated input that waits, as what it inflates to.
-        self._waiting: Iterator[bytes] | None = None
-        # Where the data set begins, in the input and in the output.
+        self._body: Body | None = None
+        # Where the data set begins, in the input.
         self._base = 0
-        self._start = 0
-        # The data set as it came, of a media directory.
-        self._directory: bytearray | None = None
-        self._directory_error: DicomError | None = None
         self._warnings: list[str] = []
         self._budget = Budget()
 
@@ -153,18 +133,19 @@ class Deidentifier:
         It is empty with a blank plan. It holds no identity but what the profile
         lets through, and is safe for a file system.
         """
-        return self._name
+        return self._head.name
 
     @property
     def pending(self) -> bool:
-        """Whether input waits that the next call takes, which may be with no bytes.
+        """Whether input waits that `go_on` takes, or the next call of another kind.
 
         A few bytes can hold thousands of elements that rules are about, and a few
         deflated ones can inflate to a thousand times as many. So that a caller with
         several files need not attend to one for long, a call works for some ten
         milliseconds.
         """
-        return self._waiting is not None or (not self._need and bool(self._tail))
+        body = self._body
+        return (not self._need and bool(self._tail)) or (body is not None and body.pending)
 
     def receive(self, data: bytes | bytearray | memoryview) -> list[Buffer]:
         """Takes the next bytes of the file, cut anywhere, behind all that waits.
@@ -178,21 +159,19 @@ class Deidentifier:
         if self._state is _State.UNCHANGED:
             return [_lasting(data)] if data else []
         self._check_open()
-        if not data and not self.pending:
-            return []
-        spend_from(self._budget)
-        try:
-            if data:
-                self._settle()
-            self._until = perf_counter() + _TURN_SECONDS
-            if not data:
-                self._go_on()
-            elif not self._skip(data):
-                self._take(data if isinstance(data, bytes) else bytes(data))
-            return self._released()
-        except DicomError:
-            self._end_as(_State.FAILED)
-            raise
+        return self._take_turn(data) if data else []
+
+    def go_on(self) -> list[Buffer]:
+        """Takes some of the input that waits; see `pending`.
+
+        Returns:
+            The next of the output.
+
+        Raises:
+            DicomError: the file is rejected. Final.
+        """
+        self._check_open()
+        return self._take_turn(b"") if self.pending else []
 
     def finish(self) -> Result:
         """Ends the file.
@@ -210,33 +189,34 @@ class Deidentifier:
         except DicomError:
             self._end_as(_State.FAILED)
             raise
-        assert self._name is not None
-        counts = self._counts()
-        applied_bytes = self._applied_bytes()
+        name = self._head.name
+        assert name is not None
+        applied, body = self._applied, self._body
+        if applied is not None:
+            counts, applied_bytes = applied.counts, applied.end - applied.match.start()
+        else:
+            assert body is not None
+            counts, applied_bytes = body.walk.splicer.counts(), body.walk.applied_bytes
         counts.pop(STALE_LENGTH, None)
         if counts.pop(MISPLACED_FILE_META, 0) or self._meta.misplaced:
             self._warnings.append("elements of the file meta in the data set were left out")
         if counts.pop(AGE_NOT_COMPUTED, 0):
             self._warnings.append("PatientAge was not computed: a date that it needs is none")
         self._end_as(_State.FINISHED)
-        return Result(tail, counts, tuple(self._warnings), self._name, applied_bytes)
+        return Result(tail, counts, tuple(self._warnings), name, applied_bytes)
 
     def _end_as(self, state: _State) -> None:
         """Ends for good, and lets go of all that is held of the file at once.
 
-        The walk and this object hold each other: without this they would lie in
+        The walk and the head hold each other: without this they would lie in
         memory, with what they hold, until the garbage collector comes by.
         """
         self._state = state
-        self._walk = None
+        self._head.let_go()
         self._applied = None
-        self._meta_slot = None
-        if self._name_slot is not None:
-            self._name_slot.give_up = None
-        self._output = self._walk_output = _NO_OUTPUT
-        self._tail = self._inflated = bytearray()
-        self._waiting = None
-        self._directory = None
+        self._body = None
+        self._output = _NO_OUTPUT
+        self._tail = bytearray()
 
     def _check_open(self) -> None:
         if self._state is _State.FINISHED or self._state is _State.FAILED:
@@ -244,15 +224,30 @@ class Deidentifier:
 
     # --- input ---
 
+    def _take_turn(self, data: bytes | bytearray | memoryview) -> list[Buffer]:
+        """Takes the next bytes, or without any some of what waits."""
+        spend_from(self._budget)
+        try:
+            if data and self.pending:
+                self._settle()
+            self._until = perf_counter() + _TURN_SECONDS
+            if not data:
+                self._go_on()
+            elif not self._skip(data):
+                self._take(data if isinstance(data, bytes) else bytes(data))
+            return self._released()
+        except DicomError:
+            self._end_as(_State.FAILED)
+            raise
+
     def _skip(self, data: bytes | bytearray | memoryview) -> bool:
         """Passes on, or leaves out, data that lie in one long value; False where they do not."""
-        walk = self._walk
-        if walk is None or self._inflater is not None or self._directory is not None:
+        body = self._body
+        if body is None:
             return False
         size = memoryview(data).nbytes
-        if not walk.splicer.is_inside_value(size):
+        if not body.walk.splicer.is_inside_value(size) or not body.skip(size, _lasting(data)):
             return False
-        walk.skip(_lasting(data))
         self._offset += size
         return True
 
@@ -269,8 +264,8 @@ class Deidentifier:
 
     def _go_on(self) -> None:
         """Takes some of what waits."""
-        if self._waiting is not None:
-            self._inflate()
+        if self._body is not None and self._body.pending:
+            self._body.go_on(self._until)
         else:
             self._take(b"")
 
@@ -305,18 +300,21 @@ class Deidentifier:
                     offset=self._offset + position,
                 )
             position = self._begin_data_set(data, position)
-        read = self._read_data_set(data, position) if position < len(data) else position
-        self._offset += read
-        return read
+        if position < len(data):
+            body = self._body_on()
+            position = body.read(data, position, self._until)
+            self._need = body.need
+        self._offset += position
+        return position
 
     def _begin(self, data: bytes) -> int:
         """Reads the preamble, if there is one, and returns where the elements begin."""
         if data[PREAMBLE_LENGTH:_FILE_HEADER] == MAGIC:
-            self._preamble = _EMPTY_PREAMBLE
+            self._head.preamble = _EMPTY_PREAMBLE
             self._state = _State.FILE_META
             return _FILE_HEADER
         if data[: len(MAGIC)] == MAGIC:
-            self._preamble = MAGIC
+            self._head.preamble = MAGIC
             self._state = _State.FILE_META
             return len(MAGIC)
         if len(data) < HEADER:
@@ -332,112 +330,91 @@ class Deidentifier:
             )
         return self._begin_data_set(data, 0)
 
-    def _apply_at_beginning(self, layouts: Layouts, data: bytes, position: int) -> int:
-        """Passes the beginning of a data set that is laid out as others were.
-
-        Returns:
-            Where it ends in the data, or 0.
-        """
-        applied = layouts.apply_at_beginning(data, position, self._rules, self._plan.memo)
-        if applied is None or self._offset + applied.end > self._max_held:
-            return 0
-        parts = self._output.parts
-        parts.append(self._preamble)
-        parts += self._meta.write(applied.finals.get(SOP_INSTANCE_UID), applied.count)
-        self._name = self._output_name(applied.finals)
-        parts.append(applied.changed)
-        if applied.tail < applied.end:
-            parts.append(memoryview(data)[applied.tail : applied.end])
-        self._applied = applied
-        self._state = _State.DATA_SET
-        if applied.end < len(data):
-            self._walk_on(layouts)
-        return applied.end
-
-    def _walk_on(self, layouts: Layouts | None = None) -> Walk:
-        """Returns the walk, behind what has been passed at the beginning."""
-        if self._walk is None:
-            applied = self._applied
-            assert applied is not None
-            self._walk = self._new_walk(applied.layout.encoding, self._base, layouts)
-            self._walk.resume(applied)
-            self._applied = None
-        return self._walk
-
-    def _new_walk(self, encoding: Encoding, base: int, layouts: Layouts | None) -> Walk:
-        return Walk(
-            self._rules,
-            self._plan.memo,
-            self._walk_output,
-            encoding,
-            base=base,
-            max_held_bytes=self._max_held,
-            on_final=self._on_final,
-            transfer_syntax=self._meta.transfer_syntax_uid(),
-            encapsulated=self._meta.is_encapsulated(),
-            layouts=layouts,
-        )
-
-    def _learn(self, layouts: Layouts, walk: Walk, data: bytes, start: int) -> None:
-        """Learns from the beginning of the data set, where it is not laid out as others are."""
-        if not walk.is_unlike and data[start : start + 4] in layouts.known:
-            layouts.came_again()
-        elif layouts.wants_sample():
-            rehearsal = Rehearsal(
-                self._rules,
-                walk.encoding,
-                base=self._base,
-                max_held_bytes=self._max_held,
-                transfer_syntax=self._meta.transfer_syntax_uid(),
-                encapsulated=self._meta.is_encapsulated(),
-            )
-            beginning = data[start:] if start else data
-            # What is done once more to learn from it is no part of what the file costs.
-            spend_from(Budget())
-            samples = rehearsal.samples(beginning, layouts.left_out())
-            layouts.learn(samples, beginning, self._rules, walk.encoding)
-            self._plan.metas.note_learned(layouts)
-            spend_from(self._budget)
-
     def _begin_data_set(self, data: bytes, position: int) -> int:
         """Prepares for the data set, of which the first elements are seen.
 
         Returns:
             Where in the data to read on.
         """
-        syntax = self._meta.transfer_syntax()
+        self._state = _State.DATA_SET
+        meta = self._meta
+        syntax = meta.transfer_syntax()
         base = self._base = self._offset + position
-        if self._meta.sop_class() == MEDIA_DIRECTORY:
-            self._directory = bytearray()
+        is_directory = meta.sop_class() == MEDIA_DIRECTORY
         if syntax is not None and syntax.deflated:
-            self._inflater = Inflater()
-            self._deflater = Deflater()
-            self._walk_output = Output()
-            base = 0
-            encoding = syntax.encoding
-        else:
-            encoding = self._encoding(syntax, data[position : position + BEGINNING], base)
+            walked = Output()
+            walk = self._walk(syntax.encoding, walked, 0)
+            self._body = DeflatedBody(walk, walked, self._output)
+            self._head.open(walk, 0, is_directory=is_directory)
+            return position
+        encoding = self._encoding(syntax, data[position : position + BEGINNING], base)
+        if is_directory:
+            walk = self._walk(encoding, self._output, base)
+            limit = self._max_held
+            self._body = DirectoryBody(
+                walk, self._output, self._head, base=base, max_held_bytes=limit
+            )
+            self._head.open(walk, base, is_directory=True)
+            return position
         layouts = None
         if syntax is not None and encoding is syntax.encoding and not encoding.big:
             # What was learned holds for data sets that are encoded as the file meta says
             # that it was learned under; and not for guessed ones.
-            is_plain = self._directory is None and self._inflater is None
-            layouts = self._meta.layouts(encoding) if is_plain else None
+            layouts = meta.layouts(encoding)
         if layouts is not None and (passed := self._apply_at_beginning(layouts, data, position)):
             return passed
-        self._walk = self._new_walk(encoding, base, layouts)
-        self._layouts = layouts
-        self._name_slot = Slot(0, give_up=self._give_up_name)
-        self._output.open(self._name_slot)
-        if self._preamble:
-            self._output.parts.append(self._preamble)
-        if self._meta.elements:
-            self._meta_slot = Slot(base, SOP_INSTANCE_UID)
-            self._output.open(self._meta_slot)
-            if not self._rules.changes_instance_uid:
-                self._settle_meta(None)
-        self._state = _State.DATA_SET
+        walk = self._walk(encoding, self._output, base, layouts)
+        learner = (
+            None if layouts is None else Learner(self._rules, meta, layouts, base, self._budget)
+        )
+        self._body = PlainBody(walk, self._output, learner)
+        self._head.open(walk, base, is_directory=False)
         return position
+
+    def _apply_at_beginning(self, layouts: Layouts, data: bytes, position: int) -> int:
+        """Passes the beginning of a data set that is laid out as others were.
+
+        Returns:
+            Where it ends in the data, or 0.
+        """
+        applied = layouts.apply_at_beginning(data, position, self._rules, self._memo)
+        if applied is None or self._offset + applied.end > self._max_held:
+            return 0
+        self._head.write(applied)
+        parts = self._output.parts
+        parts.append(applied.changed)
+        if applied.tail < applied.end:
+            parts.append(memoryview(data)[applied.tail : applied.end])
+        self._applied = applied
+        if applied.end < len(data):
+            self._body_on(layouts)
+        return applied.end
+
+    def _body_on(self, layouts: Layouts | None = None) -> Body:
+        """Returns the body, behind what has been passed at the beginning."""
+        if self._body is None:
+            applied, self._applied = self._applied, None
+            assert applied is not None
+            walk = self._walk(applied.layout.encoding, self._output, self._base, layouts)
+            walk.resume(applied)
+            self._body = PlainBody(walk, self._output)
+        return self._body
+
+    def _walk(
+        self, encoding: Encoding, output: Output, base: int, layouts: Layouts | None = None
+    ) -> Walk:
+        return Walk(
+            self._rules,
+            self._memo,
+            output,
+            encoding,
+            base=base,
+            max_held_bytes=self._max_held,
+            on_final=self._head.on_final,
+            transfer_syntax=self._meta.transfer_syntax_uid(),
+            encapsulated=self._meta.is_encapsulated(),
+            layouts=layouts,
+        )
 
     def _encoding(self, syntax: TransferSyntax | None, beginning: bytes, offset: int) -> Encoding:
         """Returns the encoding of the data set.
@@ -459,67 +436,6 @@ class Deidentifier:
             return seen
         return syntax.encoding
 
-    def _read_data_set(self, data: bytes, start: int) -> int:
-        """Reads from a position on as far as it can or has time, and returns how far that is."""
-        if self._inflater is not None:
-            self._waiting = self._inflater.pieces(data[start:])
-            self._inflate()
-            return len(data)
-        walk = self._walk_on()
-        if self._directory is not None:
-            return start + self._read_directory(walk, self._directory, data[start:])
-        layouts, self._layouts = self._layouts, None
-        read = walk.feed(data, start, until=self._until)
-        self._need = walk.splicer.need
-        if layouts is not None:
-            self._learn(layouts, walk, data, start)
-        return read
-
-    def _inflate(self) -> None:
-        """Takes some of the deflated input that waits."""
-        assert self._deflater is not None
-        assert self._waiting is not None
-        walk = self._walk_on()
-        held = self._inflated
-        taken = 0
-        while True:
-            # Behind a pause, what is there goes first.
-            if walk.splicer.need:
-                piece = next(self._waiting, None)
-                if piece is None:
-                    self._waiting = None
-                    break
-                held += piece
-                taken += len(piece)
-            if len(held) >= walk.splicer.need:
-                del held[: walk.feed(bytes(held), until=self._until)]
-            if taken >= _INFLATED_AT_ONCE or perf_counter() > self._until:
-                break
-        self._output.parts.extend(self._deflater.add(self._walk_output.release()))
-
-    def _read_directory(self, walk: Walk, held: bytearray, data: bytes) -> int:
-        room = self._max_held - len(held)
-        read = min(len(data), room)
-        self._need = 1
-        if self._directory_error is None:
-            try:
-                read = walk.feed(data[:room], until=self._until)
-                self._need = walk.splicer.need
-            except DicomError as error:
-                # Whether the records fit together comes first: that is the same with
-                # every profile.
-                self._directory_error = error
-        held += data[:read]
-        if len(data) > room and self._need:
-            raise DicomError(
-                Reason.LIMIT_EXCEEDED,
-                f"the media directory is longer than {self._max_held} bytes",
-                offset=self._base,
-            )
-        return read
-
-    # --- the end ---
-
     def _end(self) -> list[Buffer]:
         self._settle()
         data = bytes(self._tail)
@@ -528,80 +444,15 @@ class Deidentifier:
             data = data[self._read(data, ended=True) :]
         if self._applied is not None and self._applied.layout.ends and not data:
             return self._released()
-        walk = self._walk_on()
+        body = self._body_on()
         self._settle()
-        if self._inflater is not None:
-            self._inflater.finish()
-            data = bytes(self._inflated)
-        if self._directory is not None and self._directory_error is not None:
-            check_records(bytes(self._directory), walk.encoding)
-            raise self._directory_error
-        walk.finish(data)
-        if walk.padding is not None:
+        body.finish(data)
+        if body.walk.padding is not None:
             self._warnings.append("zero bytes behind the data set were left out")
-        if self._deflater is not None:
-            self._output.parts.extend(self._deflater.add(self._walk_output.release()))
-            self._output.parts.extend(self._deflater.finish())
-        if self._directory is not None:
-            if walk.padding is not None:
-                del self._directory[walk.padding - self._base :]
-            after = b"".join(self._output.release())
-            encoding = walk.encoding
-            return [repoint(bytes(self._directory), self._base, after, self._start, encoding)]
-        return self._released()
-
-    # --- what waits for the data set ---
-
-    def _on_final(self) -> None:
-        """Writes the file meta and the name once what they need is known."""
-        walk = self._walk
-        if walk is None:
-            # It goes on behind a beginning that has told all of them.
-            return
-        finals = walk.notes.finals
-        if SOP_INSTANCE_UID in finals and self._meta_slot is not None:
-            walk.splicer.check_overdue(self._meta_slot)
-            self._settle_meta(finals[SOP_INSTANCE_UID])
-        if self._name is None and self._rules.finals <= finals.keys():
-            assert self._name_slot is not None
-            overdue = walk.splicer.is_overdue(self._name_slot)
-            self._settle_name({} if overdue else finals)
-
-    def _settle_meta(self, instance_uid: str | None) -> None:
-        slot = self._meta_slot
-        assert slot is not None
-        assert self._walk is not None
-        self._meta_slot = None
-        written = self._meta.write(instance_uid, self._walk.splicer.count)
-        self._start = len(self._preamble) + sum(map(len, written))
-        self._output.fill(slot, written)
-
-    def _give_up_name(self) -> None:
-        """Names the output although its values are too far away: by none of them."""
-        self._settle_name({})
-
-    def _settle_name(self, finals: Mapping[int, str | None]) -> None:
-        slot = self._name_slot
-        assert slot is not None
-        self._name = self._output_name(finals)
-        self._output.fill(slot, [])
-
-    def _output_name(self, finals: Mapping[int, str | None]) -> str:
-        if self._directory is not None:
-            return DIRECTORY_NAME
-        return output_name(self._rules.filenames, self._filename, finals, self._rules.settings)
-
-    def _counts(self) -> dict[str, int]:
-        return self._walk_on().splicer.counts() if self._applied is None else self._applied.counts
-
-    def _applied_bytes(self) -> int:
-        applied = self._applied
-        if applied is None:
-            return self._walk_on().applied_bytes
-        return applied.end - applied.match.start()
+        return body.release()
 
     def _released(self) -> list[Buffer]:
-        return [] if self._directory is not None else self._output.release()
+        return self._output.release() if self._body is None else self._body.release()
 
 
 def _lasting(data: bytes | bytearray | memoryview) -> Buffer:

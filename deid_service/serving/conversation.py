@@ -399,7 +399,7 @@ class _File:
 
     def go_on(self, answers: Answers) -> None:
         """Goes on with what the engine has not done yet."""
-        self._put(self._engine.receive(b""), answers)
+        self._put(self._engine.go_on(), answers)
 
     def finish(self, answers: Answers) -> None:
         """Takes the end of the file and gives its last answers."""

@@ -212,6 +212,7 @@ class FileMeta:
             already, and enough was read at once.
         elements: read so far, by tag.
         misplaced: whether elements of group 2 stood behind the end of the file meta.
+        max_held_bytes: how long the file meta may be, and how much of the file may be held.
     """
 
     def __init__(self, rules: Rules, metas: Metas, max_held_bytes: int) -> None:
@@ -230,7 +231,7 @@ class FileMeta:
         self._rules = rules
         self._metas = metas
         self._encoding: Encoding | None = None
-        self._max_held = max_held_bytes
+        self.max_held_bytes = max_held_bytes
         self._held = 0
         self._known: KnownMeta | None = None
 
@@ -293,10 +294,10 @@ class FileMeta:
                 length = code | length << 16
             if length == UNDEFINED_LENGTH or vr == "SQ":
                 raise _error(Reason.MALFORMED, "a sequence in the file meta", tag, base + position)
-            if self._held + header + length > self._max_held:
+            if self._held + header + length > self.max_held_bytes:
                 raise _error(
                     Reason.LIMIT_EXCEEDED,
-                    f"the file meta is longer than {self._max_held} bytes",
+                    f"the file meta is longer than {self.max_held_bytes} bytes",
                     tag,
                     base + position,
                 )
@@ -356,7 +357,7 @@ class FileMeta:
             return 0
         behind = uid + 8 + int.from_bytes(data[uid + 6 : uid + 8], "little")
         known = self._metas.get((data[start:uid], data[behind:end]))
-        if known is None or behind > end or end - position > self._max_held:
+        if known is None or behind > end or end - position > self.max_held_bytes:
             return 0
         self._known = known
         self._encoding = EXPLICIT_LITTLE
@@ -409,12 +410,16 @@ class FileMeta:
         element = self.elements.get(_SOP_CLASS_UID)
         return "" if element is None else element.text()
 
+    def note_learned(self, layouts: Layouts) -> None:
+        """Takes note that more is known of files with this file meta."""
+        self._metas.note_learned(layouts)
+
     def layouts(self, encoding: Encoding) -> Layouts | None:
         """Returns the layouts of data sets with this file meta; None for a new one."""
         known = self._known
         if known is None:
             return None
-        way = (encoding, self._max_held)
+        way = (encoding, self.max_held_bytes)
         layouts = known.layouts.get(way)
         if layouts is None and len(known.layouts) < _MAX_WAYS:
             layouts = known.layouts.setdefault(way, Layouts())

@@ -90,7 +90,7 @@ def run(
             released += map(bytes, buffers)
             while isinstance(piece, bytes) and deidentifier.pending:
                 # What is not taken now is taken with the next piece, or at the end.
-                released += map(bytes, deidentifier.receive(b""))
+                released += map(bytes, deidentifier.go_on())
             if released:
                 assert deidentifier.suggested_filename is not None
         result = deidentifier.finish()

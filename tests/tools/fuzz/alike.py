@@ -151,6 +151,9 @@ def _value(rng: Random, part: El, length: int | None = None) -> El:
     alphabet, longest = _TEXTS[part.vr]
     if length is None:
         length = rng.randrange(min(longest, 24) + 1)
+    if part.vr == "UN":
+        # As long as what holds an item, where it is not shorter than any.
+        length = rng.choice((0, 4, len(_ITEM), len(_ITEM)))
     length = min(length, longest)
     text = "".join(rng.choice(alphabet) for _ in range(length))
     if part.vr == "UI":
