@@ -565,10 +565,10 @@ def test_what_is_due_is_noted_once_for_a_block_or_a_group() -> None:
     again += [el(0x00200000, (0,), "UL"), el(0x00100000, (0,), "UL")]
     deidentifier = Deidentifier(plan)
     deidentifier.receive(dicom(*again * 500))
-    walk = deidentifier._walk
-    assert walk is not None
+    body = deidentifier._body
+    assert body is not None
 
-    assert len(walk.splicer.level._agenda) < 20
+    assert len(body.walk.splicer.level._agenda) < 20
 
 
 def test_a_group_length_that_is_none_is_not_held() -> None:
