@@ -100,6 +100,12 @@ def attributes() -> tuple[Attribute, ...]:
 
 
 @cache
+def standard_elements() -> frozenset[Element | RepeaterElement]:
+    """The elements of table E.1-1: the dictionary can be of an earlier edition."""
+    return frozenset(each.element for each in attributes() if each.element is not None)
+
+
+@cache
 def safe_private() -> Mapping[PrivateElement, SafePrivate]:
     """The private elements that are safe to keep."""
     found = {}
