@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from profile_service.language.codes import Code
 from profile_service.language.dates import DAYS_PER_UNIT, MAX_DAYS, DateFormats
@@ -18,6 +18,7 @@ from profile_service.language.model import (
     IncrementDateTime,
     Jitter,
     Keep,
+    OnError,
     Pattern,
     RegexSub,
     RegexSubCase,
@@ -53,18 +54,21 @@ _DATE_OPTIONS = (
 )
 _KEY_OPTIONS = ("asymmetric-encryption", "public-key", "private-key", "secret-key", "force-nonce")
 
+# An option of the actions that can fail on a value.
+ON_ERROR = "on-error"
+
 # Each action of the language, and the options that it takes.
 OPTIONS: dict[str, frozenset[str]] = {
     "keep": frozenset(),
     "identity": frozenset(),
     "remove": frozenset(),
     "replace-with": frozenset(("replace-with-insert",)),
-    "hash": frozenset(),
-    "hashuid": frozenset(),
-    "increment-date": frozenset(("date-format", *_DATE_OPTIONS)),
-    "increment-datetime": frozenset(("datetime-format", *_DATE_OPTIONS)),
-    "jitter": frozenset(("jitter-range", "jitter-type", "jitter-min", "jitter-max")),
-    "regex-sub": frozenset(),
+    "hash": frozenset((ON_ERROR,)),
+    "hashuid": frozenset((ON_ERROR,)),
+    "increment-date": frozenset((ON_ERROR, "date-format", *_DATE_OPTIONS)),
+    "increment-datetime": frozenset((ON_ERROR, "datetime-format", *_DATE_OPTIONS)),
+    "jitter": frozenset((ON_ERROR, "jitter-range", "jitter-type", "jitter-min", "jitter-max")),
+    "regex-sub": frozenset((ON_ERROR,)),
     "encrypt": frozenset(_KEY_OPTIONS),
     "decrypt": frozenset(_KEY_OPTIONS),
 }
@@ -143,6 +147,13 @@ def read_action(name: str, table: Table, reading: Reading) -> Action | None:
     return _read_simple(name, table, reading)
 
 
+def read_on_error(table: Table) -> OnError:
+    """Reads what happens where the action of a rule cannot work on a value."""
+    known: tuple[OnError, ...] = get_args(OnError)
+    text = table.choice(ON_ERROR, known)
+    return next((outcome for outcome in known if outcome == text), "reject")
+
+
 def compile_pattern(table: Table, key: str, patterns: PatternCompiler) -> GuardedPattern | None:
     """Compiles the pattern of a key; what is wrong with it is noted."""
     text = table.parsed(key, Code.REGEX_INVALID, lambda text: text or None, "a regular expression")
@@ -168,6 +179,12 @@ def read_groups(
             continue
         name = _read_group_name(group, captured)
         found = action_of(group, frozenset(("name",)))
+        if ON_ERROR in group:
+            group.report_key(
+                Code.OPTION_WITHOUT_ACTION,
+                ON_ERROR,
+                f"'{ON_ERROR}' is an option of the whole rule, not of one of its groups.",
+            )
         if name is None or found is None:
             continue
         if found == "regex-sub":

@@ -19,6 +19,7 @@ from profile_service.language.actions import (
     compile_pattern,
     read_action,
     read_groups,
+    read_on_error,
 )
 from profile_service.language.checks import KeywordSearch, check_rules
 from profile_service.language.codes import Code
@@ -55,7 +56,7 @@ from profile_service.language.values import Table
 # Part of every stored verdict: a text is decided again by a newer version. To be
 # changed with every change that could turn a verdict, or add or take a problem; a
 # test ties it to the golden answers.
-VALIDATOR_VERSION = "7"
+VALIDATOR_VERSION = "8"
 
 _LANGUAGE_VERSION = 1
 _DICOM = "dicom"
@@ -301,7 +302,7 @@ class _Compiler:
         else:
             selector = selected
             action = _without_insert(action)
-        return Rule(selector, action, table.path, table.node.line)
+        return Rule(selector, action, table.path, table.node.line, read_on_error(table))
 
     def _read_selector(self, table: Table, settings: Settings) -> Target | RegexSelector | None:
         if "name" in table and "regex" in table:

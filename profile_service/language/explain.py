@@ -27,12 +27,15 @@ from profile_service.language.model import (
 from profile_service.language.problems import printable
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from profile_service.language.model import (
         Action,
         DateBound,
         DateShift,
         ElementRef,
         FilenameRule,
+        OnError,
         PathSelector,
         Profile,
         Rule,
@@ -42,6 +45,13 @@ if TYPE_CHECKING:
     )
 
 _AGE_UNITS = {"D": "days", "M": "months", "Y": "years"}
+
+
+_ON_ERROR: Mapping[OnError, str] = {
+    "reject": "",
+    "remove": "; it is removed where that cannot be done to its value",
+    "empty": "; it is emptied where that cannot be done to its value",
+}
 
 
 def explain(profile: Profile) -> list[str]:
@@ -66,7 +76,10 @@ def explain_rule(rule: Rule, settings: Settings) -> str:
     everywhere = isinstance(rule.selector, EveryDepthSelector)
     if everywhere or (settings.recurse_sequence and not isinstance(rule.selector, RegexSelector)):
         where += ", at every depth,"
-    return f"Line {rule.line}: {where} {_describe_action(rule.action, settings)}."
+    outcome = _ON_ERROR[rule.on_error]
+    if isinstance(rule.action, RegexSub) and rule.on_error == "reject":
+        outcome = "; a value that matches nothing rejects the file"
+    return f"Line {rule.line}: {where} {_describe_action(rule.action, settings)}{outcome}."
 
 
 def describe_selector(selector: Selector) -> str:
@@ -170,7 +183,7 @@ def _describe_action(action: Action, settings: Settings) -> str:
                 + _describe_template(case.output, settings)
                 for case in cases
             )
-            return f"is rewritten: {named}; a value that matches nothing rejects the file"
+            return f"is rewritten: {named}"
 
 
 def _describe_replace_with(text: str, insert: bool) -> str:

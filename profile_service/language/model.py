@@ -326,6 +326,11 @@ ACTION_NAMES: dict[type[Action], str] = {
 }
 
 
+# What becomes of an element whose value an action cannot work on: the file is rejected,
+# the element goes, or it is emptied.
+OnError = Literal["reject", "remove", "empty"]
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """One entry of `dicom.fields`.
@@ -335,12 +340,14 @@ class Rule:
         action: what is done to them.
         path: where it stands, for example `dicom.fields[3]`.
         line: the line in the text, from 1.
+        on_error: what happens where the action cannot work on a value.
     """
 
     selector: Selector
     action: Action
     path: str
     line: int
+    on_error: OnError = "reject"
 
 
 # --- The profile ----------------------------------------------------------------------

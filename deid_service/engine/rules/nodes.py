@@ -68,6 +68,7 @@ from profile_service.language.model import (
     EveryDepthSelector,
     FilenameRule,
     Keep,
+    OnError,
     PathSelector,
     PatternTimeoutError,
     PrivateCreatorBlock,
@@ -436,6 +437,7 @@ class Node:
                 steps=tuple(chain.steps),
                 names=tuple(chain.names),
                 age=is_age and chain.constant is None,
+                on_error=chain.on_error,
             )
         else:
             case = Kept
@@ -583,6 +585,12 @@ class _Chain:
         self.constant: str | None = None
         self.steps: list[AnyStep] = []
         self.names: list[str] = []
+        self._outcomes: set[OnError] = set()
+
+    @property
+    def on_error(self) -> OnError:
+        """What happens where a step cannot be done: what all say, else the file is rejected."""
+        return next(iter(self._outcomes)) if len(self._outcomes) == 1 else "reject"
 
     def add(self, rule: Rule, *, inserts: bool = True) -> None:
         """Adds the action of the rule that runs next.
@@ -608,12 +616,14 @@ class _Chain:
             else:
                 step = step_of(action, self._rules.settings)
             self.steps.append(step)
+            self._outcomes.add(rule.on_error)
             self.names.append(name)
 
     def _begin(self, *, present: bool, constant: str | None, names: list[str]) -> None:
         self._present = present
         self.constant = constant
         self.steps = []
+        self._outcomes = set()
         self.names = names
 
 

@@ -38,7 +38,7 @@ from enum import Enum, auto
 from typing import Final, assert_never
 
 from deid_service.engine.rules.actions import ValueStep
-from profile_service.language.model import RegexSub
+from profile_service.language.model import OnError, RegexSub
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,12 +141,14 @@ class Rewritten(_Selected):
         steps: done to each value in turn.
         names: what a receipt counts for it.
         age: PatientAge is computed before the steps.
+        on_error: what happens where the steps cannot be done to the value.
     """
 
     constant: str | None = None
     steps: tuple[AnyStep, ...] = ()
     names: tuple[str, ...] = ()
     age: bool = False
+    on_error: OnError = "reject"
 
     @property
     def needs(self) -> frozenset[int]:
@@ -203,6 +205,10 @@ MISPLACED_FILE_META: Final = "misplaced-file-meta"
 
 # PatientAge that was left absent or empty, as a date says none.
 AGE_NOT_COMPUTED: Final = "age-not-computed"
+
+# What a receipt counts for an element whose value an action could not work on, and that
+# was removed or emptied as its rule says.
+ON_ERROR: Final = "on-error"
 
 # PS3.10 7.1: group 2 is not part of a data set. What a data set or an item has of it
 # goes, as no rule could name it there.

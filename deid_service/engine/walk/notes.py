@@ -15,6 +15,7 @@ from deid_service.engine.rules.dates import age, read_date
 from deid_service.engine.rules.nodes import Rules
 from deid_service.engine.rules.ops import (
     AGE_NOT_COMPUTED,
+    ON_ERROR,
     Rewritten,
 )
 from deid_service.engine.rules.rewriting import (
@@ -65,6 +66,16 @@ class Deferred(Slot):
         self.resolve = resolve
 
 
+def is_about_value(error: DicomError) -> bool:
+    """Whether an action could not work on a value, as a rule may allow for."""
+    return error.reason in {Reason.VALUE_NOT_TRANSFORMABLE, Reason.VALUE_NOT_ENCODABLE}
+
+
+def given_up(level: Level, found: Found, op: Rewritten, place: Place) -> bytes:
+    """Returns what stands for an element whose value an action could not work on."""
+    return b"" if op.on_error == "remove" else written(level, place, found.vr, b"")
+
+
 class Notes:
     """The values that other elements, the file meta and the file name need.
 
@@ -106,13 +117,24 @@ class Notes:
         size = found.end - found.position
 
         def resolve() -> bytes:
-            changed = apply_steps(place, texts, op.steps, self._rules.settings, self.originals)
-            splicer.count(op.names)
+            try:
+                return rewrite()
+            except DicomError as error:
+                if op.on_error == "reject" or not is_about_value(error):
+                    raise
+            splicer.count((ON_ERROR,))
             if op.final:
-                self.note_final(place, "\\".join(changed))
+                self.note_final(place, "")
+            return given_up(level, found, op, place)
+
+        def rewrite() -> bytes:
+            changed = apply_steps(place, texts, op.steps, self._rules.settings, self.originals)
             value = bytes_of(place, changed, charsets, big=big)
             new = written(level, place, found.vr, value)
             count_growth(place, new, size)
+            splicer.count(op.names)
+            if op.final:
+                self.note_final(place, "\\".join(changed))
             return new
 
         actions = weight_of(op.steps, texts)

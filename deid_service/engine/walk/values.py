@@ -7,9 +7,10 @@ from deid_service.engine.encoding.charsets import (
     UndefinedCharacterSets,
     character_sets,
 )
-from deid_service.engine.errors import Reason
+from deid_service.engine.errors import DicomError, Reason
 from deid_service.engine.rules.nodes import Rules
 from deid_service.engine.rules.ops import (
+    ON_ERROR,
     CharacterSet,
     Dropped,
     Kept,
@@ -29,7 +30,12 @@ from deid_service.engine.rules.rewriting import (
 from deid_service.engine.walk.levels import (
     Level,
 )
-from deid_service.engine.walk.notes import PATIENT_AGE_FROM_BIRTHDATE, Notes
+from deid_service.engine.walk.notes import (
+    PATIENT_AGE_FROM_BIRTHDATE,
+    Notes,
+    given_up,
+    is_about_value,
+)
 from deid_service.engine.walk.pixel_data import written
 from deid_service.engine.walk.splicer import Found, Splicer
 
@@ -49,6 +55,24 @@ class Values:
 
     def act(self, level: Level, found: Found, op: Kept | Dropped | Rewritten, place: Place) -> bool:
         """Changes the value of an element, or takes note of it; False: input is missing."""
+        if not isinstance(op, Rewritten) or op.on_error == "reject":
+            return self._act(level, found, op, place)
+        try:
+            return self._act(level, found, op, place)
+        except DicomError as error:
+            if not is_about_value(error):
+                raise
+        # Nothing of the element has been written, or counted.
+        self._splicer.depend()
+        self._splicer.count((ON_ERROR,))
+        if op.final:
+            self._notes.note_final(place, "")
+        self._splicer.replace(level, found, given_up(level, found, op, place))
+        return True
+
+    def _act(
+        self, level: Level, found: Found, op: Kept | Dropped | Rewritten, place: Place
+    ) -> bool:
         splicer = self._splicer
         reads = op.reads_value if isinstance(op, Rewritten) else op.original or op.final
         if reads and self._lacks_value(found, place):
