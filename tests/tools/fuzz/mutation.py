@@ -7,11 +7,22 @@ import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tests.support.engine.build import el, encode, header, item_header
 from tests.support.engine.files import DICOM_FILES
-from tests.support.engine.walk import UnreadableError, every_element, read_file
+from tests.support.engine.walk import (
+    EXPLICIT,
+    IMPLICIT,
+    UNDEFINED,
+    UnreadableError,
+    every_element,
+    read_file,
+)
 
 if TYPE_CHECKING:
     from random import Random
+
+    from tests.support.engine.build import Part
+    from tests.support.engine.walk import Syntax
 
 # Larger files say nothing that smaller ones do not, and take longer.
 _MAX_SEED = 10_000
@@ -32,6 +43,15 @@ _SYNTAXES = (
     b"1.2.840.10008.1.2", b"1.2.840.10008.1.2.1", b"1.2.840.10008.1.2.2",
     b"1.2.840.10008.1.2.1.99", b"1.2.840.10008.1.2.4.50", b"1.2.840.10008.1.2.5", b"1.2.3",
 )  # fmt: skip
+
+
+_CHARACTER_SETS = (
+    "", "ISO_IR 6", "ISO_IR 100", "ISO_IR 13", "ISO_IR 192", "GB18030", "ISO 2022 IR 87",
+    "\\ISO 2022 IR 149", "ISO 2022 IR 6 \\ISO 2022 IR 58", "NONE",
+)  # fmt: skip
+
+# How many of the mutations keep what they move or add well formed.
+_RESTRUCTURED = 0.4
 
 
 @dataclass(frozen=True)
@@ -82,7 +102,10 @@ def mutated(rng: Random, among: list[Seed]) -> bytes:
     data = bytearray(seed.data)
     # As it is, a file is learned from, and what comes after it is told by that.
     for _ in range(rng.choice((0, 1, 1, 2, 3, 6))):
-        _mutate(rng, data, seed, among)
+        if rng.random() < _RESTRUCTURED:
+            _restructure(rng, data, seed)
+        else:
+            _mutate(rng, data, seed, among)
     if seed.deflated_from and rng.random() < 0.9:
         deflater = zlib.compressobj(wbits=-15)
         start = seed.deflated_from
@@ -144,6 +167,84 @@ def _mutate(rng: Random, data: bytearray, seed: Seed, among: list[Seed]) -> None
         case _:
             text = rng.choice((b"\x1b$B", b"\xff\xfe", b"\\\\", b"\0\0", b"20040231", b"9" * 20))
             _put(data, min(at + 8 + rng.randrange(8), max(end - 1, 0)), text)
+
+
+def _restructure(rng: Random, data: bytearray, seed: Seed) -> None:
+    """Moves or adds something as a writer would that has its own ideas of the standard."""
+    if not seed.places or len(data) < seed.ends[-1]:
+        return
+    index = rng.randrange(len(seed.places))
+    at, end = seed.places[index], seed.ends[index]
+    other = rng.choice(seed.places)
+    syntax = EXPLICIT if bytes(data[at + 4 : at + 6]).isalpha() else IMPLICIT
+    match rng.randrange(8):
+        case 0:
+            # Out of order, and private creators behind their elements.
+            piece = data[at:end]
+            del data[at:end]
+            position = other if other <= at else max(other - len(piece), 0)
+            data[position:position] = piece
+        case 1:
+            data[at:at] = encode(_private(rng), syntax)
+        case 2:
+            tag = rng.choice((0x00020000, 0x00020003, 0x00020010, 0x00020016, 0x00021234))
+            uid = rng.choice(_SYNTAXES)
+            data[at:at] = encode([el(tag, uid + bytes(len(uid) % 2), "UI")], syntax)
+        case 3:
+            _leave_to_guess(rng, data)
+        case 4:
+            terms = rng.choice(_CHARACTER_SETS)
+            data[at:at] = encode([el("SpecificCharacterSet", terms)], syntax)
+        case 5 | 6:
+            data[at:at] = _nested(rng, syntax)
+        case _:
+            data += bytes(rng.choice((1, 2, 4, 7, 8, 12, 100, 512)))
+
+
+def _private(rng: Random) -> list[Part]:
+    """Returns the elements of a few private blocks, in any order."""
+    parts: list[Part] = []
+    for number in rng.sample(range(0x10, 0x14), rng.choice((1, 2))):
+        creator = rng.choice(("GEMS_IDEN_01", "GEMS_PARM_01", "OTHER", ""))
+        parts += [
+            el(0x00090000 | number, creator, "LO"),
+            el(0x00090002 | number << 8, "secret", "LO"),
+            el(0x00090004 | number << 8, b"", "UN"),
+        ]
+    rng.shuffle(parts)
+    return parts[: rng.choice((2, 3, len(parts)))]
+
+
+def _nested(rng: Random, syntax: Syntax) -> bytes:
+    """Returns a sequence whose items are encoded as nothing around them is."""
+    content = b""
+    inner = syntax
+    for _ in range(rng.choice((1, 2, 3))):
+        inner = rng.choice((EXPLICIT, IMPLICIT))
+        uid = el("ReferencedSOPInstanceUID", rng.choice(("1.2", "")))
+        content = encode([uid, el("CodeMeaning", "Doe"), *_private(rng), content], inner)
+        undefined = rng.random() < 0.5
+        item = item_header(0xFFFEE000, UNDEFINED if undefined else len(content)) + content
+        if undefined:
+            item += item_header(0xFFFEE00D, 0) + item_header(0xFFFEE0DD, 0)
+        vr = rng.choice(("SQ", "UN"))
+        around = rng.choice((inner, syntax))
+        length = UNDEFINED if undefined else len(item)
+        content = header(0x00081140, vr, length, around) + item
+    return content
+
+
+def _leave_to_guess(rng: Random, data: bytearray) -> None:
+    """Takes the transfer syntax out of the file meta, or its value."""
+    found = data.find(b"\x02\0\x10\0UI", 132, 1000)
+    if found < 0:
+        return
+    length = int.from_bytes(data[found + 6 : found + 8], "little")
+    del data[found + 8 : found + 8 + length]
+    if rng.random() < 0.5:
+        del data[found : found + 8]
+    else:
+        data[found + 6 : found + 8] = b"\0\0"
 
 
 def _resize(rng: Random, data: bytearray, at: int, end: int, order: str) -> None:

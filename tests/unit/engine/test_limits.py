@@ -13,6 +13,7 @@ from pydicom.data import get_testdata_file
 
 import deid_service.engine.deidentifier as deidentifier_module
 from deid_service.engine import Deidentifier, deidentify
+from deid_service.engine.encoding.dictionary import _private_vr_of
 from deid_service.engine.file.deflate import Inflater
 from deid_service.engine.walk.creators import MAX_CREATOR, MAX_PRIVATE_BLOCKS
 from deid_service.engine.walk.notes import MAX_WAITING, Notes
@@ -595,3 +596,14 @@ def test_open_places_are_found_without_a_search() -> None:
     assert len(output._waiting) == 1
     output.cut(slots[-1])
     assert output.first_open() is None
+
+
+def test_nothing_is_remembered_of_creators_that_no_dictionary_knows() -> None:
+    """A private creator that a file makes up is forgotten with it."""
+    plan = plan_of("name: '(0009, \"GEMS_IDEN_01\", 02)', remove: true")
+    before = _private_vr_of.cache_info().currsize
+    for number in range(50):
+        parts = [el(0x00090010, f"made up {number}", "LO"), el(0x00091002, "x", "SH")]
+        run(plan, [dicom(*parts, syntax=SYNTAXES["implicit"])])
+
+    assert _private_vr_of.cache_info().currsize == before
