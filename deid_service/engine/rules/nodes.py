@@ -292,8 +292,17 @@ class Node:
         """
         op = self.lookup(tag)
         if isinstance(op, ByCreator):
-            return self._by_creators[tag, self._known(creator)]
+            return self.op_of_creator(tag, self.known(creator))
         return op
+
+    def op_of_creator(self, tag: int, known: str | None) -> Op | None:
+        """Returns what is done to a private element whose case is `ByCreator`.
+
+        Args:
+            tag: of the element.
+            known: what `known` says of the creator of its block.
+        """
+        return self._by_creators[tag, known]
 
     def forget(self) -> None:
         """Forgets what was worked out for tags."""
@@ -302,7 +311,7 @@ class Node:
         self._by_creators.clear()
         self._children.clear()
 
-    def _known(self, creator: str | None) -> str | None:
+    def known(self, creator: str | None) -> str | None:
         """Returns a creator that a rule names; all others are alike, and none is kept."""
         return creator if creator in self.rules.creators else None
 
@@ -323,7 +332,7 @@ class Node:
 
     def children(self, tag: int, creator: str | None) -> Children | None:
         """Returns the items of a sequence, or None where no rule reaches into it."""
-        return self._children[tag, self._known(creator)]
+        return self._children[tag, self.known(creator)]
 
     def _make_children(self, sequence: tuple[int, str | None]) -> Children | None:
         children = Children(self, sequence)

@@ -11,11 +11,9 @@ from deid_service.engine.rules.nodes import Node
 from deid_service.engine.rules.ops import (
     SUPERSEDED,
     Dropped,
-    Effect,
     Insertion,
     Op,
     becomes_of,
-    effect_on_value,
 )
 from deid_service.engine.rules.rewriting import (
     Place,
@@ -140,6 +138,7 @@ class Creators:
                 right with the creator.
         """
         former, block.creator = block.creator, creator
+        block.known = node.known(creator)
         group = found.tag >> 16
         first = group << 16 | (found.tag & 0xFF) << 8
         is_late = creator in level.made_creators.get(group, ()) or block.made
@@ -178,17 +177,16 @@ class Creators:
             DicomError: it stays, and its creator does not, or another's stands for it.
         """
         self._splicer.depend()
-        block = self._block(level, tag >> 8)
+        block = level.blocks.get(tag >> 8) or self._block(level, tag >> 8)
         bit = 1 << (tag & 0xFF)
         if block.inserted & bit and not block.made:
             return SUPERSEDED, block.creator
-        # What stands in a block that was made for a rule is not that creator's.
-        creator = None if block.made else block.creator
-        op = node.op(tag, creator)
         block.seen |= bit
-        if effect_on_value(op) is not Effect.GOES:
+        # What stands in a block that was made for a rule is not that creator's.
+        op = node.op_of_creator(tag, None if block.made else block.known)
+        if not isinstance(op, Dropped):
             self.keep_block_of(block, tag)
-        return op, creator
+        return op, None if block.made else block.creator
 
     def keep_block_of(self, block: PrivateBlock, tag: int) -> None:
         """Has the creator of an element stay that stays."""
@@ -196,7 +194,8 @@ class Creators:
             raise self._splicer.error(
                 Reason.MALFORMED, "a private element stands apart from its private creator", tag
             )
-        self._keep_creator(block)
+        if block.slot is not None:
+            self._keep_creator(block)
         block.stays = True
 
     def prepare(self, level: Level) -> None:

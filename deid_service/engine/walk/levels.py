@@ -75,6 +75,7 @@ class PrivateBlock:
 
     Attributes:
         creator: its private creator; None as long as there is none.
+        known: that, where a rule names it; else None.
         slot: the creator, where it stays only for what is in the block.
         seen: a bit for each of its elements that something was done to.
         inserted: a bit for each of its elements that a rule has inserted.
@@ -85,11 +86,12 @@ class PrivateBlock:
     """
 
     __slots__ = (
-        "creator", "inserted", "left_out", "made", "scheduled", "seen", "slot", "stays",
+        "creator", "inserted", "known", "left_out", "made", "scheduled", "seen", "slot", "stays",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self.creator: str | None = None
+        self.known: str | None = None
         self.slot: HeldSlot | None = None
         self.seen = 0
         self.inserted = 0

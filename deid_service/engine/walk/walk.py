@@ -611,6 +611,9 @@ class Walk:
             # The element stands out of order, behind the place where a rule
             # has put a new one: that one stands for it.
             op = SUPERSEDED
+        if isinstance(op, Dropped) and op.is_whole and found.end != END:
+            splicer.drop(level, found, op.name)
+            return True
         becomes = becomes_of(op)
         if self._tentatives.open and becomes.named and not isinstance(becomes, Dropped):
             self._tentatives.keep_all()
