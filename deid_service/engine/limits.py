@@ -29,3 +29,15 @@ MAX_MATCHING_SECONDS_OF_ELEMENT: Final = 0.05
 # By how many bytes new values may make a file longer, those of some 250 bytes not counted:
 # with these alone, a file becomes no longer than some thirty times as long.
 MAX_GROWTH: Final = 64 * 1024 * 1024
+
+# Private creators name programs, in at most 64 characters (PS3.5 6.2, LO).
+MAX_CREATOR_BYTES: Final = 1024
+
+# Blocks of private elements, in the levels of a file that are open at once: the files of
+# vendors have some tens. Each is held in some 300 bytes, and with its creator.
+MAX_PRIVATE_BLOCKS: Final = 4096
+
+# What may wait for values further on: each value counts for eight, and for one more with
+# every sequence or item around it whose length waits as well. A value that waits takes
+# some 1,500 bytes, a length 150.
+MAX_WAITING: Final = 32_768

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
 
 from deid_service.engine.encoding.dictionary import private_vr_of
 from deid_service.engine.errors import Reason
+from deid_service.engine.limits import MAX_CREATOR_BYTES, MAX_PRIVATE_BLOCKS
 from deid_service.engine.rules.nodes import Node
 from deid_service.engine.rules.ops import (
     SUPERSEDED,
@@ -29,13 +29,6 @@ from deid_service.engine.walk.splicer import Found, Splicer
 from deid_service.engine.walk.tentatives import Tentatives
 from deid_service.engine.walk.values import Values
 from profile_service.language.model import PrivateElement
-
-# Private creators name programs, in at most 64 characters (PS3.5 6.2, LO).
-MAX_CREATOR: Final = 1024
-
-# Of private elements, in the levels of a file that are open at once: the files of
-# vendors have some tens. Each block is held in some 300 bytes, and with its creator.
-MAX_PRIVATE_BLOCKS: Final = 4096
 
 
 class Creators:
@@ -75,10 +68,10 @@ class Creators:
             raise splicer.error(
                 Reason.MALFORMED, "a private creator is not a short text", found.tag, found.vr
             )
-        if found.end - found.start > MAX_CREATOR:
+        if found.end - found.start > MAX_CREATOR_BYTES:
             raise splicer.error(
                 Reason.LIMIT_EXCEEDED,
-                f"a private creator is longer than {MAX_CREATOR} bytes",
+                f"a private creator is longer than {MAX_CREATOR_BYTES} bytes",
                 found.tag,
                 found.vr,
             )

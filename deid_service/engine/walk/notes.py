@@ -10,7 +10,7 @@ from deid_service.engine.encoding.tags import (
     STUDY_DATE,
 )
 from deid_service.engine.errors import DicomError, Reason
-from deid_service.engine.limits import MAX_ACTIONS_ON_ELEMENT
+from deid_service.engine.limits import MAX_ACTIONS_ON_ELEMENT, MAX_WAITING
 from deid_service.engine.rules.dates import age, read_date
 from deid_service.engine.rules.nodes import Rules
 from deid_service.engine.rules.ops import (
@@ -33,10 +33,7 @@ from deid_service.engine.walk.output import Slot
 from deid_service.engine.walk.pixel_data import written
 from deid_service.engine.walk.splicer import Found, Splicer
 
-# What may wait for values further on: each value counts for eight, and for one more
-# with every sequence or item around it whose length waits as well. A value that waits
-# takes some 1,500 bytes, a length 150.
-MAX_WAITING: Final = 32_768
+# How much a value counts for of MAX_WAITING.
 _VALUE: Final = 8
 
 PATIENT_AGE_FROM_BIRTHDATE: Final = "patient-age-from-birthdate"
