@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 import click
 
 from deid_service.cli.console import Failure, json_option, readable
+from deid_service.cli.cores import Processes, processes_for
 from deid_service.cli.interruption import Interruption
 from deid_service.cli.results import FileReport, Reports, Word, reason_to_skip
 from deid_service.cli.sources import (
@@ -24,10 +27,12 @@ from deid_service.client.outputs import Destination, OutputError
 from deid_service.engine import Deidentifier, DicomError, compile_plan
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Sequence
 
     from deid_service.client import Source
-    from deid_service.engine import Plan
+    from deid_service.client.outputs import PartialFile
+    from deid_service.contract.wire import Buffer
+    from profile_service.language.model import Profile
 
 # Large enough that reading costs little, small enough that files of any size fit.
 CHUNK_BYTES = 1024 * 1024
@@ -61,19 +66,16 @@ def apply(
 
     Exit code 1: a file was rejected, or there was none.
     """
-    plan = compile_plan(valid_profile(profile), learn=not no_learning)
+    settings = Settings(valid_profile(profile), not no_learning, out, keep_names)
     files = files_to_read(sources, out)
     reports = Reports(sum(file.size for file in files))
     try:
-        destination = Destination(out)
+        # Here, for its errors, and once: it removes what killed processes left.
+        Destination(out)
     except OSError as error:
         raise Failure(f"cannot write to {out}: {error.strerror}.") from error
     with Interruption() as interruption, reports:
-        work = Work(
-            plan, destination, keep_names=keep_names, may_go_on=lambda: not interruption.number
-        )
-        for one in (one for file in files for one in expand(file)):
-            done = work.apply_to(one, reports.moved)
+        for done in _reports(files, settings, interruption, reports.moved):
             if interruption.number:
                 break
             reports.add(done)
@@ -81,30 +83,69 @@ def apply(
     sys.exit(interruption.exit_code if interruption.number else reports.exit_code())
 
 
+@dataclass(frozen=True)
+class Settings:
+    """What is done to every file.
+
+    Attributes:
+        profile: the rules.
+        learn: whether what files have in common is learned.
+        out: the folder for the output.
+        keep_names: names outputs like their sources.
+    """
+
+    profile: Profile
+    learn: bool
+    out: Path
+    keep_names: bool
+
+
+def _reports(
+    files: Sequence[Source],
+    settings: Settings,
+    interruption: Interruption,
+    moved: Callable[[int], None],
+) -> Iterator[FileReport]:
+    """De-identifies files, on all cores where there are many."""
+    prepare = partial(Work, settings)
+    count = processes_for(files)
+    if count > 1:
+        processes = Processes(count, prepare, moved)
+        interruption.then(processes.stop)
+        yield from processes.run(files)
+        return
+    read = 0
+
+    def add(size: int) -> None:
+        nonlocal read
+        read += size
+        moved(read)
+
+    work = prepare(lambda: not interruption.number)
+    for file in files:
+        yield from work(file, add)
+
+
 class Work:
     """De-identifies one file after the other."""
 
-    def __init__(
-        self,
-        plan: Plan,
-        destination: Destination,
-        *,
-        keep_names: bool,
-        may_go_on: Callable[[], bool],
-    ) -> None:
-        self._plan = plan
-        self._destination = destination
-        self._keep_names = keep_names
+    def __init__(self, settings: Settings, may_go_on: Callable[[], bool]) -> None:
+        self._plan = compile_plan(settings.profile, learn=settings.learn)
+        self._destination = Destination(settings.out, tidy=False)
+        self._keep_names = settings.keep_names
         self._may_go_on = may_go_on
-        self._read = 0
 
-    def apply_to(self, source: Source, moved: Callable[[int], None]) -> FileReport:
-        """De-identifies one file.
+    def __call__(self, source: Source, moved: Callable[[int], None]) -> Iterator[FileReport]:
+        """De-identifies a file, or what is in an archive.
 
         Args:
             source: the file.
-            moved: told how many bytes have been read, of all files.
+            moved: told how many bytes more have been read.
         """
+        for one in expand(source):
+            yield self._apply_to(one, moved)
+
+    def _apply_to(self, source: Source, moved: Callable[[int], None]) -> FileReport:
         if source.skipped:
             reason = reason_to_skip(source.skipped)
             return FileReport(source.name, Word.SKIPPED, reason=reason, problem=source.skipped)
@@ -133,23 +174,28 @@ class Work:
     def _write(self, source: Source, moved: Callable[[int], None]) -> Path | None:
         filename = PurePosixPath(readable(source.name)).name
         deidentifier = Deidentifier(self._plan, filename=filename)
-        partial = self._destination.begin()
+        output = self._destination.begin(digest=False)
         try:
             with source.open() as file:
                 while self._may_go_on() and (chunk := file.read(CHUNK_BYTES)):
-                    for buffer in deidentifier.receive(chunk):
-                        partial.write(buffer)
-                    self._read += len(chunk)
-                    moved(self._read)
+                    self._put(deidentifier.receive(chunk), output)
+                    while deidentifier.pending:
+                        self._put(deidentifier.receive(b""), output)
+                    moved(len(chunk))
             if not self._may_go_on():
                 return None
             result = deidentifier.finish()
-            for buffer in result.tail:
-                partial.write(buffer)
+            self._put(result.tail, output)
             # An original name may carry an identity. Where the profile is blank the
             # file carries it too.
             if self._keep_names or self._plan.blank:
-                return self._destination.keep(partial, source.name)
-            return self._destination.keep_suggested(partial, result.suggested_filename)
+                return self._destination.keep(output, source.name)
+            return self._destination.keep_suggested(output, result.suggested_filename)
         finally:
-            partial.discard()
+            output.discard()
+
+    @staticmethod
+    def _put(buffers: Sequence[Buffer], output: PartialFile) -> None:
+        """Writes buffers by one call: a call costs as much as some kilobytes."""
+        if buffers:
+            output.write(buffers[0] if len(buffers) == 1 else b"".join(buffers))

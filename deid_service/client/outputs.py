@@ -44,8 +44,12 @@ class Destination:
         folder: its path.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, tidy: bool = True) -> None:
         """Makes the folder if need be, and removes what killed processes left in it.
+
+        Args:
+            folder: its path.
+            tidy: whether to remove that.
 
         Raises:
             OSError: the folder cannot be made or read.
@@ -54,16 +58,19 @@ class Destination:
         self.folder = folder
         self._lock = threading.Lock()
         self._taken: dict[str, int] = {}
-        for partial in folder.glob(f".*{PARTIAL_SUFFIX}"):
+        for partial in folder.glob(f".*{PARTIAL_SUFFIX}") if tidy else ():
             _remove_if_left(partial)
 
-    def begin(self) -> PartialFile:
+    def begin(self, *, digest: bool = True) -> PartialFile:
         """Begins an output file.
+
+        Args:
+            digest: whether its SHA-256 is taken.
 
         Raises:
             OutputError: it cannot be made.
         """
-        return PartialFile(self.folder)
+        return PartialFile(self.folder, digest=digest)
 
     def keep(
         self,
@@ -150,13 +157,13 @@ class Destination:
 class PartialFile:
     """An output file that is being received."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, digest: bool = True) -> None:
         """Makes the file and locks it.
 
         Raises:
             OutputError: that is not possible.
         """
-        self._digest = hashlib.sha256()
+        self._digest = hashlib.sha256() if digest else None
         self.size = 0
         try:
             self._path, self._file = _begin(folder)
@@ -165,8 +172,8 @@ class PartialFile:
 
     @property
     def sha256(self) -> str:
-        """The digest of what was written so far, in hex."""
-        return self._digest.hexdigest()
+        """The digest of what was written so far, in hex; empty where none is taken."""
+        return self._digest.hexdigest() if self._digest else ""
 
     def write(self, data: Buffer) -> None:
         """Appends bytes.
@@ -175,7 +182,8 @@ class PartialFile:
             OutputError: they cannot be written, as on a disk that is full.
         """
         view = memoryview(data)
-        self._digest.update(view)
+        if self._digest:
+            self._digest.update(view)
         self.size += len(view)
         try:
             while view:

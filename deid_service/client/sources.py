@@ -7,8 +7,9 @@ import io
 import os
 import stat
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -63,7 +64,8 @@ class Source:
         status = path.stat()
         return cls(
             name or path.name,
-            lambda: path.open("rb"),
+            # What can be given to another process.
+            cast("Callable[[], BinaryIO]", partial(path.open, "rb")),
             # What a pipe holds is not known before it is read.
             status.st_size if stat.S_ISREG(status.st_mode) else 0,
             path=path if stat.S_ISREG(status.st_mode) else None,
