@@ -80,7 +80,7 @@ def test_the_command_ends_in_order_on_a_signal(tmp_path: Path) -> None:
     profile = tmp_path / "profile.yaml"
     profile.write_text(PROFILE)
     out = tmp_path / "out"
-    command = [Path(sys.executable).with_name("deidcascade"), "apply", "--json"]
+    command = [str(Path(sys.executable).with_name("deidcascade")), "apply", "--json"]
     with subprocess.Popen(
         [*command, "--profile", str(profile), str(folder), "--out", str(out)],
         stdout=subprocess.PIPE,
