@@ -28,6 +28,8 @@ class ServiceProcess:
         self._process = process
         self._lines: list[str] = []
         self._changed = threading.Condition()
+        self._may_read = threading.Event()
+        self._may_read.set()
         self._reader = threading.Thread(target=self._read, args=(process.stderr,))
         self._reader.start()
         announced = process.stdout.readline()
@@ -35,6 +37,7 @@ class ServiceProcess:
 
     def _read(self, stream: IO[str]) -> None:
         for line in stream:
+            self._may_read.wait()
             with self._changed:
                 self._lines.append(line)
                 self._changed.notify_all()
@@ -48,6 +51,15 @@ class ServiceProcess:
     def found(self, pattern: str) -> list[re.Match[str]]:
         """Returns what the log has of a pattern."""
         return [found for line in self._lines if (found := re.search(pattern, line))]
+
+    @contextmanager
+    def unread(self) -> Iterator[None]:
+        """Reads nothing of the log, which fills what is between."""
+        self._may_read.clear()
+        try:
+            yield
+        finally:
+            self._may_read.set()
 
     def workers(self, *, times: int) -> list[int]:
         """Returns the process ids of the workers in the order they were started."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import grpc
 import psutil
+import psycopg
 from deidcascade.v1 import profile_service_pb2 as pb
 from deidcascade.v1.profile_service_pb2_grpc import ProfileServiceStub
 
@@ -98,6 +99,21 @@ class System:
             one for one in self._postmaster().children() if " deidcascade " in one.cmdline()[0]
         ]
         backends[0].kill()
+
+    @contextmanager
+    def locked_rows(self) -> Iterator[None]:
+        """Holds locks on all containers, as a transaction does that somebody forgot."""
+        with psycopg.connect(self._postgres.conninfo) as connection:
+            connection.execute("SELECT FROM container FOR UPDATE")
+            yield
+
+    def drop_idle_connections(self) -> None:
+        """Ends every connection to PostgreSQL that nobody uses."""
+        with psycopg.connect(self._postgres.conninfo, autocommit=True) as connection:
+            connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE state = 'idle' AND pid <> pg_backend_pid()"
+            )
 
     def restart_postgres(self) -> None:
         """Stops PostgreSQL in order, if it still runs, and starts it again."""

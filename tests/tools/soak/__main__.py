@@ -3,9 +3,10 @@
 Usage: python -m tests.tools.soak [--minutes N]
 
 Callers upload good and bad files without a pause and check all that comes back;
-others vanish, send garbage or do not read. Every few seconds a process is killed
-or restarted: a worker of DeidService, ProfileService, PostgreSQL. One worker is
-spared, and its memory is watched, with that of the supervisor. The exit code is 0
+others vanish, send garbage or do not read. Every few seconds something goes wrong: a
+process is killed, hangs or cannot be started, rows are locked, connections are dropped,
+nobody reads the log. One worker is spared, and its memory is watched, with that of the
+supervisor. The exit code is 0
 if every file was complete with a receipt or reported, nothing that identifies came
 out, nothing partial was left, and memory was flat.
 """
@@ -32,6 +33,7 @@ from tests.tools.soak.load import Load
 
 SECONDS_BETWEEN_FAULTS = 8.0
 SECONDS_BETWEEN_SAMPLES = 1.0
+SECONDS_OF_SHORTAGE = 4.0
 
 # The first part of a run fills caches and the allocator's pools.
 WARM_UP = 1 / 3
@@ -81,6 +83,11 @@ class Faults:
             "PostgreSQL killed": self._kill_postgres,
             "PostgreSQL restarted": system.restart_postgres,
             "a process of PostgreSQL killed": system.kill_postgres_backend,
+            "a worker hung": self._hang_worker,
+            "a worker killed and none to be started": self._prevent_worker,
+            "the log unread": self._leave_log,
+            "rows locked": self._lock_rows,
+            "idle connections dropped": system.drop_idle_connections,
         }
 
     def one(self) -> None:
@@ -90,10 +97,39 @@ class Faults:
         self.counts[name] += 1
 
     def _kill_worker(self) -> None:
+        for worker in self._others():
+            worker.kill()
+
+    def _hang_worker(self) -> None:
+        # Its supervisor ends it.
+        for worker in self._others():
+            worker.suspend()
+
+    def _prevent_worker(self) -> None:
+        """Lets the supervisor have no descriptor for another worker, for a while."""
         supervisor = self._spared.parent()
-        for worker in supervisor.children() if supervisor else ():
-            if worker.pid != self._spared.pid:
-                worker.kill()
+        if supervisor is None:
+            raise RuntimeError("DeidService has ended.")
+        before = supervisor.rlimit(psutil.RLIMIT_NOFILE)
+        supervisor.rlimit(psutil.RLIMIT_NOFILE, (supervisor.num_fds(), before[1]))
+        try:
+            self._kill_worker()
+            time.sleep(SECONDS_OF_SHORTAGE)
+        finally:
+            supervisor.rlimit(psutil.RLIMIT_NOFILE, before)
+
+    def _leave_log(self) -> None:
+        with self._system.deid_service.unread():
+            time.sleep(SECONDS_OF_SHORTAGE)
+
+    def _lock_rows(self) -> None:
+        with self._system.locked_rows():
+            time.sleep(SECONDS_OF_SHORTAGE)
+
+    def _others(self) -> list[psutil.Process]:
+        supervisor = self._spared.parent()
+        children = supervisor.children() if supervisor else []
+        return [worker for worker in children if worker.pid != self._spared.pid]
 
     def _kill_profile_service(self) -> None:
         self._system.kill_profile_service()

@@ -22,14 +22,32 @@ from tests.integration.faults.files import (
     identified_file,
 )
 from tests.support.deid_service import TARGET, chunk, opened, start
+from tests.support.engine.build import dicom, el, sq
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from deidcascade.v1 import deid_service_pb2 as pb
 
+    from tests.support.engine.build import Part
+
 FILES_PER_UPLOAD = 40
 SECONDS_BETWEEN_RUDE_CALLERS = 0.5
+
+
+def hostile_files() -> list[bytes]:
+    """Returns files that cost far more than others of their size."""
+    deep: Part = el("PatientName", "IDENTIFIED")
+    for _ in range(90):
+        deep = sq("ReferencedImageSequence", [deep])
+    return [
+        dicom(*[el("PatientName", "")] * 100_000),
+        dicom(*[el(0x00091000 + number % 0xF000, "", "SH") for number in range(60_000)]),
+        dicom(el("SOPInstanceUID", "1.2\\" * 200_000, "UC")),
+        dicom(sq("ReferencedImageSequence", *[[el("PatientID", "1")]] * 20_000)),
+        dicom(el("PatientName", "A"), el("PixelData", bytes(64 << 20), "OB"), deflated=True),
+        dicom(deep),
+    ]
 
 
 class Load:
@@ -55,6 +73,7 @@ class Load:
         self._lock = threading.Lock()
         self._large = identified_file(0, LARGE_BYTES)
         self._small = identified_file(1)
+        self._hostile = hostile_files()
         self._threads = [
             *(threading.Thread(target=self._repeat, args=(self._upload, n)) for n in range(3)),
             threading.Thread(target=self._repeat, args=(self._be_rude, 100)),
@@ -84,12 +103,15 @@ class Load:
         """Uploads good and bad files, and checks what came of each."""
         sources = {}
         for number in range(FILES_PER_UPLOAD):
-            kind = draw.choices(["small", "large", "noise", "cut"], [70, 15, 10, 5])[0]
+            kind = draw.choices(["small", "large", "noise", "cut", "hostile"], [68, 15, 10, 5, 2])[
+                0
+            ]
             data = {
                 "small": self._small,
                 "large": self._large,
                 "noise": draw.randbytes(5000),
                 "cut": self._small[: draw.randrange(len(self._small))],
+                "hostile": draw.choice(self._hostile),
             }[kind]
             sources[f"{kind}-{number}"] = Source.of_bytes(f"{kind}-{number}", data)
         channels = [open_channel(self._address) for _ in range(draw.randint(1, 2))]
