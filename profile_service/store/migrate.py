@@ -46,32 +46,36 @@ def migrate(conninfo: str) -> list[int]:
     Raises:
         SchemaTooNewError: a newer build has used the database.
         StoreUnavailableError: the database does not answer.
-        StoreFaultError: the role may not make tables.
+        StoreFaultError: the role may not read or make the tables.
     """
-    known = migrations()
     with translated(), psycopg.connect(conninfo) as connection:
-        connection.execute(f"SET LOCAL lock_timeout = '{_LOCK_SECONDS}s'")
-        connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
-        done = _done(connection)
-        if done and max(done) > max(known):
-            raise SchemaTooNewError(max(done), max(known))
-        missing = [number for number in known if number not in done]
         try:
-            if not done:
-                connection.execute(
-                    "CREATE TABLE IF NOT EXISTS schema_migration ("
-                    "number integer PRIMARY KEY, apply_time timestamptz NOT NULL DEFAULT now())"
-                )
-            for number in missing:
-                connection.execute(sql.SQL(known[number]))
-                connection.execute("INSERT INTO schema_migration (number) VALUES (%s)", (number,))
+            return _migrate(connection)
         except psycopg.errors.InsufficientPrivilege:
             raise StoreFaultError(
-                f"migration {missing[0]} needs a role that owns the tables and may create more "
-                "(GRANT CREATE ON SCHEMA): start the service once with the connection string "
-                "of that one"
+                "the role may not read schema_migration (GRANT SELECT), or may not run the "
+                "migrations that are missing, which need the owner of the tables, and CREATE ON "
+                "SCHEMA: start the service once with the connection string of that role"
             ) from None
-        return missing
+
+
+def _migrate(connection: psycopg.Connection) -> list[int]:
+    known = migrations()
+    connection.execute(f"SET LOCAL lock_timeout = '{_LOCK_SECONDS}s'")
+    connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
+    done = _done(connection)
+    if done and max(done) > max(known):
+        raise SchemaTooNewError(max(done), max(known))
+    if not done:
+        connection.execute(
+            "CREATE TABLE IF NOT EXISTS schema_migration ("
+            "number integer PRIMARY KEY, apply_time timestamptz NOT NULL DEFAULT now())"
+        )
+    missing = [number for number in known if number not in done]
+    for number in missing:
+        connection.execute(sql.SQL(known[number]))
+        connection.execute("INSERT INTO schema_migration (number) VALUES (%s)", (number,))
+    return missing
 
 
 def _done(connection: psycopg.Connection) -> set[int]:

@@ -96,7 +96,8 @@ class Store:
             The rights that the role of the service has not, for people.
 
         Raises:
-            StoreUnavailableError: it does not answer, or has not the schema.
+            StoreUnavailableError: it does not answer, has not the schema, or the role of
+                the service may not read it.
             SchemaTooOldError: it has that of an older build.
         """
         self._readers.look()
@@ -106,10 +107,13 @@ class Store:
                 f"there is no table {absent}, or {role} may not use its schema: the database "
                 "is empty, or not yet restored"
             )
+        missing = f"GRANT {denied} TO {role}" if denied else ""
+        if "SELECT ON " in denied:
+            raise StoreUnavailableError(f"the role may not read what it serves: {missing}")
         ((last,),) = self._read("last_migration")
         if last < max(migrations()):
             raise SchemaTooOldError(last, max(migrations()))
-        return f"GRANT {denied} TO {role}" if denied else ""
+        return missing
 
     # --- Containers ---------------------------------------------------------------------
 

@@ -171,7 +171,22 @@ def test_a_role_that_may_not_migrate_is_told_what_may(limited: str) -> None:
         connection.execute("DELETE FROM schema_migration")
     with pytest.raises(StoreFaultError) as caught:
         migrate(limited)
-    assert "needs a role that owns the tables" in caught.value.cause
+    assert "need the owner of the tables" in caught.value.cause
+
+
+def test_a_role_that_may_not_read_is_not_healthy(
+    limited: str, database: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A service that could not answer a resolution says so, and which right it lacks."""
+    with (
+        psycopg.connect(database, autocommit=True) as connection,
+        running_profile_service(limited) as address,
+        watched(address) as states,
+    ):
+        assert next(states) == SERVING
+        connection.execute("REVOKE SELECT ON profile_version FROM limited")
+        assert next(states) == NOT_SERVING
+    assert re.search("may not read .*SELECT ON profile_version.* TO limited", caplog.text)
 
 
 # --- The connection string ------------------------------------------------------------------
