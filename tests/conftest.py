@@ -49,3 +49,11 @@ def profile_service(profile_service_address: str) -> Iterator[ProfileServiceStub
     """A client of a ProfileService on a database of the test's own."""
     with grpc.insecure_channel(profile_service_address) as channel:
         yield ProfileServiceStub(channel)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A test that is skipped has not passed: what it needs is missing, and that is a failure."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    skipped = reporter is not None and reporter.stats.get("skipped")
+    if skipped and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
