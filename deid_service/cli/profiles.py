@@ -250,8 +250,10 @@ def outcome_line(target: str, answer: pb.ResolveProfileResponse) -> str:
             return f"{target}: {answer.profile.name} version {answer.profile.version} applies."
         case pb.OUTCOME_DISABLED:
             return f"{target}: unchanged, enforcement is disabled for the site."
-        case _:
+        case pb.OUTCOME_NO_VALID_PROFILE:
             return f"{target}: rejected, no level has a valid profile."
+        case other:
+            return f"{target}: {enum_word(pb.Outcome, other)}, which this command does not know."
 
 
 def to_proto(violation: Violation) -> pb.Violation:
