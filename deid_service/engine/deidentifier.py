@@ -105,7 +105,8 @@ class Deidentifier:
         self._rules = plan.rules
         self._memo = plan.memo
         self._max_held = max_held_bytes
-        self._state = _State.UNCHANGED if plan.blank else _State.START
+        blank = plan.blank
+        self._state = _State.UNCHANGED if blank else _State.START
         self._tail = bytearray()
         # How much of it must be there to go on; 0 where all that is due is a turn.
         self._need = _FILE_HEADER
@@ -116,7 +117,7 @@ class Deidentifier:
         self._output = Output()
         self._meta = FileMeta(plan.rules, plan.metas, max_held_bytes)
         self._head = Head(plan.rules, filename, self._meta, self._output)
-        if plan.blank:
+        if blank:
             self._head.name = ""
         # How the data set began; as long as that is all of it, it has no body.
         self._applied: Applied | None = None
@@ -228,7 +229,7 @@ class Deidentifier:
         """Takes the next bytes, or without any some of what waits."""
         spend_from(self._budget)
         try:
-            if data and self.pending:
+            if data and (self._tail or self._body is not None):
                 self._settle()
             self._until = perf_counter() + _TURN_SECONDS
             if not data:
@@ -271,8 +272,8 @@ class Deidentifier:
 
     def _settle(self) -> None:
         """Takes all that waits."""
-        self._until = math.inf
         while self.pending:
+            self._until = math.inf
             self._go_on()
 
     def _read(self, data: bytes, *, ended: bool) -> int:
@@ -338,8 +339,12 @@ class Deidentifier:
         """
         self._state = _State.DATA_SET
         meta = self._meta
-        syntax = meta.transfer_syntax()
         base = self._base = self._offset + position
+        beginning = data[position : position + BEGINNING]
+        layouts = meta.layouts_of(beginning)
+        if layouts is not None and (passed := self._apply_at_beginning(layouts, data, position)):
+            return passed
+        syntax = meta.transfer_syntax()
         is_directory = meta.sop_class() == MEDIA_DIRECTORY
         if syntax is not None and syntax.deflated:
             walked = Output()
@@ -347,7 +352,7 @@ class Deidentifier:
             self._body = DeflatedBody(walk, walked, self._output)
             self._head.open(walk, 0, is_directory=is_directory)
             return position
-        encoding = self._encoding(syntax, data[position : position + BEGINNING], base)
+        encoding = self._encoding(syntax, beginning, base)
         if is_directory:
             walk = self._walk(encoding, self._output, base)
             limit = self._max_held
@@ -356,13 +361,6 @@ class Deidentifier:
             )
             self._head.open(walk, base, is_directory=True)
             return position
-        layouts = None
-        if syntax is not None and encoding is syntax.encoding and not encoding.big:
-            # What was learned holds for data sets that are encoded as the file meta says
-            # that it was learned under; and not for guessed ones.
-            layouts = meta.layouts(encoding)
-        if layouts is not None and (passed := self._apply_at_beginning(layouts, data, position)):
-            return passed
         walk = self._walk(encoding, self._output, base, layouts)
         learner = (
             None if layouts is None else Learner(self._rules, meta, layouts, base, self._budget)
@@ -437,13 +435,15 @@ class Deidentifier:
         return syntax.encoding
 
     def _end(self) -> list[Buffer]:
+        if self._applied is not None and self._applied.layout.ends and not self._tail:
+            return self._output.release()
         self._settle()
         data = bytes(self._tail)
         self._tail.clear()
         if self._state is not _State.DATA_SET:
             data = data[self._read(data, ended=True) :]
         if self._applied is not None and self._applied.layout.ends and not data:
-            return self._released()
+            return self._output.release()
         body = self._body_on()
         self._settle()
         body.finish(data)

@@ -31,20 +31,20 @@ LONG_HEADER: Final = 12
 ITEM_BYTES: Final = b"\xfe\xff\x00\xe0"
 
 # PS3.5 7.1.2, table 7.1-2: two-byte VR, two-byte length.
-SHORT_VRS: Final = (
+SHORT_VRS: Final = frozenset({
     "AE", "AS", "AT", "CS", "DA", "DS", "DT", "FD", "FL", "IS", "LO",
     "LT", "PN", "SH", "SL", "SS", "ST", "TM", "UI", "UL", "US",
-)  # fmt: skip
+})  # fmt: skip
 
 # The tag of an item delimiter in little endian.
 ITEM_DELIMITER_BYTES: Final = b"\xfe\xff\x0d\xe0"
 
 # PS3.5 7.1.2, table 7.1-1: two-byte VR, two reserved bytes, four-byte length.
-LONG_VRS: Final = (
+LONG_VRS: Final = frozenset({
     "OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV",
-)  # fmt: skip
+})  # fmt: skip
 
-VRS: Final = frozenset(SHORT_VRS + LONG_VRS)
+VRS: Final = SHORT_VRS | LONG_VRS
 
 # The longest value that a two-byte length can say.
 MAX_SHORT_LENGTH: Final = 0xFFFE

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from operator import attrgetter
 from threading import Lock
 from typing import Final, NamedTuple
 
@@ -15,6 +16,7 @@ from deid_service.engine.encoding.headers import (
     BEGINNING,
     EXPLICIT_BIG,
     EXPLICIT_LITTLE,
+    HEADER,
     IMPLICIT_LITTLE,
     SHORT_VRS,
     UNDEFINED_LENGTH,
@@ -23,6 +25,7 @@ from deid_service.engine.encoding.headers import (
 )
 from deid_service.engine.encoding.tags import TRANSFER_SYNTAX
 from deid_service.engine.errors import DicomError, Reason
+from deid_service.engine.file.directory import MEDIA_DIRECTORY
 from deid_service.engine.layouts.learning import MAX_PARTS_OF_PLAN, PROCESS, Layouts
 from deid_service.engine.rules.nodes import Rules
 from deid_service.engine.rules.ops import Dropped, Kept, becomes_of
@@ -34,7 +37,7 @@ from deid_service.engine.rules.rewriting import (
     element_of,
     texts_of,
 )
-from deid_service.engine.rules.uids import stand_in_uid
+from deid_service.engine.rules.uids import MAX_UID_LENGTH, stand_in_uid
 from deid_service.engine.version import RELEASE
 
 # PS3.7 D.3.3.2: who wrote the file. The UID is a UUID in the form of PS3.5 B.2,
@@ -77,6 +80,9 @@ _MAX_WAYS: Final = 4
 # The group length element, and the header of the instance UID.
 _GROUP_LENGTH_HEADER: Final = b"\x02\0\0\0UL\4\0"
 _GROUP_LENGTH_SIZE: Final = 12
+_GROUP_LENGTH_HEADERS: Final = {
+    each: each.header(_GROUP_LENGTH, "UL", 4) for each in (EXPLICIT_LITTLE, IMPLICIT_LITTLE)
+}
 _INSTANCE_UID_HEADER: Final = b"\x02\0\3\0UI"
 _FILE_META_GROUP: Final = b"\x02\0"
 
@@ -118,7 +124,7 @@ class MetaElement(NamedTuple):
         return self.value.rstrip(b" \0").decode("latin-1")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class KnownMeta:
     """What was made of a file meta, but for its instance UID.
 
@@ -131,6 +137,8 @@ class KnownMeta:
         sop_class: the media storage SOP class.
         layouts: of the data sets that came with it, by all else that decides how their
             bytes are read: the encoding, and how much may be held.
+        used: when it was met last, in metas that were met.
+        learnable: how its data sets are encoded, where layouts are for them; else None.
     """
 
     before: bytes
@@ -140,6 +148,14 @@ class KnownMeta:
     syntax_uid: str
     sop_class: str
     layouts: dict[tuple[Encoding, int], Layouts] = field(default_factory=dict)
+    used: int = 0
+    learnable: Encoding | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        syntax = self.syntax
+        is_plain = syntax is not None and not syntax.deflated and not syntax.encoding.big
+        is_plain = is_plain and self.sop_class != MEDIA_DIRECTORY
+        self.learnable = syntax.encoding if syntax is not None and is_plain else None
 
 
 # By what stands before the instance UID, and what stands behind it.
@@ -162,15 +178,15 @@ class Metas:
         """
         self._learns = learns
         self._lock = Lock()
-        self._known: OrderedDict[_Key, KnownMeta] = OrderedDict()
+        self._known: dict[_Key, KnownMeta] = {}
+        self._met = itertools.count(1)
 
     def get(self, key: _Key) -> KnownMeta | None:
         """Returns what was made of a file meta, if it was met before."""
-        with self._lock:
-            known = self._known.get(key)
-            if known is not None:
-                self._known.move_to_end(key)
-            return known
+        known = self._known.get(key)
+        if known is not None:
+            known.used = next(self._met)
+        return known
 
     def add(self, key: _Key, known: KnownMeta) -> KnownMeta:
         """Remembers a file meta; returns what was made of it first."""
@@ -179,9 +195,9 @@ class Metas:
         with self._lock:
             # One that came in pieces may be known, with what was learned beside it.
             known = self._known.setdefault(key, known)
-            self._known.move_to_end(key)
-            while len(self._known) > _MAX_REMEMBERED:
-                self._known.popitem(last=False)
+            known.used = next(self._met)
+            if len(self._known) > _MAX_REMEMBERED:
+                del self._known[min(self._known, key=lambda each: self._known[each].used)]
             return known
 
     def note_learned(self, layouts: Layouts) -> None:
@@ -196,7 +212,8 @@ class Metas:
     def layouts(self) -> list[Layouts]:
         """Returns all that is learned; what was used last comes last."""
         with self._lock:
-            return [each for known in self._known.values() for each in [*known.layouts.values()]]
+            by_use = sorted(self._known.values(), key=attrgetter("used"))
+        return [each for known in by_use for each in [*known.layouts.values()]]
 
     def forget(self) -> None:
         """Forgets all."""
@@ -414,10 +431,21 @@ class FileMeta:
         """Takes note that more is known of files with this file meta."""
         self._metas.note_learned(layouts)
 
-    def layouts(self, encoding: Encoding) -> Layouts | None:
-        """Returns the layouts of data sets with this file meta; None for a new one."""
+    def layouts_of(self, beginning: bytes) -> Layouts | None:
+        """Returns the layouts of data sets that begin so; None where nothing is learned.
+
+        What was learned holds for data sets that are encoded as the file meta says that it
+        was learned under; and not for guessed ones.
+
+        Args:
+            beginning: as for `guessed_encoding`.
+        """
         known = self._known
-        if known is None:
+        encoding = None if known is None else known.learnable
+        if known is None or encoding is None or len(beginning) < HEADER:
+            return None
+        seen = guessed_encoding(beginning)
+        if seen is not encoding and seen is not None:
             return None
         way = (encoding, self.max_held_bytes)
         layouts = known.layouts.get(way)
@@ -451,7 +479,7 @@ class FileMeta:
         if instance is not None:
             place = Place(_INSTANCE_UID, "UI", instance.offset)
             if changes and instance_uid:
-                written = _element(encoding, place, [instance_uid])
+                written = _instance_uid(encoding, place, instance_uid)
             else:
                 written, names = self._rewritten(instance, encoding)
                 count(names)
@@ -461,7 +489,7 @@ class FileMeta:
         written = written or b""
         length = len(known.before) + len(written) + len(known.after)
         return [
-            encoding.header(_GROUP_LENGTH, "UL", 4) + encoding.long_bytes(length),
+            _GROUP_LENGTH_HEADERS[encoding] + encoding.long_bytes(length),
             known.before,
             written,
             known.after,
@@ -572,7 +600,7 @@ def guessed_encoding(beginning: bytes) -> Encoding | None:
     """
     low, high = beginning[0], beginning[1]
     if high == 0 and 0 < low <= _MAX_FIRST_GROUP:
-        if _shows_vr(beginning):
+        if beginning[4:6] in _VR_BYTES and _shows_vr(beginning):
             return EXPLICIT_LITTLE
         length = int.from_bytes(beginning[4:8], "little")
         return IMPLICIT_LITTLE if length < _MAX_FIRST_LENGTH or length == UNDEFINED_LENGTH else None
@@ -582,10 +610,8 @@ def guessed_encoding(beginning: bytes) -> Encoding | None:
 
 
 def _shows_vr(beginning: bytes) -> bool:
-    """Whether a little endian data set begins with a VR, and not with a length that looks so."""
+    """Whether what looks like a VR in a little endian data set is one, and not a length."""
     vr = beginning[4:6]
-    if vr not in _VR_BYTES:
-        return False
     if beginning[6:8] != b"\0\0" or len(beginning) < BEGINNING:
         return True
     # As a length it would be one of 16,705 to 23,130 bytes, and text would follow. As a
@@ -594,6 +620,15 @@ def _shows_vr(beginning: bytes) -> bool:
     if vr in _SHORT_VR_BYTES:
         return beginning[12:14] in _VR_BYTES
     return beginning[11] < ord(" ") or beginning[8:12] == b"\xff\xff\xff\xff"
+
+
+def _instance_uid(encoding: Encoding, place: Place, uid: str) -> bytes:
+    """Returns the instance UID as an element; nearly always a short one in explicit VR."""
+    if encoding is EXPLICIT_LITTLE and len(uid) <= MAX_UID_LENGTH and uid.isascii():
+        # PS3.5 9.1: padded with NUL to an even length.
+        value = uid.encode() + b"\0" * (len(uid) % 2)
+        return _INSTANCE_UID_HEADER + len(value).to_bytes(2, "little") + value
+    return _element(encoding, place, [uid])
 
 
 def _element(encoding: Encoding, place: Place, texts: list[str]) -> bytes:

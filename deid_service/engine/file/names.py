@@ -59,7 +59,8 @@ def output_name(
     Raises:
         DicomError: an action of the rule cannot transform a part of the name.
     """
-    begin_element()
+    if rules:
+        begin_element()
     for rule in rules:
         captured: Mapping[str, str | None] | None = {}
         if rule.pattern is not None:

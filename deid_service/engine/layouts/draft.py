@@ -14,9 +14,9 @@ from deid_service.engine.encoding.charsets import CharacterSets
 from deid_service.engine.encoding.dictionary import vr_of
 from deid_service.engine.encoding.headers import HEADER, ITEM_BYTES, Encoding
 from deid_service.engine.encoding.tags import SPECIFIC_CHARACTER_SET
-from deid_service.engine.layouts.layout import Layout, Note, Size, Variable
+from deid_service.engine.layouts.layout import Change, Layout, Note, Size, Variable
 from deid_service.engine.rules.nodes import Node
-from deid_service.engine.rules.ops import Kept, Rewritten
+from deid_service.engine.rules.ops import Rewritten
 
 # A value that differs in length between files may be as long as any that was seen,
 # and by so many bytes longer or shorter.
@@ -49,21 +49,6 @@ class Role(Enum):
 _ALONE: Final = frozenset({Role.CHANGED, Role.INSERTED, Role.SIZE})
 
 _NO_ITEM: Final = b"(?!%b)" % re.escape(ITEM_BYTES)
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """What is done to an element that is changed, or whose value is needed elsewhere.
-
-    Attributes: as those of `Variable`.
-    """
-
-    op: Kept | Rewritten
-    tag: int
-    vr: str
-    found_vr: str | None
-    encoding: Encoding
-    charsets: CharacterSets | None
 
 
 @dataclass(slots=True)
@@ -337,17 +322,8 @@ class Draft:
     def _variables(self) -> Iterator[Variable]:
         for part in self.parts:
             if (change := part.change) is not None:
-                names = change.op.names if isinstance(change.op, Rewritten) else ()
-                yield Variable(
-                    part.group,
-                    change.op,
-                    names,
-                    change.tag,
-                    change.vr,
-                    change.found_vr,
-                    change.encoding,
-                    change.charsets,
-                )
+                final_tag = change.tag if change.op.final else None
+                yield part.group, change.op, change.encoding, final_tag, change
 
     def _sizes(self) -> Iterator[Size]:
         for part in self.parts:

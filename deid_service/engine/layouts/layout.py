@@ -22,13 +22,12 @@ from deid_service.engine.rules.rewriting import Around, Memo, Place, became
 from profile_service.language.model import Settings
 
 
-class Variable(NamedTuple):
-    """An element that a rule changes, or whose value is needed elsewhere.
+@dataclass(frozen=True, slots=True, eq=False)
+class Change:
+    """What is done to an element that a rule changes, or whose value is needed elsewhere.
 
     Attributes:
-        group: of the expression.
         op: what is done to it: a repeatable case.
-        names: what a receipt counts where it changes.
         tag: of the element.
         vr: that its value is read and written with.
         found_vr: as it stands in the header; None in implicit VR.
@@ -36,14 +35,18 @@ class Variable(NamedTuple):
         charsets: that its value is in; None for those in force before the layout.
     """
 
-    group: int
     op: Kept | Rewritten
-    names: tuple[str, ...]
     tag: int
     vr: str
     found_vr: str | None
     encoding: Encoding
     charsets: CharacterSets | None
+
+
+# A change, with what is looked at first of it: the group of the expression, the op, the
+# encoding, and the tag where the resulting value is needed elsewhere. A plain tuple, as
+# this is the innermost loop of a series.
+Variable = tuple[int, Kept | Rewritten, Encoding, int | None, Change]
 
 
 class Size(NamedTuple):
@@ -168,22 +171,23 @@ class Applied:
         recall = memo.get
         for group, constant in layout.constants:
             pieces[group] = constant
-        for group, op, names, tag, vr, found_vr, encoding, declared in layout.variables:
+        for group, op, encoding, final_tag, change in layout.variables:
             known = recall(pieces[group])
             if known is not None and known[0] is op and known[1] is encoding:
                 new, _, text = known[2]
             else:
-                around = Around(encoding, declared or charsets, settings, memo)
-                new, _, text = became(op, Place(tag, vr, 0), found_vr, pieces[group], around)
+                around = Around(encoding, change.charsets or charsets, settings, memo)
+                place = Place(change.tag, change.vr, 0)
+                new, _, text = became(op, place, change.found_vr, pieces[group], around)
             if new is not None:
                 pieces[group] = new
-            else:
-                for name in names:
+            elif isinstance(op, Rewritten):
+                for name in op.names:
                     counts[name] -= 1
                     if not counts[name]:
                         del counts[name]
-            if op.final:
-                finals[tag] = text
+            if final_tag is not None:
+                finals[final_tag] = text
         for group, rest, changed in layout.sizes:
             size = rest + sum(len(pieces[each]) for each in changed)
             pieces[group] = size.to_bytes(4, "little")

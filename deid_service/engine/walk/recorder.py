@@ -24,7 +24,8 @@ from deid_service.engine.encoding.headers import (
     Encoding,
 )
 from deid_service.engine.errors import DicomError, Reason
-from deid_service.engine.layouts.draft import Change, Draft, Part, Role
+from deid_service.engine.layouts.draft import Draft, Part, Role
+from deid_service.engine.layouts.layout import Change
 from deid_service.engine.layouts.learning import MAX_BYTES, MAX_PARTS_OF_FILE, Sample
 from deid_service.engine.rules.nodes import Node, Rules
 from deid_service.engine.rules.ops import Kept, Rewritten

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from deid_service.engine import compile_plan
-from deid_service.engine.encoding.headers import LONG_VRS, SHORT_VRS
+from deid_service.engine.encoding.headers import VRS
 from deid_service.engine.layouts import learning
 from profile_service.language import parse_profile
 from tests.support.engine.build import dicom, el, encode, sq
@@ -429,7 +429,7 @@ def test_what_was_learned_is_not_for_files_that_are_encoded_otherwise_than_they_
     assert _beginnings(plan)
 
 
-@pytest.mark.parametrize("vr", sorted(SHORT_VRS + LONG_VRS))
+@pytest.mark.parametrize("vr", sorted(VRS))
 def test_a_length_that_looks_like_a_vr_is_a_length(vr: str) -> None:
     """In implicit VR a first value of 16,708 bytes is none of the VR DA, learned or alone."""
     length = int.from_bytes(vr.encode(), "little")
