@@ -77,7 +77,7 @@ def _readable(inflater: zlib._Decompress, data: bytes) -> Iterator[bytes]:
     """Yields what can be inflated before the place that cannot.
 
     zlib keeps it to itself where both come in one piece; what an error is about
-    must not hang on that.
+    must not depend on that.
     """
     for index in range(len(data)):
         try:
@@ -87,7 +87,7 @@ def _readable(inflater: zlib._Decompress, data: bytes) -> Iterator[bytes]:
 
 
 class Deflater:
-    """Deflates a data set; the result does not hang on how its input is cut."""
+    """Deflates a data set; the result does not depend on how its input is cut."""
 
     def __init__(self) -> None:
         self._deflater = zlib.compressobj(wbits=_RAW)

@@ -34,10 +34,10 @@ _MIN_PARTS: Final = 4
 # Layouts that begin with the same element: those of a few series.
 _MAX_ALTERNATIVES: Final = 4
 
-# All that is learned in a process, in parts of expressions, each of which takes
-# some 400 bytes: the layouts of about two hundred series; and in a plan, so that one
-# profile's files do not make those of all others forgotten. What was used least of
-# late is forgotten first.
+# All that is learned in a process, in parts of expressions, each of which takes some
+# 800 bytes, 40 MB in all: the layouts of about two hundred series; and in a plan, so that
+# one profile's files do not make those of all others forgotten. What was learned from
+# least lately is forgotten first.
 MAX_PARTS: Final = 50_000
 MAX_PARTS_OF_PLAN: Final = 12_500
 

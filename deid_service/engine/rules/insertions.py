@@ -12,7 +12,7 @@ from deid_service.engine.rules.rewriting import Place, bytes_of, constant_texts,
 
 
 def prepared(node: Node, encoding: Encoding) -> list[bytes | None]:
-    """Returns the insertions of a node in bytes; None for those that hang on the file."""
+    """Returns the insertions of a node in bytes; None for those that depend on the file."""
     known = node.prepared.get(encoding)
     if known is None:
         known = [_prepare(tag, node.insertions[tag], encoding) for tag in node.insertion_tags]

@@ -228,30 +228,7 @@ class Node:
         self._children: Remembered[tuple[int, str | None], Children | None] = Remembered(
             self._make_children, rules.count
         )
-        settings = rules.settings
-        removes_private = settings.remove_private_tags or settings.remove_undefined
-        # Whether private elements need their creators to be told apart: to be
-        # selected, or to take their creators along where the others go.
-        self._by_creator = (removes_private and (rules.has_regex or bool(rules.kept))) or any(
-            isinstance(element, PrivateElement | PrivateCreatorBlock)
-            or (removes_private and isinstance(element, Element) and element.tag >> 16 & 1)
-            for element in self._selected_here()
-        )
-        # Whether anything can be done inside of a sequence that no path names.
-        self.deep = bool(
-            rules.has_regex
-            or settings.remove_undefined
-            or settings.remove_private_tags
-            or any(active.anywhere for active in actives)
-        )
-        # Rules that can select a tag which they do not name.
-        self._open = (
-            any(active.anywhere for active in actives)
-            or settings.remove_undefined
-            or settings.remove_private_tags
-            or self._by_creator
-            or any(isinstance(element, RepeaterElement) for element in self._selected_here())
-        )
+        self._note_reach()
         self._ops: Remembered[int, Op | None] = Remembered(self._resolve, rules.count)
         # What is done to the elements of the file meta: rules name them like those of
         # the top level.
@@ -280,6 +257,34 @@ class Node:
             and not rules.has_regex
             and not rules.has_tentative
             and all(active.anywhere for active in actives)
+        )
+
+    def _note_reach(self) -> None:
+        """Works out what kinds of elements rules can be about here."""
+        rules, actives = self.rules, self.actives
+        settings = rules.settings
+        removes_private = settings.remove_private_tags or settings.remove_undefined
+        # Whether private elements need their creators to be told apart: to be
+        # selected, or to take their creators along where the others go.
+        self._by_creator = (removes_private and (rules.has_regex or bool(rules.kept))) or any(
+            isinstance(element, PrivateElement | PrivateCreatorBlock)
+            or (removes_private and isinstance(element, Element) and element.tag >> 16 & 1)
+            for element in self._selected_here()
+        )
+        # Whether anything can be done inside of a sequence that no path names.
+        self.deep = bool(
+            rules.has_regex
+            or settings.remove_undefined
+            or settings.remove_private_tags
+            or any(active.anywhere for active in actives)
+        )
+        # Rules that can select a tag which they do not name.
+        self._open = (
+            any(active.anywhere for active in actives)
+            or settings.remove_undefined
+            or settings.remove_private_tags
+            or self._by_creator
+            or any(isinstance(element, RepeaterElement) for element in self._selected_here())
         )
 
     def op(self, tag: int, creator: str | None) -> Op | None:
@@ -356,7 +361,7 @@ class Node:
         if self.top:
             tags |= self.rules.originals | self.rules.finals
             tags.add(LENGTH_TO_END)
-            if self._computes_age:
+            if self.rules.computes_age:
                 tags.add(PATIENT_AGE)
         if self.actives or self.top:
             tags.add(SPECIFIC_CHARACTER_SET)
@@ -378,7 +383,7 @@ class Node:
             inserts = self.top or not active.anywhere
             chain.add(active.rule, inserts=inserts)
             sequences.add(active.rule, inserts=inserts)
-        is_age = self.top and tag == PATIENT_AGE and self._computes_age
+        is_age = self.top and tag == PATIENT_AGE and self.rules.computes_age
         if not (rules or tag >> 16 == FILE_META or tag == SPECIFIC_CHARACTER_SET):
             self._add_settings((tag, creator), chain, sequences, on_path=on_path)
             if is_age:
@@ -458,19 +463,7 @@ class Node:
             original=original,
             final=self.top and tag in self.rules.finals,
             # Pixel data depends on the transfer syntax, too.
-            repeatable=self._is_repeatable(chain) and not (is_age or original or tag == PIXEL_DATA),
-        )
-
-    @property
-    def _computes_age(self) -> bool:
-        return self.rules.settings.age_from_birthdate is not None
-
-    def _is_repeatable(self, chain: _Chain) -> bool:
-        """Whether the same element always becomes the same."""
-        return (
-            not self.rules.has_tentative
-            and (chain.constant is None or chain.constant.isascii())
-            and all(isinstance(step, ValueStep) and step.repeatable for step in chain.steps)
+            repeatable=chain.is_repeatable and not (is_age or original or tag == PIXEL_DATA),
         )
 
     def _rules_for(self, tag: int, creator: str | None) -> tuple[list[_Active], bool]:
@@ -520,7 +513,7 @@ class Node:
             )
             if isinstance(element, Element) and _inserts(active):
                 candidates.add(element.tag)
-        if self.top and self._computes_age:
+        if self.top and self.rules.computes_age:
             candidates.add(PATIENT_AGE)
         return {tag: made for tag in candidates if (made := self.insertion(tag)) is not None}
 
@@ -595,6 +588,15 @@ class _Chain:
         self.steps: list[AnyStep] = []
         self.names: list[str] = []
         self._outcomes: set[OnError] = set()
+
+    @property
+    def is_repeatable(self) -> bool:
+        """Whether the same element always becomes the same."""
+        return (
+            not self._rules.has_tentative
+            and (self.constant is None or self.constant.isascii())
+            and all(isinstance(step, ValueStep) and step.repeatable for step in self.steps)
+        )
 
     @property
     def on_error(self) -> OnError:
@@ -739,6 +741,11 @@ class Rules:
     def everywhere(self) -> tuple[_Active, ...]:
         """The rules that select at every depth."""
         return tuple(active for active in self.actives if active.anywhere)
+
+    @cached_property
+    def computes_age(self) -> bool:
+        """Whether PatientAge is computed."""
+        return self.settings.age_from_birthdate is not None
 
     @cached_property
     def has_tentative(self) -> bool:

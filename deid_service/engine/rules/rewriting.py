@@ -58,7 +58,11 @@ _MAX_MEMO: Final = 1024
 _MAX_MEMO_ELEMENT: Final = 256
 
 
-class Memo(dict[bytes, tuple[Kept | Rewritten | CharacterSet, Encoding, Became]]):
+# What an element was, and what became of it.
+Remembered = tuple[Kept | Rewritten | CharacterSet, Encoding, Became]
+
+
+class Memo(dict[bytes, Remembered]):
     """What became of elements, by their bytes; with the case and the encoding for both.
 
     The files of a series share most of what identifies them, so most elements

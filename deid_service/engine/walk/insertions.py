@@ -73,8 +73,9 @@ class Insertions:
                     self._notes.note_final(place, final)
 
     def insert(self, level: Level, tag: int, vr: str, insertion: Insertion) -> None:
-        """Inserts an element."""
+        """Inserts an element that is not the same in every file, or leaves it absent."""
         splicer = self._splicer
+        splicer.depend()
         place = Place(tag, vr, splicer.base + splicer.position)
         made = self._made(level, place, insertion)
         if made is None:

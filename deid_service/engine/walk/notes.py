@@ -264,7 +264,7 @@ class Notes:
         """Decides about slots that have been open for too long.
 
         The same is decided where a slot is filled too late, so that it does not
-        hang on how the input is cut.
+        depend on how the input is cut.
         """
         splicer = self._splicer
         while (slot := splicer.output.first_open()) is not None and splicer.is_overdue(slot):

@@ -194,10 +194,11 @@ class Recorder(Splicer):
         return super().pass_item(end)
 
     def enter(self, start: int) -> None:
-        """Goes into a sequence or an item."""
+        """Goes behind the header of a sequence or an item, or behind a delimiter."""
         position = self.position
         if self._field < 0:
-            self._literal(position, start)
+            if position < start:
+                self._literal(position, start)
         else:
             field, self._field = self._field, -1
             self._literal(position, field)
@@ -206,13 +207,6 @@ class Recorder(Splicer):
             self._sizes.append(sized)
         self._is_guarded = False
         super().enter(start)
-
-    def leave(self, size: int) -> None:
-        """Passes a delimiter."""
-        position = self.position
-        if size:
-            self._literal(position, position + size)
-        super().leave(size)
 
     def hold_length(self, level: Level, field: int, length: int, encoding: Encoding) -> None:
         """Has the length field of a level written when its end is known."""

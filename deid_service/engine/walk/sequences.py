@@ -281,7 +281,7 @@ class Sequences:
         if level.converted:
             ends = SEQUENCE_DELIMITER if level.kind is Kind.ITEMS else ITEM_DELIMITER
             splicer.write(level, level.encoding.item_header(ends, 0))
-        splicer.leave(delimiter)
+        splicer.enter(splicer.position + delimiter)
         if level.node is not None:
             self._creators.open_blocks -= len(level.blocks)
         above = splicer.stack.pop()

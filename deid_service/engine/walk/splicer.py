@@ -79,11 +79,6 @@ class Splicer:
         self.stack: list[Level] = []
         self.level: Level
 
-    @property
-    def offset(self) -> int:
-        """The absolute offset of the first byte that is not read."""
-        return self.base
-
     def counts(self) -> dict[str, int]:
         """Returns how many elements each action changed, by its name."""
         counts = dict(self.element_counts)
@@ -209,12 +204,8 @@ class Splicer:
         return self.pass_to(end)
 
     def enter(self, start: int) -> None:
-        """Goes into a sequence or an item, behind its header."""
+        """Goes behind the header of a sequence or an item, or behind a delimiter."""
         self.position = start
-
-    def leave(self, size: int) -> None:
-        """Passes a delimiter."""
-        self.position += size
 
     def peek(self, found: Found) -> bytes:
         """Returns how a value begins: what may be the header of an item."""

@@ -65,6 +65,7 @@ from deid_service.engine.rules.ops import (
 from deid_service.engine.rules.rewriting import (
     Memo,
     Place,
+    Remembered,
 )
 from deid_service.engine.walk.creators import Creators
 from deid_service.engine.walk.group_lengths import GroupLengths
@@ -267,7 +268,7 @@ class Walk:
             raise DicomError(
                 Reason.TRUNCATED,
                 "the file ends in the middle of an element",
-                offset=splicer.offset,
+                offset=splicer.base,
             )
         if splicer.pass_left or splicer.drop_left or splicer.stack:
             raise splicer.error(
@@ -294,6 +295,8 @@ class Walk:
                 splicer.need = 0
                 return
 
+    # Long, because a call for each element costs: one more in the inner loop makes the walk
+    # over a CT slice some tenth longer.
     def _read_elements(self, level: Level) -> bool:
         """Reads elements until something else is due; False where input is missing."""
         splicer = self.splicer
@@ -368,22 +371,9 @@ class Walk:
                         and known_as[1] is encoding
                         and tag >= level.crossed
                     ):
-                        same, _, (new, names, text) = known_as
-                        if isinstance(same, CharacterSet):
-                            level.charsets = character_sets(text)
-                        if same.final and level.tag is None:
-                            splicer.position = position
-                            vr = encoding.vr_names.get(code) or vr_of(tag)
-                            self.notes.note_final(Place(tag, vr, splicer.base + position), text)
-                        if new is not None:
-                            if run < position:
-                                splicer.run = run
-                                splicer.flush(position)
-                            parts.append(new)
-                            splicer.changes[names] = splicer.changes.get(names, 0) + 1
-                            level.delta += len(new) + position - end
-                            run = end
-                        position = end
+                        splicer.position, splicer.run = position, run
+                        self._recall(level, tag, encoding.vr_names.get(code), end, known_as)
+                        position, run = end, splicer.run
                         continue
                 elif group < DELIMITER_GROUP:
                     splicer.position = position
@@ -440,6 +430,24 @@ class Walk:
         if begins_explicit(beginning, room if level.end < END else None):
             level.encoding = EXPLICIT_LITTLE
         return False
+
+    def _recall(
+        self, level: Level, tag: int, vr: str | None, end: int, known_as: Remembered
+    ) -> None:
+        """Writes what became of the same element before."""
+        splicer = self.splicer
+        position = splicer.position
+        same, _, (new, names, text) = known_as
+        if isinstance(same, CharacterSet):
+            level.charsets = character_sets(text)
+        if same.final and level.tag is None:
+            self.notes.note_final(Place(tag, vr or vr_of(tag), splicer.base + position), text)
+        if new is not None:
+            splicer.flush(position)
+            splicer.output.parts.append(new)
+            splicer.changes[names] = splicer.changes.get(names, 0) + 1
+            level.delta += len(new) + position - end
+            splicer.run = end
 
     def _leap(self, level: Level, alike: list[Layout]) -> None:
         """Passes what a layout at the position says, if there is one of those given."""
@@ -553,7 +561,7 @@ class Walk:
             self._sequences.close(level, HEADER)
         else:
             # Not called for in an item of defined length, but seen there.
-            self.splicer.leave(HEADER)
+            self.splicer.enter(self.splicer.position + HEADER)
         return True
 
     def _read_item(self, level: Level) -> bool:
@@ -575,7 +583,7 @@ class Walk:
                 self._sequences.close(level, HEADER)
             else:
                 # Not called for in a sequence of defined length, but seen there.
-                splicer.leave(HEADER)
+                splicer.enter(splicer.position + HEADER)
             return True
         if tag != ITEM:
             raise splicer.error(Reason.MALFORMED, "something else than an item in a sequence", tag)

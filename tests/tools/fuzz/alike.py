@@ -37,6 +37,7 @@ _SEQUENCES = (
 )  # fmt: skip
 _CHARSETS = ("", "ISO_IR 100", "ISO_IR 192", "ISO 2022 IR 6\\ISO 2022 IR 87", "ISO_IR 999", " ")
 _UNKNOWN = (0x00090010, 0x00091002, 0x00091006, 0x00111001, 0x00190010, 0x0019100C, 0x00201234)
+_CREATORS = (b"GEMS_IDEN_01", b"ACME", b"GEMS_PARM_01", b"")
 _SYNTAX_UIDS = ("1.2.840.10008.1.2.1", "1.2.840.10008.1.2", "1.2.840.10008.1.2.4.50", "")
 _ITEM = b"\xfe\xff\x00\xe0\x10\0\0\0\x10\0\x10\0\x08\0\0\0Doe^Jane"
 
@@ -125,7 +126,7 @@ def _parts(rng: Random, depth: int) -> tuple[Part, ...]:
         parts.append(el("SpecificCharacterSet", rng.choice(_CHARSETS)))
     parts += [
         _value(rng, El(tag, rng.choice(("LO", "UN", "OB", "SH")), ""))
-        for tag in rng.sample(_UNKNOWN, rng.randrange(3))
+        for tag in rng.sample(_UNKNOWN, rng.randrange(4))
     ]
     if depth < 3:
         for name in rng.sample(_SEQUENCES, rng.randrange(3)):
@@ -146,6 +147,8 @@ def _value(rng: Random, part: El, length: int | None = None) -> El:
     if part.vr == "DA":
         date = rng.choice(("20040119", "19991231", "20040119", "20041301", ""))
         return replace(part, value=date)
+    if part.tag in {0x00090010, 0x00190010}:
+        return replace(part, vr="LO", value=rng.choice(_CREATORS))
     if part.vr not in _TEXTS:
         return part
     alphabet, longest = _TEXTS[part.vr]
