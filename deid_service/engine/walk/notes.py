@@ -271,8 +271,11 @@ class Notes:
             if slot.give_up is not None:
                 slot.give_up()
             elif isinstance(slot, LengthSlot):
-                # It waits for a value inside of it.
-                splicer.check_overdue(next(each for each in self._deferred if slot in each.lengths))
+                # It waits for a value inside of it, or for its end, which is near: what is
+                # longer than may be held has no such slot.
+                waiting = next((each for each in self._deferred if slot in each.lengths), None)
+                if waiting is not None:
+                    splicer.check_overdue(waiting)
                 return
             else:
                 splicer.check_overdue(slot)

@@ -612,3 +612,16 @@ def test_nothing_is_remembered_of_creators_that_no_dictionary_knows() -> None:
         run(plan, [dicom(*parts, syntax=SYNTAXES["implicit"])])
 
     assert _private_vr_of.cache_info().currsize == before
+
+
+def test_a_sequence_as_long_as_may_be_held_can_be_cut_at_its_end() -> None:
+    """Its length is still open when more than may be held has passed; it ends in time."""
+    plan = plan_of("name: PatientID, replace-with: A longer one", recurse_sequence="true")
+    item = [el("PatientID", "1"), el("PatientComments", "C" * 274)]
+    data = dicom(sq("OtherPatientIDsSequence", item))
+    assert len(data) - data.index(b"\x10\0\x02\x10") == 12 + 300
+    whole = run(plan, [data], max_held=300)
+
+    assert whole.error is None
+    for end in range(1, 20):
+        assert run(plan, [data[:-end], data[-end:]], max_held=300) == whole
