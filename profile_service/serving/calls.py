@@ -39,8 +39,8 @@ class Arrivals:
         """
         self._seconds = seconds
         self._max_waiting = waiting
-        self._changing = threading.Lock()
-        # In the order of their ends.
+        # In the order of their ends. Each change of it is one step of the interpreter: a
+        # lock would be waited for by all threads when the one that has it is interrupted.
         self._ends: dict[grpc.ServicerContext, float] = {}
         self._closed = threading.Event()
         threading.Thread(target=self._follow, name="arrivals", daemon=True).start()
@@ -51,17 +51,14 @@ class Arrivals:
 
     def expect(self, context: grpc.ServicerContext) -> None:
         """Notes that a message of a call is waited for, until it has come."""
-        with self._changing:
-            self._ends.pop(context, None)
-            self._ends[context] = time.monotonic() + self._seconds
-            ended = len(self._ends) > self._max_waiting and self._pop_oldest()
-        if ended:
-            ended.cancel()
+        self._ends.pop(context, None)
+        self._ends[context] = time.monotonic() + self._seconds
+        if len(self._ends) > self._max_waiting:
+            self._end(list(self._ends)[: -self._max_waiting])
 
     def came(self, context: grpc.ServicerContext) -> None:
         """Notes that no message of a call is waited for any more."""
-        with self._changing:
-            self._ends.pop(context, None)
+        self._ends.pop(context, None)
 
     def first(self, requests: Iterator[Any], context: grpc.ServicerContext) -> Any:
         """Returns the first message of a call; None where it does not come."""
@@ -73,20 +70,16 @@ class Arrivals:
             self.came(context)
         return None
 
-    def _pop_oldest(self) -> grpc.ServicerContext:
-        oldest = next(iter(self._ends))
-        del self._ends[oldest]
-        return oldest
+    def _end(self, contexts: list[grpc.ServicerContext]) -> None:
+        for context in contexts:
+            # Unless its message has just come.
+            if self._ends.pop(context, None) is not None:
+                context.cancel()
 
     def _follow(self) -> None:
         while not self._closed.wait(TICK_SECONDS):
-            late = []
-            with self._changing:
-                now = time.monotonic()
-                while self._ends and next(iter(self._ends.values())) < now:
-                    late.append(self._pop_oldest())
-            for context in late:
-                context.cancel()
+            now = time.monotonic()
+            self._end([context for context, end in list(self._ends.items()) if end < now])
 
 
 def calls(
