@@ -37,13 +37,13 @@ SECONDS_BETWEEN_RUDE_CALLERS = 0.5
 
 def hostile_files() -> list[bytes]:
     """Returns files that cost far more than others of their size."""
-    deep: Part = el("PatientName", "IDENTIFIED")
+    deep: Part = el("PatientName", "A")
     for _ in range(90):
         deep = sq("ReferencedImageSequence", [deep])
     return [
         dicom(*[el("PatientName", "")] * 100_000),
         dicom(*[el(0x00091000 + number % 0xF000, "", "SH") for number in range(60_000)]),
-        dicom(el("SOPInstanceUID", "1.2\\" * 200_000, "UC")),
+        dicom(el("SOPInstanceUID", "1.2\\" * 200_000, "UC"), meta=[]),
         dicom(sq("ReferencedImageSequence", *[[el("PatientID", "1")]] * 20_000)),
         dicom(el("PatientName", "A"), el("PixelData", bytes(64 << 20), "OB"), deflated=True),
         dicom(deep),
