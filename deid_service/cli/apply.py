@@ -180,7 +180,7 @@ class Work:
                 while self._may_go_on() and (chunk := file.read(CHUNK_BYTES)):
                     self._put(deidentifier.receive(chunk), output)
                     while deidentifier.pending:
-                        self._put(deidentifier.receive(b""), output)
+                        self._put(deidentifier.go_on(), output)
                     moved(len(chunk))
             if not self._may_go_on():
                 return None
