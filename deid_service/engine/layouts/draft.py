@@ -243,6 +243,9 @@ class Draft:
                 part.longest = max(part.longest, its.longest)
                 part.margin = _MARGIN
                 self._is_new = True
+            if its.guarded and not part.guarded:
+                part.guarded = True
+                self._is_new = True
             if its.odd and not part.odd:
                 part.odd = True
                 self._is_new = True

@@ -576,3 +576,25 @@ def test_short_values_of_unknown_vr_are_the_same_in_pieces(
         item_of = sq("ReferencedStudySequence", [el("PatientID", "7"), odd, el("Rows", (1,))])
         for parts in ([el("PatientID", "7"), odd], [item_of, el("PatientID", "7")]):
             every_way(dicom(*parts), plan)
+
+
+@pytest.mark.parametrize("first", [0, 4])
+def test_an_unknown_value_that_was_too_short_to_hold_items_is_looked_at(first: int) -> None:
+    """Of lengths that differ, those that could hold an item are guarded, whichever came first."""
+    plan = plan_of("regex: '.*PatientName', replace-with: A")
+
+    def file(value: bytes) -> bytes:
+        return dicom(
+            el("SOPInstanceUID", "1.2.3"),
+            el("Modality", "CT"),
+            el(0x00111001, value, vr="UN"),
+            el("Rows", (1.0,)),
+            el("Columns", (1.0,)),
+        )
+
+    item = b"\xfe\xff\x00\xe0\x0c\0\0\0" + b"\x10\0\x10\0\x04\0\0\0DOE^"
+    for length in (first, first, 4, len(item), len(item) - 8, 4, len(item)):
+        deidentified(file(bytes(length)), plan)
+    assert run(plan, [file(bytes(len(item)))]).applied_bytes > 0
+
+    assert b"DOE^" not in deidentified(file(item), plan)

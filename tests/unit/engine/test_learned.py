@@ -7,7 +7,7 @@ from collections import Counter
 from tests.tools.fuzz.learned import check_family
 
 # Some fifteen seconds. `./dev fuzz --learned` goes on from there for as long as it is told.
-FAMILIES = 120
+FAMILIES = 240
 
 
 def test_families_of_files_come_out_as_without_learning() -> None:
