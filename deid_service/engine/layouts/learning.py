@@ -239,6 +239,10 @@ class Layouts:
     ) -> None:
         """Makes a layout of a draft, and tries it on the file at hand before it is used."""
         layout = draft.compile(rules.top, encoding)
+        if layout.match(buffer, sample.start) is None:
+            # It looks closer than the walk did, which is of no use here, and no harm.
+            self._drafts[draft.key].remove(draft)
+            return
         applied = apply_first(
             [layout], buffer, sample.start, sample.charsets, rules.settings, Memo()
         )
