@@ -107,9 +107,13 @@ class Deidentifier:
         self._max_held = max_held_bytes
         blank = plan.blank
         self._state = _State.UNCHANGED if blank else _State.START
+        # What was not read of the input, as more must come first: so many bytes in all.
         self._tail = bytearray()
-        # How much of it must be there to go on; 0 where all that is due is a turn.
         self._need = _FILE_HEADER
+        # Input that there was no time for, and how far it is read. It is not copied: what
+        # is passed on of it are slices of it.
+        self._rest = b""
+        self._rest_read = 0
         # When the caller has a turn, by `perf_counter`.
         self._until = math.inf
         # How much of the input has been read, in bytes.
@@ -146,7 +150,7 @@ class Deidentifier:
         milliseconds.
         """
         body = self._body
-        return (not self._need and bool(self._tail)) or (body is not None and body.pending)
+        return bool(self._rest) or (body is not None and body.pending)
 
     def receive(self, data: bytes | bytearray | memoryview) -> list[Buffer]:
         """Takes the next bytes of the file, cut anywhere, behind all that waits.
@@ -218,6 +222,7 @@ class Deidentifier:
         self._body = None
         self._output = _NO_OUTPUT
         self._tail = bytearray()
+        self._rest = b""
 
     def _check_open(self) -> None:
         if self._state is _State.FINISHED or self._state is _State.FAILED:
@@ -229,7 +234,7 @@ class Deidentifier:
         """Takes the next bytes, or without any some of what waits."""
         spend_from(self._budget)
         try:
-            if data and (self._tail or self._body is not None):
+            if data and (self._rest or self._body is not None):
                 self._settle()
             self._until = perf_counter() + _TURN_SECONDS
             if not data:
@@ -259,16 +264,24 @@ class Deidentifier:
                 return
             data = bytes(self._tail)
             self._tail.clear()
-        read = self._read(data, ended=False)
+        self._read_on(data, 0)
+
+    def _read_on(self, data: bytes, start: int) -> None:
+        """Reads from a position on, and keeps what is not read."""
+        read = self._read(data, start, ended=False)
         if read < len(data):
-            self._tail += memoryview(data)[read:]
+            if self._need:
+                self._tail += memoryview(data)[read:]
+            else:
+                self._rest, self._rest_read = data, read
 
     def _go_on(self) -> None:
         """Takes some of what waits."""
         if self._body is not None and self._body.pending:
             self._body.go_on(self._until)
         else:
-            self._take(b"")
+            data, self._rest = self._rest, b""
+            self._read_on(data, self._rest_read)
 
     def _settle(self) -> None:
         """Takes all that waits."""
@@ -276,9 +289,11 @@ class Deidentifier:
             self._until = math.inf
             self._go_on()
 
-    def _read(self, data: bytes, *, ended: bool) -> int:
-        """Reads as far as it can or has time, and returns how far that is."""
-        position = 0
+    def _read(self, data: bytes, start: int, *, ended: bool) -> int:
+        """Reads from a position on, as far as it can or has time; returns how far that is."""
+        # Of the first byte of the data, until reading has ended.
+        self._offset -= start
+        position = start
         if self._state is _State.START:
             if len(data) < _FILE_HEADER and not ended:
                 self._need = _FILE_HEADER
@@ -441,7 +456,7 @@ class Deidentifier:
         data = bytes(self._tail)
         self._tail.clear()
         if self._state is not _State.DATA_SET:
-            data = data[self._read(data, ended=True) :]
+            data = data[self._read(data, 0, ended=True) :]
         if self._applied is not None and self._applied.layout.ends and not data:
             return self._output.release()
         body = self._body_on()

@@ -142,7 +142,12 @@ class DeflatedBody:
         self._output = output
         self._inflater = Inflater()
         self._deflater = Deflater()
-        self._inflated = bytearray()
+        # What is inflated, and how far it is read. It is not copied while there is no time
+        # for the rest of it: what is passed on of it are slices of it.
+        self._inflated = b""
+        self._read = 0
+        # What is inflated behind it, and not yet enough.
+        self._more = bytearray()
         # Deflated input that waits, as what it inflates to.
         self._waiting: Iterator[bytes] | None = None
 
@@ -159,7 +164,7 @@ class DeflatedBody:
 
     def go_on(self, until: float) -> None:
         """See `Body`."""
-        splicer, held = self.walk.splicer, self._inflated
+        splicer = self.walk.splicer
         taken = 0
         while self._waiting is not None:
             # Behind a pause, what is there goes first.
@@ -168,10 +173,14 @@ class DeflatedBody:
                 if piece is None:
                     self._waiting = None
                     break
-                held += piece
+                self._more += piece
                 taken += len(piece)
-            if len(held) >= splicer.need:
-                del held[: self.walk.feed(bytes(held), until=until)]
+            if len(self._inflated) - self._read + len(self._more) >= splicer.need:
+                if self._more:
+                    self._inflated = self._inflated[self._read :] + bytes(self._more)
+                    self._read = 0
+                    self._more.clear()
+                self._read = self.walk.feed(self._inflated, self._read, until=until)
             if taken >= _INFLATED_AT_ONCE or perf_counter() > until:
                 break
         self._output.parts.extend(self._deflater.add(self._walked.release()))
@@ -183,7 +192,7 @@ class DeflatedBody:
     def finish(self, rest: bytes) -> None:  # noqa: ARG002
         """See `Body`."""
         self._inflater.finish()
-        self.walk.finish(bytes(self._inflated))
+        self.walk.finish(self._inflated[self._read :] + bytes(self._more))
         self._output.parts.extend(self._deflater.add(self._walked.release()))
         self._output.parts.extend(self._deflater.finish())
 
@@ -231,7 +240,8 @@ class DirectoryBody:
         self._need = 1
         if self._error is None:
             try:
-                read = self.walk.feed(data[start : start + room], until=until)
+                piece = data if len(data) - start <= room else data[: start + room]
+                read = self.walk.feed(piece, start, until=until) - start
                 self._need = self.walk.splicer.need
             except DicomError as error:
                 # Whether the records fit together comes first: that is the same with

@@ -94,6 +94,8 @@ class Creators:
                 self._tentatives.keep_all()
             place = Place(found.tag, found.vr or "LO", splicer.base + found.position)
             return self._values.act(level, found, becomes, place)
+        if block.slot is not None and splicer.is_overdue(block.slot):
+            self._keep_creator(block)
         if block.stays:
             return splicer.pass_over(found)
         held = splicer.buffer[found.position : found.end]

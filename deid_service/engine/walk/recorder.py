@@ -311,8 +311,7 @@ class Recorder(Splicer):
             width = 0
         head = self.buffer[found.position : found.start - width]
         part = Part.of_value(role, head, found.end - found.start, width, vr)
-        # Too short to hold an item, it was not looked at; a longer one would be.
-        part.guarded = self._is_guarded or vr == "UN"
+        part.guarded = self._is_guarded
         self._is_guarded = False
         self._add(part, found.position, found.end)
 

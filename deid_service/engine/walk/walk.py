@@ -181,8 +181,7 @@ class Walk:
 
         Args:
             buffer: the input.
-            start: of the first byte in it that was not read; not 0 only at the
-                beginning of the data set.
+            start: of the first byte in it that was not read.
             until: when to pause, by `perf_counter`; what has begun is done first.
 
         Returns:
@@ -200,11 +199,11 @@ class Walk:
         self._until = until
         size = len(buffer)
         if splicer.pass_left:
-            splicer.position = min(splicer.pass_left, size)
-            splicer.pass_left -= splicer.position
+            splicer.position = min(start + splicer.pass_left, size)
+            splicer.pass_left -= splicer.position - start
         elif splicer.drop_left:
-            splicer.position = splicer.run = min(splicer.drop_left, size)
-            splicer.drop_left -= splicer.position
+            splicer.position = splicer.run = min(start + splicer.drop_left, size)
+            splicer.drop_left -= splicer.position - start
         if not splicer.pass_left and not splicer.drop_left:
             try:
                 self._read()
@@ -693,10 +692,11 @@ class Walk:
             )
         if known == "SQ":
             return True
-        if known != "UN" or found.end - found.start < HEADER or level.node is None:
+        if known != "UN" or level.node is None:
             return False
+        # Shorter ones are looked at, too: what is learned from them holds for longer ones.
         beginning = splicer.peek(found)
-        if len(beginning) < HEADER:
+        if len(beginning) < HEADER or found.end - found.start < HEADER:
             return False
         encoding = IMPLICIT_LITTLE if vr == "UN" else level.encoding
         group, element, length = encoding.item(beginning, 0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from contextlib import AbstractContextManager
 from random import Random
 from typing import TYPE_CHECKING
 from unittest.mock import patch
@@ -21,8 +22,17 @@ if TYPE_CHECKING:
 # Enough for each kind of a family to be seen, learned, met again and mistaken.
 _FILES = 40
 
-# A call ends early by the clock: no case could be repeated.
-_UNPAUSED = patch("deid_service.engine.deidentifier._TURN_SECONDS", math.inf)
+# How often a call of the engine, which ends early by the clock, is made to.
+_PAUSES = 0.2
+
+
+def _pausing(rng: Random, share: float) -> AbstractContextManager[object]:
+    """Has a walk pause by chance rather than by the clock, so that a case can be repeated."""
+    drawn = Random(rng.random())  # noqa: S311
+    return patch(
+        "deid_service.engine.walk.walk.perf_counter",
+        lambda: math.inf if drawn.random() < share else 0.0,
+    )
 
 
 def check_family(seed: int) -> Counter[str]:
@@ -46,12 +56,12 @@ def check_family(seed: int) -> Counter[str]:
     for number in range(_FILES):
         data = file_of(rng, rng.choice(kinds))
         max_held = rng.choice(limits)
-        with _UNPAUSED:
+        with _pausing(rng, 0):
             alone = run(untaught, [data], max_held=max_held)
         cut = rng.randrange(len(data) + 1)
         pieces = [data] if rng.random() < 0.8 else [data[:cut], data[cut:]]
         plan = taught if rng.random() < 0.5 else taught.for_stream()
-        with _UNPAUSED:
+        with _pausing(rng, _PAUSES):
             outcome = run(plan, pieces, max_held=max_held)
         if outcome != alone:
             raise BrokenError(
