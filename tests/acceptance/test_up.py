@@ -12,7 +12,16 @@ from tests.acceptance.conftest import PATIENCE_SECONDS, Installation, Up
 if TYPE_CHECKING:
     from pathlib import Path
 
-PROFILE = "dicom: {fields: [{name: PatientName, remove: true}]}\n"
+# It has a word for whatever says who the patient is, so that nothing is warned of.
+PROFILE = """\
+dicom:
+  fields:
+    - {name: PatientName, replace-with: ANON}
+    - {name: PatientID, replace-with: ANON}
+    - {name: PatientBirthDate, replace-with: ''}
+    - {name: OtherPatientIDs, remove: true}
+    - {name: OtherPatientIDsSequence, remove: true}
+"""
 
 
 def test_data_survives_a_restart(installation: Installation, tmp_path: Path) -> None:

@@ -95,10 +95,10 @@ def test_a_profile_is_compiled_once_for_many_streams(
     compile_once = profiles._compile
     all_there = threading.Event()
 
-    def counted(source: str) -> object:
+    def counted(source: str, *, learn: bool) -> object:
         calls.append(source)
         all_there.wait(0.3)
-        return compile_once(source)
+        return compile_once(source, learn=learn)
 
     monkeypatch.setattr(profiles, "_compile", counted)
     callers = [Caller(channel, opened()) for _ in range(20)]
