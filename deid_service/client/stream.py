@@ -297,8 +297,11 @@ class Attempt:
         size = 0
         try:
             with source.open() as stream:
-                # Once there is a result, what is still sent is passed over.
-                while not file.answered and (data := stream.read(SEND_CHUNK_BYTES)):
+                # Once there is a result, what is still sent is passed over; and nobody
+                # takes what is read for a stream that has ended.
+                while not (file.answered or self._closed) and (
+                    data := stream.read(SEND_CHUNK_BYTES)
+                ):
                     if part.chunk:
                         self._parts.put(part)
                         part = pb.RequestPart()

@@ -217,6 +217,10 @@ def test_leaving_early_leaves_no_partial_file(channel: grpc.Channel, tmp_path: P
         assert read.wait(10)
 
     assert files_in(tmp_path) == set()
+    for thread in threading.enumerate():
+        if thread.name == "deidcascade-read":
+            thread.join(10)
+            assert not thread.is_alive()
 
 
 def test_what_a_killed_upload_left_is_removed(channel: grpc.Channel, tmp_path: Path) -> None:
