@@ -2,8 +2,13 @@
 
 The files of a series are laid out alike: the same elements follow each other, most
 of them with the same lengths. A layout is a regular expression for such a stretch of
-elements, and what the walk did along it. See README.md for how one is made, and why
-the output is what the walk would have written.
+elements, and what the walk did along it.
+
+The output is what the walk would have written: the expression fixes every byte that the
+walk looked at, but for values that are made anew by the walk's own function, and what
+else the walk decides by (the rules, the encoding, the character sets, what is due) is
+what a layout is kept under or compared with. README.md says it point by point, and how
+layouts are made.
 """
 
 from __future__ import annotations
