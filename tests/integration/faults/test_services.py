@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ import psutil
 import pytest
 
 from deid_service.client import FileResult, Source, Upload, open_channel
+from deid_service.client.outputs import PARTIAL_SUFFIX
 from tests.integration.faults.files import (
     LARGE_BYTES,
     assert_all_or_nothing,
@@ -57,6 +59,11 @@ class UploadWithFault:
         self._thread.start()
         for _ in range(streams):
             assert self._middle.acquire(timeout=PATIENCE_SECONDS)
+        # Files are read ahead of their streams: outputs show that those are open.
+        end = time.monotonic() + PATIENCE_SECONDS
+        while len(list(folder.glob(f".*{PARTIAL_SUFFIX}"))) < streams:
+            assert time.monotonic() < end
+            threading.Event().wait(0.01)
 
     def _hold(self) -> None:
         self._middle.release()
