@@ -57,10 +57,15 @@ class Interruption:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Ends listening."""
+        """Ends listening.
+
+        What was interrupted ends now: a signal that comes yet is another of those together,
+        and would kill it on its last steps (the interpreter gives signals their default
+        action back as it ends, but leaves those alone that are ignored).
+        """
         signal.set_wakeup_fd(-1)
         for number, handler in self._before.items():
-            signal.signal(number, handler)
+            signal.signal(number, signal.SIG_IGN if self.number else handler)
         # The other end sees it, and is closed by who listens there.
         self._bell.close()
 
