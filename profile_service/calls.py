@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import logging
+import secrets
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from deidcascade.v1 import profile_service_pb2 as pb
 
+from profile_service.access.actor import Actor, Credential
 from profile_service.errors import CallIdleError, ProfileServiceError
 from profile_service.hierarchy import is_name
 from profile_service.logs import LOG
@@ -21,7 +24,9 @@ if TYPE_CHECKING:
     import grpc
     from google.protobuf.message import Message
 
-    Behaviour = Callable[[Any, grpc.ServicerContext], Message]
+    from profile_service.serving.calls import Behaviour
+
+    Carrying = Callable[[Any, "Call"], Message]
 
 # The field of a request that says what the call is about.
 _SUBJECTS = ("target", "container", "name", "parent")
@@ -30,11 +35,24 @@ _SUBJECTS = ("target", "container", "name", "parent")
 _SERVICE = pb.DESCRIPTOR.services_by_name["ProfileService"]
 
 
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What a method of the service is told of a call beside its request.
+
+    Attributes:
+        actor: who calls; handed down to whatever changes something.
+        is_wanted: tells whether the caller still waits.
+    """
+
+    actor: Actor
+    is_wanted: Callable[[], bool]
+
+
 def handler(servicer: object, arrivals: Arrivals) -> grpc.GenericRpcHandler:
     """Returns what answers the calls of ProfileService.
 
     Args:
-        servicer: carries them out, each method by its name.
+        servicer: carries them out, each method by its name, with the request and a `Call`.
         arrivals: the calls whose requests are on their way.
     """
     behaviours = {
@@ -44,12 +62,13 @@ def handler(servicer: object, arrivals: Arrivals) -> grpc.GenericRpcHandler:
     return calls(_SERVICE, behaviours, arrivals)
 
 
-def _observed(method: str, behaviour: Behaviour) -> Behaviour:
+def _observed(method: str, carry_out: Carrying) -> Behaviour:
     def call(request: Message | None, context: grpc.ServicerContext) -> Message:
         begin = time.perf_counter()
+        actor = Actor("", Credential.NONE, peer=context.peer(), request_id=secrets.token_hex(8))
         code, reason, cause, level = "OK", "", "", logging.INFO
         try:
-            return behaviour(_came(request), context)
+            return carry_out(_came(request), Call(actor, context.is_active))
         except ProfileServiceError as error:
             code, reason = _code_and_reason(error)
             cause = error.cause
@@ -69,6 +88,7 @@ def _observed(method: str, behaviour: Behaviour) -> Behaviour:
                 code=code,
                 reason=reason,
                 seconds=time.perf_counter() - begin,
+                request=actor.request_id,
                 cause=cause,
             )
 

@@ -9,7 +9,6 @@ import re
 from typing import TYPE_CHECKING
 
 from deidcascade.v1 import profile_service_pb2 as pb
-from deidcascade.v1.profile_service_pb2_grpc import ProfileServiceServicer
 
 from profile_service import messages, paging
 from profile_service.errors import (
@@ -24,8 +23,7 @@ from profile_service.hierarchy import PARENTS, TARGETS, Kind, parse_name
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import grpc
-
+    from profile_service.calls import Call
     from profile_service.service import Profiles
     from profile_service.store import Store
 
@@ -40,7 +38,7 @@ MAX_VERSION = 2**63 - 1
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
-class ProfileServicer(ProfileServiceServicer):
+class ProfileServicer:
     """The calls of the contract; each is described there."""
 
     def __init__(self, store: Store, profiles: Profiles) -> None:
@@ -50,9 +48,9 @@ class ProfileServicer(ProfileServiceServicer):
         self._known: Sequence[str] = []
 
     def CreateContainer(  # noqa: N802, D102
-        self, request: pb.CreateContainerRequest, context: grpc.ServicerContext
+        self, request: pb.CreateContainerRequest, call: Call
     ) -> pb.CreateContainerResponse:
-        del context
+        del call
         name = parse_name(request.container.name, field="container.name")
         created = self._store.create_container(
             name,
@@ -62,16 +60,16 @@ class ProfileServicer(ProfileServiceServicer):
         return pb.CreateContainerResponse(container=messages.container(created))
 
     def GetContainer(  # noqa: N802, D102
-        self, request: pb.GetContainerRequest, context: grpc.ServicerContext
+        self, request: pb.GetContainerRequest, call: Call
     ) -> pb.GetContainerResponse:
-        del context
+        del call
         found = self._store.get_container(parse_name(request.name, field="name"))
         return pb.GetContainerResponse(container=messages.container(found))
 
     def ListContainers(  # noqa: N802, D102
-        self, request: pb.ListContainersRequest, context: grpc.ServicerContext
+        self, request: pb.ListContainersRequest, call: Call
     ) -> pb.ListContainersResponse:
-        del context
+        del call
         parent = None
         if request.parent:
             parent = parse_name(request.parent, field="parent", kinds=PARENTS)
@@ -87,9 +85,9 @@ class ProfileServicer(ProfileServiceServicer):
         )
 
     def UpdateContainer(  # noqa: N802, D102
-        self, request: pb.UpdateContainerRequest, context: grpc.ServicerContext
+        self, request: pb.UpdateContainerRequest, call: Call
     ) -> pb.UpdateContainerResponse:
-        del context
+        del call
         name = parse_name(request.container.name, field="container.name")
         paths = _paths(request, name.kind)
         updated = self._store.update_container(
@@ -101,46 +99,46 @@ class ProfileServicer(ProfileServiceServicer):
         return pb.UpdateContainerResponse(container=messages.container(updated))
 
     def DeleteContainer(  # noqa: N802, D102
-        self, request: pb.DeleteContainerRequest, context: grpc.ServicerContext
+        self, request: pb.DeleteContainerRequest, call: Call
     ) -> pb.DeleteContainerResponse:
-        del context
+        del call
         self._store.delete_container(parse_name(request.name, field="name"), etag=request.etag)
         return pb.DeleteContainerResponse()
 
     def ValidateProfile(  # noqa: N802, D102
-        self, request: pb.ValidateProfileRequest, context: grpc.ServicerContext
+        self, request: pb.ValidateProfileRequest, call: Call
     ) -> pb.ValidateProfileResponse:
         kind = None
         if request.container:
             kind = parse_name(request.container, field="container").kind
         return messages.validation(
-            self._profiles.check(request.source, kind, is_wanted=context.is_active)
+            self._profiles.check(request.source, kind, is_wanted=call.is_wanted)
         )
 
     def SetProfile(  # noqa: N802, D102
-        self, request: pb.SetProfileRequest, context: grpc.ServicerContext
+        self, request: pb.SetProfileRequest, call: Call
     ) -> pb.SetProfileResponse:
         stored = self._profiles.set(
             parse_name(request.container, field="container"),
             request.source,
             allow_invalid=request.allow_invalid,
             etag=request.etag,
-            is_wanted=context.is_active,
+            is_wanted=call.is_wanted,
         )
         return pb.SetProfileResponse(profile=messages.profile(stored))
 
     def ClearProfile(  # noqa: N802, D102
-        self, request: pb.ClearProfileRequest, context: grpc.ServicerContext
+        self, request: pb.ClearProfileRequest, call: Call
     ) -> pb.ClearProfileResponse:
-        del context
+        del call
         name = parse_name(request.container, field="container")
         self._store.clear_profile(name, etag=request.etag)
         return pb.ClearProfileResponse()
 
     def GetProfile(  # noqa: N802, D102
-        self, request: pb.GetProfileRequest, context: grpc.ServicerContext
+        self, request: pb.GetProfileRequest, call: Call
     ) -> pb.GetProfileResponse:
-        del context
+        del call
         name = parse_name(request.container, field="container")
         if request.version < 0:
             raise InvalidVersionError("version", "must be from 1, or 0 for the current one.")
@@ -148,9 +146,9 @@ class ProfileServicer(ProfileServiceServicer):
         return pb.GetProfileResponse(profile=messages.profile(found))
 
     def ListProfileVersions(  # noqa: N802, D102
-        self, request: pb.ListProfileVersionsRequest, context: grpc.ServicerContext
+        self, request: pb.ListProfileVersionsRequest, call: Call
     ) -> pb.ListProfileVersionsResponse:
-        del context
+        del call
         name = parse_name(request.container, field="container")
         size = paging.page_size(request.page_size)
         listed = f"{name}/profile"
@@ -165,9 +163,9 @@ class ProfileServicer(ProfileServiceServicer):
         )
 
     def ResolveProfile(  # noqa: N802, D102
-        self, request: pb.ResolveProfileRequest, context: grpc.ServicerContext
+        self, request: pb.ResolveProfileRequest, call: Call
     ) -> pb.ResolveProfileResponse:
-        del context
+        del call
         target = parse_name(request.target, field="target", kinds=TARGETS)
         known = request.known_sha256[:]
         # A caller says the same with each call, until it has seen another text.

@@ -144,7 +144,7 @@ def test_the_log_has_one_line_per_call_and_no_texts(database: str) -> None:
                 service.GetContainer(pb.GetContainerRequest(name="Jane/Doe"))
         running_service.signal(signal.SIGTERM)
         running_service.wait()
-        calls = running_service.found(r"event=call (.*) seconds=0\.\d{6}$")
+        calls = running_service.found(r"event=call (.*) seconds=0\.\d{6} request=[0-9a-f]{16}$")
         assert [call[1] for call in calls] == [
             "method=CreateContainer resource=sites/s code=OK",
             "method=SetProfile resource=sites/s code=INVALID_ARGUMENT reason=PROFILE_INVALID",

@@ -1,0 +1,41 @@
+"""Who does something, as it is told to those who ask later: never a secret."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Credential(Enum):
+    """By what an actor was known; the value is how it is stored and told."""
+
+    NONE = "none"
+    API_KEY = "api-key"
+    TOKEN = "token"  # noqa: S105 -- the name of a kind
+    CERTIFICATE = "certificate"
+    # Whoever may run a command of this machine: it asks the database, and no service.
+    COMMAND = "command"
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who makes a call, or a change beside the service.
+
+    Attributes:
+        subject: their name; empty for who has shown no credential.
+        credential: by what they were known.
+        key_id: which API key it was; empty for other credentials.
+        peer: the address that the call came from, as gRPC writes it (`ipv4:10.0.0.7:5123`);
+            empty where nobody called.
+        request_id: ties the call to its line in the log; empty where nobody called.
+    """
+
+    subject: str
+    credential: Credential
+    key_id: str = ""
+    peer: str = ""
+    request_id: str = ""
+
+
+# A command of this machine, and the migrations.
+THIS_MACHINE = Actor("this-machine", Credential.COMMAND)
