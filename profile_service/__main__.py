@@ -24,6 +24,8 @@ def main(arguments: list[str]) -> int:
     # That the database does not answer is told once, by the monitor. The driver would
     # tell it in libpq's words, which can hold parts of the connection string.
     logging.getLogger("psycopg").setLevel(logging.CRITICAL + 1)
+    if settings.owner_database:
+        return _set_up(settings)
     return processes.run(
         "profile_service",
         arguments,
@@ -33,6 +35,19 @@ def main(arguments: list[str]) -> int:
         log=LOG,
         work=lambda worker: _work(settings, worker),
     )
+
+
+def _set_up(settings: config.Config) -> int:
+    from profile_service.errors import ProfileServiceError
+    from profile_service.store.roles import set_up
+
+    try:
+        set_up(settings.owner_database, settings.database)
+    except ProfileServiceError as error:
+        complain(f"profile_service: {error} {error.cause}".rstrip())
+        return 1
+    print("the database is set up", flush=True)
+    return 0
 
 
 def _work(settings: config.Config, worker: Worker) -> int:

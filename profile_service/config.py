@@ -36,11 +36,14 @@ class Config:
         database: how libpq connects to PostgreSQL: a URI or key=value pairs. Empty:
             by libpq's own environment variables.
         workers: worker processes.
+        owner_database: how the owner of the database connects to set it up, and nothing
+            else is to be done; empty to serve.
     """
 
     listen: str
     database: str
     workers: int
+    owner_database: str = ""
 
     @property
     def readers(self) -> int:
@@ -81,5 +84,13 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Config:
         str(min(cores(), MAX_CONNECTIONS // 2)),
         "worker processes, one per core",
     )
+    options.add(
+        "--owner-database",
+        str,
+        "",
+        "sets the database up and ends: connects like this, as its owner or a superuser, runs "
+        "the migrations, makes the role of --database and gives it what it needs to serve",
+        variable="DEIDCASCADE_OWNER_DATABASE",
+    )
     parsed = options.parse(arguments)
-    return Config(listen=parsed.listen, database=parsed.database, workers=parsed.workers)
+    return Config(parsed.listen, parsed.database, parsed.workers, parsed.owner_database)

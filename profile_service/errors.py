@@ -4,7 +4,7 @@
         InvalidRequestError
             InvalidNameError, InvalidContainerError, InvalidUpdateMaskError,
             InvalidPageSizeError, InvalidPageTokenError, InvalidVersionError,
-            InvalidDigestError
+            InvalidDigestError, InvalidFilterError
         ProfileInvalidError
         NotFoundError
             ContainerNotFoundError, ParentNotFoundError, TargetNotFoundError,
@@ -91,6 +91,10 @@ class InvalidVersionError(InvalidRequestError):
 
 class InvalidDigestError(InvalidRequestError):
     """The digests are too many, or one is not 64 hex digits."""
+
+
+class InvalidFilterError(InvalidRequestError):
+    """A filter of a list holds what nothing in the list can have."""
 
 
 class ProfileInvalidError(ProfileServiceError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from deidcascade.v1 import profile_service_pb2 as pb
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
     from google.protobuf.timestamp_pb2 import Timestamp
 
+    from profile_service.audit import Event, Head
     from profile_service.hierarchy import Resolution
     from profile_service.language import Violation
     from profile_service.model import Container, Decision, ProfileVersion
@@ -134,3 +136,36 @@ def resolution(data: Resolution, *, with_source: bool) -> pb.ResolveProfileRespo
         if level.violations:
             part.violations.extend(map(violation, level.violations))
     return message
+
+
+def audit_event(data: Event) -> pb.AuditEvent:
+    """Returns an event of the audit as a message."""
+    event = json.loads(data.text)
+    actor = event["actor"]
+    message = pb.AuditEvent(
+        site=data.site,
+        number=data.number,
+        action=event["action"],
+        resource=event["resource"],
+        denied_reason=event.get("reason", ""),
+        subject=actor["subject"],
+        credential=actor["credential"],
+        key_id=actor.get("key", ""),
+        peer=actor.get("peer", ""),
+        request_id=actor.get("request", ""),
+        event=data.text,
+        hash=data.hash.hex(),
+    )
+    _set_time(message.time, data.time)
+    return message
+
+
+def audit_head(data: Head) -> pb.AuditHead:
+    """Returns the end of a chain as a message."""
+    return pb.AuditHead(
+        site=data.site,
+        number=data.number,
+        hash=data.hash.hex(),
+        expired_number=data.expired_number,
+        expired_hash=data.expired_hash.hex(),
+    )

@@ -43,6 +43,7 @@ class Monitor:
         self._serving: bool | None = None
         self._cause = ""
         self._denied = ""
+        self._could_change_audit: bool | None = None
 
     def look(self) -> None:
         """Looks once.
@@ -67,6 +68,11 @@ class Monitor:
             if denied != self._denied:
                 self._denied = denied
                 LOG.write("database_rights", level=logging.ERROR, missing=denied or "none")
+            could = self._store.may_change_audit()
+            if could != self._could_change_audit:
+                self._could_change_audit = could
+                level = logging.WARNING if could else logging.INFO
+                LOG.write("audit_rights", level=level, append_only=str(not could).lower())
             self._set(serving=True)
 
     def run(self, stop: threading.Event) -> None:

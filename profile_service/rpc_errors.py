@@ -41,6 +41,7 @@ STATUSES: dict[type[errors.ProfileServiceError], tuple[grpc.StatusCode, str]] = 
     errors.InvalidPageTokenError: (_INVALID, "INVALID_PAGE_TOKEN"),
     errors.InvalidVersionError: (_INVALID, "INVALID_VERSION"),
     errors.InvalidDigestError: (_INVALID, "INVALID_DIGEST"),
+    errors.InvalidFilterError: (_INVALID, "INVALID_FILTER"),
     errors.ProfileInvalidError: (_INVALID, "PROFILE_INVALID"),
     errors.ContainerNotFoundError: (_NOT_FOUND, "CONTAINER_NOT_FOUND"),
     errors.ParentNotFoundError: (_NOT_FOUND, "PARENT_NOT_FOUND"),

@@ -12,6 +12,7 @@ from profile_service.calls import handler
 from profile_service.config import DRAIN_SECONDS
 from profile_service.logs import LOG
 from profile_service.monitor import Monitor
+from profile_service.retention import Retention
 from profile_service.service import Profiles
 from profile_service.servicer import SERVICE, ProfileServicer
 from profile_service.serving import health
@@ -99,6 +100,9 @@ def serve(
             return
         profiles = Profiles(store)
         running.callback(profiles.close)
+        retention = Retention(store)
+        retention.start()
+        running.callback(retention.close)
         arrivals = Arrivals(seconds=REQUEST_SECONDS, waiting=MAX_CALLS_WITHOUT_REQUEST)
         asking = Arrivals(seconds=QUESTION_SECONDS, waiting=MAX_REFLECTION_STREAMS)
         for one in (arrivals, asking):

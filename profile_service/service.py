@@ -22,6 +22,7 @@ from profile_service.validity import decide, is_outdated
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from profile_service.access.actor import Actor
     from profile_service.hierarchy import ContainerName, Kind
     from profile_service.model import Decision, ProfileVersion
     from profile_service.store import Store
@@ -80,6 +81,7 @@ class Profiles:
         *,
         allow_invalid: bool,
         etag: str,
+        actor: Actor,
         is_wanted: Callable[[], bool] = lambda: True,
     ) -> ProfileVersion:
         """Attaches a profile to a container.
@@ -89,6 +91,7 @@ class Profiles:
             source: the YAML text.
             allow_invalid: store it even if it is invalid; the cascade skips it then.
             etag: the one that the profile must have, or the empty text.
+            actor: who does it.
             is_wanted: see `check`.
 
         Raises:
@@ -100,7 +103,7 @@ class Profiles:
         decision = self.check(source, name.kind, is_wanted)
         if not decision.valid and (len(text) > MAX_BYTES or not allow_invalid):
             raise ProfileInvalidError(name.text, decision.violations)
-        stored = self._store.set_profile(name, text, decision, etag=etag)
+        stored = self._store.set_profile(name, text, decision, etag=etag, actor=actor)
         return self._decided(stored, name.kind)
 
     def get(self, name: ContainerName, version: int) -> ProfileVersion:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from deidcascade.v1 import profile_service_pb2 as pb
 
-from profile_service import messages, paging
+from profile_service import audit_requests, messages, paging
 from profile_service.errors import (
     InvalidContainerError,
     InvalidDigestError,
@@ -50,12 +50,12 @@ class ProfileServicer:
     def CreateContainer(  # noqa: N802, D102
         self, request: pb.CreateContainerRequest, call: Call
     ) -> pb.CreateContainerResponse:
-        del call
         name = parse_name(request.container.name, field="container.name")
         created = self._store.create_container(
             name,
             _display_name(request.container),
             enforced=_enforced(request.container, name.kind),
+            actor=call.actor,
         )
         return pb.CreateContainerResponse(container=messages.container(created))
 
@@ -87,7 +87,6 @@ class ProfileServicer:
     def UpdateContainer(  # noqa: N802, D102
         self, request: pb.UpdateContainerRequest, call: Call
     ) -> pb.UpdateContainerResponse:
-        del call
         name = parse_name(request.container.name, field="container.name")
         paths = _paths(request, name.kind)
         updated = self._store.update_container(
@@ -95,14 +94,15 @@ class ProfileServicer:
             display_name=_display_name(request.container) if "display_name" in paths else None,
             enforced=_enforced(request.container, name.kind) if "enforcement" in paths else None,
             etag=request.container.etag,
+            actor=call.actor,
         )
         return pb.UpdateContainerResponse(container=messages.container(updated))
 
     def DeleteContainer(  # noqa: N802, D102
         self, request: pb.DeleteContainerRequest, call: Call
     ) -> pb.DeleteContainerResponse:
-        del call
-        self._store.delete_container(parse_name(request.name, field="name"), etag=request.etag)
+        name = parse_name(request.name, field="name")
+        self._store.delete_container(name, etag=request.etag, actor=call.actor)
         return pb.DeleteContainerResponse()
 
     def ValidateProfile(  # noqa: N802, D102
@@ -123,6 +123,7 @@ class ProfileServicer:
             request.source,
             allow_invalid=request.allow_invalid,
             etag=request.etag,
+            actor=call.actor,
             is_wanted=call.is_wanted,
         )
         return pb.SetProfileResponse(profile=messages.profile(stored))
@@ -130,9 +131,8 @@ class ProfileServicer:
     def ClearProfile(  # noqa: N802, D102
         self, request: pb.ClearProfileRequest, call: Call
     ) -> pb.ClearProfileResponse:
-        del call
         name = parse_name(request.container, field="container")
-        self._store.clear_profile(name, etag=request.etag)
+        self._store.clear_profile(name, etag=request.etag, actor=call.actor)
         return pb.ClearProfileResponse()
 
     def GetProfile(  # noqa: N802, D102
@@ -152,7 +152,7 @@ class ProfileServicer:
         name = parse_name(request.container, field="container")
         size = paging.page_size(request.page_size)
         listed = f"{name}/profile"
-        before = _version_in(paging.read_token(listed, request.page_token))
+        before = _number_in(paging.read_token(listed, request.page_token)) or MAX_VERSION
         current, found = self._store.list_versions(name, before=before, limit=size + 1)
         page = found[:size]
         more = len(found) > size
@@ -176,6 +176,38 @@ class ProfileServicer:
         profile = resolution.profile
         return messages.resolution(
             resolution, with_source=profile is None or profile.sha256.hex() not in known
+        )
+
+    def ListAuditEvents(  # noqa: N802, D102
+        self, request: pb.ListAuditEventsRequest, call: Call
+    ) -> pb.ListAuditEventsResponse:
+        del call
+        wanted = audit_requests.wanted(request)
+        size = paging.page_size(request.page_size)
+        listed = audit_requests.listed(request)
+        beyond = _number_in(paging.read_token(listed, request.page_token))
+        found, last = self._store.audit_events(wanted, beyond=beyond, limit=size)
+        return pb.ListAuditEventsResponse(
+            events=map(messages.audit_event, found),
+            next_page_token=paging.write_token(listed, str(last)) if last else "",
+        )
+
+    def ListAuditHeads(  # noqa: N802, D102
+        self, request: pb.ListAuditHeadsRequest, call: Call
+    ) -> pb.ListAuditHeadsResponse:
+        del call
+        if request.site:
+            name = parse_name(request.site, field="site", kinds=frozenset({Kind.SITE}))
+            head = self._store.audit_head(name.text)
+            return pb.ListAuditHeadsResponse(heads=[messages.audit_head(head)])
+        size = paging.page_size(request.page_size)
+        after = paging.read_token("audit", request.page_token)
+        found = self._store.audit_heads(after=after or None, limit=size + 1)
+        page = found[:size]
+        more = len(found) > size
+        return pb.ListAuditHeadsResponse(
+            heads=map(messages.audit_head, page),
+            next_page_token=paging.write_token("audit", page[-1].site) if more else "",
         )
 
 
@@ -217,13 +249,11 @@ def _paths(request: pb.UpdateContainerRequest, kind: Kind) -> frozenset[str]:
     return paths
 
 
-def _version_in(entry: str) -> int:
-    """Reads the version that a page token holds; without one, the page begins anywhere."""
-    if not entry:
-        return MAX_VERSION
-    if not entry.isdecimal() or int(entry) > MAX_VERSION:
+def _number_in(entry: str) -> int:
+    """Reads the number that a page token holds; without one, it is 0."""
+    if (not entry.isdecimal() and entry) or int(entry or 0) > MAX_VERSION:
         raise InvalidPageTokenError("page_token", "must be the next_page_token of this list.")
-    return int(entry)
+    return int(entry or 0)
 
 
 def _check_digests(known: Sequence[str]) -> None:

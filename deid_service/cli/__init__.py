@@ -22,6 +22,7 @@ COMMANDS = {
     "demo": ("demo", "demo"),
     "container": ("containers", "container_group"),
     "profile": ("profiles", "profile_group"),
+    "audit": ("audit", "audit_group"),
     "upload": ("upload", "upload"),
     "apply": ("apply", "apply"),
     "preview": ("preview", "preview"),

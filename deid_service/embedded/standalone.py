@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 
 HOST = "127.0.0.1"
 
+# Who serves the tables, and does not own them: it can change no event of the audit.
+SERVICE_ROLE = "deidcascade_service"
+
 # Needs the extra `embedded`, which the services do not.
 DATABASE_MODULE = "deid_service.embedded.postgres"
 
@@ -151,12 +154,14 @@ class Standalone:
         )
         profile_port, deid_port = self._ports
         conninfo = database.said(re.compile(r"ready (.+)"))
+        served = re.sub("//[^@]*@", f"//{SERVICE_ROLE}@", conninfo)
+        self._set_up(conninfo, served)
         self.profile_service = self._serve(
             "profile-service",
             "profile_service",
             profile_port,
             "--database",
-            conninfo,
+            served,
             "--workers",
             "1",
         )
@@ -171,6 +176,13 @@ class Standalone:
             "--workers",
             str(DEID_WORKERS),
         )
+
+    def _set_up(self, owner: str, served: str) -> None:
+        """Migrates the database, and makes the role that ProfileService serves it with."""
+        arguments = ("--owner-database", owner, "--database", served)
+        Process(
+            "set-up", "profile_service", arguments, self.logs / "set-up.log", SimpleQueue()
+        ).said(re.compile("(the database is set up)"))
 
     def _serve(self, name: str, module: str, port: int, *arguments: str) -> str:
         service = self._spawn(name, module, "--listen", f"{HOST}:{port}", *arguments)

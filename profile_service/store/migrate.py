@@ -49,14 +49,19 @@ def migrate(conninfo: str) -> list[int]:
         StoreFaultError: the role may not read or make the tables.
     """
     with translated(), psycopg.connect(conninfo) as connection:
-        try:
-            return _migrate(connection)
-        except psycopg.errors.InsufficientPrivilege:
-            raise StoreFaultError(
-                "the role may not read schema_migration (GRANT SELECT), or may not run the "
-                "migrations that are missing, which need the owner of the tables, and CREATE ON "
-                "SCHEMA: start the service once with the connection string of that role"
-            ) from None
+        return migrate_with(connection)
+
+
+def migrate_with(connection: psycopg.Connection) -> list[int]:
+    """Does the same on a connection whose transaction is open, and stays so."""
+    try:
+        return _migrate(connection)
+    except psycopg.errors.InsufficientPrivilege:
+        raise StoreFaultError(
+            "the role may not read schema_migration (GRANT SELECT), or may not run the "
+            "migrations that are missing, which need the owner of the tables, and CREATE ON "
+            "SCHEMA: run the service once with that role as --owner-database"
+        ) from None
 
 
 def _migrate(connection: psycopg.Connection) -> list[int]:

@@ -6,21 +6,33 @@
 -- name: ping
 SELECT 1
 
--- What of the schema is not there, and what the role of the service may not do with the
--- rest, in the words of a GRANT; the empty text where nothing is missing.
+-- What of the schema is not there, and what a role ('': the one that asks) may not do with
+-- the rest and needs to serve, in the words of a GRANT; the empty text where nothing is missing.
 -- name: missing
 SELECT
-    current_user::text,
+    role.name,
     coalesce(string_agg(DISTINCT thing, ', ') FILTER (WHERE to_regclass(thing) IS NULL), ''),
-    coalesce(string_agg(action || ' ON ' || thing, ', ')
-        FILTER (WHERE to_regclass(thing) IS NOT NULL
-            AND NOT has_table_privilege(to_regclass(thing), action)), '')
-FROM (VALUES
+    concat_ws(', ',
+        string_agg(action || ' ON ' || thing, ', ')
+            FILTER (WHERE to_regclass(thing) IS NOT NULL
+                AND NOT has_table_privilege(role.name, to_regclass(thing), action)),
+        (SELECT string_agg('EXECUTE ON FUNCTION ' || one, ', ')
+            FROM (VALUES ('audit_append(text,json)'), ('audit_expire(text)')) AS called (one)
+            WHERE NOT has_function_privilege(role.name, to_regprocedure(one), 'EXECUTE')))
+FROM (SELECT coalesce(nullif($1, ''), current_user)) AS role (name), (VALUES
     ('schema_migration', 'SELECT'),
     ('container', 'SELECT'), ('container', 'INSERT'),
     ('container', 'UPDATE'), ('container', 'DELETE'),
-    ('profile_version', 'SELECT'), ('profile_version', 'INSERT'), ('profile_version', 'UPDATE')
+    ('profile_version', 'SELECT'), ('profile_version', 'INSERT'), ('profile_version', 'UPDATE'),
+    ('audit_chain', 'SELECT'), ('audit_event', 'SELECT'), ('audit_retention', 'SELECT')
 ) AS needed (thing, action)
+GROUP BY role.name
+
+-- Whether the role of the service could change what the audit says: it owns the tables, or
+-- has been given more than it needs.
+-- name: may_change_audit
+SELECT bool_or(has_table_privilege(thing, 'INSERT, UPDATE, DELETE, TRUNCATE, TRIGGER'))
+FROM (VALUES ('audit_chain'), ('audit_event'), ('audit_retention')) AS kept (thing)
 
 -- The last migration that the database has had.
 -- name: last_migration
@@ -169,3 +181,60 @@ SELECT c.name, c.enforced, c.id, c.profile_revision,
 FROM container AS c
 LEFT JOIN profile_version AS v ON v.container_id = c.id AND v.version = c.current_version
 WHERE c.name IN ($1, $2, $3)
+
+-- Adds an event to a chain, as the last thing of a transaction.
+-- name: append_event
+SELECT audit_append($1, $2::text::json)
+
+-- The chains whose first events were kept for long enough.
+-- name: list_expired
+SELECT c.site
+FROM audit_chain AS c
+JOIN audit_event AS first ON first.site = c.site AND first.number = c.expired_number + 1
+WHERE first.time < now() - (SELECT keep FROM audit_retention)
+
+-- Removes some events of a chain that were kept for long enough, and counts them.
+-- name: expire_events
+SELECT audit_expire($1)
+
+-- Events of a stretch of a chain, in its order.
+-- name: list_events_oldest_first
+SELECT site, number, time, hash, event::text
+FROM audit_event
+WHERE site = $1
+    AND ($2 = '' OR resource = $2 OR starts_with(resource, $2 || '/'))
+    AND ($3 = '' OR subject = $3)
+    AND ($4 = '' OR action = $4)
+    AND time >= timestamptz 'epoch' + $5::bigint * interval '1 microsecond'
+    AND time < timestamptz 'epoch' + $6::bigint * interval '1 microsecond'
+    AND number >= $7 AND number < $8
+ORDER BY number
+LIMIT $9
+
+-- The same, the other way round.
+-- name: list_events_newest_first
+SELECT site, number, time, hash, event::text
+FROM audit_event
+WHERE site = $1
+    AND ($2 = '' OR resource = $2 OR starts_with(resource, $2 || '/'))
+    AND ($3 = '' OR subject = $3)
+    AND ($4 = '' OR action = $4)
+    AND time >= timestamptz 'epoch' + $5::bigint * interval '1 microsecond'
+    AND time < timestamptz 'epoch' + $6::bigint * interval '1 microsecond'
+    AND number >= $7 AND number < $8
+ORDER BY number DESC
+LIMIT $9
+
+-- The end of a chain, and where it begins now.
+-- name: get_head
+SELECT site, number, hash, expired_number, expired_hash
+FROM audit_chain
+WHERE site = $1
+
+-- A page of the ends of chains.
+-- name: list_heads
+SELECT site, number, hash, expired_number, expired_hash
+FROM audit_chain
+WHERE site > $1
+ORDER BY site
+LIMIT $2

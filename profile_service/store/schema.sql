@@ -1,6 +1,6 @@
--- The schema as it is after all migrations: the hierarchy, and the profile versions
--- attached to it. For people to read; databases are made by the migrations, and a test
--- proves that both give the same.
+-- The schema as it is after all migrations: the hierarchy, the profile versions attached to
+-- it, and what was done by whom. For people to read; databases are made by the migrations,
+-- and a test proves that both give the same.
 
 CREATE TABLE container (
     -- A name that is deleted and made again is another container: its etags, and
@@ -89,3 +89,139 @@ $$;
 CREATE TRIGGER profile_version_delete
     BEFORE DELETE ON profile_version
     FOR EACH ROW EXECUTE FUNCTION refuse_profile_version_delete();
+
+-- --- Audit: a chain of events for each site, to which is only ever added ---------------
+
+CREATE TABLE audit_chain (
+    -- The resource name of the site; the empty text for what is about no site. A chain stays
+    -- when its site is deleted, and goes on when one of that name is made anew.
+    site text COLLATE "C" NOT NULL CONSTRAINT audit_chain_pkey PRIMARY KEY,
+    -- The event that was added last, and its hash.
+    number bigint NOT NULL DEFAULT 0,
+    hash bytea NOT NULL DEFAULT decode(repeat('00', 32), 'hex'),
+    -- The event up to which what was kept for long enough is gone, and its hash.
+    expired_number bigint NOT NULL DEFAULT 0,
+    expired_hash bytea NOT NULL DEFAULT decode(repeat('00', 32), 'hex')
+) WITH (fillfactor = 50);
+
+CREATE TABLE audit_event (
+    site text COLLATE "C" NOT NULL,
+    -- From 1, without gaps.
+    number bigint NOT NULL,
+    time timestamptz NOT NULL,
+    -- SHA-256 of the hash before, and of site, number, microseconds since 1970 and event, each
+    -- but the first after a line end.
+    hash bytea NOT NULL,
+    -- One object, written in one way: keys in order, no spaces. json keeps a text as it is.
+    event json NOT NULL,
+    -- What is searched by, read from the event, so that it cannot say anything else.
+    resource text COLLATE "C" NOT NULL GENERATED ALWAYS AS (event ->> 'resource') STORED,
+    action text NOT NULL GENERATED ALWAYS AS (event ->> 'action') STORED,
+    subject text NOT NULL GENERATED ALWAYS AS (event -> 'actor' ->> 'subject') STORED,
+    CONSTRAINT audit_event_pkey PRIMARY KEY (site, number)
+);
+
+-- For how long events are kept: for ever while it is empty. Its owner sets it, the role of
+-- the service cannot.
+CREATE TABLE audit_retention (
+    one boolean NOT NULL DEFAULT true CONSTRAINT audit_retention_pkey PRIMARY KEY
+        CONSTRAINT audit_retention_one_check CHECK (one),
+    keep interval NOT NULL CONSTRAINT audit_retention_keep_check CHECK (keep >= interval '1 day')
+);
+
+-- The only way in. Who adds to the chain of a site waits for who has done so and not yet
+-- committed: of one site one at a time, and no site for another. What is about a site that
+-- never was is told in the chain of none, so that nobody makes chains by asking for names.
+CREATE FUNCTION audit_append(about text, what json) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER AS $$
+DECLARE
+    chain audit_chain;
+    at timestamptz;
+BEGIN
+    SELECT * INTO chain FROM audit_chain WHERE site = about FOR NO KEY UPDATE;
+    IF NOT FOUND THEN
+        INSERT INTO audit_chain (site)
+            SELECT coalesce((SELECT name FROM container
+                             WHERE name = about AND parent_id IS NULL), '')
+            ON CONFLICT DO NOTHING;
+        SELECT * INTO chain FROM audit_chain WHERE site IN (about, '')
+            ORDER BY site DESC LIMIT 1 FOR NO KEY UPDATE;
+    END IF;
+    at := clock_timestamp();
+    chain.number := chain.number + 1;
+    chain.hash := sha256(chain.hash || convert_to(
+        chain.site || E'\n' || chain.number || E'\n'
+            || (extract(epoch FROM at) * 1000000)::bigint || E'\n' || what::text,
+        'UTF8'));
+    INSERT INTO audit_event (site, number, time, hash, event)
+        VALUES (chain.site, chain.number, at, chain.hash, what);
+    UPDATE audit_chain SET number = chain.number, hash = chain.hash WHERE site = chain.site;
+    RETURN chain.number;
+END
+$$;
+
+-- Removes what was kept for long enough, from the beginning of a chain, some thousand events
+-- at a time, and returns how many. That it did is an event, with the hash that the rest goes
+-- on from.
+CREATE FUNCTION audit_expire(about text) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER AS $$
+DECLARE
+    chain audit_chain;
+    until timestamptz;
+    last audit_event;
+BEGIN
+    SELECT now() - keep INTO until FROM audit_retention;
+    SELECT * INTO chain FROM audit_chain WHERE site = about FOR NO KEY UPDATE;
+    SELECT * INTO last FROM audit_event
+        WHERE site = about AND number <= chain.expired_number + 5000
+            AND number < coalesce((SELECT number FROM audit_event
+                                   WHERE site = about AND time >= until
+                                   ORDER BY number LIMIT 1), chain.number + 1)
+        ORDER BY number DESC LIMIT 1;
+    IF until IS NULL OR NOT FOUND THEN
+        RETURN 0;
+    END IF;
+    PERFORM audit_append(about, format(
+        '{"action":"audit.expire","actor":{"credential":"none","subject":"retention"},'
+            '"after":{"hash":"%s","number":%s},"before":{"number":%s},'
+            '"outcome":"done","resource":%s}',
+        encode(last.hash, 'hex'), last.number, chain.expired_number, to_json(about))::json);
+    UPDATE audit_chain SET expired_number = last.number, expired_hash = last.hash
+        WHERE site = about;
+    DELETE FROM audit_event WHERE site = about AND number <= last.number;
+    RETURN last.number - chain.expired_number;
+END
+$$;
+
+-- Both run with the rights of their owner: nothing that a caller made may stand in the place
+-- of their tables.
+DO $$
+BEGIN
+    EXECUTE format('ALTER FUNCTION audit_append SET search_path = %I, pg_temp', current_schema());
+    EXECUTE format('ALTER FUNCTION audit_expire SET search_path = %I, pg_temp', current_schema());
+END
+$$;
+
+REVOKE EXECUTE ON FUNCTION audit_append, audit_expire FROM PUBLIC;
+
+-- Also for the owner, whom rights do not stop.
+CREATE FUNCTION refuse_audit_event_change() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP = 'DELETE' THEN
+        IF OLD.number <= (SELECT expired_number FROM audit_chain WHERE site = OLD.site) THEN
+            RETURN OLD;
+        END IF;
+    END IF;
+    RAISE EXCEPTION 'An audit event is never changed, and goes only when it has expired.'
+        USING ERRCODE = 'integrity_constraint_violation',
+              CONSTRAINT = 'audit_event_immutable';
+END
+$$;
+
+CREATE TRIGGER audit_event_change
+    BEFORE UPDATE OR DELETE ON audit_event
+    FOR EACH ROW EXECUTE FUNCTION refuse_audit_event_change();
+
+CREATE TRIGGER audit_event_truncate
+    BEFORE TRUNCATE ON audit_event
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_audit_event_change();

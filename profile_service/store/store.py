@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
+from profile_service.access.actor import Actor, Credential
+from profile_service.audit import Action, Entry, Event, Head
 from profile_service.errors import (
     ContainerAlreadyExistsError,
     ContainerNotEmptyError,
@@ -19,7 +21,7 @@ from profile_service.errors import (
     StoreUnavailableError,
 )
 from profile_service.hierarchy import ContainerName, Kind, Level, parse_name
-from profile_service.store import rows
+from profile_service.store import audit, rows
 from profile_service.store.conninfo import complete
 from profile_service.store.faults import translated
 from profile_service.store.migrate import migrate, migrations
@@ -30,10 +32,14 @@ from profile_service.store.writers import Writers, WritingConnection, execute
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from profile_service.audit import Facts
     from profile_service.model import Container, Decision, ProfileVersion
     from profile_service.store.rows import Row
     from profile_service.store.statement import Parameter
 
+
+# Who decides again, when a newer validator comes.
+VALIDATOR = Actor("validator", Credential.NONE)
 
 # SQLSTATE insufficient_privilege.
 _NO_RIGHT = "42501"
@@ -115,10 +121,15 @@ class Store:
             raise SchemaTooOldError(last, max(migrations()))
         return missing
 
+    def may_change_audit(self) -> bool:
+        """Tells whether the role of the service could change or remove events."""
+        ((could,),) = self._read("may_change_audit")
+        return bool(could)
+
     # --- Containers ---------------------------------------------------------------------
 
     def create_container(
-        self, name: ContainerName, display_name: str, *, enforced: bool | None
+        self, name: ContainerName, display_name: str, *, enforced: bool | None, actor: Actor
     ) -> Container:
         """Creates a container.
 
@@ -126,6 +137,7 @@ class Store:
             name: its name.
             display_name: a text for people.
             enforced: the switch of a site; None for anything else.
+            actor: who does it.
 
         Raises:
             ParentNotFoundError: the parent does not exist.
@@ -144,9 +156,14 @@ class Store:
             else:
                 made = execute(connection, "create_child", name.text, display_name, parent)
             row = made.fetchone()
-        if row is None:
-            raise no_parent
-        return rows.to_container(row)
+            if row is None:
+                raise no_parent
+            created = rows.to_container(row)
+            audit.append(
+                connection,
+                Entry(Action.CREATE_CONTAINER, name.text, actor, after=audit.facts_of(created)),
+            )
+        return created
 
     def get_container(self, name: ContainerName) -> Container:
         """Returns a container.
@@ -184,6 +201,7 @@ class Store:
         display_name: str | None,
         enforced: bool | None,
         etag: str,
+        actor: Actor,
     ) -> Container:
         """Changes a container; a change that changes nothing leaves the etag as it is.
 
@@ -192,6 +210,7 @@ class Store:
             display_name: the new one, or None to leave it.
             enforced: the new switch, or None to leave it.
             etag: the one that it must have, or the empty text.
+            actor: who does it.
 
         Raises:
             ContainerNotFoundError: it does not exist.
@@ -206,15 +225,28 @@ class Store:
                 return before
             update = execute(connection, "update_container", row[0], new_name, new_switch)
             changed = update.fetchone()
-        assert changed is not None  # noqa: S101 -- the row is locked
-        return rows.to_container(changed)
+            assert changed is not None  # noqa: S101 -- the row is locked
+            after = rows.to_container(changed)
+            switched = after.enforced != before.enforced
+            audit.append(
+                connection,
+                Entry(
+                    Action.UPDATE_ENFORCEMENT if switched else Action.UPDATE_CONTAINER,
+                    name.text,
+                    actor,
+                    audit.facts_of(before),
+                    audit.facts_of(after),
+                ),
+            )
+        return after
 
-    def delete_container(self, name: ContainerName, *, etag: str) -> None:
+    def delete_container(self, name: ContainerName, *, etag: str, actor: Actor) -> None:
         """Deletes a container and its profile versions.
 
         Args:
             name: which one.
             etag: the one that it must have, or the empty text.
+            actor: who does it.
 
         Raises:
             ContainerNotFoundError: it does not exist.
@@ -225,12 +257,18 @@ class Store:
             name, container_parent_id_fkey=ContainerNotEmptyError(name.text)
         ) as connection:
             row = self._lock(connection, name, etag)
+            attached = execute(connection, "get_version", name.text, 0).fetchone()
             execute(connection, "delete_container", row[0])
+            before = audit.facts_of(rows.to_container(row))
+            profile = None if attached is None else rows.to_version(name.text, attached)
+            if profile is not None:
+                before = {**before, **audit.facts_of_version(profile)}
+            audit.append(connection, Entry(Action.DELETE_CONTAINER, name.text, actor, before))
 
     # --- Profiles -----------------------------------------------------------------------
 
     def set_profile(
-        self, name: ContainerName, source: bytes, decision: Decision, *, etag: str
+        self, name: ContainerName, source: bytes, decision: Decision, *, etag: str, actor: Actor
     ) -> ProfileVersion:
         """Attaches a text as a new version, unless it is the one that is attached.
 
@@ -240,6 +278,7 @@ class Store:
             decision: what the validator of this build says of it; stored with a new
                 version only.
             etag: the one that the profile must have, or the empty text.
+            actor: who does it.
 
         Raises:
             ContainerNotFoundError: it does not exist.
@@ -247,22 +286,28 @@ class Store:
         """
         with self._transaction(name) as connection:
             container_id, current, latest = self._lock_profile(connection, name, etag)
+            before: Facts = {}
             if current is not None:
                 attached = self._version(connection, name, current)
                 if attached.sha256 == sha256(source).digest():
                     return attached
+                before = audit.facts_of_version(attached)
             version = latest + 1
             said = rows.decision_parameters(decision)
             execute(connection, "insert_version", container_id, version, source, *said)
             execute(connection, "attach_version", container_id, version)
-            return self._version(connection, name, version)
+            stored = self._version(connection, name, version)
+            after = audit.facts_of_version(stored)
+            audit.append(connection, Entry(Action.SET_PROFILE, name.text, actor, before, after))
+            return stored
 
-    def clear_profile(self, name: ContainerName, *, etag: str) -> None:
+    def clear_profile(self, name: ContainerName, *, etag: str, actor: Actor) -> None:
         """Detaches what is attached; the versions stay.
 
         Args:
             name: the container.
             etag: the one that the profile must have, or the empty text.
+            actor: who does it.
 
         Raises:
             ContainerNotFoundError: it does not exist.
@@ -273,7 +318,9 @@ class Store:
             container_id, current, _ = self._lock_profile(connection, name, etag)
             if current is None:
                 raise ProfileNotFoundError(name.text)
+            before = audit.facts_of_version(self._version(connection, name, current))
             execute(connection, "attach_version", container_id, None)
+            audit.append(connection, Entry(Action.CLEAR_PROFILE, name.text, actor, before))
 
     def get_version(self, name: ContainerName, version: int) -> ProfileVersion | None:
         """Returns a version with its text; None when there is none of that number.
@@ -323,7 +370,7 @@ class Store:
         """
         name = parse_name(version.container, field="container")
         with self._transaction(name) as connection:
-            execute(
+            recorded = execute(
                 connection,
                 "record_decision",
                 version.container_id,
@@ -331,6 +378,80 @@ class Store:
                 version.decision.validator_version,
                 *rows.decision_parameters(decision),
             )
+            if recorded.rowcount and decision.valid != version.decision.valid:
+                before = audit.facts_of_version(version)
+                after = audit.facts_of_version(version._replace(decision=decision))
+                audit.append(
+                    connection, Entry(Action.DECIDE_PROFILE, name.text, VALIDATOR, before, after)
+                )
+
+    # --- Audit --------------------------------------------------------------------------
+
+    def record(self, entry: Entry) -> None:
+        """Adds an event that comes with no change: an attempt that was denied."""
+        if not self._readers.answers:
+            raise StoreUnavailableError(KNOWN_TO_BE_GONE)
+        with self._writers.transaction(entry.site) as connection:
+            audit.append(connection, entry)
+
+    def audit_events(
+        self, wanted: audit.Wanted, *, beyond: int, limit: int
+    ) -> tuple[list[Event], int]:
+        """Returns some events of one chain.
+
+        Args:
+            wanted: which.
+            beyond: where the last page ended, or 0.
+            limit: how many at most.
+
+        Returns:
+            The events, and where this page ended: 0 when there are no more. There can be
+            more also where there are none on this one.
+        """
+        head = self.audit_head(wanted.site)
+        numbers = wanted.stretch(head, beyond)
+        if not numbers:
+            return [], 0
+        found = self._read(wanted.query, *wanted.parameters, numbers.start, numbers.stop, limit)
+        events = [Event(*row) for row in found]
+        if len(events) == limit:
+            last = events[-1].number
+        else:
+            last = numbers[-1] if wanted.oldest_first else numbers[0]
+        return events, last if wanted.stretch(head, last) else 0
+
+    def audit_head(self, site: str) -> Head:
+        """Returns the end of a chain; that of one that is not there is number 0."""
+        found = self._read("get_head", site)
+        return Head(*found[0]) if found else Head(site, 0, bytes(32), 0, bytes(32))
+
+    def audit_heads(self, *, after: str | None, limit: int) -> list[Head]:
+        """Returns the ends of chains in the order of their sites.
+
+        Args:
+            after: the site after which they begin; None for the first, that of no site.
+            limit: how many at most.
+        """
+        rest = [Head(*row) for row in self._read("list_heads", after or "", limit)]
+        return [self.audit_head(""), *rest][:limit] if after is None else rest
+
+    def sites_with_expired_events(self) -> list[str]:
+        """Returns whose chains begin with events that were kept for long enough."""
+        return [site for (site,) in self._read("list_expired")]
+
+    def expire_events(self, site: str) -> int:
+        """Removes some of the events of a chain that were kept for long enough.
+
+        Returns:
+            How many; 0 when none is left to be removed.
+        """
+        if not self._readers.answers:
+            raise StoreUnavailableError(KNOWN_TO_BE_GONE)
+        with self._writers.transaction(site) as connection:
+            row = execute(connection, "expire_events", site).fetchone()
+        return 0 if row is None else int(row[0])
+
+    # --- The cascade --------------------------------------------------------------------
 
     def levels(self, target: ContainerName) -> tuple[bool, list[Level]] | None:
         """Reads what the cascade asks for: one query, one round trip.
@@ -370,7 +491,7 @@ class Store:
 
     def _missing(self) -> tuple[str, str, str]:
         with translated():
-            ((role, absent, denied),) = self._readers.rows("missing")
+            ((role, absent, denied),) = self._readers.rows("missing", "")
         return role, absent, denied
 
     def _explained(self, fault: StoreFaultError) -> StoreFaultError:

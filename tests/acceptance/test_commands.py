@@ -95,6 +95,31 @@ def test_containers(run: Run) -> None:
     assert run("container", "get", site).returncode == 1
 
 
+def test_the_audit_is_listed_exported_and_verified(run: Run, project: str, tmp_path: Path) -> None:
+    """Who did what is shown, comes out as JSON lines or CSV, and a change of those is found."""
+    site = site_of(project)
+    assert run("profile", "set", site, "-", stdin=VALID).returncode == 0
+
+    listed = run("audit", "list", site)
+    assert listed.stdout.splitlines()[1].split()[-2:] == ["profile.set", site]
+    assert len(json.loads(run("audit", "list", project, "--json").stdout)) == 1
+    header, *rows = run("audit", "export", site, "--format", "csv").stdout.splitlines()
+    assert header.startswith("site,number,time,action,resource")
+    assert len(rows) == 4
+    heads = tmp_path / "heads.jsonl"
+    heads.write_text(run("audit", "heads").stdout)
+    verified = run("audit", "verify", "--heads", str(heads))
+    assert (verified.returncode, verified.stderr) == (0, "")
+    assert f"{site}: verified, events 1 to 4." in verified.stdout.splitlines()
+    exported = run("audit", "export", site).stdout
+    (tmp_path / "audit.jsonl").write_text(exported)
+    assert run("audit", "verify", "--file", str(tmp_path / "audit.jsonl")).returncode == 0
+    (tmp_path / "audit.jsonl").write_text(exported.replace("profile.set", "profile.get"))
+    found = run("audit", "verify", "--file", str(tmp_path / "audit.jsonl"))
+    assert found.returncode == 1
+    assert f"{site}: BROKEN: event 4" in found.stderr
+
+
 def test_the_tree_says_what_is_in_force(run: Run, project: str) -> None:
     """The tree shows for each project and device what happens to its files, and why."""
     site = site_of(project)

@@ -91,6 +91,16 @@ class ProfileServiceStub:
                 request_serializer=deidcascade_dot_v1_dot_profile__service__pb2.ResolveProfileRequest.SerializeToString,
                 response_deserializer=deidcascade_dot_v1_dot_profile__service__pb2.ResolveProfileResponse.FromString,
                 _registered_method=True)
+        self.ListAuditEvents = channel.unary_unary(
+                '/deidcascade.v1.ProfileService/ListAuditEvents',
+                request_serializer=deidcascade_dot_v1_dot_profile__service__pb2.ListAuditEventsRequest.SerializeToString,
+                response_deserializer=deidcascade_dot_v1_dot_profile__service__pb2.ListAuditEventsResponse.FromString,
+                _registered_method=True)
+        self.ListAuditHeads = channel.unary_unary(
+                '/deidcascade.v1.ProfileService/ListAuditHeads',
+                request_serializer=deidcascade_dot_v1_dot_profile__service__pb2.ListAuditHeadsRequest.SerializeToString,
+                response_deserializer=deidcascade_dot_v1_dot_profile__service__pb2.ListAuditHeadsResponse.FromString,
+                _registered_method=True)
 
 
 class ProfileServiceServicer:
@@ -218,6 +228,28 @@ class ProfileServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListAuditEvents(self, request, context):
+        """Lists what was done, and what was tried and denied, by whom: the events of one
+        site, in pages. They are added in the transaction of the change that they tell
+        of, and never changed; each carries the hash of the one before.
+
+        INVALID_ARGUMENT INVALID_NAME, INVALID_FILTER, INVALID_PAGE_TOKEN,
+        INVALID_PAGE_SIZE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListAuditHeads(self, request, context):
+        """Lists the ends of the chains of events. Kept where who runs the database
+        cannot change it, one shows later whether its chain is still what it was.
+
+        INVALID_ARGUMENT INVALID_NAME, INVALID_PAGE_TOKEN, INVALID_PAGE_SIZE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ProfileServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -275,6 +307,16 @@ def add_ProfileServiceServicer_to_server(servicer, server):
                     servicer.ResolveProfile,
                     request_deserializer=deidcascade_dot_v1_dot_profile__service__pb2.ResolveProfileRequest.FromString,
                     response_serializer=deidcascade_dot_v1_dot_profile__service__pb2.ResolveProfileResponse.SerializeToString,
+            ),
+            'ListAuditEvents': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListAuditEvents,
+                    request_deserializer=deidcascade_dot_v1_dot_profile__service__pb2.ListAuditEventsRequest.FromString,
+                    response_serializer=deidcascade_dot_v1_dot_profile__service__pb2.ListAuditEventsResponse.SerializeToString,
+            ),
+            'ListAuditHeads': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListAuditHeads,
+                    request_deserializer=deidcascade_dot_v1_dot_profile__service__pb2.ListAuditHeadsRequest.FromString,
+                    response_serializer=deidcascade_dot_v1_dot_profile__service__pb2.ListAuditHeadsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -576,6 +618,60 @@ class ProfileService:
             '/deidcascade.v1.ProfileService/ResolveProfile',
             deidcascade_dot_v1_dot_profile__service__pb2.ResolveProfileRequest.SerializeToString,
             deidcascade_dot_v1_dot_profile__service__pb2.ResolveProfileResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListAuditEvents(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/deidcascade.v1.ProfileService/ListAuditEvents',
+            deidcascade_dot_v1_dot_profile__service__pb2.ListAuditEventsRequest.SerializeToString,
+            deidcascade_dot_v1_dot_profile__service__pb2.ListAuditEventsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListAuditHeads(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/deidcascade.v1.ProfileService/ListAuditHeads',
+            deidcascade_dot_v1_dot_profile__service__pb2.ListAuditHeadsRequest.SerializeToString,
+            deidcascade_dot_v1_dot_profile__service__pb2.ListAuditHeadsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -137,6 +137,20 @@ class ProfileServiceStub:
     INVALID_ARGUMENT INVALID_NAME (also for a site or a group, which cannot be
     uploaded into), INVALID_DIGEST; NOT_FOUND TARGET_NOT_FOUND.
     """
+    ListAuditEvents: _grpc.UnaryUnaryMultiCallable[_profile_service_pb2.ListAuditEventsRequest, _profile_service_pb2.ListAuditEventsResponse]
+    """Lists what was done, and what was tried and denied, by whom: the events of one
+    site, in pages. They are added in the transaction of the change that they tell
+    of, and never changed; each carries the hash of the one before.
+
+    INVALID_ARGUMENT INVALID_NAME, INVALID_FILTER, INVALID_PAGE_TOKEN,
+    INVALID_PAGE_SIZE.
+    """
+    ListAuditHeads: _grpc.UnaryUnaryMultiCallable[_profile_service_pb2.ListAuditHeadsRequest, _profile_service_pb2.ListAuditHeadsResponse]
+    """Lists the ends of the chains of events. Kept where who runs the database
+    cannot change it, one shows later whether its chain is still what it was.
+
+    INVALID_ARGUMENT INVALID_NAME, INVALID_PAGE_TOKEN, INVALID_PAGE_SIZE.
+    """
 
 @_typing.type_check_only
 class ProfileServiceAsyncStub(ProfileServiceStub):
@@ -220,6 +234,20 @@ class ProfileServiceAsyncStub(ProfileServiceStub):
 
     INVALID_ARGUMENT INVALID_NAME (also for a site or a group, which cannot be
     uploaded into), INVALID_DIGEST; NOT_FOUND TARGET_NOT_FOUND.
+    """
+    ListAuditEvents: _aio.UnaryUnaryMultiCallable[_profile_service_pb2.ListAuditEventsRequest, _profile_service_pb2.ListAuditEventsResponse]  # type: ignore[assignment]
+    """Lists what was done, and what was tried and denied, by whom: the events of one
+    site, in pages. They are added in the transaction of the change that they tell
+    of, and never changed; each carries the hash of the one before.
+
+    INVALID_ARGUMENT INVALID_NAME, INVALID_FILTER, INVALID_PAGE_TOKEN,
+    INVALID_PAGE_SIZE.
+    """
+    ListAuditHeads: _aio.UnaryUnaryMultiCallable[_profile_service_pb2.ListAuditHeadsRequest, _profile_service_pb2.ListAuditHeadsResponse]  # type: ignore[assignment]
+    """Lists the ends of the chains of events. Kept where who runs the database
+    cannot change it, one shows later whether its chain is still what it was.
+
+    INVALID_ARGUMENT INVALID_NAME, INVALID_PAGE_TOKEN, INVALID_PAGE_SIZE.
     """
 
 class ProfileServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -367,6 +395,32 @@ class ProfileServiceServicer(metaclass=_abc_1.ABCMeta):
 
         INVALID_ARGUMENT INVALID_NAME (also for a site or a group, which cannot be
         uploaded into), INVALID_DIGEST; NOT_FOUND TARGET_NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def ListAuditEvents(
+        self,
+        request: _profile_service_pb2.ListAuditEventsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_profile_service_pb2.ListAuditEventsResponse, _abc.Awaitable[_profile_service_pb2.ListAuditEventsResponse]]:
+        """Lists what was done, and what was tried and denied, by whom: the events of one
+        site, in pages. They are added in the transaction of the change that they tell
+        of, and never changed; each carries the hash of the one before.
+
+        INVALID_ARGUMENT INVALID_NAME, INVALID_FILTER, INVALID_PAGE_TOKEN,
+        INVALID_PAGE_SIZE.
+        """
+
+    @_abc_1.abstractmethod
+    def ListAuditHeads(
+        self,
+        request: _profile_service_pb2.ListAuditHeadsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_profile_service_pb2.ListAuditHeadsResponse, _abc.Awaitable[_profile_service_pb2.ListAuditHeadsResponse]]:
+        """Lists the ends of the chains of events. Kept where who runs the database
+        cannot change it, one shows later whether its chain is still what it was.
+
+        INVALID_ARGUMENT INVALID_NAME, INVALID_PAGE_TOKEN, INVALID_PAGE_SIZE.
         """
 
 def add_ProfileServiceServicer_to_server(servicer: ProfileServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -13,6 +13,7 @@ import pytest
 
 from deid_service.embedded import programs
 from profile_service import service, validity
+from profile_service.access.actor import THIS_MACHINE
 from profile_service.errors import (
     EtagMismatchError,
     ProfileServiceError,
@@ -60,9 +61,9 @@ def store(database: str) -> Iterator[Store]:
     """A store with a site, a group and a project."""
     store = Store(database, readers=2, writers=2)
     store.open()
-    store.create_container(SITE, "", enforced=True)
+    store.create_container(SITE, "", enforced=True, actor=THIS_MACHINE)
     for each in (GROUP, PROJECT):
-        store.create_container(each, "", enforced=None)
+        store.create_container(each, "", enforced=None, actor=THIS_MACHINE)
     yield store
     store.close()
 
@@ -164,8 +165,8 @@ def test_a_migration_that_fails_leaves_nothing(
 def test_versions_are_immutable(store: Store, database: str, statement: str) -> None:
     """The database itself refuses to change or delete a version, also a detached one."""
     profiles = Profiles(store)
-    profiles.set(PROJECT, VALID, allow_invalid=False, etag="")
-    store.clear_profile(PROJECT, etag="")
+    profiles.set(PROJECT, VALID, allow_invalid=False, etag="", actor=THIS_MACHINE)
+    store.clear_profile(PROJECT, etag="", actor=THIS_MACHINE)
     with (
         psycopg.connect(database, autocommit=True) as connection,
         pytest.raises(psycopg.IntegrityError) as caught,
@@ -178,8 +179,8 @@ def test_versions_go_with_their_container(store: Store, database: str) -> None:
     """Deleting a container deletes its versions, and no others."""
     profiles = Profiles(store)
     for container in (PROJECT, GROUP):
-        profiles.set(container, VALID, allow_invalid=False, etag="")
-    store.delete_container(PROJECT, etag="")
+        profiles.set(container, VALID, allow_invalid=False, etag="", actor=THIS_MACHINE)
+    store.delete_container(PROJECT, etag="", actor=THIS_MACHINE)
     with psycopg.connect(database) as connection:
         left = connection.execute("SELECT count(*) FROM profile_version").fetchone()
     assert left == (1,)
@@ -193,7 +194,9 @@ def test_versions_have_no_gaps(profiles: Profiles, store: Store) -> None:
 
     def setting(number: int) -> Callable[[], object]:
         return lambda: (
-            profiles.set(PROJECT, f"{VALID}# {number}\n", allow_invalid=False, etag="").version
+            profiles.set(
+                PROJECT, f"{VALID}# {number}\n", allow_invalid=False, etag="", actor=THIS_MACHINE
+            ).version
         )
 
     assert sorted(at_once(*map(setting, range(12))), key=str) == sorted(range(1, 13), key=str)
@@ -203,17 +206,22 @@ def test_versions_have_no_gaps(profiles: Profiles, store: Store) -> None:
 
 def test_the_same_text_at_once_is_one_version(profiles: Profiles) -> None:
     """Of equal texts that are set at the same moment the first makes the version."""
-    made = at_once(*8 * [lambda: profiles.set(PROJECT, VALID, allow_invalid=False, etag="")])
+    made = at_once(
+        *8
+        * [lambda: profiles.set(PROJECT, VALID, allow_invalid=False, etag="", actor=THIS_MACHINE)]
+    )
     assert len({each.etag for each in made}) == 1  # type: ignore[attr-defined]
     assert {each.version for each in made} == {1}  # type: ignore[attr-defined]
 
 
 def test_no_update_is_lost(profiles: Profiles) -> None:
     """Of those who have seen the same etag, one replaces the profile."""
-    seen = profiles.set(PROJECT, VALID, allow_invalid=False, etag="").etag
+    seen = profiles.set(PROJECT, VALID, allow_invalid=False, etag="", actor=THIS_MACHINE).etag
 
     def replacing(number: int) -> Callable[[], object]:
-        return lambda: profiles.set(PROJECT, f"{VALID}# {number}\n", allow_invalid=False, etag=seen)
+        return lambda: profiles.set(
+            PROJECT, f"{VALID}# {number}\n", allow_invalid=False, etag=seen, actor=THIS_MACHINE
+        )
 
     answers = at_once(*map(replacing, range(8)))
     winners = [each for each in answers if not isinstance(each, EtagMismatchError)]
@@ -223,17 +231,17 @@ def test_no_update_is_lost(profiles: Profiles) -> None:
 
 def test_no_child_is_left_without_a_parent(store: Store) -> None:
     """A parent that is deleted while a child is created: one of the two happens."""
-    store.delete_container(PROJECT, etag="")
+    store.delete_container(PROJECT, etag="", actor=THIS_MACHINE)
     for _ in range(5):
         deleted, created = at_once(
-            lambda: store.delete_container(GROUP, etag=""),
-            lambda: store.create_container(PROJECT, "", enforced=None),
+            lambda: store.delete_container(GROUP, etag="", actor=THIS_MACHINE),
+            lambda: store.create_container(PROJECT, "", enforced=None, actor=THIS_MACHINE),
         )
         assert isinstance(deleted, ProfileServiceError) != isinstance(created, ProfileServiceError)
         if deleted is None:
-            store.create_container(GROUP, "", enforced=None)
+            store.create_container(GROUP, "", enforced=None, actor=THIS_MACHINE)
         else:
-            store.delete_container(PROJECT, etag="")
+            store.delete_container(PROJECT, etag="", actor=THIS_MACHINE)
 
 
 # --- A newer validator --------------------------------------------------------------------
@@ -258,8 +266,8 @@ def have_newer_validator(
 def test_a_newer_validator_can_refuse(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """A text that it refuses is skipped, and the next level applies, with its text."""
     older = Profiles(store)
-    refused = older.set(PROJECT, VALID + "# 1\n", allow_invalid=False, etag="")
-    accepted = older.set(GROUP, VALID + "# 2\n", allow_invalid=False, etag="")
+    refused = older.set(PROJECT, VALID + "# 1\n", allow_invalid=False, etag="", actor=THIS_MACHINE)
+    accepted = older.set(GROUP, VALID + "# 2\n", allow_invalid=False, etag="", actor=THIS_MACHINE)
     decided = have_newer_validator(monkeypatch, lambda source: source == accepted.source)
     newer = Profiles(store)
     found = newer.resolve(PROJECT)
@@ -276,7 +284,7 @@ def test_a_newer_validator_can_refuse(store: Store, monkeypatch: pytest.MonkeyPa
 def test_a_newer_validator_can_accept(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """What was stored as invalid applies once a newer validator accepts it."""
     older = Profiles(store)
-    older.set(PROJECT, "dicom: later", allow_invalid=True, etag="")
+    older.set(PROJECT, "dicom: later", allow_invalid=True, etag="", actor=THIS_MACHINE)
     assert older.resolve(PROJECT).outcome is Outcome.NO_VALID_PROFILE
     have_newer_validator(monkeypatch, lambda _: True)
     found = Profiles(store).resolve(PROJECT)
@@ -286,7 +294,7 @@ def test_a_newer_validator_can_accept(store: Store, monkeypatch: pytest.MonkeyPa
 
 def test_what_was_decided_again_is_kept(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """The new decision is written back: no instance decides it a second time."""
-    stored = Profiles(store).set(PROJECT, VALID, allow_invalid=False, etag="")
+    stored = Profiles(store).set(PROJECT, VALID, allow_invalid=False, etag="", actor=THIS_MACHINE)
     decided = have_newer_validator(monkeypatch, lambda _: False)
     newer = Profiles(store)
     first = newer.get(PROJECT, 0)
@@ -310,7 +318,7 @@ def test_a_text_is_read_once(
     target: ContainerName,
 ) -> None:
     """The database sends it no second time, unless another one is attached, by anyone."""
-    store.create_container(DEVICE, "", enforced=None)
+    store.create_container(DEVICE, "", enforced=None, actor=THIS_MACHINE)
     sent: list[list[bytes | None]] = []
     execute = ReadingConnection.rows
 
@@ -327,7 +335,7 @@ def test_a_text_is_read_once(
     first, second = VALID + "# 1\n", VALID + "# 2\n"
     found = []
     for text in (first, first, second):
-        Profiles(elsewhere).set(holder, text, allow_invalid=False, etag="")
+        Profiles(elsewhere).set(holder, text, allow_invalid=False, etag="", actor=THIS_MACHINE)
         for _ in range(2):
             profile = profiles.resolve(target).profile
             found.append(profile and profile.source)
@@ -346,7 +354,7 @@ def test_a_text_that_another_level_has_too_is_no_second_query(
     monkeypatch.setattr(store, "get_source", queries.append)
     profiles = Profiles(store)
     for container in (GROUP, PROJECT):
-        profiles.set(container, VALID, allow_invalid=False, etag="")
+        profiles.set(container, VALID, allow_invalid=False, etag="", actor=THIS_MACHINE)
         for _ in range(2):
             profile = profiles.resolve(PROJECT).profile
             assert profile is not None

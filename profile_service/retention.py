@@ -1,0 +1,49 @@
+"""Removes events of the audit that were kept for long enough, now and then."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from profile_service.errors import ProfileServiceError
+from profile_service.logs import LOG
+
+if TYPE_CHECKING:
+    from profile_service.store import Store
+
+# How often it is looked what has expired. Each worker does; who comes second finds nothing.
+INTERVAL_SECONDS = 3600.0
+
+
+class Retention:
+    """Looks in a thread of its own, from the start of the service on."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="retention", daemon=True)
+
+    def start(self) -> None:
+        """Begins."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Ends it, when what is under way is done."""
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            try:
+                self._expire()
+            except ProfileServiceError as error:
+                # The database is away, or the chain is in use: later.
+                LOG.write("audit_not_expired", cause=error.cause)
+            self._stop.wait(INTERVAL_SECONDS)
+
+    def _expire(self) -> None:
+        for site in self._store.sites_with_expired_events():
+            count = 0
+            while not self._stop.is_set() and (gone := self._store.expire_events(site)):
+                count += gone
+            LOG.write("audit_expired", site=site, count=count)

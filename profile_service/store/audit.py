@@ -1,0 +1,107 @@
+"""The audit: events are added in the transaction of the change that they tell of.
+
+    with writers.transaction(site) as connection:
+        ...  # the change
+        append(connection, Entry(Action.SET_PROFILE, "sites/s", actor, before, after))
+
+As the last thing of the transaction: from there to the commit, whoever changes something of
+the same site waits. The database gives the event its number, its time and its hash
+(`audit_append` of the schema), and no right to change or delete it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from profile_service.store.writers import execute
+
+if TYPE_CHECKING:
+    from profile_service.audit import Entry, Facts, Head
+    from profile_service.model import Container, ProfileVersion
+    from profile_service.store.statement import Parameter
+    from profile_service.store.writers import WritingConnection
+
+# How much of a chain is looked at for one page: a filter that fits few events does not keep a
+# connection for longer than the others.
+STRETCH = 20_000
+
+# The year 10000: PostgreSQL knows no later moments than those of a few hundred thousand years.
+END_OF_TIME = 253_402_300_800_000_000
+
+
+def append(connection: WritingConnection, entry: Entry) -> None:
+    """Adds an event to the chain of its site, in the transaction that is open.
+
+    Args:
+        connection: with the transaction of the change.
+        entry: what to tell.
+
+    Raises:
+        psycopg.Error: it could not be added, and so the change must not be made.
+    """
+    execute(connection, "append_event", entry.site, entry.text)
+
+
+class Wanted(NamedTuple):
+    """Which events of a chain are asked for; what is empty asks for all.
+
+    Attributes:
+        site: whose chain; the empty text for that of no site.
+        resource: what they are about, or what that is in.
+        subject: who did it.
+        action: what was done.
+        since: the first moment, in microseconds since 1970.
+        until: the moment after the last one.
+        oldest_first: in the order of the chain; else the newest first.
+    """
+
+    site: str
+    resource: str = ""
+    subject: str = ""
+    action: str = ""
+    since: int = 0
+    until: int = END_OF_TIME
+    oldest_first: bool = False
+
+    @property
+    def query(self) -> str:
+        """The query that finds them."""
+        return "list_events_oldest_first" if self.oldest_first else "list_events_newest_first"
+
+    @property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """What it takes before the stretch of the chain."""
+        return (self.site, self.resource, self.subject, self.action, self.since, self.until)
+
+    def stretch(self, head: Head, beyond: int) -> range:
+        """Returns the numbers that are looked at for a page.
+
+        Args:
+            head: the end of the chain.
+            beyond: the last one that was looked at for the page before; 0 for the first page.
+        """
+        first, end = head.expired_number + 1, head.number + 1
+        if self.oldest_first:
+            first = max(first, beyond + 1)
+            return range(first, max(first, min(end, first + STRETCH)))
+        end = min(end, beyond or end)
+        return range(max(first, end - STRETCH), max(first, end))
+
+
+def facts_of(container: Container) -> Facts:
+    """Returns what an event says of a container."""
+    facts = {"display_name": container.display_name, "etag": container.etag}
+    if container.enforced is not None:
+        facts["enforcement"] = "enforced" if container.enforced else "disabled"
+    return facts
+
+
+def facts_of_version(version: ProfileVersion) -> Facts:
+    """Returns what an event says of a version of a profile."""
+    return {
+        "version": version.version,
+        "sha256": version.sha256.hex(),
+        "valid": version.decision.valid,
+        "blank": version.decision.blank,
+        "validator": version.decision.validator_version,
+    }
