@@ -5,28 +5,31 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, assert_never
 
-from deid_service.engine.encoding.tags import FILE_META
+from deid_service.engine.encoding.tags import FILE_META, is_creator, is_private
 from deid_service.engine.rules.nodes import Rules
 from deid_service.engine.rules.ops import (
     Dropped,
     Effect,
     Kept,
+    OnSequence,
     Rewritten,
     becomes_of,
     effect_on_sequence,
     effect_on_value,
 )
-from profile_service.language.model import Keep, Profile, Remove, Rule
+from profile_service.language.model import Keep, OthersSelector, Profile, Remove, Rule
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from deid_service.cli.elements import Shown, Step
-    from deid_service.engine.rules.ops import Op
+    from deid_service.engine.rules.ops import Case
 
 
 def hits(rule: Rule, profile: Profile, found: Iterable[Shown]) -> list[Shown]:
     """Returns the elements that a rule is about, as if it were the only one.
+
+    What a rule about all others is about depends on those that run before it.
 
     The engine says what it would do to each; nothing of a rule is worked out here.
 
@@ -41,14 +44,26 @@ def hits(rule: Rule, profile: Profile, found: Iterable[Shown]) -> list[Shown]:
     if isinstance(rule.action, Keep):
         # What a rule protects shows where another action would be seen.
         rule = replace(rule, action=Remove())
+    before: tuple[Rule, ...] = ()
+    if isinstance(rule.selector, OthersSelector):
+        before = tuple(
+            replace(each, action=Keep()) for each in profile.rules[: profile.rules.index(rule)]
+        )
     settings = replace(
         profile.settings,
         remove_private_tags=False,
         remove_undefined=False,
         age_from_birthdate=None,
     )
-    rules = Rules.of(replace(profile, settings=settings, rules=(rule,), filenames=()))
-    return [shown for shown in found if _acts_on(rules, shown)]
+    rules = Rules.of(replace(profile, settings=settings, rules=(*before, rule), filenames=()))
+    found = list(found)
+    waiting = [shown for shown in found if _waits(rules, shown)]
+    hit = [shown for shown in found if shown not in waiting and _acts_on(rules, shown)]
+    if not waiting:
+        return hit
+    done = {shown.steps for shown in (*waiting, *hit)}
+    left = [shown.steps for shown in found if shown.steps not in done]
+    return hit + [shown for shown in waiting if not any(_is_for(shown, steps) for steps in left)]
 
 
 def treatments(profile: Profile) -> Callable[[Shown], str]:
@@ -86,16 +101,37 @@ def _names(becomes: Kept | Dropped | Rewritten, is_sequence: bool) -> tuple[str,
             assert_never(becomes)
 
 
+def _waits(rules: Rules, shown: Shown) -> bool:
+    """Whether an element stays for what stays in it, or in its block, and else goes."""
+    becomes = becomes_of(_op_of(rules, shown))
+    if shown.vr == "SQ":
+        return becomes.sequence is OnSequence.TENTATIVE
+    tag = shown.steps[-1].tag
+    return is_private(tag) and is_creator(tag) and isinstance(becomes, Dropped)
+
+
+def _is_for(waiting: Shown, steps: tuple[Step, ...]) -> bool:
+    """Whether an element that waits stays for another one."""
+    *way, last = waiting.steps
+    depth = len(way)
+    if list(steps[:depth]) != way or len(steps) <= depth:
+        return False
+    if waiting.vr == "SQ":
+        return steps[depth].tag == last.tag
+    # PS3.5 7.8.1: (gggg,00bb) is the creator of (gggg,bb00-bbFF).
+    return steps[depth].tag >> 8 == last.tag >> 16 << 8 | last.tag & 0xFF
+
+
 def _acts_on(rules: Rules, shown: Shown) -> bool:
     op = _op_of(rules, shown)
     becomes = becomes_of(op)
-    if not becomes.named or isinstance(becomes, Kept):
+    if isinstance(becomes, Kept) or not (becomes.named or rules.others_go):
         return False
     effect = effect_on_sequence(op) if shown.vr == "SQ" else effect_on_value(op)
     return effect is not Effect.STAYS
 
 
-def _op_of(rules: Rules, shown: Shown) -> Op | None:
+def _op_of(rules: Rules, shown: Shown) -> Case | None:
     """Returns what is done to an element."""
     node = rules.top
     *way, last = shown.steps
@@ -106,4 +142,4 @@ def _op_of(rules: Rules, shown: Shown) -> Op | None:
         if children is None or step.index is None:
             return None
         node = children.item(step.index)
-    return node.op(last.tag, last.creator)
+    return node.op(last.tag, last.creator, shown.vr)

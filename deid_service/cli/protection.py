@@ -133,7 +133,7 @@ class _Probe:
     def __init__(self, rules: Rules) -> None:
         self._rules = rules
         sequence = _a_sequence(rules)
-        op = rules.top.op(sequence, None)
+        op = rules.top.op(sequence, None, "SQ")
         self._item: Node | None = None
         # Where items as a whole are treated, all that is in them is.
         self._whole = _on_sequence(op)
@@ -146,23 +146,25 @@ class _Probe:
         rules = self._rules
         element = attribute.element
         if element == Element(_MEDIA_STORAGE_SOP_INSTANCE_UID) and rules.changes_instance_uid:
-            return _on_value(rules.top.op(SOP_INSTANCE_UID, None))
+            return _on_value(rules.top.op(SOP_INSTANCE_UID, None, "UI"))
         if isinstance(element, Element) and element.tag >> 16 == FILE_META:
             return _on_value(rules.top.file_meta_ops[element.tag])
-        return _least(_on(attribute, rules.top.op(tag, None)) for tag in _tags(attribute))
+        vr = _vr(attribute)
+        return _least(_on(attribute, rules.top.op(tag, None, vr)) for tag in _tags(attribute))
 
     def in_items(self, attribute: Attribute) -> Treatment:
         """Returns what is done to an attribute in an item of a sequence that no rule names."""
         item = self._item
         if item is None:
             return self._whole
-        return _least(_on(attribute, item.op(tag, None)) for tag in _tags(attribute))
+        vr = _vr(attribute)
+        return _least(_on(attribute, item.op(tag, None, vr)) for tag in _tags(attribute))
 
 
 def _a_sequence(rules: Rules) -> int:
     """Returns a public sequence that no rule names, or any where rules name all."""
     for tag in all_sequences():
-        becomes = becomes_of(rules.top.op(tag, None))
+        becomes = becomes_of(rules.top.op(tag, None, "SQ"))
         if not (becomes.named or becomes.on_path):
             return tag
     return all_sequences()[0]
@@ -185,10 +187,14 @@ def _tags(attribute: Attribute) -> list[int]:
 
 
 def _on(attribute: Attribute, op: Op | None) -> Treatment:
+    return _on_sequence(op) if _vr(attribute) == "SQ" else _on_value(op)
+
+
+def _vr(attribute: Attribute) -> str:
+    """Returns the VR of an attribute."""
     vrs = () if attribute.element is None else vrs_of(attribute.element)
     # The dictionary can be of an earlier edition than the table.
-    is_sequence = "SQ" in vrs if vrs else attribute.name.endswith(" Sequence")
-    return _on_sequence(op) if is_sequence else _on_value(op)
+    return vrs[0] if vrs else "SQ" if attribute.name.endswith(" Sequence") else "UN"
 
 
 def _on_sequence(op: Op | None) -> Treatment:

@@ -12,6 +12,7 @@ from profile_service.language.model import (
     Action,
     DateJitter,
     DateShift,
+    Dummy,
     Hash,
     HashUid,
     IncrementDate,
@@ -65,6 +66,7 @@ OPTIONS: dict[str, frozenset[str]] = {
     "replace-with": frozenset(("replace-with-insert",)),
     "hash": frozenset((ON_ERROR,)),
     "hashuid": frozenset((ON_ERROR,)),
+    "dummy": frozenset(),
     "increment-date": frozenset((ON_ERROR, "date-format", *_DATE_OPTIONS)),
     "increment-datetime": frozenset((ON_ERROR, "datetime-format", *_DATE_OPTIONS)),
     "jitter": frozenset((ON_ERROR, "jitter-range", "jitter-type", "jitter-min", "jitter-max")),
@@ -239,22 +241,25 @@ def _read_group_name(group: Table, captured: frozenset[str]) -> OutputName | Non
 
 def _read_simple(name: str, table: Table, reading: Reading) -> SimpleAction | None:
     if name in _SWITCHES:
-        return _SWITCHES[name] if name not in table or _is_on(name, table) else None
+        return _SWITCHES[name] if name not in table or is_on(name, table) else None
     if name == "replace-with":
         return _read_replace_with(table, reading.defaults)
-    if not _is_on(name, table):
+    if not is_on(name, table):
         return None
     return _WITH_OPTIONS[name](table, reading)
 
 
-def _is_on(name: str, table: Table) -> bool:
+def is_on(name: str, table: Table) -> bool:
+    """Whether a key has the one value that it takes, true; another one is noted."""
     value = table.value(name)
     if isinstance(value, Scalar) and value.text.lower() in {"true", "yes", "on"}:
         return True
     table.report(
         Code.SWITCH_NOT_TRUE,
         name,
-        f"'{name}' takes true; without the action the rule keeps the element.",
+        f"'{name}' takes true; without the action the rule keeps the element."
+        if name in OPTIONS
+        else f"'{name}' takes true, and nothing else.",
         f"{name}: true",
     )
     return False
@@ -360,6 +365,7 @@ _SWITCHES: Mapping[str, SimpleAction] = {
     "remove": Remove(),
     "hash": Hash(),
     "hashuid": HashUid(),
+    "dummy": Dummy(),
 }
 
 _WITH_OPTIONS: Mapping[str, Callable[[Table, Reading], SimpleAction | None]] = {

@@ -12,14 +12,18 @@ from profile_service.language.model import (
     IncrementDate,
     IncrementDateTime,
     Keep,
+    OthersSelector,
+    PathSelector,
     Pattern,
     PatternTimeoutError,
+    RegexSelector,
     RegexSub,
     Remove,
     ReplaceWith,
     Rule,
     Selector,
     Settings,
+    VrSelector,
 )
 
 if TYPE_CHECKING:
@@ -133,6 +137,19 @@ def keeps(rule: Rule) -> bool:
             return False
 
 
+def key_of(selector: Selector) -> str:
+    """Returns the key of a rule that says which elements it is about."""
+    match selector:
+        case PathSelector():
+            return "name"
+        case RegexSelector():
+            return "regex"
+        case VrSelector():
+            return "vr"
+        case OthersSelector():
+            return "others"
+
+
 def _check_order(rules: list[tuple[Rule, Table]]) -> None:
     # As rules run: regex-sub first, the last of them first.
     substitutions = [pair for pair in rules if isinstance(pair[0].action, RegexSub)]
@@ -149,7 +166,7 @@ def _compare(first: Rule, first_table: Table, then: Rule, then_table: Table) -> 
     if isinstance(first.action, Remove):
         # What is removed stays removed, unless it is inserted again.
         undone = isinstance(then.action, ReplaceWith) and then.action.insert
-    selector = "name" if "name" in then_table else "regex"
+    selector = key_of(then.selector)
     if undone:
         first_table.report(
             Code.RULE_UNDONE,

@@ -67,6 +67,7 @@ class Code(Enum):
     NOT_A_SEQUENCE = (_V, "A dotted name goes through an element that is not a sequence.")
     NOT_ADDRESSABLE = (_V, "A rule names a group length or a delimiter, which is no data.")
     RECURSE_WITH_PATH = (_V, "`recurse-sequence` stands beside a dotted name.")
+    UNKNOWN_VR = (_V, "A rule selects by what is no VR.")
     REGEX_INVALID = (_V, "A regular expression does not compile.")
     REGEX_AMBIGUOUS = (_V, "A regular expression could be read in more than one way.")
     REGEX_UNGUARDED = (_V, "A regular expression is too large to run within bounds.")

@@ -17,6 +17,7 @@ from profile_service.language.actions import (
     as_rule,
     check_case_keys,
     compile_pattern,
+    is_on,
     read_action,
     read_groups,
     read_on_error,
@@ -28,11 +29,12 @@ from profile_service.language.dates import DateFormats
 from profile_service.language.dictionary import name_of, vrs_of
 from profile_service.language.document import ListNode, MapNode, Scalar, load
 from profile_service.language.errors import ProfileInvalid
-from profile_service.language.fitness import fit
+from profile_service.language.fitness import fit, fit_vrs
 from profile_service.language.model import (
     Action,
     Element,
     FilenameRule,
+    OthersSelector,
     Profile,
     RegexSelector,
     RepeaterElement,
@@ -41,6 +43,7 @@ from profile_service.language.model import (
     Selector,
     Settings,
     Violation,
+    VrSelector,
 )
 from profile_service.language.patterns import PatternCompiler, match_anywhere
 from profile_service.language.problems import Problems
@@ -52,11 +55,12 @@ from profile_service.language.standard import standard_elements
 from profile_service.language.suggest import nearest, nearest_keyword
 from profile_service.language.templates import read_output
 from profile_service.language.values import Table
+from profile_service.language.vr import VRS
 
 # Part of every stored verdict: a text is decided again by a newer version. To be
 # changed with every change that could turn a verdict, or add or take a problem; a
 # test ties it to the golden answers.
-VALIDATOR_VERSION = "8"
+VALIDATOR_VERSION = "9"
 
 _LANGUAGE_VERSION = 1
 _DICOM = "dicom"
@@ -87,7 +91,8 @@ _OTHER_SECTIONS = frozenset(
     )
 )
 
-_SELECTORS = frozenset(("name", "regex"))
+# What says which elements a rule is about: one of these.
+_SELECTORS = ("name", "regex", "vr", "others")
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,7 +291,7 @@ class _Compiler:
         return rules
 
     def _read_rule(self, table: Table, settings: Settings, reading: Reading) -> Rule | None:
-        name = action_of(table, _SELECTORS)
+        name = action_of(table, frozenset(_SELECTORS))
         action = None if name is None else read_action(name, table, reading)
         if name == "identity":
             table.report_key(
@@ -301,19 +306,29 @@ class _Compiler:
             action = fit(action, selected, name if name in table else "name", table)
         else:
             selector = selected
+            if isinstance(selected, VrSelector):
+                fit_vrs(action, selected.vrs, name if name in table else "vr", table)
             action = _without_insert(action)
         return Rule(selector, action, table.path, table.node.line, read_on_error(table))
 
-    def _read_selector(self, table: Table, settings: Settings) -> Target | RegexSelector | None:
-        if "name" in table and "regex" in table:
+    def _read_selector(
+        self, table: Table, settings: Settings
+    ) -> Target | RegexSelector | VrSelector | OthersSelector | None:
+        first, *more = [key for key in _SELECTORS if key in table] or [""]
+        if more:
             table.report_key(
-                Code.SELECTOR_TWICE, "regex", "A rule has 'name' or 'regex', not both."
+                Code.SELECTOR_TWICE, more[0], f"A rule has '{first}' or '{more[0]}', not both."
             )
             return None
-        if "regex" in table:
-            return self._read_regex(table)
-        if "name" in table:
-            return self._read_name(table, settings)
+        match first:
+            case "name":
+                return self._read_name(table, settings)
+            case "regex":
+                return self._read_regex(table)
+            case "vr":
+                return _read_vrs(table)
+            case "others":
+                return OthersSelector() if is_on("others", table) else None
         self._problems.add(
             Code.SELECTOR_MISSING,
             table.node,
@@ -403,8 +418,25 @@ class _Compiler:
         return tuple(rules)
 
 
+def _read_vrs(table: Table) -> VrSelector | None:
+    """Reads `vr`: one VR, or a list of some."""
+    node = table.value("vr")
+    items = node.items if isinstance(node, ListNode) else (node,)
+    vrs = [item.text for item in items if isinstance(item, Scalar)]
+    unknown = [vr for vr in vrs if vr not in VRS]
+    if len(vrs) != len(items) or not vrs or unknown:
+        table.report(
+            Code.UNKNOWN_VR,
+            "vr",
+            f"'vr' takes a VR or a list of some, each of two capital letters: {', '.join(VRS)}.",
+            next((vr.upper() for vr in unknown if vr.upper() in VRS), ""),
+        )
+        return None
+    return VrSelector(tuple(sorted(set(vrs))))
+
+
 def _without_insert(action: Action) -> Action:
-    """A regex names no single place where an absent element could be inserted."""
+    """Many elements have no single place where an absent one could be inserted."""
     return ReplaceWith(action.text, insert=False) if isinstance(action, ReplaceWith) else action
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from profile_service.language.checks import key_of
 from profile_service.language.codes import Code
 from profile_service.language.dictionary import (
     name_of,
@@ -27,6 +28,7 @@ from profile_service.language.model import (
     RegexSub,
     Remove,
     ReplaceWith,
+    VrSelector,
 )
 from profile_service.language.patterns import preceded
 from profile_service.language.reach import moves, shift_of
@@ -149,7 +151,11 @@ def _check_hash(rule: Rule, table: Table, settings: Settings) -> None:
     if settings.salt or not any(isinstance(action, Hash) for action in _actions(rule.action)):
         return
     selector = rule.selector
-    vrs = vrs_of(selector.element) if isinstance(selector, PathSelector) else ()
+    vrs: tuple[str, ...] = ()
+    if isinstance(selector, PathSelector):
+        vrs = vrs_of(selector.element)
+    elif isinstance(selector, VrSelector):
+        vrs = selector.vrs
     falls = _FALLS.get(vrs[0] if len(vrs) == 1 else "", _NUMBERS_FALL)
     table.report_key(
         Code.HASH_WITHOUT_SALT,
@@ -186,7 +192,7 @@ def _check_registered(rule: Rule, table: Table, reach: Reach) -> None:
 
 def _check_date_on_other(rule: Rule, table: Table) -> None:
     selector = rule.selector
-    if shift_of(rule.action) is None or isinstance(selector, RegexSelector):
+    if shift_of(rule.action) is None or not isinstance(selector, PathSelector):
         return
     vrs = vrs_of(selector.element)
     if vrs and _NO_DATES.issuperset(vrs):
@@ -200,7 +206,7 @@ def _check_date_on_other(rule: Rule, table: Table) -> None:
 
 def _check_creators(rule: Rule, table: Table) -> None:
     selector = rule.selector
-    if isinstance(selector, RegexSelector):
+    if not isinstance(selector, PathSelector):
         return
     for element in (*(parent for parent, _ in selector.parents), selector.element):
         if not isinstance(element, PrivateElement | PrivateCreatorBlock):
@@ -226,7 +232,7 @@ def _check_needed(rule: Rule, table: Table, reach: Reach) -> None:
             empty = []
         case _:
             return
-    key = "regex" if isinstance(rule.selector, RegexSelector) else "name"
+    key = key_of(rule.selector)
     if needed:
         table.report(
             Code.NEEDED_ELEMENT,
@@ -283,7 +289,7 @@ def _check_dates_apart(rules: list[Read], reach: Reach) -> None:
         if hit:
             table.report(
                 Code.DATES_LEFT,
-                "regex" if isinstance(rule.selector, RegexSelector) else "name",
+                key_of(rule.selector),
                 f"{hit[0]} moves, but {listed(left)} of the same examination "
                 f"{'stays' if len(left) == 1 else 'stay'}, and so "
                 f"{'tells' if len(left) == 1 else 'tell'} by how much. Move or empty all of them.",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from profile_service.language.dictionary import format_tag, name_of
 from profile_service.language.model import (
     Capture,
+    Dummy,
     Element,
     ElementValue,
     EveryDepthSelector,
@@ -16,6 +17,8 @@ from profile_service.language.model import (
     IncrementDateTime,
     Jitter,
     Keep,
+    OthersSelector,
+    PathSelector,
     PrivateCreatorBlock,
     RegexSelector,
     RegexSub,
@@ -23,6 +26,7 @@ from profile_service.language.model import (
     Remove,
     RepeaterElement,
     ReplaceWith,
+    VrSelector,
 )
 from profile_service.language.problems import printable
 
@@ -36,7 +40,6 @@ if TYPE_CHECKING:
         ElementRef,
         FilenameRule,
         OnError,
-        PathSelector,
         Profile,
         Rule,
         Selector,
@@ -73,8 +76,8 @@ def explain(profile: Profile) -> list[str]:
 def explain_rule(rule: Rule, settings: Settings) -> str:
     """Describes one rule in a sentence that begins with its line."""
     where = describe_selector(rule.selector)
-    everywhere = isinstance(rule.selector, EveryDepthSelector)
-    if everywhere or (settings.recurse_sequence and not isinstance(rule.selector, RegexSelector)):
+    everywhere = isinstance(rule.selector, EveryDepthSelector | VrSelector | OthersSelector)
+    if everywhere or (settings.recurse_sequence and isinstance(rule.selector, PathSelector)):
         where += ", at every depth,"
     outcome = _ON_ERROR[rule.on_error]
     if isinstance(rule.action, RegexSub) and rule.on_error == "reject":
@@ -84,9 +87,15 @@ def explain_rule(rule: Rule, settings: Settings) -> str:
 
 def describe_selector(selector: Selector) -> str:
     """Describes which elements a rule is about."""
-    if isinstance(selector, RegexSelector):
-        return f"every element whose path matches /{selector.pattern.source}/"
-    return _describe_path(selector)
+    match selector:
+        case PathSelector():
+            return _describe_path(selector)
+        case RegexSelector(pattern):
+            return f"every element whose path matches /{pattern.source}/"
+        case VrSelector(vrs):
+            return f"every element of the VR {' or '.join(vrs)}"
+        case OthersSelector():
+            return "every element that no rule before selects"
 
 
 def _describe_path(selector: PathSelector) -> str:
@@ -171,6 +180,11 @@ def _describe_action(action: Action, settings: Settings) -> str:
             return f"becomes the first {settings.hash_digits} hex digits of its SHA-256"
         case HashUid():
             return _describe_hash_uid(settings)
+        case Dummy():
+            return (
+                "becomes a dummy that its VR allows (and so do, in a sequence, the values of all "
+                "its items)"
+            )
         case IncrementDate(form, shift):
             return f"is read as a date ({form}) and {_describe_shift(shift)}"
         case IncrementDateTime(form, shift):

@@ -15,6 +15,7 @@ from profile_service.language.document import ListNode
 from profile_service.language.model import (
     ACTION_NAMES,
     Action,
+    Dummy,
     Element,
     Hash,
     HashUid,
@@ -55,7 +56,10 @@ _UNFIT: dict[type[Action], frozenset[str]] = {
 # A hash is no legal value of these, though they hold text.
 _HASH_NOT_LEGAL = frozenset({"AS", "DA", "DT", "TM"})
 
+_PIXEL_DATA = 0x7FE00010
+
 _FILE_META_GROUP = 0x0002
+_MEDIA_STORAGE_SOP_CLASS = 0x00020002
 _TRANSFER_SYNTAX = 0x00020010
 
 # PS3.10 table 7.1-1, type 1. The group length is no target of rules at all.
@@ -96,12 +100,16 @@ def fit(action: Action, target: Target, key: str, rule: Table) -> Action:
     if isinstance(element, Element) and element.tag >> 16 == _FILE_META_GROUP:
         _check_file_meta(action, element.tag, key, rule)
     is_sop_class = isinstance(element, Element) and element.tag in _SOP_CLASS
-    if is_sop_class and isinstance(action, HashUid) and not target.dotted:
+    if is_sop_class and isinstance(action, HashUid | Dummy) and not target.dotted:
         rule.report_key(
             Code.SOP_CLASS_HASHED,
             key,
             f"{name_of(element)} says what kind of object the file is, by a UID that the standard "
             "gives: hashed, no reader knows the file any more. Leave it as it is.",
+        )
+    if isinstance(action, Dummy) and element == Element(_PIXEL_DATA):
+        rule.report_key(
+            Code.ACTION_NOT_FOR_VR, key, "There is no dummy of pixel data: remove it, or keep it."
         )
     unfit = _UNFIT.get(type(action), frozenset())
     if target.vrs and unfit.issuperset(target.vrs):
@@ -123,10 +131,41 @@ def fit(action: Action, target: Target, key: str, rule: Table) -> Action:
     return action
 
 
+def fit_vrs(action: Action, vrs: tuple[str, ...], key: str, rule: Table) -> None:
+    """Notes where an action fits none of the VRs that a rule selects by, or not all.
+
+    Args:
+        action: of the rule.
+        vrs: that it selects by.
+        key: the action's key, as written; `vr` where there is none.
+        rule: where problems are noted.
+    """
+    unfit = sorted(_UNFIT.get(type(action), frozenset()).intersection(vrs))
+    if unfit:
+        rule.report_key(
+            Code.ACTION_NOT_FOR_VR,
+            key,
+            f"'{ACTION_NAMES[type(action)]}' cannot work on {' and '.join(unfit)}.",
+        )
+    if isinstance(action, Hash) and (not_legal := sorted(_HASH_NOT_LEGAL.intersection(vrs))):
+        rule.report_key(
+            Code.HASH_NOT_LEGAL,
+            key,
+            f"A hash is not a legal value of {' and '.join(not_legal)}.",
+        )
+    if isinstance(action, ReplaceWith):
+        for vr in vrs:
+            if (reason := problem(vr, action.text)) is not None:
+                rule.report(
+                    Code.VALUE_NOT_FOR_VR, "replace-with", f"{vr} cannot hold the value: {reason}"
+                )
+
+
 def _check_file_meta(action: Action, tag: int, key: str, rule: Table) -> None:
     if isinstance(action, Keep) or tag not in _MANDATORY:
         return
-    if tag in _UNCHANGEABLE or isinstance(action, Remove | ReplaceWith):
+    is_class = tag == _MEDIA_STORAGE_SOP_CLASS and isinstance(action, Dummy)
+    if tag in _UNCHANGEABLE or is_class or isinstance(action, Remove | ReplaceWith):
         what = "changed" if tag in _UNCHANGEABLE else "removed or replaced"
         rule.report_key(
             Code.FILE_META_MANDATORY,

@@ -139,7 +139,28 @@ class RegexSelector:
     pattern: Pattern
 
 
-Selector = PathSelector | RegexSelector
+@dataclass(frozen=True, slots=True)
+class VrSelector:
+    """Elements at every depth whose values are read with one of some VRs.
+
+    That is the VR of the element's header; in implicit VR, and for UN, the dictionary's,
+    of private elements by their creators. An unknown element is UN, unless it shows
+    itself to be a sequence. Private creators, group lengths, (0008,0005) and the file
+    meta are not selected so.
+    """
+
+    vrs: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OthersSelector:
+    """Every element, at every depth, that no rule selects which runs before.
+
+    What a VrSelector does not select is not selected so either.
+    """
+
+
+Selector = PathSelector | RegexSelector | VrSelector | OthersSelector
 
 
 # --- What is done to them -------------------------------------------------------------
@@ -184,6 +205,16 @@ class Hash:
 @dataclass(frozen=True, slots=True)
 class HashUid:
     """A UID derived from SHA-256(salt + uid). Absent and empty: stay as they are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dummy:
+    """A value that is legal for the VR, and the same whatever the value was.
+
+    A UID becomes one that depends on it alone (PS3.5 B.2). A sequence keeps its items,
+    and all values inside of it that no rule selects become dummies, but for code strings,
+    which say what the others are. Absent and empty: stay as they are.
+    """
 
 
 JitterUnit = Literal["days", "weeks", "years", "hours", "minutes", "seconds"]
@@ -262,7 +293,15 @@ class Jitter:
 
 
 SimpleAction = (
-    Keep | Remove | ReplaceWith | Hash | HashUid | IncrementDate | IncrementDateTime | Jitter
+    Keep
+    | Remove
+    | ReplaceWith
+    | Hash
+    | HashUid
+    | Dummy
+    | IncrementDate
+    | IncrementDateTime
+    | Jitter
 )
 
 
@@ -319,6 +358,7 @@ ACTION_NAMES: dict[type[Action], str] = {
     ReplaceWith: "replace-with",
     Hash: "hash",
     HashUid: "hashuid",
+    Dummy: "dummy",
     IncrementDate: "increment-date",
     IncrementDateTime: "increment-datetime",
     Jitter: "jitter",

@@ -5,15 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from profile_service.language.checks import keeps
-from profile_service.language.dictionary import find_keyword
+from profile_service.language.dictionary import find_keyword, vrs_of
 from profile_service.language.model import (
     Element,
     EveryDepthSelector,
     IncrementDate,
     IncrementDateTime,
+    OthersSelector,
     PathSelector,
     RegexSelector,
     RepeaterElement,
+    VrSelector,
 )
 
 if TYPE_CHECKING:
@@ -69,6 +71,11 @@ class Reach:
         selector = rule.selector
         if isinstance(selector, RegexSelector):
             return self._search.matches(selector.pattern, keyword)
+        if isinstance(selector, VrSelector):
+            return any(vr in selector.vrs for vr in vrs_of(element_of(keyword)))
+        if isinstance(selector, OthersSelector):
+            before = self._rules[: self._rules.index(rule)]
+            return not any(self.selects(each, keyword) for each in before)
         element, named = selector.element, element_of(keyword)
         if isinstance(element, RepeaterElement):
             return not selector.parents and named.tag & element.mask == element.value
@@ -116,6 +123,8 @@ class Reach:
         selector = rule.selector
         if isinstance(selector, RegexSelector):
             return self._search.matches(selector.pattern, f"{_OTHER_IDS}.0.{_ID}")
+        if isinstance(selector, VrSelector | OthersSelector):
+            return self.selects(rule, _ID)
         if isinstance(selector, EveryDepthSelector) or self._settings.recurse_sequence:
             return self.selects(rule, _ID)
         return selector == PathSelector(((element_of(_OTHER_IDS), None),), element_of(_ID))

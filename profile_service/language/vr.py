@@ -49,6 +49,9 @@ BYTES_OR_ITEMS = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "SQ", "UN"})
 # Numbers and tags as bytes.
 BINARY_NUMBERS = frozenset({"AT", "FD", "FL", *INTEGER_RANGES})
 
+# All of them.
+VRS = tuple(sorted({*MAX_CHARACTERS, *BYTES_OR_ITEMS, *BINARY_NUMBERS, "UC", "UR", "UT"}))
+
 # PS3.5 6.4: the VRs whose values a backslash separates, and the binary ones,
 # which take several values by length. In LT, ST, UT and UR it is a character.
 MULTI_VALUED = frozenset({*MAX_CHARACTERS, *BINARY_NUMBERS, "UC"} - {"LT", "ST"})

@@ -57,6 +57,7 @@ def skim_item(
     end: int | None,
     encoding: Encoding,
     lookup: Callable[[int], object],
+    acts_on: Callable[[int, str], bool],
     max_levels: int,
     max_length: int,
     reach: int,
@@ -68,7 +69,9 @@ def skim_item(
         position: of the first element.
         end: of the item, or None where a delimiter ends it.
         encoding: of the item.
-        lookup: what is done to an element, at this depth and below.
+        lookup: what is done to an element, at this depth and below: None where that is
+            nothing, whatever its VR.
+        acts_on: asked of an element and its VR where it is not None.
         max_levels: how many sequences and items may be open at once.
         max_length: of a sequence or item inside, in bytes.
         reach: how many bytes are looked at.
@@ -81,7 +84,8 @@ def skim_item(
         end = _DELIMITED
     elif end > len(buffer):
         return 0
-    return _skim(buffer, position, encoding, end, True, lookup, max_levels, max_length, reach)
+    limits = (max_levels, max_length, reach)
+    return _skim(buffer, position, encoding, end, True, lookup, *limits, acts_on)
 
 
 # Long for the same reason as `Walk._read_elements`: a call for each element costs a tenth.
@@ -95,6 +99,7 @@ def _skim(
     max_levels: int,
     max_length: int,
     reach: int,
+    acts_on: Callable[[int, str], bool] | None = None,
 ) -> int:
     quad = encoding.quad
     long = encoding.long
@@ -134,8 +139,11 @@ def _skim(
                     return position
                 end, in_item = around.pop()
                 continue
-            if op_of(group << 16 | element) is not None:
-                return 0
+            tag = group << 16 | element
+            if op_of(tag) is not None:
+                known = encoding.vr_names.get(code) if explicit else vr_of(tag)
+                if acts_on is None or known is None or known == "UN" or acts_on(tag, known):
+                    return 0
             if code in short:
                 position += HEADER + length
                 continue
@@ -145,11 +153,11 @@ def _skim(
                 if vr is None or position + header > size:
                     return 0
             else:
-                vr = vr_of(group << 16 | element)
+                vr = vr_of(tag)
             length = long(buffer, position + header - 4)[0]
             if length == UNDEFINED_LENGTH:
                 # Of the rest (UN, pixel data) the walk knows more.
-                if (explicit and vr != "SQ") or group << 16 | element == PIXEL_DATA:
+                if (explicit and vr != "SQ") or tag == PIXEL_DATA:
                     return 0
                 opens = True
             elif inside and vr == "SQ":

@@ -32,10 +32,12 @@ from deid_service.engine.rules.ops import Dropped, Kept, becomes_of
 from deid_service.engine.rules.rewriting import (
     Place,
     apply_steps,
+    becomes_zeros,
     bytes_of,
     constant_texts,
     element_of,
     texts_of,
+    zeros_of,
 )
 from deid_service.engine.rules.uids import MAX_UID_LENGTH, stand_in_uid
 from deid_service.engine.version import RELEASE
@@ -560,6 +562,11 @@ class FileMeta:
         if isinstance(op, Dropped):
             return None, (op.name,)
         place = Place(element.tag, element.vr, element.offset)
+        if becomes_zeros(op, element.vr):
+            if not element.value:
+                return element.whole, ()
+            zeros = zeros_of(place, len(element.value))
+            return element_of(encoding, place, None, zeros), op.names
         if op.constant is not None:
             texts = constant_texts(place, op.constant)
         else:

@@ -10,10 +10,12 @@ from typing import Final
 from deid_service.engine.encoding.numbers import jitter
 from deid_service.engine.encoding.values import NUMBER_VRS, OPAQUE_VRS
 from deid_service.engine.rules.dates import shift_date, shift_datetime
+from deid_service.engine.rules.dummies import dummy_text
 from deid_service.engine.rules.hashing import hasher
-from deid_service.engine.rules.uids import hash_uid
+from deid_service.engine.rules.uids import hash_uid, stand_in_uid
 from profile_service.language.model import (
     ACTION_NAMES,
+    Dummy,
     Hash,
     HashUid,
     IncrementDate,
@@ -79,6 +81,8 @@ def step_of(action: SimpleAction, settings: Settings) -> ValueStep:
             def function(value: str, vr: str) -> str:  # noqa: ARG001
                 return text
 
+        case Dummy():
+            function = _dummy_with(settings)
         case Hash():
             function = _hash_with(settings)
         case HashUid():
@@ -107,6 +111,17 @@ def _keep(value: str, vr: str) -> str:  # noqa: ARG001
 
 def _remove(value: str, vr: str) -> str:  # noqa: ARG001
     return ""
+
+
+def _dummy_with(settings: Settings) -> ValueFunction:
+    salt = settings.salt
+
+    def apply(value: str, vr: str) -> str:
+        if vr in OPAQUE_VRS:
+            raise NotTransformableError(f"the VR {vr} holds no text")
+        return stand_in_uid(value, salt=salt) if vr == "UI" else dummy_text(vr)
+
+    return apply
 
 
 def _hash_with(settings: Settings) -> ValueFunction:

@@ -23,7 +23,7 @@ from threading import Lock
 from typing import Final, TypeVar
 from weakref import WeakSet
 
-from deid_service.engine.encoding.dictionary import keyword_of
+from deid_service.engine.encoding.dictionary import keyword_of, vr_of
 from deid_service.engine.encoding.headers import Encoding
 from deid_service.engine.encoding.tags import (
     FILE_META,
@@ -36,6 +36,7 @@ from deid_service.engine.encoding.tags import (
     SOP_INSTANCE_UID,
     SPECIFIC_CHARACTER_SET,
     STUDY_DATE,
+    is_creator,
     is_group_length,
     is_private,
 )
@@ -47,6 +48,8 @@ from deid_service.engine.rules.ops import (
     MISPLACED,
     AnyStep,
     ByCreator,
+    ByVr,
+    Case,
     CharacterSet,
     Dropped,
     Effect,
@@ -62,6 +65,7 @@ from deid_service.engine.rules.ops import (
 from profile_service.language.model import (
     ACTION_NAMES,
     Action,
+    Dummy,
     Element,
     ElementRef,
     ElementValue,
@@ -69,6 +73,7 @@ from profile_service.language.model import (
     FilenameRule,
     Keep,
     OnError,
+    OthersSelector,
     PathSelector,
     PatternTimeoutError,
     PrivateCreatorBlock,
@@ -83,6 +88,7 @@ from profile_service.language.model import (
     Selector,
     Settings,
     Template,
+    VrSelector,
 )
 
 REMOVE_PRIVATE_TAGS: Final = "remove-private-tags"
@@ -146,7 +152,7 @@ class _Active:
 class Children:
     """The items of one sequence of a node."""
 
-    __slots__ = ("_actives", "_fixed", "_node", "_sequence", "reached", "wanted")
+    __slots__ = ("_actives", "_fixed", "_node", "_sequence", "dummied", "reached", "wanted")
 
     def __init__(self, node: Node, sequence: tuple[int, str | None], after: int = -1) -> None:
         """Finds the rules that reach into the sequence.
@@ -170,6 +176,8 @@ class Children:
         ]
         # Whether a rule reaches into the sequence by its path.
         self.reached = bool(self._actives)
+        # Whether values in it that no rule selects become dummies.
+        self.dummied = node.dummies_within(tag, creator)
         inserting = [
             index for active in self._actives if (index := _inserted_index(active)) is not None
         ]
@@ -190,7 +198,7 @@ class Children:
             if (wanted := _parent(active)[1]) is None or wanted == index
         ]
         tag = self._sequence[0]
-        return self._node.rules.node_below(self._node, below, tag, index)
+        return self._node.rules.node_below(self._node, below, tag, index, dummied=self.dummied)
 
 
 class Node:
@@ -204,6 +212,7 @@ class Node:
         top: bool,
         keyword_path: str,
         hex_path: str,
+        dummied: bool = False,
     ) -> None:
         """Prepares a level; ops are worked out as tags are asked for.
 
@@ -216,13 +225,15 @@ class Node:
                 its end; empty for the top level. A sequence without a keyword stands
                 in it as a hex tag.
             hex_path: the same in hex tags.
+            dummied: values that no rule selects become dummies.
         """
         self.rules = rules
+        self.dummied = dummied
         self.actives = actives
         self.top = top
         self.keyword_path = keyword_path
         self.hex_path = hex_path
-        self._by_creators: Remembered[tuple[int, str | None], Op | None] = Remembered(
+        self._by_creators: Remembered[tuple[int, str | None], Case | ByVr | None] = Remembered(
             self._make_op_of, rules.count
         )
         self._children: Remembered[tuple[int, str | None], Children | None] = Remembered(
@@ -232,8 +243,8 @@ class Node:
         self._ops: Remembered[int, Op | None] = Remembered(self._resolve, rules.count)
         # What is done to the elements of the file meta: rules name them like those of
         # the top level.
-        self.file_meta_ops: Remembered[int, Op | None] = Remembered(
-            lambda tag: self._make_op(tag, None), rules.count
+        self.file_meta_ops: Remembered[int, Case | None] = Remembered(
+            lambda tag: self._make_op(tag, None, vr_of(tag)), rules.count
         )
         # What is done to an element, by its tag. Where rules select only what they
         # name, nothing else is ever asked for or remembered.
@@ -266,7 +277,16 @@ class Node:
         removes_private = settings.remove_private_tags or settings.remove_undefined
         # Whether private elements need their creators to be told apart: to be
         # selected, or to take their creators along where the others go.
-        self._by_creator = (removes_private and (rules.has_regex or bool(rules.kept))) or any(
+        # The VR of a private element can depend on its creator, too.
+        self._by_vr = self.dummied or any(
+            isinstance(active.rule.selector, VrSelector) for active in actives
+        )
+        by_creator = (
+            self._by_vr
+            or rules.others_go
+            or (removes_private and (rules.has_regex or bool(rules.kept)))
+        )
+        self._by_creator = by_creator or any(
             isinstance(element, PrivateElement | PrivateCreatorBlock)
             or (removes_private and isinstance(element, Element) and element.tag >> 16 & 1)
             for element in self._selected_here()
@@ -277,6 +297,7 @@ class Node:
             or settings.remove_undefined
             or settings.remove_private_tags
             or any(active.anywhere for active in actives)
+            or self.dummied
         )
         # Rules that can select a tag which they do not name.
         self._open = (
@@ -284,23 +305,31 @@ class Node:
             or settings.remove_undefined
             or settings.remove_private_tags
             or self._by_creator
+            or self.dummied
             or any(isinstance(element, RepeaterElement) for element in self._selected_here())
         )
 
-    def op(self, tag: int, creator: str | None) -> Op | None:
+    def op(self, tag: int, creator: str | None, vr: str) -> Case | None:
         """Returns what is done to an element, a private one in the block of a creator.
 
         Args:
             tag: of the element.
             creator: the creator of its block; None for a public element, and where
                 there is none.
+            vr: that it is read with.
         """
         op = self.lookup(tag)
         if isinstance(op, ByCreator):
-            return self.op_of_creator(tag, self.known(creator))
-        return op
+            op = self._by_creators[tag, self.known(creator)]
+            assert not isinstance(op, ByCreator)
+        return op.of[vr] if isinstance(op, ByVr) else op
 
-    def op_of_creator(self, tag: int, known: str | None) -> Op | None:
+    def acts_on(self, tag: int, vr: str) -> bool:
+        """Whether anything is done to a public element that is read with a VR."""
+        op = self.lookup(tag)
+        return (op.of[vr] if isinstance(op, ByVr) else op) is not None
+
+    def op_of_creator(self, tag: int, known: str | None) -> Case | ByVr | None:
         """Returns what is done to a private element whose case is `ByCreator`.
 
         Args:
@@ -332,7 +361,7 @@ class Node:
         """Whether an element of a group, or one below it, can change its length."""
         if group == PIXEL_DATA >> 16:
             # Its elements are known, and too large to wait for what is not done to them.
-            return any(self._make_op(tag, None) is not None for tag in PIXEL_DATA_GROUP)
+            return any(self._make_op(tag, None, vr_of(tag)) is not None for tag in PIXEL_DATA_GROUP)
         return self.deep or self._open or any(tag >> 16 == group for tag in self._named_tags())
 
     def children(self, tag: int, creator: str | None) -> Children | None:
@@ -342,7 +371,16 @@ class Node:
     def _make_children(self, sequence: tuple[int, str | None]) -> Children | None:
         children = Children(self, sequence)
         self.rules.count(_NODE)
-        return children if self.deep or children.reached else None
+        return children if self.deep or children.reached or children.dummied else None
+
+    def dummies_within(self, tag: int, creator: str | None) -> bool:
+        """Whether the values inside of a sequence become dummies, as far as none is selected."""
+        if not self.rules.has_dummies:
+            return False
+        rules, _ = self._rules_for(tag, creator, "SQ")
+        return any(isinstance(active.rule.action, Dummy) for active in rules) or (
+            self.dummied and not rules
+        )
 
     # --- which rules select ---
 
@@ -370,26 +408,48 @@ class Node:
     def _resolve(self, tag: int) -> Op | None:
         if tag >> 16 == FILE_META:
             return MISPLACED
-        return ByCreator() if is_private(tag) and self._by_creator else self._make_op(tag, None)
+        if is_private(tag) and self._by_creator:
+            return ByCreator()
+        return self._make_op_of((tag, None))
 
-    def _make_op_of(self, element: tuple[int, str | None]) -> Op | None:
-        return self._make_op(*element)
+    def _make_op_of(self, element: tuple[int, str | None]) -> Case | ByVr | None:
+        tag, creator = element
+        if not self._by_vr or _is_told_by_tag(tag):
+            return self._make_op(tag, creator, vr_of(tag))
+        return ByVr(Remembered(partial(self._make_op, tag, creator), self.rules.count))
 
-    def _make_op(self, tag: int, creator: str | None) -> Op | None:
-        rules, on_path = self._rules_for(tag, creator)
+    def _make_op(self, tag: int, creator: str | None, vr: str) -> Case | None:
+        rules, on_path = self._rules_for(tag, creator, vr)
         chain = _Chain(self.rules, present=True)
         sequences = _SequenceChain()
         for active in rules:
             inserts = self.top or not active.anywhere
             chain.add(active.rule, inserts=inserts)
             sequences.add(active.rule, inserts=inserts)
+        is_dummied = self.dummied and not (rules or _is_told_by_tag(tag) or vr in _SAYS_WHAT)
+        if is_dummied:
+            chain.add_action(_DUMMY, "reject")
+            sequences.dummied = True
+        others_go = bool(rules) and _removes_others(rules[-1].rule)
+        if others_go and on_path:
+            sequences.result = OnSequence.DESCEND
+        elif others_go and self.rules.has_tentative:
+            sequences.result = OnSequence.TENTATIVE
+        elif self.rules.others_go and not rules and is_private(tag) and is_creator(tag):
+            # It stays for what is in its block.
+            chain.add_action(_REMOVE, "reject")
         is_age = self.top and tag == PATIENT_AGE and self.rules.computes_age
         if not (rules or tag >> 16 == FILE_META or tag == SPECIFIC_CHARACTER_SET):
             self._add_settings((tag, creator), chain, sequences, on_path=on_path)
             if is_age:
                 chain.drop = None
         op = self._described(
-            tag, chain, sequences, named=bool(rules) or is_age, on_path=on_path, is_age=is_age
+            tag,
+            chain,
+            sequences,
+            named=(bool(rules) and not others_go) or is_age or is_dummied,
+            on_path=on_path,
+            is_age=is_age,
         )
         if tag == SPECIFIC_CHARACTER_SET:
             return CharacterSet(op)
@@ -413,7 +473,7 @@ class Node:
         if is_private(element[0]) and settings.remove_private_tags and not self._is_kept(element):
             chain.drop = sequences.name = REMOVE_PRIVATE_TAGS
             sequences.result = OnSequence.DROP
-        elif settings.remove_undefined:
+        elif settings.remove_undefined and not self.dummied:
             chain.drop = sequences.name = REMOVE_UNDEFINED
             sequences.result = OnSequence.TENTATIVE if self.rules.has_tentative else OnSequence.DROP
         if on_path:
@@ -452,12 +512,14 @@ class Node:
                 names=tuple(chain.names),
                 age=is_age and chain.constant is None,
                 on_error=chain.on_error,
+                dummy=chain.gives_dummy,
             )
         else:
             case = Kept
         return case(
             sequence=sequences.result,
             sequence_name=sequences.name,
+            dummied=sequences.dummied,
             named=named,
             on_path=on_path,
             original=original,
@@ -466,8 +528,16 @@ class Node:
             repeatable=chain.is_repeatable and not (is_age or original or tag == PIXEL_DATA),
         )
 
-    def _rules_for(self, tag: int, creator: str | None) -> tuple[list[_Active], bool]:
-        """Returns the rules that select an element, and whether one reaches into it."""
+    def _rules_for(
+        self, tag: int, creator: str | None, vr: str | None
+    ) -> tuple[list[_Active], bool]:
+        """Returns the rules that select an element, and whether one reaches into it.
+
+        Args:
+            tag: of the element.
+            creator: of its block.
+            vr: that it is read with; None for one that is absent.
+        """
         selecting: list[_Active] = []
         on_path = False
         if is_group_length(tag):
@@ -479,6 +549,11 @@ class Node:
             if isinstance(selector, RegexSelector):
                 # The file meta is selected by its own rules only.
                 if tag >> 16 != FILE_META and self._matches(selector, tag):
+                    selecting.append(active)
+            elif isinstance(selector, VrSelector | OthersSelector):
+                is_named = isinstance(selector, OthersSelector) and bool(selecting)
+                is_of_vr = isinstance(selector, OthersSelector) or vr in selector.vrs
+                if vr and is_of_vr and not is_named and not _is_told_by_tag(tag):
                     selecting.append(active)
             elif active.depth < len(selector.parents):
                 on_path = on_path or _selects(selector.parents[active.depth][0], tag, creator)
@@ -519,7 +594,7 @@ class Node:
 
     def insertion(self, tag: int) -> Insertion | None:
         """Returns what an absent public element becomes, or None: it stays absent."""
-        rules, _ = self._rules_for(tag, None)
+        rules, _ = self._rules_for(tag, None, None)
         settings = self.rules.settings
         wanted = Children(self, (tag, None), _last(rules, _empties)).wanted
         if wanted or self._is_emptied(tag, rules):
@@ -547,7 +622,7 @@ class Node:
 
     def children_after(self, tag: int, creator: str | None) -> Children | None:
         """Returns the items made in a sequence that was emptied or dropped, or None."""
-        rules, _ = self._rules_for(tag, creator)
+        rules, _ = self._rules_for(tag, creator, "SQ")
         children = Children(self, (tag, creator), _last(rules, _empties))
         return children if children.wanted else None
 
@@ -567,7 +642,7 @@ class Node:
             seen.add(element)
             chain = _Chain(self.rules, present=False)
             tag = element.group << 16 | 0x1000 | element.offset
-            for selecting in self._rules_for(tag, element.creator)[0]:
+            for selecting in self._rules_for(tag, element.creator, None)[0]:
                 chain.add(selecting.rule)
             if chain.constant is not None:
                 made = Insertion(chain.constant, tuple(chain.steps), tuple(chain.names))
@@ -587,6 +662,8 @@ class _Chain:
         self.constant: str | None = None
         self.steps: list[AnyStep] = []
         self.names: list[str] = []
+        # Whether the last step gives a dummy.
+        self.gives_dummy = False
         self._outcomes: set[OnError] = set()
 
     @property
@@ -610,7 +687,16 @@ class _Chain:
             rule: the rule.
             inserts: whether it may insert an element here.
         """
-        action = rule.action
+        self.add_action(rule.action, rule.on_error, inserts=inserts)
+
+    def add_action(self, action: Action, on_error: OnError, *, inserts: bool = True) -> None:
+        """Adds an action.
+
+        Args:
+            action: that runs next.
+            on_error: what happens where it cannot work on a value.
+            inserts: as for `add`.
+        """
         name = ACTION_NAMES[type(action)]
         if isinstance(action, Remove):
             if self._present:
@@ -627,13 +713,15 @@ class _Chain:
             else:
                 step = step_of(action, self._rules.settings)
             self.steps.append(step)
-            self._outcomes.add(rule.on_error)
+            self.gives_dummy = isinstance(action, Dummy)
+            self._outcomes.add(on_error)
             self.names.append(name)
 
     def _begin(self, *, present: bool, constant: str | None, names: list[str]) -> None:
         self._present = present
         self.constant = constant
         self.steps = []
+        self.gives_dummy = False
         self._outcomes = set()
         self.names = names
 
@@ -644,12 +732,17 @@ class _SequenceChain:
     def __init__(self) -> None:
         self.result = OnSequence.DESCEND
         self.name = ""
+        # Whether the values inside become dummies.
+        self.dummied = False
 
     def add(self, rule: Rule, *, inserts: bool) -> None:
         """Adds the action of the rule that runs next, as `_Chain.add` does."""
         action = rule.action
         names_it = not _selects_many(rule.selector)
         if isinstance(action, Keep):
+            return
+        if isinstance(action, Dummy):
+            self.dummied = self.result is OnSequence.DESCEND
             return
         if isinstance(action, Remove):
             self.result, self.name = OnSequence.DROP, ACTION_NAMES[Remove]
@@ -702,7 +795,8 @@ class Rules:
                 order,
                 rule,
                 depth=0,
-                anywhere=isinstance(rule.selector, RegexSelector | EveryDepthSelector)
+                anywhere=not isinstance(rule.selector, PathSelector)
+                or isinstance(rule.selector, EveryDepthSelector)
                 or (settings.recurse_sequence and not rule.selector.parents),
             )
             for order, rule in enumerate(_in_running_order(profile.rules))
@@ -748,9 +842,21 @@ class Rules:
         return self.settings.age_from_birthdate is not None
 
     @cached_property
+    def others_go(self) -> bool:
+        """Whether a rule removes what no rule names."""
+        return any(_removes_others(active.rule) for active in self.actives)
+
+    @cached_property
+    def has_dummies(self) -> bool:
+        """Whether a rule puts dummies."""
+        return any(isinstance(active.rule.action, Dummy) for active in self.actives)
+
+    @cached_property
     def has_tentative(self) -> bool:
         """Whether sequences stay only for what a rule names inside of them."""
-        return self.settings.remove_undefined and bool(self.everywhere)
+        return (self.settings.remove_undefined or self.others_go) and any(
+            not isinstance(active.rule.selector, OthersSelector) for active in self.everywhere
+        )
 
     @cached_property
     def watched(self) -> tuple[int, ...]:
@@ -769,10 +875,18 @@ class Rules:
     @cached_property
     def changes_instance_uid(self) -> bool:
         """Whether a rule acts on the SOP Instance UID."""
-        effect = effect_on_value(self.top.lookup(SOP_INSTANCE_UID))
+        effect = effect_on_value(self.top.op(SOP_INSTANCE_UID, None, "UI"))
         return SOP_INSTANCE_UID in self.top.insertions or effect is not Effect.STAYS
 
-    def node_below(self, above: Node, below: list[_Active], tag: int, index: int | None) -> Node:
+    def node_below(
+        self,
+        above: Node,
+        below: list[_Active],
+        tag: int,
+        index: int | None,
+        *,
+        dummied: bool,
+    ) -> Node:
         """Returns the node of an item.
 
         Args:
@@ -780,25 +894,45 @@ class Rules:
             below: the rules whose paths lead into the item.
             tag: of the sequence.
             index: of the item; may be None where nothing depends on it.
+            dummied: values in it that no rule selects become dummies.
         """
         actives = tuple(sorted([*below, *self.everywhere], key=lambda active: active.order))
         keyword_path = hex_path = ""
-        key: object = tuple((active.order, active.depth) for active in below)
+        key: object = (dummied, *((active.order, active.depth) for active in below))
         if self.has_regex:
             hex_path = f"{above.hex_path}{tag:08x}.{index}."
             keyword_path = f"{above.keyword_path}{_spelled(tag)}.{index}."
             key = (key, hex_path)
         node = self._nodes.get(key)
         if node is None:
-            node = self._new_node(actives, top=False, keyword_path=keyword_path, hex_path=hex_path)
+            node = self._new_node(
+                actives,
+                top=False,
+                keyword_path=keyword_path,
+                hex_path=hex_path,
+                dummied=dummied,
+            )
             self._nodes[key] = node
             self.count(_NODE)
         return node
 
     def _new_node(
-        self, actives: tuple[_Active, ...], *, top: bool, keyword_path: str, hex_path: str
+        self,
+        actives: tuple[_Active, ...],
+        *,
+        top: bool,
+        keyword_path: str,
+        hex_path: str,
+        dummied: bool = False,
     ) -> Node:
-        node = Node(self, actives, top=top, keyword_path=keyword_path, hex_path=hex_path)
+        node = Node(
+            self,
+            actives,
+            top=top,
+            keyword_path=keyword_path,
+            hex_path=hex_path,
+            dummied=dummied,
+        )
         with self._lock:
             self._made.add(node)
         return node
@@ -841,6 +975,19 @@ def _in_running_order(rules: tuple[Rule, ...]) -> list[Rule]:
     return substituting[::-1] + others
 
 
+def _is_told_by_tag(tag: int) -> bool:
+    """Whether an element is never selected by its VR, nor as one that no rule names."""
+    is_of_structure = is_group_length(tag) or (is_private(tag) and is_creator(tag))
+    return is_of_structure or tag >> 16 == FILE_META or tag == SPECIFIC_CHARACTER_SET
+
+
+# What the values inside of a dummied sequence are about is said by code strings and tags.
+_SAYS_WHAT: Final = frozenset({"AT", "CS"})
+
+_DUMMY: Final = Dummy()
+_REMOVE: Final = Remove()
+
+
 def _spelled(tag: int) -> str:
     """Returns how a sequence stands in a path of keywords."""
     return keyword_of(tag) or f"{tag:08x}"
@@ -870,9 +1017,14 @@ def _selects(element: ElementRef, tag: int, creator: str | None) -> bool:
             return element.creator == creator and element.group == tag >> 16 and tag & 0xFFFF > 0xFF
 
 
+def _removes_others(rule: Rule) -> bool:
+    """Whether a rule removes what no rule before it selects."""
+    return isinstance(rule.selector, OthersSelector) and isinstance(rule.action, Remove)
+
+
 def _selects_many(selector: Selector) -> bool:
     """Whether a rule is about elements of many kinds, sequences among them."""
-    if isinstance(selector, RegexSelector):
+    if not isinstance(selector, PathSelector):
         return True
     element = selector.element
     return isinstance(element, PrivateCreatorBlock) or (

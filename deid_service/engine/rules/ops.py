@@ -16,6 +16,7 @@ handled.
     CharacterSet  says how text is read,  rejected     as `becomes`         as `becomes`
                   and is as `becomes`
     ByCreator     as the case that is found for the private creator of its block
+    ByVr          as the case that is found for the VR that it is read with
     GroupLength   stays where its group   as within    stay                 stays absent
                   keeps its length
 
@@ -27,12 +28,14 @@ What `sequence` says is one of these; "as within" is DESCEND:
     REJECT     the file is rejected: a sequence has no value that could be changed
     TENTATIVE  it stays where something inside of it is named by a rule, else it goes
 
+What is inside of a sequence that is `dummied` has cases of its own: see `nodes`.
 An empty value stays empty where it is `Rewritten` without a constant. Fragments are
 encapsulated pixel data (PS3.5 A.4).
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Final, assert_never
@@ -88,6 +91,7 @@ class _Selected:
         original: its original value is needed elsewhere.
         final: its resulting value is needed elsewhere.
         repeatable: the same element always becomes the same.
+        dummied: where it is a sequence, the values inside of it become dummies.
     """
 
     sequence: OnSequence = OnSequence.DESCEND
@@ -97,6 +101,7 @@ class _Selected:
     original: bool = False
     final: bool = False
     repeatable: bool = False
+    dummied: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -107,7 +112,8 @@ class Kept(_Selected):
     def says_nothing(self) -> bool:
         """Whether all of it is as without rules, but perhaps that one names it."""
         is_within = self.sequence is OnSequence.DESCEND
-        return is_within and not (self.on_path or self.original or self.final)
+        is_noted = self.on_path or self.original or self.final
+        return is_within and not (is_noted or self.dummied)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -142,6 +148,8 @@ class Rewritten(_Selected):
         names: what a receipt counts for it.
         age: PatientAge is computed before the steps.
         on_error: what happens where the steps cannot be done to the value.
+        dummy: the last step gives a dummy. A value of bytes or binary numbers, which steps
+            cannot be done to, becomes zeros.
     """
 
     constant: str | None = None
@@ -149,6 +157,7 @@ class Rewritten(_Selected):
     names: tuple[str, ...] = ()
     age: bool = False
     on_error: OnError = "reject"
+    dummy: bool = False
 
     @property
     def needs(self) -> frozenset[int]:
@@ -183,12 +192,29 @@ class ByCreator:
     """What is done depends on the private creator: `Node.op` has the case."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class ByVr:
+    """What is done depends on the VR: that of the header, or what it stands for.
+
+    In implicit VR, and for UN, that is the dictionary's; SQ for what shows itself to be
+    a sequence; else UN.
+
+    Attributes:
+        of: the case, by VR.
+    """
+
+    of: Mapping[str, Kept | Dropped | Rewritten | CharacterSet | GroupLength | None]
+
+
 @dataclass(frozen=True, slots=True)
 class GroupLength:
     """The length of a group that can change (PS3.5 7.2)."""
 
 
-Op = Kept | Dropped | Rewritten | CharacterSet | ByCreator | GroupLength
+# What is done to an element whose creator and VR are known.
+Case = Kept | Dropped | Rewritten | CharacterSet | GroupLength
+
+Op = Case | ByCreator | ByVr
 
 
 # What a receipt does not count: it is of no rule and no setting.
@@ -231,7 +257,7 @@ def needed_by(steps: tuple[AnyStep, ...]) -> frozenset[int]:
 def becomes_of(op: Op | None) -> Kept | Dropped | Rewritten:
     """Returns what is done to the value of an element, whatever else is its case."""
     match op:
-        case None | ByCreator() | GroupLength():
+        case None | ByCreator() | ByVr() | GroupLength():
             return _STAYS
         case CharacterSet():
             return op.becomes

@@ -13,7 +13,7 @@ from deid_service.engine.encoding.charsets import (
     UndefinedTermError,
 )
 from deid_service.engine.encoding.headers import HEADER, LONG_HEADER, SHORT_VRS, Encoding
-from deid_service.engine.encoding.tags import SPECIFIC_CHARACTER_SET
+from deid_service.engine.encoding.tags import PIXEL_DATA, SPECIFIC_CHARACTER_SET
 from deid_service.engine.encoding.values import (
     OPAQUE_VRS,
     SINGLE_VALUED,
@@ -30,9 +30,11 @@ from deid_service.engine.limits import (
 )
 from deid_service.engine.rules.actions import NotTransformableError, ValueStep, step_of
 from deid_service.engine.rules.budget import begin_element, match, may_grow
+from deid_service.engine.rules.dummies import WITHOUT_TEXT, dummy_bytes
 from deid_service.engine.rules.ops import (
     AnyStep,
     CharacterSet,
+    Dropped,
     Kept,
     RegexSubStep,
     Rewritten,
@@ -239,6 +241,22 @@ def count_growth(place: Place, element: bytes, former_size: int) -> None:
         )
 
 
+def becomes_zeros(op: Kept | Dropped | Rewritten, vr: str) -> bool:
+    """Whether a value of a VR becomes zeros, without a look at it."""
+    return isinstance(op, Rewritten) and op.dummy and vr in WITHOUT_TEXT
+
+
+def zeros_of(place: Place, length: int) -> bytes:
+    """Returns the zeros that stand for a value of so many bytes.
+
+    Raises:
+        DicomError: it is pixel data.
+    """
+    if place.tag == PIXEL_DATA:
+        raise place.error(Reason.VALUE_NOT_TRANSFORMABLE, "there is no dummy of pixel data")
+    return dummy_bytes(place.vr, length)
+
+
 class Around(NamedTuple):
     """What the new value of an element depends on, beside the element and its op.
 
@@ -253,6 +271,9 @@ class Around(NamedTuple):
     charsets: CharacterSets
     settings: Settings
     memo: Memo
+
+
+_UNCHANGED: Final[Became] = (None, (), "")
 
 
 def became(
@@ -276,6 +297,11 @@ def became(
     constant = op.constant if isinstance(op, Rewritten) else None
     steps = op.steps if isinstance(op, Rewritten) else ()
     texts: list[str] = []
+    if isinstance(op, Rewritten) and becomes_zeros(op, place.vr):
+        if len(element) == start:
+            return _UNCHANGED
+        zeros = zeros_of(place, len(element) - start)
+        return element_of(encoding, place, found_vr, zeros), op.names, ""
     if constant is not None:
         texts = constant_texts(place, constant)
     elif op.final or steps:

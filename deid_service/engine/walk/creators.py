@@ -10,9 +10,10 @@ from deid_service.engine.limits import MAX_CREATOR_BYTES, MAX_PRIVATE_BLOCKS
 from deid_service.engine.rules.nodes import Node
 from deid_service.engine.rules.ops import (
     SUPERSEDED,
+    ByVr,
+    Case,
     Dropped,
     Insertion,
-    Op,
     becomes_of,
 )
 from deid_service.engine.rules.rewriting import (
@@ -82,7 +83,7 @@ class Creators:
         block = self._block(level, number)
         self._note_creator(level, node, found, block, value.decode("latin-1").strip(" "))
         splicer.depend()
-        op = node.op(found.tag, None)
+        op = node.op(found.tag, None, "LO")
         if op is None:
             return splicer.pass_over(found)
         becomes = becomes_of(op)
@@ -165,8 +166,10 @@ class Creators:
             block.stays = True
             self._splicer.output.fill(slot, [slot.held])
 
-    def op_of(self, level: Level, node: Node, tag: int) -> tuple[Op | None, str | None]:
+    def op_of(self, level: Level, node: Node, tag: int) -> tuple[Case | ByVr | None, str | None]:
         """Returns what is done to an element of a private block, and its creator.
+
+        For what depends on the VR, `keep_creator_for` is to be called when that is known.
 
         Raises:
             DicomError: it stays, and its creator does not, or another's stands for it.
@@ -179,9 +182,15 @@ class Creators:
         block.seen |= bit
         # What stands in a block that was made for a rule is not that creator's.
         op = node.op_of_creator(tag, None if block.made else block.known)
-        if not isinstance(op, Dropped):
+        if not isinstance(op, Dropped | ByVr):
             self.keep_block_of(block, tag)
         return op, None if block.made else block.creator
+
+    def keep_creator_for(self, level: Level, tag: int, op: Case | None) -> None:
+        """Has the creator of a private element stay, where what is done to it leaves it."""
+        block = level.blocks.get(tag >> 8)
+        if block is not None and not isinstance(op, Dropped):
+            self.keep_block_of(block, tag)
 
     def keep_block_of(self, block: PrivateBlock, tag: int) -> None:
         """Has the creator of an element stay that stays."""

@@ -196,6 +196,7 @@ class Sequences:
                     None if end == END else end,
                     level.encoding,
                     node.lookup,
+                    node.acts_on,
                     MAX_SEQUENCE_DEPTH * 2 - len(splicer.stack),
                     splicer.max_held,
                     BYTES_AT_ONCE,

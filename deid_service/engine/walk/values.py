@@ -22,10 +22,12 @@ from deid_service.engine.rules.rewriting import (
     Place,
     apply_steps,
     became,
+    becomes_zeros,
     bytes_of,
     constant_texts,
     count_growth,
     texts_of,
+    zeros_of,
 )
 from deid_service.engine.walk.levels import (
     Level,
@@ -74,6 +76,9 @@ class Values:
         self, level: Level, found: Found, op: Kept | Dropped | Rewritten, place: Place
     ) -> bool:
         splicer = self._splicer
+        if isinstance(op, Rewritten) and becomes_zeros(op, place.vr) and not op.original:
+            self._put_zeros(level, found, op, place)
+            return True
         reads = op.reads_value if isinstance(op, Rewritten) else op.original or op.final
         if reads and self._lacks_value(found, place):
             return False
@@ -99,6 +104,21 @@ class Values:
             return True
         self._rewrite(level, found, op, place, new_texts)
         return True
+
+    def _put_zeros(self, level: Level, found: Found, op: Rewritten, place: Place) -> None:
+        """Puts zeros in place of a value, however long it is."""
+        splicer = self._splicer
+        if op.final:
+            self._notes.note_final(place, "")
+        if op.repeatable and found.end <= len(splicer.buffer):
+            self._become(level, found, op, place)
+        elif found.start == found.end:
+            splicer.pass_over(found)
+        else:
+            zeros = zeros_of(place, found.end - found.start)
+            new = written(level, place, found.vr, zeros)
+            splicer.count(op.names)
+            splicer.replace(level, found, new)
 
     def _texts(self, level: Level, found: Found, place: Place) -> list[str]:
         """Returns the values of an element that is all there."""

@@ -54,6 +54,7 @@ from deid_service.engine.rules.ops import (
     MISPLACED,
     SUPERSEDED,
     ByCreator,
+    ByVr,
     CharacterSet,
     Dropped,
     GroupLength,
@@ -306,6 +307,7 @@ class Walk:
         quad = encoding.quad
         short = encoding.short_codes
         explicit = encoding.explicit
+        names = encoding.vr_names
         lookup = level.lookup
         # Whether an element that no rule touches can hold one that a rule does.
         deep = not explicit and level.node is not None and level.node.deep
@@ -344,7 +346,16 @@ class Walk:
                     if deep and vr_of(tag) in PERHAPS_SEQUENCES:
                         break
                     position = end
-                elif type(op) is Dropped and (op.unseen or (explicit and not op.original)):
+                    continue
+                if type(op) is ByVr:
+                    vr = names[code] if explicit else vr_of(tag)
+                    if vr in PERHAPS_SEQUENCES:
+                        break
+                    op = op.of[vr]
+                    if op is None:
+                        position = end
+                        continue
+                if type(op) is Dropped and (op.unseen or (explicit and not op.original)):
                     if run < position:
                         if splicer.cuts:
                             splicer.run = run
@@ -363,6 +374,8 @@ class Walk:
             if end <= limit:
                 if tag < boundary:
                     op = lookup(tag)
+                    if type(op) is ByVr:
+                        op = op.of[names[code] if explicit else vr_of(tag)]
                     if (
                         op is not None
                         and (known_as := recall(buffer[position:end])) is not None
@@ -618,6 +631,13 @@ class Walk:
             # The element stands out of order, behind the place where a rule
             # has put a new one: that one stands for it.
             op = SUPERSEDED
+        if isinstance(op, ByVr):
+            known = self._known_vr(found, creator)
+            if known == "UN" and found.end != END and self._lacks_beginning(found):
+                return False
+            op = op.of["SQ" if self._holds_items(level, found, known) else known]
+            if creator is not None or tag >> 16 & 1:
+                self._creators.keep_creator_for(level, tag, op)
         if isinstance(op, Dropped) and op.is_whole and found.end != END:
             splicer.drop(level, found, op.name)
             return True
@@ -627,24 +647,18 @@ class Walk:
         if type(becomes) is Dropped and becomes.unseen and found.end != END:
             splicer.drop(level, found, becomes.name)
             return True
-        vr = found.vr
-        if vr is None or vr == "UN":
-            known = private_vr_of(tag >> 16, creator, tag & 0xFF) if creator else None
-            known = known or vr_of(tag)
-        else:
-            known = vr
-        if known == "UN" and found.end != END and (node.deep or op is not None):
-            # No dictionary knows the element: a sequence shows itself.
-            wanted = min(found.start + HEADER, found.end) - found.position
-            if splicer.lacks(wanted):
-                return False
+        known = self._known_vr(found, creator)
+        is_unknown = known == "UN" and found.end != END and (node.deep or op is not None)
+        # No dictionary knows the element: a sequence shows itself.
+        if is_unknown and self._lacks_beginning(found):
+            return False
         if self._holds_items(level, found, known):
             return self._sequences.act(level, node, found, op, creator)
         if found.end == END:
             return self._sequences.act_on_fragments(level, found, op)
         place = Place(tag, known, splicer.base + found.position)
         match op:
-            case None | ByCreator():
+            case None | ByCreator() | ByVr():
                 return splicer.pass_over(found)
             case GroupLength():
                 return self._group_lengths.act(level, found)
@@ -657,6 +671,19 @@ class Walk:
                 return self._values.act(level, found, op, place)
             case _:
                 assert_never(op)
+
+    def _known_vr(self, found: Found, creator: str | None) -> str:
+        """Returns the VR that a value is read with: that of its header, or of a dictionary."""
+        vr = found.vr
+        if vr is not None and vr != "UN":
+            return vr
+        tag = found.tag
+        known = private_vr_of(tag >> 16, creator, tag & 0xFF) if creator else None
+        return known or vr_of(tag)
+
+    def _lacks_beginning(self, found: Found) -> bool:
+        """Whether that is missing of a value which would show it to be a sequence."""
+        return self.splicer.lacks(min(found.start + HEADER, found.end) - found.position)
 
     def _check_transfer_syntax(self, found: Found) -> None:
         """Refuses a transfer syntax in the data set that is not that of the file meta."""

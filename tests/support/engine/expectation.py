@@ -429,7 +429,7 @@ def _keep_named(level: Level, selectors: list[Selector]) -> bool:
 def _leads_on(selector: Selector, path: Place) -> bool:
     """Whether a dotted rule reaches into the sequence at a path."""
     tags, indices = path[::2], path[1::2]
-    if isinstance(selector, RegexSelector) or len(selector.parents) < len(tags):
+    if not isinstance(selector, PathSelector) or len(selector.parents) < len(tags):
         return False
     return all(
         isinstance(parent, Named) and parent.tag == tag

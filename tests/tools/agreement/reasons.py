@@ -408,7 +408,7 @@ def _repeater(each: ElementDifference) -> bool:
         and each.path[-1] >> 24 in {0x50, 0x60}
         and entry is not None
         and any(
-            isinstance(rule.selector, RegexSelector)
+            not isinstance(rule.selector, PathSelector)
             or rule.selector.element == RepeaterElement(each.path[-1] & 0xFF00FFFF, 0xFF00FFFF)
             for rule in each.case.profile.rules
         )
