@@ -8,6 +8,7 @@ it compiles; both are refused by looking at the pattern first.
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass, field
 
@@ -19,6 +20,10 @@ from profile_service.language.model import PatternTimeoutError
 # Seconds that one match may take. An honest pattern needs microseconds on a path
 # or a value, and who serves several files has a turn after some tens of milliseconds.
 MATCH_SECONDS = 0.05
+
+# Steps of a match that take no more than ten milliseconds. To watch a match costs ten
+# times what an ordinary one does, so those that cannot take more are not watched.
+_UNWATCHED_STEPS = 500_000
 
 # The clock is looked at between the steps of a match, and a step may take as long
 # as the text: so texts have a limit. The longest value that a VR bounds is LT's.
@@ -69,11 +74,18 @@ class PatternError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class GuardedPattern:
-    """A regular expression with a bound on the time of each match."""
+    """A regular expression with a bound on the time of each match.
+
+    Attributes:
+        source: as its author wrote it.
+        group_names: its named groups.
+        unwatched_characters: a text of so many cannot take long, and needs no clock.
+    """
 
     source: str
     group_names: frozenset[str] = field(compare=False, repr=False)
     _compiled: regex.Pattern[str] = field(compare=False, repr=False)
+    unwatched_characters: int = field(compare=False, repr=False)
 
     def match(self, text: str) -> dict[str, str | None] | None:
         """Match from the start, not necessarily to the end, of the text.
@@ -88,8 +100,9 @@ class GuardedPattern:
         """
         if len(text) > MAX_TEXT_CHARACTERS:
             raise PatternTimeoutError
+        seconds = MATCH_SECONDS if len(text) > self.unwatched_characters else None
         try:
-            found = self._compiled.match(text, timeout=MATCH_SECONDS)
+            found = self._compiled.match(text, timeout=seconds)
         except (TimeoutError, MemoryError):
             raise PatternTimeoutError from None
         return None if found is None else found.groupdict()
@@ -172,7 +185,9 @@ class PatternCompiler:
             raise PatternError(
                 Code.REGEX_UNGUARDED, "The pattern uses what cannot be run within bounds."
             ) from None
-        return GuardedPattern(source, frozenset(reference.groupindex), compiled)
+        return GuardedPattern(
+            source, frozenset(reference.groupindex), compiled, reading.unwatched_characters
+        )
 
 
 def _explain(error: Exception) -> str:
@@ -196,6 +211,9 @@ class _Reading:
     def __init__(self, source: str) -> None:
         self.weight = 0
         self.ambiguity = ""
+        self._repeats = 0
+        self._branches = 1
+        self._repeats_groups = False
         self._source = source
         self._at = 0
 
@@ -206,9 +224,10 @@ class _Reading:
             PatternError: it is nested too deeply.
         """
         groups = [0]
+        branches = [1]
         last = 0  # the weight of the atom before the place
         while self._at < len(self._source):
-            char = self._source[self._at]
+            char, before = self._source[self._at], self._source[self._at - 1]
             if char == "(":
                 if len(groups) > MAX_GROUP_DEPTH:
                     raise PatternError(
@@ -216,21 +235,46 @@ class _Reading:
                         f"The groups of the pattern are nested deeper than {MAX_GROUP_DEPTH}.",
                     )
                 groups.append(1)
+                branches.append(1)
                 last = 0
                 self._at += 1
                 continue
             if char == ")" and len(groups) > 1:
                 last = groups.pop()
+                self._branches *= branches.pop()
                 self._at += 1
             elif char in "*+?{" and (times := self._quantifier()) is not None:
+                self._repeats += before != "("
+                self._repeats_groups |= before == ")"
                 # The atom is counted once already; a repetition copies it.
                 groups[-1] += last * (times - 1)
                 last = 0
                 continue
             else:
+                branches[-1] += char == "|"
                 last = self._atom(char)
             groups[-1] += last
         self.weight = sum(groups)
+        self._branches *= math.prod(branches)
+
+    @property
+    def unwatched_characters(self) -> int:
+        """How long a text may be so that a match takes no more than `_UNWATCHED_STEPS`.
+
+        Where no group is repeated, each repetition ends in one of as many ways as the text
+        has places, each branch is taken or not, and each way through the pattern looks at
+        its atoms, and by a reference to a group perhaps at all of the text, for each place.
+        0 where that bound does not hold.
+        """
+        if self._repeats_groups or self._repeats > MAX_GROUP_DEPTH:
+            return 0
+        length = 0
+        for longer in (8, 16, 32, 64, 128, 256):
+            ways = (longer + 1) ** self._repeats * self._branches
+            if ways * (self.weight + 1) * longer > _UNWATCHED_STEPS:
+                break
+            length = longer
+        return length
 
     def _quantifier(self) -> int | None:
         """Reads a quantifier: how many copies of the atom `regex` makes of it."""

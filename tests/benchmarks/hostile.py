@@ -13,9 +13,10 @@ import os
 import platform
 import sys
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from time import thread_time
 
 from rich.console import Console
@@ -23,6 +24,7 @@ from rich.table import Table
 
 from deid_service.engine import Deidentifier, DicomError, Plan, compile_plan
 from deid_service.engine.limits import MAX_VALUES
+from deid_service.engine.walk.output import Buffer
 from profile_service.language import parse_profile
 from tests.support.engine.build import El, Part, dicom, el, sq
 
@@ -209,17 +211,17 @@ def _run(case: Case, calls: list[float]) -> int:
     deidentifier = Deidentifier(case.plan())
     size = 0
 
-    def call(data: bytes) -> None:
+    def call(act: Callable[[], list[Buffer]]) -> None:
         nonlocal size
         started = thread_time()
         try:
-            size += sum(map(len, deidentifier.receive(data)))
+            size += sum(map(len, act()))
         finally:
             calls.append(thread_time() - started)
 
-    call(case.data)
+    call(partial(deidentifier.receive, case.data))
     while deidentifier.pending:
-        call(b"")
+        call(deidentifier.go_on)
     started = thread_time()
     size += sum(map(len, deidentifier.finish().tail))
     calls.append(thread_time() - started)

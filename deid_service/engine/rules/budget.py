@@ -7,7 +7,7 @@ elements and values, so what they take is added up, too.
 from __future__ import annotations
 
 from threading import local
-from time import thread_time
+from time import perf_counter, thread_time
 from typing import Final
 
 from deid_service.engine.limits import (
@@ -17,8 +17,8 @@ from deid_service.engine.limits import (
 )
 from profile_service.language.model import Pattern, PatternTimeoutError
 
-# Ordinary matches take one to five microseconds. So much of each is not counted: there
-# is no bound on how large a file may be, and this grows with it as all work does.
+# Ordinary matches take about a microsecond. So much of each is not counted: there is no
+# bound on how large a file may be, and this grows with it as all work does.
 _FREE_SECONDS: Final = 0.000_010
 
 
@@ -41,10 +41,17 @@ class Budget:
 
 
 class _InHand(local):
-    """The file that is worked on in this thread."""
+    """The file that is worked on in this thread.
+
+    Attributes:
+        budget: of the file.
+        computed: what the thread had computed, in seconds, when matches were last
+            charged for, or an element was begun.
+    """
 
     def __init__(self) -> None:
         self.budget = Budget()
+        self.computed = 0.0
 
 
 _in_hand: Final = _InHand()
@@ -71,6 +78,7 @@ def grown() -> int:
 def begin_element() -> None:
     """Has what matches take, from now on, counted for another element."""
     budget = _in_hand.budget
+    _in_hand.computed = thread_time()
     budget.until = min(budget.seconds + MAX_MATCHING_SECONDS_OF_ELEMENT, MAX_MATCHING_SECONDS)
 
 
@@ -84,13 +92,25 @@ def match(pattern: Pattern, text: str) -> dict[str, str | None] | None:
     budget = _in_hand.budget
     if budget.seconds >= budget.until:
         raise PatternTimeoutError
-    started = thread_time()
+    started = perf_counter()
     try:
         return pattern.match(text)
     finally:
-        taken = thread_time() - started
-        if taken > _FREE_SECONDS:
-            budget.seconds += taken - _FREE_SECONDS
+        passed = perf_counter() - started
+        if passed > _FREE_SECONDS:
+            _charge(budget, passed)
+
+
+def _charge(budget: Budget, passed: float) -> None:
+    """Counts a match, by what was computed while it passed.
+
+    The clock of the thread costs as much as a match, so it is asked only where the other
+    one says that there was something; what was computed before that match and since the
+    last time is no more than what such an interval hides.
+    """
+    before, _in_hand.computed = _in_hand.computed, thread_time()
+    taken = min(passed, _in_hand.computed - before)
+    budget.seconds += max(taken - _FREE_SECONDS, 0)
 
 
 def may_grow(size: int) -> bool:

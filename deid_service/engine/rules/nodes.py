@@ -46,6 +46,7 @@ from deid_service.engine.rules.budget import begin_element, match
 from deid_service.engine.rules.ops import (
     LENGTH_GOES,
     MISPLACED,
+    UNSEEN,
     AnyStep,
     ByCreator,
     ByVr,
@@ -125,6 +126,13 @@ class Remembered(dict[Key, Value]):
         answer = self[question] = self._answer(question)
         self._count(1)
         return answer
+
+
+class _Glanced(dict[int, Op | None]):
+    """Ops by tags, as far as they are known; `UNSEEN` for others."""
+
+    def __missing__(self, tag: int) -> Op:
+        return UNSEEN
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,17 +248,20 @@ class Node:
             self._make_children, rules.count
         )
         self._note_reach()
-        self._ops: Remembered[int, Op | None] = Remembered(self._resolve, rules.count)
+        self._ops = _Glanced()
         # What is done to the elements of the file meta: rules name them like those of
         # the top level.
         self.file_meta_ops: Remembered[int, Case | None] = Remembered(
             lambda tag: self._make_op(tag, None, vr_of(tag)), rules.count
         )
-        # What is done to an element, by its tag. Where rules select only what they
-        # name, nothing else is ever asked for or remembered.
-        self.lookup: Callable[[int], Op | None] = self._ops.__getitem__
+        # What is done to an element, by its tag.
+        self.lookup: Callable[[int], Op | None] = self._look_up
+        # The same, but `UNSEEN` where that has to be worked out first, which takes long
+        # enough to be counted.
+        self.glance: Callable[[int], Op | None] = self._ops.__getitem__
         if not self._open:
-            self.lookup = {tag: self._resolve(tag) for tag in self._named_tags()}.get
+            # Rules select only what they name; nothing else is remembered.
+            self.lookup = self.glance = {tag: self._resolve(tag) for tag in self._named_tags()}.get
         # The insertions in bytes, by encoding: see `insertions.prepared`.
         self.prepared: dict[Encoding, list[bytes | None]] = {}
         insertions = self._find_insertions()
@@ -309,6 +320,13 @@ class Node:
             or any(isinstance(element, RepeaterElement) for element in self._selected_here())
         )
 
+    def _look_up(self, tag: int) -> Op | None:
+        op = self._ops[tag]
+        if op is UNSEEN:
+            op = self._ops[tag] = self._resolve(tag)
+            self.rules.count(1)
+        return op
+
     def op(self, tag: int, creator: str | None, vr: str) -> Case | None:
         """Returns what is done to an element, a private one in the block of a creator.
 
@@ -325,8 +343,8 @@ class Node:
         return op.of[vr] if isinstance(op, ByVr) else op
 
     def acts_on(self, tag: int, vr: str) -> bool:
-        """Whether anything is done to a public element that is read with a VR."""
-        op = self.lookup(tag)
+        """Whether anything is done to a public element that is read with a VR, or unknown yet."""
+        op = self.glance(tag)
         return (op.of[vr] if isinstance(op, ByVr) else op) is not None
 
     def op_of_creator(self, tag: int, known: str | None) -> Case | ByVr | None:
@@ -544,11 +562,12 @@ class Node:
             # Not data of its own, and no rule can name it.
             return selecting, on_path
         begin_element()
+        # The file meta is selected by its own rules only.
+        spellings = self._spellings(tag) if tag >> 16 != FILE_META else ()
         for active in self.actives:
             selector = active.rule.selector
             if isinstance(selector, RegexSelector):
-                # The file meta is selected by its own rules only.
-                if tag >> 16 != FILE_META and self._matches(selector, tag):
+                if _matches(selector, spellings, tag):
                     selecting.append(active)
             elif isinstance(selector, VrSelector | OthersSelector):
                 is_named = isinstance(selector, OthersSelector) and bool(selecting)
@@ -561,19 +580,11 @@ class Node:
                 selecting.append(active)
         return selecting, on_path
 
-    def _matches(self, selector: RegexSelector, tag: int) -> bool:
-        pattern = selector.pattern
+    def _spellings(self, tag: int) -> tuple[str, ...]:
+        """Returns the paths of an element that a regular expression can match."""
         keyword = keyword_of(tag)
-        try:
-            if keyword is not None and match(pattern, f"{self.keyword_path}{keyword}") is not None:
-                return True
-            return match(pattern, f"{self.hex_path}{tag:08x}") is not None
-        except PatternTimeoutError:
-            raise DicomError(
-                Reason.LIMIT_EXCEEDED,
-                "a regular expression took too long on the path of the element",
-                tag=tag,
-            ) from None
+        by_tags = f"{self.hex_path}{tag:08x}"
+        return (by_tags,) if keyword is None else (f"{self.keyword_path}{keyword}", by_tags)
 
     # --- what is inserted ---
 
@@ -1020,6 +1031,17 @@ def _selects(element: ElementRef, tag: int, creator: str | None) -> bool:
 def _removes_others(rule: Rule) -> bool:
     """Whether a rule removes what no rule before it selects."""
     return isinstance(rule.selector, OthersSelector) and isinstance(rule.action, Remove)
+
+
+def _matches(selector: RegexSelector, spellings: tuple[str, ...], tag: int) -> bool:
+    try:
+        return any(match(selector.pattern, path) is not None for path in spellings)
+    except PatternTimeoutError:
+        raise DicomError(
+            Reason.LIMIT_EXCEEDED,
+            "a regular expression took too long on the path of the element",
+            tag=tag,
+        ) from None
 
 
 def _selects_many(selector: Selector) -> bool:

@@ -243,6 +243,10 @@ MISPLACED: Final = Dropped(
 )
 
 
+# What a glance at a tag says where what is done to it was not worked out yet. It is no
+# answer: who meets it asks in full.
+UNSEEN: Final = Kept()
+
 # What is done to an element whose place an inserted one has taken.
 SUPERSEDED: Final = Dropped(
     name="replace-with", sequence=OnSequence.DROP, sequence_name="replace-with"

@@ -145,6 +145,7 @@ class Level:
         node: what is done to its elements; None where nothing is.
         children: what is done to its items; None where nothing is.
         lookup: `Node.lookup`.
+        glance: `Node.glance`.
         index: of the next item.
         delta: what was added to its contents, in bytes.
         encapsulated: pixel data at this level is encapsulated (PS3.5 A.4).
@@ -204,8 +205,10 @@ class Level:
         self.children = children
         if node is None:
             self.lookup: Callable[[int], Op | None] = _NOTHING.get
+            self.glance: Callable[[int], Op | None] = _NOTHING.get
             return
         self.lookup = node.lookup
+        self.glance = node.glance
         self.blocks: dict[int, PrivateBlock] = {}
         self.group_ends: set[int] = set()
         self.made_creators: dict[int, set[str]] = {}

@@ -195,7 +195,7 @@ class Sequences:
                     start,
                     None if end == END else end,
                     level.encoding,
-                    node.lookup,
+                    node.glance,
                     node.acts_on,
                     MAX_SEQUENCE_DEPTH * 2 - len(splicer.stack),
                     splicer.max_held,

@@ -308,7 +308,7 @@ class Walk:
         short = encoding.short_codes
         explicit = encoding.explicit
         names = encoding.vr_names
-        lookup = level.lookup
+        glance = level.glance
         # Whether an element that no rule touches can hold one that a rule does.
         deep = not explicit and level.node is not None and level.node.deep
         position = splicer.position
@@ -341,7 +341,7 @@ class Walk:
                 tag = group << 16 | element
                 if end > limit or not _FIRST_TAG <= tag < boundary:
                     break
-                op = lookup(tag)
+                op = glance(tag)
                 if op is None:
                     if deep and vr_of(tag) in PERHAPS_SEQUENCES:
                         break
@@ -373,7 +373,7 @@ class Walk:
             tag = group << 16 | element
             if end <= limit:
                 if tag < boundary:
-                    op = lookup(tag)
+                    op = glance(tag)
                     if type(op) is ByVr:
                         op = op.of[names[code] if explicit else vr_of(tag)]
                     if (

@@ -10,7 +10,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 import zipfile
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING

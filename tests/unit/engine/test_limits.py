@@ -359,6 +359,23 @@ def test_what_takes_long_is_taken_in_turns(size: int) -> None:
     assert b"".join([*released, *result.tail]) == whole
 
 
+def test_new_tags_are_taken_in_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is done to a tag is worked out in turns, too, where no other file had it before."""
+    monkeypatch.setattr(deidentifier_module, "_TURN_SECONDS", 0.0)
+    data = dicom(*[el(tag, b"", "LO") for tag in range(0x00111001, 0x00111001 + 500)])
+    rule = "regex: '.*Name', remove: true"
+    deidentifier = Deidentifier(plan_of(rule))
+
+    released = deidentifier.receive(data)
+    turns = 0
+    while deidentifier.pending:
+        released += deidentifier.go_on()
+        turns += 1
+
+    assert turns >= 499
+    assert b"".join([*released, *deidentifier.finish().tail]) == deidentify(data, plan_of(rule))
+
+
 def test_a_long_file_meta_is_taken_in_turns() -> None:
     """Elements of the file meta are not all read in one call either."""
     meta = encode([el(0x00020016, "", "AE")] * 30_000)

@@ -77,6 +77,25 @@ def test_catastrophic_match_is_stopped(source: str) -> None:
         pattern.match("a" * 5000 + "!")
 
 
+@pytest.mark.parametrize(
+    ("source", "length"),
+    [
+        (".*Name", 64),
+        ("50[0-9A-F]{2}0010", 64),
+        ("(?i)patient(name|id|birthdate)", 128),
+        ("(a+)+$", 0),
+        ("(a|aa){30}$", 0),
+        (".*" * 40 + "x", 0),
+    ],
+)
+def test_only_what_cannot_take_long_is_not_watched(source: str, length: int) -> None:
+    """Short texts of patterns without repeated groups are matched without a clock."""
+    pattern = PatternCompiler().compile(source)
+
+    assert (length == 0) == (pattern.unwatched_characters == 0)
+    assert length <= pattern.unwatched_characters
+
+
 def test_text_that_is_too_long_is_not_matched() -> None:
     """A text beyond the bound is not matched: its author learns so, and no worker is held."""
     pattern = PatternCompiler().compile("a*")
