@@ -4,7 +4,7 @@
         InvalidRequestError
             InvalidNameError, InvalidContainerError, InvalidUpdateMaskError,
             InvalidPageSizeError, InvalidPageTokenError, InvalidVersionError,
-            InvalidDigestError, InvalidFilterError
+            InvalidDigestError, InvalidFilterError, InvalidNoteError
         ProfileInvalidError
         NotFoundError
             ContainerNotFoundError, ParentNotFoundError, TargetNotFoundError,
@@ -97,6 +97,10 @@ class InvalidFilterError(InvalidRequestError):
     """A filter of a list holds what nothing in the list can have."""
 
 
+class InvalidNoteError(InvalidRequestError):
+    """A note is too long, or holds what people cannot read."""
+
+
 class ProfileInvalidError(ProfileServiceError):
     """The profile is invalid and was not stored.
 
@@ -146,7 +150,7 @@ class ProfileNotFoundError(NotFoundError):
 class VersionNotFoundError(NotFoundError):
     """The container has no profile of that version."""
 
-    def __init__(self, container: str, version: int) -> None:
+    def __init__(self, container: str, version: str) -> None:
         super().__init__(f"{container} has no version {version} of a profile.", container=container)
 
 

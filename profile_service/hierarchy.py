@@ -121,6 +121,7 @@ class Verdict(Enum):
     ABSENT = "it has no profile: skipped"
     INVALID = "its profile is invalid: skipped"
     NOT_CONSULTED = "a nearer level was selected, or enforcement is off"
+    OVERRIDDEN_BY_LOCK = "a level above is locked: skipped, whatever is attached to it"
 
 
 class Level(NamedTuple):
@@ -129,10 +130,12 @@ class Level(NamedTuple):
     Attributes:
         container: the name of the container.
         profile: what is attached to it, or None.
+        locked: whether the levels below cannot override it.
     """
 
     container: str
     profile: ProfileVersion | None
+    locked: bool = False
 
 
 class LevelVerdict(NamedTuple):
@@ -170,14 +173,19 @@ def cascade(levels: Sequence[Level], *, enforced: bool) -> Resolution:
     """Selects the profile that applies to an upload.
 
     Args:
-        levels: nearest first: project, group and site, or the device alone.
+        levels: nearest first: project, group and site, or the device alone. Those below
+            the topmost one that is locked count as if they had no profile, also where that
+            one has none itself, or an invalid one.
         enforced: the switch of the site, which holds for its devices too.
     """
     selected: ProfileVersion | None = None
     verdicts = []
-    for level in levels:
+    locked = max((place for place, level in enumerate(levels) if level.locked), default=0)
+    for place, level in enumerate(levels):
         profile = level.profile
-        if not enforced or selected is not None:
+        if enforced and place < locked:
+            verdict = LevelVerdict(level.container, Verdict.OVERRIDDEN_BY_LOCK)
+        elif not enforced or selected is not None:
             verdict = LevelVerdict(level.container, Verdict.NOT_CONSULTED)
         elif profile is None:
             verdict = LevelVerdict(level.container, Verdict.ABSENT)

@@ -17,7 +17,11 @@ if TYPE_CHECKING:
     from profile_service.audit import Event, Head
     from profile_service.hierarchy import Resolution
     from profile_service.language import Violation
+    from profile_service.language.difference import Difference
     from profile_service.model import Container, Decision, ProfileVersion
+
+# Of elements that are treated differently in one way, so many are named.
+MAX_ELEMENTS = 100
 
 ENFORCEMENTS = {
     None: pb.ENFORCEMENT_UNSPECIFIED,
@@ -36,6 +40,7 @@ VERDICTS = {
     Verdict.ABSENT: pb.VERDICT_ABSENT,
     Verdict.INVALID: pb.VERDICT_INVALID,
     Verdict.NOT_CONSULTED: pb.VERDICT_NOT_CONSULTED,
+    Verdict.OVERRIDDEN_BY_LOCK: pb.VERDICT_OVERRIDDEN_BY_LOCK,
 }
 
 
@@ -52,6 +57,8 @@ def container(data: Container) -> pb.Container:
         display_name=data.display_name,
         enforcement=ENFORCEMENTS[data.enforced],
         etag=data.etag,
+        profile_locked=data.profile_locked,
+        profile_etag=data.profile_etag,
     )
     _set_time(message.create_time, data.create_time)
     _set_time(message.update_time, data.update_time)
@@ -98,6 +105,10 @@ def _fill_summary(message: pb.Profile, data: ProfileVersion) -> None:
     message.validator_version = data.decision.validator_version
     _set_time(message.create_time, data.create_time)
     message.etag = data.etag
+    if data.author:
+        message.author = data.author
+    if data.note:
+        message.note = data.note
 
 
 def _fill_profile(message: pb.Profile, data: ProfileVersion, *, with_source: bool) -> None:
@@ -168,4 +179,15 @@ def audit_head(data: Head) -> pb.AuditHead:
         hash=data.hash.hex(),
         expired_number=data.expired_number,
         expired_hash=data.expired_hash.hex(),
+    )
+
+
+def difference(data: Difference) -> pb.ProfileDifference:
+    """Returns what is treated differently as a message, with the first of its elements."""
+    return pb.ProfileDifference(
+        before=data.before,
+        after=data.after,
+        where=data.where,
+        elements=data.elements[:MAX_ELEMENTS],
+        element_count=len(data.elements),
     )

@@ -22,7 +22,9 @@ class Container(NamedTuple):
         enforced: whether de-identification is on; None for what is not a site.
         create_time: when it was created.
         update_time: when it was last changed.
-        etag: changes with every change.
+        etag: changes with every change of it.
+        profile_locked: whether what is attached to it holds for all levels below.
+        profile_etag: changes with every change of what is attached to it.
     """
 
     name: str
@@ -31,6 +33,8 @@ class Container(NamedTuple):
     create_time: datetime
     update_time: datetime
     etag: str
+    profile_locked: bool
+    profile_etag: str
 
 
 class Decision(NamedTuple):
@@ -66,6 +70,8 @@ class ProfileVersion(NamedTuple):
         create_time: when it was set.
         etag: changes with every change of what is attached to the container.
         source: the text, or None where it was not asked for.
+        author: who set it; empty where nobody knows, and in a resolution.
+        note: why, in their words; empty in a resolution.
     """
 
     container_id: int
@@ -76,3 +82,5 @@ class ProfileVersion(NamedTuple):
     create_time: datetime
     etag: str
     source: str | None
+    author: str = ""
+    note: str = ""

@@ -42,6 +42,7 @@ STATUSES: dict[type[errors.ProfileServiceError], tuple[grpc.StatusCode, str]] = 
     errors.InvalidVersionError: (_INVALID, "INVALID_VERSION"),
     errors.InvalidDigestError: (_INVALID, "INVALID_DIGEST"),
     errors.InvalidFilterError: (_INVALID, "INVALID_FILTER"),
+    errors.InvalidNoteError: (_INVALID, "INVALID_NOTE"),
     errors.ProfileInvalidError: (_INVALID, "PROFILE_INVALID"),
     errors.ContainerNotFoundError: (_NOT_FOUND, "CONTAINER_NOT_FOUND"),
     errors.ParentNotFoundError: (_NOT_FOUND, "PARENT_NOT_FOUND"),

@@ -16,7 +16,10 @@ from profile_service.errors import (
     VersionNotFoundError,
 )
 from profile_service.hierarchy import Level, Resolution, cascade, parse_name
+from profile_service.language import check_profile
+from profile_service.language.difference import difference
 from profile_service.language.document import MAX_BYTES
+from profile_service.language.model import PatternTimeoutError
 from profile_service.validity import decide, is_outdated
 
 if TYPE_CHECKING:
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
 
     from profile_service.access.actor import Actor
     from profile_service.hierarchy import ContainerName, Kind
+    from profile_service.language.difference import Difference
     from profile_service.model import Decision, ProfileVersion
     from profile_service.store import Store
 
@@ -79,6 +83,7 @@ class Profiles:
         name: ContainerName,
         source: str,
         *,
+        note: str = "",
         allow_invalid: bool,
         etag: str,
         actor: Actor,
@@ -89,6 +94,7 @@ class Profiles:
         Args:
             name: the container.
             source: the YAML text.
+            note: why, in the words of who does it.
             allow_invalid: store it even if it is invalid; the cascade skips it then.
             etag: the one that the profile must have, or the empty text.
             actor: who does it.
@@ -99,12 +105,61 @@ class Profiles:
             ContainerNotFoundError: the container does not exist.
             EtagMismatchError: another profile was attached since.
         """
-        text = source.encode()
-        decision = self.check(source, name.kind, is_wanted)
-        if not decision.valid and (len(text) > MAX_BYTES or not allow_invalid):
-            raise ProfileInvalidError(name.text, decision.violations)
-        stored = self._store.set_profile(name, text, decision, etag=etag, actor=actor)
+        decision = self._acceptable(name, source, is_wanted, allow_invalid=allow_invalid)
+        stored, _ = self._store.set_profile(
+            name, source.encode(), decision, note=note, etag=etag, actor=actor
+        )
         return self._decided(stored, name.kind)
+
+    def preview(
+        self,
+        name: ContainerName,
+        source: str,
+        *,
+        allow_invalid: bool,
+        etag: str,
+        actor: Actor,
+        is_wanted: Callable[[], bool] = lambda: True,
+    ) -> tuple[ProfileVersion, list[Difference] | None]:
+        """Says what `set` would do, and does not; raises what it would raise.
+
+        Returns:
+            What would be attached, and what it treats differently from what is attached:
+            None where one is invalid, or a pattern takes too long.
+        """
+        decision = self._acceptable(name, source, is_wanted, allow_invalid=allow_invalid)
+        stored, replaced = self._store.set_profile(
+            name, source.encode(), decision, note="", etag=etag, actor=actor, keep=False
+        )
+        return stored, self._compare(replaced, stored)
+
+    def _acceptable(
+        self,
+        name: ContainerName,
+        source: str,
+        is_wanted: Callable[[], bool],
+        *,
+        allow_invalid: bool,
+    ) -> Decision:
+        decision = self.check(source, name.kind, is_wanted)
+        if not decision.valid and (len(source.encode()) > MAX_BYTES or not allow_invalid):
+            raise ProfileInvalidError(name.text, decision.violations)
+        return decision
+
+    def _compare(
+        self, before: ProfileVersion | None, after: ProfileVersion
+    ) -> list[Difference] | None:
+        with self._checking.place():
+            profiles = [
+                None if each is None or each.source is None else check_profile(each.source).profile
+                for each in (before, after)
+            ]
+            if profiles[1] is None or (before is not None and profiles[0] is None):
+                return None
+            try:
+                return difference(profiles[0], profiles[1])
+            except PatternTimeoutError:
+                return None
 
     def get(self, name: ContainerName, version: int) -> ProfileVersion:
         """Returns the profile that is attached (version 0), or one of the versions.
@@ -118,7 +173,18 @@ class Profiles:
         if found is None and version == 0:
             raise ProfileNotFoundError(name.text)
         if found is None:
-            raise VersionNotFoundError(name.text, version)
+            raise VersionNotFoundError(name.text, str(version))
+        return self._decided(found, name.kind)
+
+    def get_by_digest(self, name: ContainerName, sha256: bytes) -> ProfileVersion:
+        """Returns the version with a digest, also of a container that was deleted.
+
+        Raises:
+            VersionNotFoundError: there is none.
+        """
+        found = self._store.get_version_by_digest(name, sha256)
+        if found is None:
+            raise VersionNotFoundError(name.text, sha256.hex())
         return self._decided(found, name.kind)
 
     def resolve(self, target: ContainerName) -> Resolution:

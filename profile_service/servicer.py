@@ -14,6 +14,7 @@ from profile_service import audit_requests, messages, paging
 from profile_service.errors import (
     InvalidContainerError,
     InvalidDigestError,
+    InvalidNoteError,
     InvalidPageTokenError,
     InvalidUpdateMaskError,
     InvalidVersionError,
@@ -30,10 +31,14 @@ if TYPE_CHECKING:
 SERVICE = pb.DESCRIPTOR.services_by_name["ProfileService"].full_name
 
 MAX_DISPLAY_NAME = 200
+MAX_NOTE = 1000
 MAX_KNOWN_DIGESTS = 64
 
 # bigint
 MAX_VERSION = 2**63 - 1
+
+CHANGEABLE = frozenset({"display_name", "enforcement", "profile_locked"})
+_LOCK_RULE = "can be set on a site or a group only: nothing is below the others."
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
@@ -55,6 +60,7 @@ class ProfileServicer:
             name,
             _display_name(request.container),
             enforced=_enforced(request.container, name.kind),
+            profile_locked=_locked(request.container, name.kind),
             actor=call.actor,
         )
         return pb.CreateContainerResponse(container=messages.container(created))
@@ -93,6 +99,9 @@ class ProfileServicer:
             name,
             display_name=_display_name(request.container) if "display_name" in paths else None,
             enforced=_enforced(request.container, name.kind) if "enforcement" in paths else None,
+            profile_locked=(
+                _locked(request.container, name.kind) if "profile_locked" in paths else None
+            ),
             etag=request.container.etag,
             actor=call.actor,
         )
@@ -118,9 +127,26 @@ class ProfileServicer:
     def SetProfile(  # noqa: N802, D102
         self, request: pb.SetProfileRequest, call: Call
     ) -> pb.SetProfileResponse:
+        name = parse_name(request.container, field="container")
+        note = _note(request.note)
+        if request.validate_only:
+            would_be, found = self._profiles.preview(
+                name,
+                request.source,
+                allow_invalid=request.allow_invalid,
+                etag=request.etag,
+                actor=call.actor,
+                is_wanted=call.is_wanted,
+            )
+            return pb.SetProfileResponse(
+                profile=messages.profile(would_be),
+                differences=map(messages.difference, found or ()),
+                not_compared=found is None,
+            )
         stored = self._profiles.set(
-            parse_name(request.container, field="container"),
+            name,
             request.source,
+            note=note,
             allow_invalid=request.allow_invalid,
             etag=request.etag,
             actor=call.actor,
@@ -142,7 +168,13 @@ class ProfileServicer:
         name = parse_name(request.container, field="container")
         if request.version < 0:
             raise InvalidVersionError("version", "must be from 1, or 0 for the current one.")
-        found = self._profiles.get(name, request.version)
+        if request.sha256:
+            if request.version:
+                raise InvalidVersionError("version", "must be 0 where sha256 is given.")
+            _check_digests([request.sha256], "sha256")
+            found = self._profiles.get_by_digest(name, bytes.fromhex(request.sha256))
+        else:
+            found = self._profiles.get(name, request.version)
         return pb.GetProfileResponse(profile=messages.profile(found))
 
     def ListProfileVersions(  # noqa: N802, D102
@@ -240,13 +272,31 @@ def _paths(request: pb.UpdateContainerRequest, kind: Kind) -> frozenset[str]:
     """Returns which fields to change: those of the mask, or without one those that are set."""
     given = request.container
     if not request.update_mask.paths:
-        return frozenset(path for path in ("display_name", "enforcement") if getattr(given, path))
+        return frozenset(path for path in CHANGEABLE if getattr(given, path))
     paths = frozenset(request.update_mask.paths)
-    if not paths <= {"display_name", "enforcement"}:
-        raise InvalidUpdateMaskError("update_mask", "may name display_name and enforcement only.")
+    if not paths <= CHANGEABLE:
+        raise InvalidUpdateMaskError("update_mask", f"may name {', '.join(sorted(CHANGEABLE))}.")
     if "enforcement" in paths and kind is not Kind.SITE:
         raise InvalidContainerError("container.enforcement", "can be set on a site only.")
+    if "profile_locked" in paths and kind not in PARENTS:
+        raise InvalidContainerError("container.profile_locked", _LOCK_RULE)
     return paths
+
+
+def _locked(container: pb.Container, kind: Kind) -> bool:
+    """Returns the lock of a site or a group; nothing else can have one."""
+    if container.profile_locked and kind not in PARENTS:
+        raise InvalidContainerError("container.profile_locked", _LOCK_RULE)
+    return container.profile_locked
+
+
+def _note(note: str) -> str:
+    """Raises InvalidNoteError for a text that people could not read."""
+    if len(note) > MAX_NOTE or _CONTROL.search(note.replace("\n", "")):
+        raise InvalidNoteError(
+            "note", f"must be at most {MAX_NOTE} characters, without control characters."
+        )
+    return note
 
 
 def _number_in(entry: str) -> int:
@@ -256,10 +306,10 @@ def _number_in(entry: str) -> int:
     return int(entry or 0)
 
 
-def _check_digests(known: Sequence[str]) -> None:
+def _check_digests(known: Sequence[str], field: str = "known_sha256") -> None:
     """Raises InvalidDigestError for what is no list of digests."""
     if len(known) > MAX_KNOWN_DIGESTS:
-        raise InvalidDigestError("known_sha256", f"must be at most {MAX_KNOWN_DIGESTS} digests.")
+        raise InvalidDigestError(field, f"must be at most {MAX_KNOWN_DIGESTS} digests.")
     joined = "".join(known)
     try:
         digests = bytes.fromhex(joined)
@@ -271,4 +321,4 @@ def _check_digests(known: Sequence[str]) -> None:
         or joined != joined.lower()
         or any(len(digest) != 64 for digest in known)
     ):
-        raise InvalidDigestError("known_sha256", "must be 64 lower case hex digits each.")
+        raise InvalidDigestError(field, "must be 64 lower case hex digits each.")

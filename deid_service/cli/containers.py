@@ -37,6 +37,11 @@ enforcement_option = click.option(
     type=click.Choice(list(ENFORCEMENTS)),
     help="Sites only. 'disabled' lets the bytes of every upload through unchanged.",
 )
+lock_option = click.option(
+    "--lock-profile/--unlock-profile",
+    default=None,
+    help="Sites and groups only: groups and projects below cannot override its profile.",
+)
 etag_option = click.option(
     "--etag", metavar="ETAG", default="", help="Refuse when the container has changed since."
 )
@@ -61,17 +66,19 @@ def container_group() -> None:
 @click.argument("name")
 @display_name_option
 @enforcement_option
+@lock_option
 @json_option
 @profile_service_option
 def create(
     name: str,
     display_name: str | None,
     enforcement: str | None,
+    lock_profile: bool | None,
     as_json: bool,
     address: str,
 ) -> None:
     """Creates the container NAME; its parent must exist."""
-    wanted = container(name, display_name, enforcement)
+    wanted = container(name, display_name, enforcement, lock_profile)
     with profile_service(address) as stub:
         answer = stub.CreateContainer(pb.CreateContainerRequest(container=wanted))
     show(answer.container, as_json=as_json)
@@ -117,6 +124,7 @@ def list_(parent: str, as_tree: bool, as_json: bool, address: str) -> None:
 @click.argument("name")
 @display_name_option
 @enforcement_option
+@lock_option
 @etag_option
 @yes_option
 @json_option
@@ -125,17 +133,22 @@ def update(
     name: str,
     display_name: str | None,
     enforcement: str | None,
+    lock_profile: bool | None,
     etag: str,
     yes: bool,
     as_json: bool,
     address: str,
 ) -> None:
-    """Changes the display name or the enforcement switch of NAME."""
-    changes = {"display_name": display_name, "enforcement": enforcement}
+    """Changes the display name, the enforcement switch or the lock of NAME."""
+    changes = {
+        "display_name": display_name,
+        "enforcement": enforcement,
+        "profile_locked": lock_profile,
+    }
     paths = [field for field, value in changes.items() if value is not None]
     if not paths:
-        raise click.UsageError("Nothing to change: give --display-name or --enforcement.")
-    wanted = container(name, display_name, enforcement)
+        raise click.UsageError("Nothing to change: see --help.")
+    wanted = container(name, display_name, enforcement, lock_profile)
     wanted.etag = etag
     if wanted.enforcement == pb.ENFORCEMENT_DISABLED and not yes:
         ask(f"The bytes of every upload into {name} will go through unchanged, identified.")
@@ -152,9 +165,12 @@ def update(
 @yes_option
 @profile_service_option
 def delete(name: str, etag: str, yes: bool, address: str) -> None:
-    """Deletes NAME and the versions of its profile; it must have no children."""
+    """Deletes NAME; it must have no children.
+
+    Versions of its profile stay readable by their digests, which receipts name.
+    """
     if not yes:
-        ask(f"{name} and all versions of its profile will be gone for good.")
+        ask(f"{name} will be gone for good, with its profile.")
     with profile_service(address) as stub:
         stub.DeleteContainer(pb.DeleteContainerRequest(name=name, etag=etag))
     click.echo(f"Deleted {name}.")
@@ -170,12 +186,15 @@ def ask(what: str) -> None:
         click.confirm(printable(f"{what} Go on?"), abort=True, err=True)
 
 
-def container(name: str, display_name: str | None, enforcement: str | None) -> pb.Container:
+def container(
+    name: str, display_name: str | None, enforcement: str | None, lock_profile: bool | None
+) -> pb.Container:
     """Returns the container that the options describe."""
     return pb.Container(
         name=name,
         display_name=display_name or "",
         enforcement=ENFORCEMENTS.get(enforcement or "", pb.ENFORCEMENT_UNSPECIFIED),
+        profile_locked=bool(lock_profile),
     )
 
 
@@ -208,6 +227,7 @@ def show(item: pb.Container, *, as_json: bool) -> None:
         "name": item.name,
         "display name": item.display_name,
         "enforcement": enforcement_word(item),
+        "profile": "locked" if item.profile_locked else "",
         "created": item.create_time.ToJsonString(),
         "updated": item.update_time.ToJsonString(),
         "etag": item.etag,

@@ -25,6 +25,7 @@ from deid_service.cli.console import (
     table,
 )
 from deid_service.cli.coverage import coverage
+from deid_service.cli.differences import diff, from_message, tell
 from deid_service.cli.explanation import explain
 from deid_service.cli.inventory import test
 from deid_service.cli.sources import PROFILE_FILE, print_problems, read_profile
@@ -41,6 +42,9 @@ if TYPE_CHECKING:
 profile_argument = click.argument("profile", metavar="FILE", type=PROFILE_FILE)
 etag_option = click.option(
     "--etag", metavar="ETAG", default="", help="Refuse when the profile has changed since."
+)
+note_option = click.option(
+    "--note", metavar="TEXT", default="", help="Why, for people who read the versions later."
 )
 
 
@@ -83,20 +87,37 @@ def validate(profile: str, as_json: bool) -> None:
     is_flag=True,
     help="Store an invalid profile too; the cascade then skips this level.",
 )
+@note_option
 @etag_option
+@click.option(
+    "--dry-run", is_flag=True, help="Say what would be treated differently, and keep nothing."
+)
 @json_option
 @profile_service_option
 def set_(
-    container: str, profile: str, allow_invalid: bool, etag: str, as_json: bool, address: str
+    container: str,
+    profile: str,
+    allow_invalid: bool,
+    note: str,
+    etag: str,
+    dry_run: bool,
+    as_json: bool,
+    address: str,
 ) -> None:
     """Attaches the profile in FILE (- for standard input) to CONTAINER."""
     source = read_profile(profile)
     request = pb.SetProfileRequest(
-        container=container, source=as_text(profile, source), allow_invalid=allow_invalid, etag=etag
+        container=container,
+        source=as_text(profile, source),
+        allow_invalid=allow_invalid,
+        note=note,
+        etag=etag,
+        validate_only=dry_run,
     )
     try:
         with profile_service(address) as stub:
-            stored = stub.SetProfile(request).profile
+            answer = stub.SetProfile(request)
+            stored = answer.profile
     except ServiceError as error:
         if error.reason == "PROFILE_INVALID":
             found = detail(error.call, pb.ProfileViolations) or pb.ProfileViolations()
@@ -105,23 +126,35 @@ def set_(
             raise Failure(f"{container} keeps what it has: the profile is invalid.") from error
         raise
     if as_json:
-        print_json(as_json_value(stored))
+        print_json(as_json_value(answer if dry_run else stored))
         return
     violations = tuple(map(from_proto, stored.violations))
     warnings = tuple(map(from_proto, stored.warnings))
     print_problems(profile, source, violations, warnings)
-    click.echo(f"{container} has version {stored.version}: {verdict(violations, warnings)}.")
+    has = "would have" if dry_run else "has"
+    click.echo(f"{container} {has} version {stored.version}: {verdict(violations, warnings)}.")
+    if answer.not_compared:
+        click.echo("What is treated differently cannot be told: one of the two is invalid.")
+    elif dry_run:
+        tell(map(from_message, answer.differences))
 
 
 @profile_group.command("get")
 @click.argument("container")
 @click.option("--version", type=click.IntRange(min=1), default=None, help="Default: the current.")
+@click.option(
+    "--sha256",
+    metavar="DIGEST",
+    default="",
+    help="The version that a receipt names, also of a container that was deleted.",
+)
 @json_option
 @profile_service_option
-def get(container: str, version: int | None, as_json: bool, address: str) -> None:
+def get(container: str, version: int | None, sha256: str, as_json: bool, address: str) -> None:
     """Prints the profile of CONTAINER exactly as it was set."""
+    request = pb.GetProfileRequest(container=container, version=version or 0, sha256=sha256)
     with profile_service(address) as stub:
-        answer = stub.GetProfile(pb.GetProfileRequest(container=container, version=version or 0))
+        answer = stub.GetProfile(request)
     if as_json:
         print_json(as_json_value(answer.profile))
     else:
@@ -146,19 +179,41 @@ def versions(container: str, as_json: bool, address: str) -> None:
         return
     console().print(
         table(
-            ("VERSION", "", "VALIDITY", "SET", "SHA-256"),
+            ("VERSION", "", "VALIDITY", "SET", "BY", "SHA-256", "NOTE"),
             (
                 (
                     str(each.version),
                     "current" if each.version == current else "",
                     validity_word(each),
                     each.create_time.ToJsonString(),
+                    each.author,
                     each.sha256,
+                    each.note,
                 )
                 for each in found
             ),
         )
     )
+
+
+@profile_group.command("restore")
+@click.argument("container")
+@click.argument("version", type=click.IntRange(min=1))
+@note_option
+@profile_service_option
+def restore(container: str, version: int, note: str, address: str) -> None:
+    """Attaches the text of an older VERSION to CONTAINER again, as a new version."""
+    with profile_service(address) as stub:
+        etag = stub.GetContainer(pb.GetContainerRequest(name=container)).container.profile_etag
+        old = stub.GetProfile(pb.GetProfileRequest(container=container, version=version)).profile
+        request = pb.SetProfileRequest(
+            container=container,
+            source=old.source,
+            note=note or f"Version {version} again.",
+            etag=etag,
+        )
+        stored = stub.SetProfile(request).profile
+    click.echo(f"{container} has version {stored.version}, with the text of version {version}.")
 
 
 @profile_group.command("clear")
@@ -193,6 +248,7 @@ def resolve(target: str, as_json: bool, address: str) -> None:
 
 
 profile_group.add_command(coverage)
+profile_group.add_command(diff)
 profile_group.add_command(explain)
 profile_group.add_command(test)
 

@@ -49,6 +49,8 @@ def _grow(
             label.append(f"  {printable(child.display_name)}", style="dim")
         if child.enforcement == pb.ENFORCEMENT_DISABLED:
             label.append("  enforcement is disabled: bytes pass unchanged", style="red")
+        if child.profile_locked:
+            label.append("  locked: its profile holds for all below", style="yellow")
         if is_target(child.name):
             label.append_text(Text("  ").append_text(in_force(stub, child.name)))
             tree.add(label)

@@ -41,6 +41,8 @@ def reason(verdict: LevelVerdict) -> str:
         case "INVALID":
             problems = "\n".join(problem_line(problem) for problem in verdict.problems)
             return f"version {verdict.version} is invalid:\n{problems}"
+        case "OVERRIDDEN_BY_LOCK":
+            return "a level above is locked"
         case _:
             return ""
 

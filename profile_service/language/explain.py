@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 _AGE_UNITS = {"D": "days", "M": "months", "Y": "years"}
 
 
-_ON_ERROR: Mapping[OnError, str] = {
+ON_ERROR: Mapping[OnError, str] = {
     "reject": "",
     "remove": "; it is removed where that cannot be done to its value",
     "empty": "; it is emptied where that cannot be done to its value",
@@ -69,7 +69,7 @@ def explain(profile: Profile) -> list[str]:
     if any(map(_hashes, profile.rules)):
         sentences += _explain_hashes(profile.settings)
     sentences += [explain_rule(rule, profile.settings) for rule in profile.rules]
-    sentences += [_explain_filename(rule, profile.settings) for rule in profile.filenames]
+    sentences += [describe_filename(rule, profile.settings) for rule in profile.filenames]
     return [printable(sentence) for sentence in sentences]
 
 
@@ -79,10 +79,10 @@ def explain_rule(rule: Rule, settings: Settings) -> str:
     everywhere = isinstance(rule.selector, EveryDepthSelector | VrSelector | OthersSelector)
     if everywhere or (settings.recurse_sequence and isinstance(rule.selector, PathSelector)):
         where += ", at every depth,"
-    outcome = _ON_ERROR[rule.on_error]
+    outcome = ON_ERROR[rule.on_error]
     if isinstance(rule.action, RegexSub) and rule.on_error == "reject":
         outcome = "; a value that matches nothing rejects the file"
-    return f"Line {rule.line}: {where} {_describe_action(rule.action, settings)}{outcome}."
+    return f"Line {rule.line}: {where} {describe_action(rule.action, settings)}{outcome}."
 
 
 def describe_selector(selector: Selector) -> str:
@@ -168,7 +168,8 @@ def _explain_hashes(settings: Settings) -> list[str]:
     return sentences
 
 
-def _describe_action(action: Action, settings: Settings) -> str:
+def describe_action(action: Action, settings: Settings) -> str:
+    """Describes what an action does to an element."""
     match action:
         case Keep():
             return "is kept"
@@ -247,7 +248,8 @@ def _describe_jitter(jitter: Jitter) -> str:
     return words
 
 
-def _explain_filename(rule: FilenameRule, settings: Settings) -> str:
+def describe_filename(rule: FilenameRule, settings: Settings) -> str:
+    """Describes how files are named, in a sentence."""
     which = "Every file" if rule.pattern is None else f"A file named /{rule.pattern.source}/"
     return f"{which} is given the name made of {_describe_template(rule.output, settings)}."
 
@@ -268,4 +270,4 @@ def _describe_piece(piece: str | Capture | ElementValue, settings: Settings) -> 
             words = f"the value of {_describe_element(element)}"
     if action is None:
         return words
-    return f"{words} (which {_describe_action(action, settings)})"
+    return f"{words} (which {describe_action(action, settings)})"

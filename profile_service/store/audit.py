@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from profile_service.store.writers import execute
 
 if TYPE_CHECKING:
-    from profile_service.audit import Entry, Facts, Head
+    from profile_service.audit import Entry, Facts, Head, Value
     from profile_service.model import Container, ProfileVersion
     from profile_service.store.statement import Parameter
     from profile_service.store.writers import WritingConnection
@@ -90,9 +90,11 @@ class Wanted(NamedTuple):
 
 def facts_of(container: Container) -> Facts:
     """Returns what an event says of a container."""
-    facts = {"display_name": container.display_name, "etag": container.etag}
+    facts: dict[str, Value] = {"display_name": container.display_name, "etag": container.etag}
     if container.enforced is not None:
         facts["enforcement"] = "enforced" if container.enforced else "disabled"
+    if container.profile_locked:
+        facts["profile_locked"] = True
     return facts
 
 

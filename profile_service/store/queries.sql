@@ -24,6 +24,7 @@ FROM (SELECT coalesce(nullif($1, ''), current_user)) AS role (name), (VALUES
     ('container', 'SELECT'), ('container', 'INSERT'),
     ('container', 'UPDATE'), ('container', 'DELETE'),
     ('profile_version', 'SELECT'), ('profile_version', 'INSERT'), ('profile_version', 'UPDATE'),
+    ('deleted_container', 'SELECT'), ('deleted_container', 'INSERT'),
     ('audit_chain', 'SELECT'), ('audit_event', 'SELECT'), ('audit_retention', 'SELECT')
 ) AS needed (thing, action)
 GROUP BY role.name
@@ -44,34 +45,39 @@ SELECT set_config('lock_timeout', $1, true), set_config('statement_timeout', $2,
 
 -- Makes a site.
 -- name: create_site
-INSERT INTO container (name, display_name, enforced)
-VALUES ($1, $2, $3)
-RETURNING id, name, display_name, enforced, create_time, update_time, revision
+INSERT INTO container (name, display_name, enforced, profile_locked)
+VALUES ($1, $2, $3, $4)
+RETURNING id, name, display_name, enforced, create_time, update_time, revision,
+    profile_locked, profile_revision
 
 -- Makes a container below another; no row when that one does not exist.
 -- name: create_child
-INSERT INTO container (name, parent_id, display_name)
-SELECT $1, parent.id, $2
+INSERT INTO container (name, parent_id, display_name, profile_locked)
+SELECT $1, parent.id, $2, $4
 FROM container AS parent
 WHERE parent.name = $3
-RETURNING id, name, display_name, enforced, create_time, update_time, revision
+RETURNING id, name, display_name, enforced, create_time, update_time, revision,
+    profile_locked, profile_revision
 
 -- One container.
 -- name: get_container
-SELECT id, name, display_name, enforced, create_time, update_time, revision
+SELECT id, name, display_name, enforced, create_time, update_time, revision,
+    profile_locked, profile_revision
 FROM container
 WHERE name = $1
 
 -- One container, kept from changing until the transaction ends.
 -- name: lock_container
-SELECT id, name, display_name, enforced, create_time, update_time, revision
+SELECT id, name, display_name, enforced, create_time, update_time, revision,
+    profile_locked, profile_revision
 FROM container
 WHERE name = $1
 FOR UPDATE
 
 -- A page of sites.
 -- name: list_sites
-SELECT id, name, display_name, enforced, create_time, update_time, revision
+SELECT id, name, display_name, enforced, create_time, update_time, revision,
+    profile_locked, profile_revision
 FROM container
 WHERE parent_id IS NULL AND name > $1
 ORDER BY name
@@ -83,7 +89,8 @@ LIMIT $2
 SELECT child.*
 FROM container AS parent
 LEFT JOIN LATERAL (
-    SELECT id, name, display_name, enforced, create_time, update_time, revision
+    SELECT id, name, display_name, enforced, create_time, update_time, revision,
+    profile_locked, profile_revision
     FROM container
     WHERE parent_id = parent.id AND name > $2
     ORDER BY name
@@ -95,13 +102,18 @@ ORDER BY child.name
 -- Changes a container that is locked.
 -- name: update_container
 UPDATE container
-SET display_name = $2, enforced = $3,
+SET display_name = $2, enforced = $3, profile_locked = $4,
     update_time = now(), revision = revision + 1
 WHERE id = $1
-RETURNING id, name, display_name, enforced, create_time, update_time, revision
+RETURNING id, name, display_name, enforced, create_time, update_time, revision,
+    profile_locked, profile_revision
 
--- Deletes a container that is locked, with its profile versions.
+-- Deletes a container that is locked; its versions stay, under the name that it had.
 -- name: delete_container
+WITH kept AS (
+    INSERT INTO deleted_container (id, name)
+    SELECT id, name FROM container WHERE id = $1 AND latest_version > 0
+)
 DELETE FROM container WHERE id = $1
 
 -- What is attached to a container, kept from changing until the transaction ends.
@@ -114,10 +126,11 @@ FOR NO KEY UPDATE
 -- Stores a text as a version.
 -- name: insert_version
 INSERT INTO profile_version
-    (container_id, version, source, validator_version, valid, blank, violations, warnings)
+    (container_id, version, source, author, note,
+     validator_version, valid, blank, violations, warnings)
 VALUES
-    ($1, $2, $3,
-     $4, $5, $6, $7, $8)
+    ($1, $2, $3, $4, $5,
+     $6, $7, $8, $9, $10)
 
 -- Attaches a version to a container that is locked, or none.
 -- name: attach_version
@@ -140,19 +153,34 @@ WHERE container_id = $1 AND version = $2
 -- name: get_version
 SELECT c.id, c.profile_revision,
     v.version, v.sha256, v.create_time,
-    v.validator_version, v.blank, v.violations, v.warnings, v.source
+    v.validator_version, v.blank, v.violations, v.warnings, v.source, v.author, v.note
 FROM container AS c
 LEFT JOIN profile_version AS v
     ON v.container_id = c.id
     AND v.version = CASE $2::bigint WHEN 0 THEN c.current_version ELSE $2 END
 WHERE c.name = $1
 
+-- The version with a digest, of a container or of one of its name that was deleted: for the
+-- holder of a receipt.
+-- name: get_version_by_digest
+SELECT c.id, c.profile_revision,
+    v.version, v.sha256, v.create_time,
+    v.validator_version, v.blank, v.violations, v.warnings, v.source, v.author, v.note
+FROM (
+    SELECT id, profile_revision FROM container WHERE name = $1
+    UNION ALL SELECT id, 0 FROM deleted_container WHERE name = $1
+) AS c
+JOIN profile_version AS v ON v.container_id = c.id
+WHERE v.sha256 = $2
+ORDER BY c.id DESC, v.version DESC
+LIMIT 1
+
 -- A page of the versions of a container, newest first, without their texts; one row
 -- with NULLs when it has none, and no row when there is no container.
 -- name: list_versions
 SELECT coalesce(c.current_version, 0), c.id, c.profile_revision,
     v.version, v.sha256, v.create_time,
-    v.validator_version, v.blank, v.violations, v.warnings, NULL::bytea
+    v.validator_version, v.blank, v.violations, v.warnings, NULL::bytea, v.author, v.note
 FROM container AS c
 LEFT JOIN LATERAL (
     SELECT *
@@ -174,7 +202,7 @@ SELECT source FROM profile_version WHERE container_id = $1 AND version = $2
 -- other: an array would cost more. Two lookups by unique keys for each container; by the
 -- names, which tell what is in what, it is two steps of a plan in place of eleven.
 -- name: resolve
-SELECT c.name, c.enforced, c.id, c.profile_revision,
+SELECT c.name, c.enforced, c.profile_locked, c.id, c.profile_revision,
     v.version, v.sha256, v.create_time,
     v.validator_version, v.blank, v.violations, v.warnings,
     CASE WHEN v.valid AND position(v.sha256 IN $4) = 0 THEN v.source END

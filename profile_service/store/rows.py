@@ -23,9 +23,26 @@ def etag(container_id: int, revision: int) -> str:
 
 def to_container(row: Row) -> Container:
     """Reads a container."""
-    container_id, name, display_name, enforced, create_time, update_time, revision = row
+    (
+        container_id,
+        name,
+        display_name,
+        enforced,
+        create_time,
+        update_time,
+        revision,
+        locked,
+        profile_revision,
+    ) = row
     return Container(
-        name, display_name, enforced, create_time, update_time, etag(container_id, revision)
+        name,
+        display_name,
+        enforced,
+        create_time,
+        update_time,
+        etag(container_id, revision),
+        locked,
+        etag(container_id, profile_revision),
     )
 
 
@@ -36,7 +53,8 @@ def to_version(container: str, row: Row) -> ProfileVersion | None:
         container: the name of the container.
         row: the columns of a version in every query that gives one: the id of the
             container and its profile_revision; version, sha256, create_time,
-            validator_version, blank, violations, warnings, source.
+            validator_version, blank, violations, warnings, source; and but for a
+            resolution, author and note.
     """
     (
         container_id,
@@ -49,6 +67,7 @@ def to_version(container: str, row: Row) -> ProfileVersion | None:
         violations,
         warnings,
         source,
+        *who,
     ) = row
     if version is None:
         return None
@@ -66,6 +85,7 @@ def to_version(container: str, row: Row) -> ProfileVersion | None:
         create_time,
         etag(container_id, revision),
         None if source is None else source.decode(),
+        *who,
     )
 
 

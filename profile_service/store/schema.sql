@@ -24,7 +24,11 @@ CREATE TABLE container (
     latest_version bigint NOT NULL DEFAULT 0,
     -- Counts changes of what is attached, for the etag of the profile.
     profile_revision bigint NOT NULL DEFAULT 0,
-    CONSTRAINT container_enforced_check CHECK ((parent_id IS NULL) = (enforced IS NOT NULL))
+    CONSTRAINT container_enforced_check CHECK ((parent_id IS NULL) = (enforced IS NOT NULL)),
+    -- What is attached to a site or a group, or is not, holds for all levels below.
+    profile_locked boolean NOT NULL DEFAULT false,
+    CONSTRAINT container_profile_locked_check
+        CHECK (NOT profile_locked OR name !~ '/(projects|devices)/')
 );
 
 -- The children of a container in the order of their names, and whether it has any.
@@ -32,8 +36,8 @@ CREATE INDEX container_parent_id_name_idx ON container (parent_id, name);
 CREATE INDEX container_site_name_idx ON container (name) WHERE parent_id IS NULL;
 
 CREATE TABLE profile_version (
-    container_id bigint NOT NULL CONSTRAINT profile_version_container_id_fkey
-        REFERENCES container (id) ON DELETE CASCADE,
+    -- Of a container, or of one that was deleted: receipts name versions.
+    container_id bigint NOT NULL,
     version bigint NOT NULL CONSTRAINT profile_version_version_check CHECK (version > 0),
     -- The text as UTF-8. Bytes, because a text that is stored although it is
     -- invalid may hold characters that a PostgreSQL text cannot.
@@ -49,6 +53,9 @@ CREATE TABLE profile_version (
     -- Lists of objects; NULL for none. json keeps what jsonb refuses: a quoted U+0000.
     violations json,
     warnings json,
+    -- Who set it, and why; the empty text where nobody knows.
+    author text NOT NULL DEFAULT '',
+    note text NOT NULL DEFAULT '',
     CONSTRAINT profile_version_pkey PRIMARY KEY (container_id, version),
     CONSTRAINT profile_version_valid_check CHECK (valid = (violations IS NULL))
 );
@@ -58,37 +65,31 @@ ALTER TABLE container
     FOREIGN KEY (id, current_version) REFERENCES profile_version (container_id, version),
     ADD CONSTRAINT container_current_version_check CHECK (current_version <= latest_version);
 
+-- Names of containers that are gone, of which versions are left.
+CREATE TABLE deleted_container (
+    id bigint CONSTRAINT deleted_container_pkey PRIMARY KEY,
+    name text COLLATE "C" NOT NULL,
+    delete_time timestamptz NOT NULL DEFAULT now()
+);
+
+CREATE INDEX deleted_container_name_idx ON deleted_container (name);
+
 CREATE FUNCTION refuse_profile_version_change() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    RAISE EXCEPTION 'A profile version is never changed; it goes with its container.'
+    RAISE EXCEPTION 'A profile version is never changed, nor deleted.'
         USING ERRCODE = 'integrity_constraint_violation',
               CONSTRAINT = 'profile_version_immutable';
 END
 $$;
 
 CREATE TRIGGER profile_version_update
-    BEFORE UPDATE OF container_id, version, source, create_time ON profile_version
+    BEFORE UPDATE OF container_id, version, source, create_time, author, note OR DELETE
+    ON profile_version
     FOR EACH ROW EXECUTE FUNCTION refuse_profile_version_change();
 
 CREATE TRIGGER profile_version_truncate
     BEFORE TRUNCATE ON profile_version
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_profile_version_change();
-
--- Within the deletion of a container, the container is already gone.
-CREATE FUNCTION refuse_profile_version_delete() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    IF EXISTS (SELECT FROM container WHERE id = OLD.container_id) THEN
-        RAISE EXCEPTION 'A profile version is never deleted; it goes with its container.'
-            USING ERRCODE = 'integrity_constraint_violation',
-                  CONSTRAINT = 'profile_version_immutable';
-    END IF;
-    RETURN OLD;
-END
-$$;
-
-CREATE TRIGGER profile_version_delete
-    BEFORE DELETE ON profile_version
-    FOR EACH ROW EXECUTE FUNCTION refuse_profile_version_delete();
 
 -- --- Audit: a chain of events for each site, to which is only ever added ---------------
 

@@ -27,12 +27,11 @@ from profile_service.store.faults import translated
 from profile_service.store.migrate import migrate, migrations
 from profile_service.store.readers import KNOWN_TO_BE_GONE, Readers
 from profile_service.store.recent import Read, RecentVersions
-from profile_service.store.writers import Writers, WritingConnection, execute
+from profile_service.store.writers import Rollback, Writers, WritingConnection, execute
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from profile_service.audit import Facts
     from profile_service.model import Container, Decision, ProfileVersion
     from profile_service.store.rows import Row
     from profile_service.store.statement import Parameter
@@ -129,7 +128,13 @@ class Store:
     # --- Containers ---------------------------------------------------------------------
 
     def create_container(
-        self, name: ContainerName, display_name: str, *, enforced: bool | None, actor: Actor
+        self,
+        name: ContainerName,
+        display_name: str,
+        *,
+        enforced: bool | None,
+        profile_locked: bool = False,
+        actor: Actor,
     ) -> Container:
         """Creates a container.
 
@@ -137,6 +142,7 @@ class Store:
             name: its name.
             display_name: a text for people.
             enforced: the switch of a site; None for anything else.
+            profile_locked: whether levels below cannot override its profile.
             actor: who does it.
 
         Raises:
@@ -152,9 +158,10 @@ class Store:
             container_name_key=ContainerAlreadyExistsError(name.text),
         ) as connection:
             if name.kind is Kind.SITE:
-                made = execute(connection, "create_site", name.text, display_name, enforced)
+                query, third = "create_site", enforced  # type: str, bool | str | None
             else:
-                made = execute(connection, "create_child", name.text, display_name, parent)
+                query, third = "create_child", parent
+            made = execute(connection, query, name.text, display_name, third, profile_locked)
             row = made.fetchone()
             if row is None:
                 raise no_parent
@@ -200,6 +207,7 @@ class Store:
         *,
         display_name: str | None,
         enforced: bool | None,
+        profile_locked: bool | None = None,
         etag: str,
         actor: Actor,
     ) -> Container:
@@ -209,6 +217,8 @@ class Store:
             name: which one.
             display_name: the new one, or None to leave it.
             enforced: the new switch, or None to leave it.
+            profile_locked: whether levels below can no longer override its profile, or None
+                to leave it.
             etag: the one that it must have, or the empty text.
             actor: who does it.
 
@@ -221,27 +231,22 @@ class Store:
             before = rows.to_container(row)
             new_name = before.display_name if display_name is None else display_name
             new_switch = before.enforced if enforced is None else enforced
-            if (new_name, new_switch) == (before.display_name, before.enforced):
+            new_lock = before.profile_locked if profile_locked is None else profile_locked
+            new = (new_name, new_switch, new_lock)
+            if new == (before.display_name, before.enforced, before.profile_locked):
                 return before
-            update = execute(connection, "update_container", row[0], new_name, new_switch)
+            update = execute(connection, "update_container", row[0], *new)
             changed = update.fetchone()
             assert changed is not None  # noqa: S101 -- the row is locked
             after = rows.to_container(changed)
+            facts = (audit.facts_of(before), audit.facts_of(after))
             switched = after.enforced != before.enforced
-            audit.append(
-                connection,
-                Entry(
-                    Action.UPDATE_ENFORCEMENT if switched else Action.UPDATE_CONTAINER,
-                    name.text,
-                    actor,
-                    audit.facts_of(before),
-                    audit.facts_of(after),
-                ),
-            )
+            action = Action.UPDATE_ENFORCEMENT if switched else Action.UPDATE_CONTAINER
+            audit.append(connection, Entry(action, name.text, actor, *facts))
         return after
 
     def delete_container(self, name: ContainerName, *, etag: str, actor: Actor) -> None:
-        """Deletes a container and its profile versions.
+        """Deletes a container; its profile versions stay for who knows their digests.
 
         Args:
             name: which one.
@@ -268,8 +273,16 @@ class Store:
     # --- Profiles -----------------------------------------------------------------------
 
     def set_profile(
-        self, name: ContainerName, source: bytes, decision: Decision, *, etag: str, actor: Actor
-    ) -> ProfileVersion:
+        self,
+        name: ContainerName,
+        source: bytes,
+        decision: Decision,
+        *,
+        note: str,
+        etag: str,
+        actor: Actor,
+        keep: bool = True,
+    ) -> tuple[ProfileVersion, ProfileVersion | None]:
         """Attaches a text as a new version, unless it is the one that is attached.
 
         Args:
@@ -277,8 +290,13 @@ class Store:
             source: the text as UTF-8.
             decision: what the validator of this build says of it; stored with a new
                 version only.
+            note: why, in the words of who does it.
             etag: the one that the profile must have, or the empty text.
             actor: who does it.
+            keep: False to undo it in the end, for who wants to know what would be.
+
+        Returns:
+            What is attached now, and what was before.
 
         Raises:
             ContainerNotFoundError: it does not exist.
@@ -286,20 +304,20 @@ class Store:
         """
         with self._transaction(name) as connection:
             container_id, current, latest = self._lock_profile(connection, name, etag)
-            before: Facts = {}
-            if current is not None:
-                attached = self._version(connection, name, current)
-                if attached.sha256 == sha256(source).digest():
-                    return attached
-                before = audit.facts_of_version(attached)
+            attached = None if current is None else self._version(connection, name, current)
+            if attached is not None and attached.sha256 == sha256(source).digest():
+                return attached, attached
             version = latest + 1
-            said = rows.decision_parameters(decision)
+            said = (actor.subject, note, *rows.decision_parameters(decision))
             execute(connection, "insert_version", container_id, version, source, *said)
             execute(connection, "attach_version", container_id, version)
             stored = self._version(connection, name, version)
+            if not keep:
+                raise Rollback
+            before = {} if attached is None else audit.facts_of_version(attached)
             after = audit.facts_of_version(stored)
             audit.append(connection, Entry(Action.SET_PROFILE, name.text, actor, before, after))
-            return stored
+        return stored, attached
 
     def clear_profile(self, name: ContainerName, *, etag: str, actor: Actor) -> None:
         """Detaches what is attached; the versions stay.
@@ -333,6 +351,16 @@ class Store:
             ContainerNotFoundError: the container does not exist.
         """
         return rows.to_version(name.text, self._existing("get_version", name, version))
+
+    def get_version_by_digest(self, name: ContainerName, sha256: bytes) -> ProfileVersion | None:
+        """Returns the version with a digest, also of a container that was deleted.
+
+        Args:
+            name: the container; those that had this name before count, too.
+            sha256: of the text.
+        """
+        found = self._read("get_version_by_digest", name.text, sha256)
+        return rows.to_version(name.text, found[0]) if found else None
 
     def list_versions(
         self, name: ContainerName, *, before: int, limit: int
@@ -471,7 +499,10 @@ class Store:
         if target.text not in found:
             return None
         # All are read, so that the text of a site is sent once for its devices, too.
-        levels = [Level(name, self._version_in(name, found[name][1:], recent)) for name in names]
+        levels = [
+            Level(name, self._version_in(name, found[name][2:], recent), found[name][1])
+            for name in names
+        ]
         return found[target.site][0], levels if target.kind is Kind.PROJECT else levels[:1]
 
     # --- Parts --------------------------------------------------------------------------

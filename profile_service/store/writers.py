@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
 import psycopg
+from psycopg import Rollback
 from psycopg_pool import ConnectionPool
 
 from profile_service.errors import ProfileServiceError, StoreBusyError, TooManyCallsError
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from psycopg.abc import RV, PQGen
 
     from profile_service.store.rows import Row
+
+__all__ = ["Rollback", "Writers", "WritingConnection", "execute"]
 
 # How long a change waits for its turn and then for a connection, and how many may wait.
 TURN_SECONDS = 5.0
@@ -115,6 +118,8 @@ class Writers:
         Args:
             site: the name of the site that is changed.
             constraints: what it means when a constraint is violated.
+
+        What raises `Rollback` is undone, and the block ends there.
 
         Raises:
             StoreBusyError: other changes hold what this one needs.

@@ -120,6 +120,45 @@ def test_the_audit_is_listed_exported_and_verified(run: Run, project: str, tmp_p
     assert f"{site}: BROKEN: event 4" in found.stderr
 
 
+def test_profiles_are_compared_by_what_they_do(run: Run, project: str, tmp_path: Path) -> None:
+    """Versions and files are compared by elements; an old one is restored as a new one."""
+    site = site_of(project)
+    other = tmp_path / "other.yaml"
+    other.write_text(VALID.replace("PatientName", "PatientID"))
+    for text, note in ((VALID, "First."), (f"{VALID}# the same\n", "Only a comment.")):
+        assert run("profile", "set", site, "-", "--note", note, stdin=text).returncode == 0
+
+    same = run("profile", "diff", f"{site}@1", site)
+    assert (same.returncode, same.stdout) == (0, "No element is treated differently.\n")
+    differ = run("profile", "diff", site, str(other))
+    assert differ.returncode == 1
+    assert "PatientID, at the top level\n  - stays\n  + becomes 'REDACTED'" in differ.stdout
+    dry = run("profile", "set", site, str(other), "--dry-run")
+    assert f"{site} would have version 3: valid" in dry.stdout
+    assert "PatientName, at the top level\n  - becomes 'REDACTED'" in dry.stdout
+    assert run("profile", "get", site).stdout == f"{VALID}# the same\n"
+
+    assert run("profile", "restore", site, "1").returncode == 0
+    assert run("profile", "get", site).stdout == VALID
+    versions = run("profile", "versions", site).stdout
+    assert "Version 1 again." in versions
+    assert "Only a comment." in versions
+
+
+def test_a_lock_is_shown(run: Run, project: str) -> None:
+    """A site that is locked says so, and so do the resolutions of what is below."""
+    site = site_of(project)
+    for container in (site, project):
+        assert run("profile", "set", container, "-", stdin=VALID).returncode == 0
+    locked = run("container", "update", site, "--lock-profile")
+    assert "profile:      locked" in locked.stdout
+    resolved = run("profile", "resolve", project)
+    assert f"{project}: {site}/profile version 1 applies." in resolved.stdout
+    assert resolved.stdout.count("a level above is locked") == 2
+    assert run("container", "update", site, "--unlock-profile").returncode == 0
+    assert f"{project}/profile version 1" in run("profile", "resolve", project).stdout
+
+
 def test_the_tree_says_what_is_in_force(run: Run, project: str) -> None:
     """The tree shows for each project and device what happens to its files, and why."""
     site = site_of(project)

@@ -153,6 +153,8 @@ class _VerdictEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Verdict.Value
     """Not looked at, because a nearer level was selected or the site's
     enforcement is disabled.
     """
+    VERDICT_OVERRIDDEN_BY_LOCK: _Verdict.ValueType  # 5
+    """Skipped, whatever is attached to it: a level above is locked."""
 
 class Verdict(_Verdict, metaclass=_VerdictEnumTypeWrapper):
     """What the cascade made of one level."""
@@ -169,6 +171,8 @@ VERDICT_NOT_CONSULTED: Verdict.ValueType  # 4
 """Not looked at, because a nearer level was selected or the site's
 enforcement is disabled.
 """
+VERDICT_OVERRIDDEN_BY_LOCK: Verdict.ValueType  # 5
+"""Skipped, whatever is attached to it: a level above is locked."""
 Global___Verdict: _TypeAlias = Verdict  # noqa: Y015
 
 @_typing.final
@@ -183,6 +187,8 @@ class Container(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
+    PROFILE_LOCKED_FIELD_NUMBER: _builtins.int
+    PROFILE_ETAG_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The resource name, which also says what kind of container it is."""
     display_name: _builtins.str
@@ -192,6 +198,15 @@ class Container(_message.Message):
     etag: _builtins.str
     """Changes whenever the container changes. Given on an update or a delete, it
     must be the current one.
+    """
+    profile_locked: _builtins.bool
+    """Sites and groups only: what is attached here, or that nothing is, holds for the
+    groups and projects below, whatever they have. Devices have their own profile
+    all the same.
+    """
+    profile_etag: _builtins.str
+    """The etag of the profile, also where none is attached: with it, of two first
+    profiles that are set at once one is refused. Output only.
     """
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
@@ -210,10 +225,12 @@ class Container(_message.Message):
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
         etag: _builtins.str = ...,
+        profile_locked: _builtins.bool = ...,
+        profile_etag: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "display_name", b"display_name", "enforcement", b"enforcement", "etag", b"etag", "name", b"name", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "display_name", b"display_name", "enforcement", b"enforcement", "etag", b"etag", "name", b"name", "profile_etag", b"profile_etag", "profile_locked", b"profile_locked", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -304,6 +321,8 @@ class Profile(_message.Message):
     VALIDATOR_VERSION_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
+    AUTHOR_FIELD_NUMBER: _builtins.int
+    NOTE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The resource name of the profile: the container's name and "/profile"."""
     version: _builtins.int
@@ -322,6 +341,12 @@ class Profile(_message.Message):
     """Changes with every SetProfile and ClearProfile on the container. Given on
     the next one, it must be the current one.
     """
+    author: _builtins.str
+    """Who set this version. Empty where nobody knows, and in an answer of
+    ResolveProfile.
+    """
+    note: _builtins.str
+    """Why, in their words. Empty in an answer of ResolveProfile."""
     @_builtins.property
     def violations(self) -> _containers.RepeatedCompositeFieldContainer[Global___Violation]:
         """Why the profile is invalid. Empty for a valid one."""
@@ -348,14 +373,60 @@ class Profile(_message.Message):
         validator_version: _builtins.str = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         etag: _builtins.str = ...,
+        author: _builtins.str = ...,
+        note: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["blank", b"blank", "create_time", b"create_time", "etag", b"etag", "name", b"name", "sha256", b"sha256", "source", b"source", "validator_version", b"validator_version", "validity", b"validity", "version", b"version", "violations", b"violations", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["author", b"author", "blank", b"blank", "create_time", b"create_time", "etag", b"etag", "name", b"name", "note", b"note", "sha256", b"sha256", "source", b"source", "validator_version", b"validator_version", "validity", b"validity", "version", b"version", "violations", b"violations", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Profile: _TypeAlias = Profile  # noqa: Y015
+
+@_typing.final
+class ProfileDifference(_message.Message):
+    """What two profiles treat differently."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ELEMENTS_FIELD_NUMBER: _builtins.int
+    ELEMENT_COUNT_FIELD_NUMBER: _builtins.int
+    WHERE_FIELD_NUMBER: _builtins.int
+    BEFORE_FIELD_NUMBER: _builtins.int
+    AFTER_FIELD_NUMBER: _builtins.int
+    element_count: _builtins.int
+    """How many there are."""
+    where: _builtins.str
+    """At which depth: at the top level, in items of sequences, everywhere. Empty for
+    a setting, and for elements in one place.
+    """
+    before: _builtins.str
+    """What becomes of them by the one profile, in words."""
+    after: _builtins.str
+    """What becomes of them by the other."""
+    @_builtins.property
+    def elements(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Elements that are treated alike before and after, by their keywords or as they
+        are described, the first hundred of them; or a setting.
+        """
+
+    def __init__(
+        self,
+        *,
+        elements: _abc.Iterable[_builtins.str] | None = ...,
+        element_count: _builtins.int = ...,
+        where: _builtins.str = ...,
+        before: _builtins.str = ...,
+        after: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "before", b"before", "element_count", b"element_count", "elements", b"elements", "where", b"where"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ProfileDifference: _TypeAlias = ProfileDifference  # noqa: Y015
 
 @_typing.final
 class CreateContainerRequest(_message.Message):
@@ -366,8 +437,9 @@ class CreateContainerRequest(_message.Message):
     CONTAINER_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def container(self) -> Global___Container:
-        """The container to create: its name, and optionally the display name and,
-        for a site, the enforcement switch. Output only fields are ignored.
+        """The container to create: its name, and optionally the display name, for a
+        site the enforcement switch, and for a site or a group the lock. Output only
+        fields are ignored.
         """
 
     def __init__(
@@ -529,8 +601,8 @@ class UpdateContainerRequest(_message.Message):
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """Which of display_name and enforcement to change. Empty: each that is set
-        in `container`. Named here and not set there: back to the default.
+        """Which of display_name, enforcement and profile_locked to change. Empty: each
+        that is set in `container`. Named here and not set there: back to the default.
         """
 
     def __init__(
@@ -695,6 +767,8 @@ class SetProfileRequest(_message.Message):
     SOURCE_FIELD_NUMBER: _builtins.int
     ALLOW_INVALID_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
+    NOTE_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     container: _builtins.str
     """The container that the profile is attached to."""
     source: _builtins.str
@@ -706,6 +780,12 @@ class SetProfileRequest(_message.Message):
     """
     etag: _builtins.str
     """When given, the etag of the profile that is replaced."""
+    note: _builtins.str
+    """Why, for people who read the versions later; at most 1000 characters. No value
+    of a patient belongs here.
+    """
+    validate_only: _builtins.bool
+    """Answers as if it were set, and keeps nothing."""
     def __init__(
         self,
         *,
@@ -713,10 +793,12 @@ class SetProfileRequest(_message.Message):
         source: _builtins.str = ...,
         allow_invalid: _builtins.bool = ...,
         etag: _builtins.str = ...,
+        note: _builtins.str = ...,
+        validate_only: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["allow_invalid", b"allow_invalid", "container", b"container", "etag", b"etag", "source", b"source"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["allow_invalid", b"allow_invalid", "container", b"container", "etag", b"etag", "note", b"note", "source", b"source", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -729,18 +811,32 @@ class SetProfileResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     PROFILE_FIELD_NUMBER: _builtins.int
+    DIFFERENCES_FIELD_NUMBER: _builtins.int
+    NOT_COMPARED_FIELD_NUMBER: _builtins.int
+    not_compared: _builtins.bool
+    """With `validate_only`: the differences are not told, because one of the two is
+    invalid, or a pattern takes too long.
+    """
     @_builtins.property
     def profile(self) -> Global___Profile:
-        """The profile as stored."""
+        """The profile as stored, or as it would be."""
+
+    @_builtins.property
+    def differences(self) -> _containers.RepeatedCompositeFieldContainer[Global___ProfileDifference]:
+        """With `validate_only`: what the profile treats differently from the one that is
+        attached, or from none. Nothing where they mean the same.
+        """
 
     def __init__(
         self,
         *,
         profile: Global___Profile | None = ...,
+        differences: _abc.Iterable[Global___ProfileDifference] | None = ...,
+        not_compared: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["profile", b"profile"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["profile", b"profile"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["differences", b"differences", "not_compared", b"not_compared", "profile", b"profile"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -797,19 +893,25 @@ class GetProfileRequest(_message.Message):
 
     CONTAINER_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
+    SHA256_FIELD_NUMBER: _builtins.int
     container: _builtins.str
     """The container."""
     version: _builtins.int
     """The version; 0 means the one that is attached now."""
+    sha256: _builtins.str
+    """In place of a version: its digest, as a receipt has it. Versions of containers
+    of this name that were deleted are found, too.
+    """
     def __init__(
         self,
         *,
         container: _builtins.str = ...,
         version: _builtins.int = ...,
+        sha256: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["container", b"container", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["container", b"container", "sha256", b"sha256", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

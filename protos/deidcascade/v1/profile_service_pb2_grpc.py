@@ -139,7 +139,7 @@ class ProfileServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdateContainer(self, request, context):
-        """Changes the display name or the enforcement switch of a container.
+        """Changes the display name, the enforcement switch or the lock of a container.
 
         INVALID_ARGUMENT INVALID_NAME, INVALID_CONTAINER, INVALID_UPDATE_MASK;
         NOT_FOUND CONTAINER_NOT_FOUND; ABORTED ETAG_MISMATCH.
@@ -149,8 +149,9 @@ class ProfileServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeleteContainer(self, request, context):
-        """Deletes a container and its profile versions. A container that still has
-        children is not deleted.
+        """Deletes a container. One that still has children is not deleted. Its profile
+        versions stay readable for who knows their digests, from a receipt for
+        instance: GetProfileRequest.sha256.
 
         INVALID_ARGUMENT INVALID_NAME; NOT_FOUND CONTAINER_NOT_FOUND;
         FAILED_PRECONDITION CONTAINER_NOT_EMPTY; ABORTED ETAG_MISMATCH.
@@ -173,9 +174,10 @@ class ProfileServiceServicer:
     def SetProfile(self, request, context):
         """Attaches a profile to a container, or replaces the one that is there, as a
         new immutable version. Setting the text that is already current makes no
-        new version.
+        new version. With `validate_only` nothing is kept, and the answer says what
+        would be.
 
-        INVALID_ARGUMENT INVALID_NAME, PROFILE_INVALID (every violation is in the
+        INVALID_ARGUMENT INVALID_NAME, INVALID_NOTE, PROFILE_INVALID (every violation is in the
         status message and in a ProfileViolations detail, as far as they fit into
         the 8 KiB that a gRPC status can have; ValidateProfile answers with all);
         NOT_FOUND CONTAINER_NOT_FOUND; ABORTED ETAG_MISMATCH.
@@ -198,7 +200,7 @@ class ProfileServiceServicer:
     def GetProfile(self, request, context):
         """Returns the current profile of a container, or one of its versions.
 
-        INVALID_ARGUMENT INVALID_NAME, INVALID_VERSION; NOT_FOUND
+        INVALID_ARGUMENT INVALID_NAME, INVALID_VERSION, INVALID_DIGEST; NOT_FOUND
         CONTAINER_NOT_FOUND, PROFILE_NOT_FOUND, VERSION_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -80,14 +80,15 @@ class ProfileServiceStub:
     NOT_FOUND CONTAINER_NOT_FOUND.
     """
     UpdateContainer: _grpc.UnaryUnaryMultiCallable[_profile_service_pb2.UpdateContainerRequest, _profile_service_pb2.UpdateContainerResponse]
-    """Changes the display name or the enforcement switch of a container.
+    """Changes the display name, the enforcement switch or the lock of a container.
 
     INVALID_ARGUMENT INVALID_NAME, INVALID_CONTAINER, INVALID_UPDATE_MASK;
     NOT_FOUND CONTAINER_NOT_FOUND; ABORTED ETAG_MISMATCH.
     """
     DeleteContainer: _grpc.UnaryUnaryMultiCallable[_profile_service_pb2.DeleteContainerRequest, _profile_service_pb2.DeleteContainerResponse]
-    """Deletes a container and its profile versions. A container that still has
-    children is not deleted.
+    """Deletes a container. One that still has children is not deleted. Its profile
+    versions stay readable for who knows their digests, from a receipt for
+    instance: GetProfileRequest.sha256.
 
     INVALID_ARGUMENT INVALID_NAME; NOT_FOUND CONTAINER_NOT_FOUND;
     FAILED_PRECONDITION CONTAINER_NOT_EMPTY; ABORTED ETAG_MISMATCH.
@@ -102,9 +103,10 @@ class ProfileServiceStub:
     SetProfile: _grpc.UnaryUnaryMultiCallable[_profile_service_pb2.SetProfileRequest, _profile_service_pb2.SetProfileResponse]
     """Attaches a profile to a container, or replaces the one that is there, as a
     new immutable version. Setting the text that is already current makes no
-    new version.
+    new version. With `validate_only` nothing is kept, and the answer says what
+    would be.
 
-    INVALID_ARGUMENT INVALID_NAME, PROFILE_INVALID (every violation is in the
+    INVALID_ARGUMENT INVALID_NAME, INVALID_NOTE, PROFILE_INVALID (every violation is in the
     status message and in a ProfileViolations detail, as far as they fit into
     the 8 KiB that a gRPC status can have; ValidateProfile answers with all);
     NOT_FOUND CONTAINER_NOT_FOUND; ABORTED ETAG_MISMATCH.
@@ -119,7 +121,7 @@ class ProfileServiceStub:
     GetProfile: _grpc.UnaryUnaryMultiCallable[_profile_service_pb2.GetProfileRequest, _profile_service_pb2.GetProfileResponse]
     """Returns the current profile of a container, or one of its versions.
 
-    INVALID_ARGUMENT INVALID_NAME, INVALID_VERSION; NOT_FOUND
+    INVALID_ARGUMENT INVALID_NAME, INVALID_VERSION, INVALID_DIGEST; NOT_FOUND
     CONTAINER_NOT_FOUND, PROFILE_NOT_FOUND, VERSION_NOT_FOUND.
     """
     ListProfileVersions: _grpc.UnaryUnaryMultiCallable[_profile_service_pb2.ListProfileVersionsRequest, _profile_service_pb2.ListProfileVersionsResponse]
@@ -178,14 +180,15 @@ class ProfileServiceAsyncStub(ProfileServiceStub):
     NOT_FOUND CONTAINER_NOT_FOUND.
     """
     UpdateContainer: _aio.UnaryUnaryMultiCallable[_profile_service_pb2.UpdateContainerRequest, _profile_service_pb2.UpdateContainerResponse]  # type: ignore[assignment]
-    """Changes the display name or the enforcement switch of a container.
+    """Changes the display name, the enforcement switch or the lock of a container.
 
     INVALID_ARGUMENT INVALID_NAME, INVALID_CONTAINER, INVALID_UPDATE_MASK;
     NOT_FOUND CONTAINER_NOT_FOUND; ABORTED ETAG_MISMATCH.
     """
     DeleteContainer: _aio.UnaryUnaryMultiCallable[_profile_service_pb2.DeleteContainerRequest, _profile_service_pb2.DeleteContainerResponse]  # type: ignore[assignment]
-    """Deletes a container and its profile versions. A container that still has
-    children is not deleted.
+    """Deletes a container. One that still has children is not deleted. Its profile
+    versions stay readable for who knows their digests, from a receipt for
+    instance: GetProfileRequest.sha256.
 
     INVALID_ARGUMENT INVALID_NAME; NOT_FOUND CONTAINER_NOT_FOUND;
     FAILED_PRECONDITION CONTAINER_NOT_EMPTY; ABORTED ETAG_MISMATCH.
@@ -200,9 +203,10 @@ class ProfileServiceAsyncStub(ProfileServiceStub):
     SetProfile: _aio.UnaryUnaryMultiCallable[_profile_service_pb2.SetProfileRequest, _profile_service_pb2.SetProfileResponse]  # type: ignore[assignment]
     """Attaches a profile to a container, or replaces the one that is there, as a
     new immutable version. Setting the text that is already current makes no
-    new version.
+    new version. With `validate_only` nothing is kept, and the answer says what
+    would be.
 
-    INVALID_ARGUMENT INVALID_NAME, PROFILE_INVALID (every violation is in the
+    INVALID_ARGUMENT INVALID_NAME, INVALID_NOTE, PROFILE_INVALID (every violation is in the
     status message and in a ProfileViolations detail, as far as they fit into
     the 8 KiB that a gRPC status can have; ValidateProfile answers with all);
     NOT_FOUND CONTAINER_NOT_FOUND; ABORTED ETAG_MISMATCH.
@@ -217,7 +221,7 @@ class ProfileServiceAsyncStub(ProfileServiceStub):
     GetProfile: _aio.UnaryUnaryMultiCallable[_profile_service_pb2.GetProfileRequest, _profile_service_pb2.GetProfileResponse]  # type: ignore[assignment]
     """Returns the current profile of a container, or one of its versions.
 
-    INVALID_ARGUMENT INVALID_NAME, INVALID_VERSION; NOT_FOUND
+    INVALID_ARGUMENT INVALID_NAME, INVALID_VERSION, INVALID_DIGEST; NOT_FOUND
     CONTAINER_NOT_FOUND, PROFILE_NOT_FOUND, VERSION_NOT_FOUND.
     """
     ListProfileVersions: _aio.UnaryUnaryMultiCallable[_profile_service_pb2.ListProfileVersionsRequest, _profile_service_pb2.ListProfileVersionsResponse]  # type: ignore[assignment]
@@ -297,7 +301,7 @@ class ProfileServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _profile_service_pb2.UpdateContainerRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_profile_service_pb2.UpdateContainerResponse, _abc.Awaitable[_profile_service_pb2.UpdateContainerResponse]]:
-        """Changes the display name or the enforcement switch of a container.
+        """Changes the display name, the enforcement switch or the lock of a container.
 
         INVALID_ARGUMENT INVALID_NAME, INVALID_CONTAINER, INVALID_UPDATE_MASK;
         NOT_FOUND CONTAINER_NOT_FOUND; ABORTED ETAG_MISMATCH.
@@ -309,8 +313,9 @@ class ProfileServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _profile_service_pb2.DeleteContainerRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_profile_service_pb2.DeleteContainerResponse, _abc.Awaitable[_profile_service_pb2.DeleteContainerResponse]]:
-        """Deletes a container and its profile versions. A container that still has
-        children is not deleted.
+        """Deletes a container. One that still has children is not deleted. Its profile
+        versions stay readable for who knows their digests, from a receipt for
+        instance: GetProfileRequest.sha256.
 
         INVALID_ARGUMENT INVALID_NAME; NOT_FOUND CONTAINER_NOT_FOUND;
         FAILED_PRECONDITION CONTAINER_NOT_EMPTY; ABORTED ETAG_MISMATCH.
@@ -337,9 +342,10 @@ class ProfileServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_profile_service_pb2.SetProfileResponse, _abc.Awaitable[_profile_service_pb2.SetProfileResponse]]:
         """Attaches a profile to a container, or replaces the one that is there, as a
         new immutable version. Setting the text that is already current makes no
-        new version.
+        new version. With `validate_only` nothing is kept, and the answer says what
+        would be.
 
-        INVALID_ARGUMENT INVALID_NAME, PROFILE_INVALID (every violation is in the
+        INVALID_ARGUMENT INVALID_NAME, INVALID_NOTE, PROFILE_INVALID (every violation is in the
         status message and in a ProfileViolations detail, as far as they fit into
         the 8 KiB that a gRPC status can have; ValidateProfile answers with all);
         NOT_FOUND CONTAINER_NOT_FOUND; ABORTED ETAG_MISMATCH.
@@ -366,7 +372,7 @@ class ProfileServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_profile_service_pb2.GetProfileResponse, _abc.Awaitable[_profile_service_pb2.GetProfileResponse]]:
         """Returns the current profile of a container, or one of its versions.
 
-        INVALID_ARGUMENT INVALID_NAME, INVALID_VERSION; NOT_FOUND
+        INVALID_ARGUMENT INVALID_NAME, INVALID_VERSION, INVALID_DIGEST; NOT_FOUND
         CONTAINER_NOT_FOUND, PROFILE_NOT_FOUND, VERSION_NOT_FOUND.
         """
 

@@ -19,6 +19,7 @@ from profile_service.errors import (
     ProfileServiceError,
     SchemaTooNewError,
     StoreFaultError,
+    VersionNotFoundError,
 )
 from profile_service.hierarchy import ContainerName, Kind, Outcome, Verdict, parse_name
 from profile_service.language import VALIDATOR_VERSION
@@ -158,6 +159,8 @@ def test_a_migration_that_fails_leaves_nothing(
         "UPDATE profile_version SET source = 'x'",
         "UPDATE profile_version SET version = 9",
         "UPDATE profile_version SET create_time = now()",
+        "UPDATE profile_version SET author = 'x'",
+        "UPDATE profile_version SET note = 'x'",
         "DELETE FROM profile_version",
         "TRUNCATE profile_version CASCADE",
     ],
@@ -175,15 +178,18 @@ def test_versions_are_immutable(store: Store, database: str, statement: str) -> 
     assert caught.value.diag.constraint_name == "profile_version_immutable"
 
 
-def test_versions_go_with_their_container(store: Store, database: str) -> None:
-    """Deleting a container deletes its versions, and no others."""
+def test_versions_outlive_their_container(store: Store) -> None:
+    """A version is found by its digest when its container is gone, or another has its name."""
     profiles = Profiles(store)
-    for container in (PROJECT, GROUP):
-        profiles.set(container, VALID, allow_invalid=False, etag="", actor=THIS_MACHINE)
+    made = profiles.set(PROJECT, VALID, allow_invalid=False, etag="", actor=THIS_MACHINE)
     store.delete_container(PROJECT, etag="", actor=THIS_MACHINE)
-    with psycopg.connect(database) as connection:
-        left = connection.execute("SELECT count(*) FROM profile_version").fetchone()
-    assert left == (1,)
+    assert profiles.get_by_digest(PROJECT, made.sha256).source == VALID
+    store.create_container(PROJECT, "", enforced=None, actor=THIS_MACHINE)
+    assert store.list_versions(PROJECT, before=99, limit=9) == (0, [])
+    found = profiles.get_by_digest(PROJECT, made.sha256)
+    assert (found.version, found.create_time) == (1, made.create_time)
+    with pytest.raises(VersionNotFoundError):
+        profiles.get_by_digest(GROUP, made.sha256)
 
 
 # --- Concurrency ------------------------------------------------------------------------

@@ -170,6 +170,40 @@ def test_the_nearest_valid_profile_applies(
     )
 
 
+# The same, with an exclamation mark behind what is locked.
+O = "OVERRIDDEN_BY_LOCK"  # noqa: E741
+LOCKED = [
+    ("ok ok ok!", "PROFILE", (O, O, S)),
+    ("blank - ok!", "PROFILE", (O, O, S)),
+    ("ok ok! ok", "PROFILE", (O, S, N)),
+    ("ok ok! ok!", "PROFILE", (O, O, S)),
+    ("ok -! ok", "PROFILE", (O, A, S)),
+    ("ok bad! ok", "PROFILE", (O, I, S)),
+    # Fail closed: what is locked and says nothing valid lets nothing below speak for it.
+    ("ok ok -!", "NO_VALID_PROFILE", (O, O, A)),
+    ("ok ok bad!", "NO_VALID_PROFILE", (O, O, I)),
+    ("ok -! -", "NO_VALID_PROFILE", (O, A, A)),
+]
+
+
+@pytest.mark.parametrize(("have", "outcome", "verdicts"), LOCKED)
+def test_levels_below_a_lock_are_skipped(
+    have: str, outcome: str, verdicts: tuple[str, ...]
+) -> None:
+    """From the topmost lock on the cascade goes as ever, and what is below does not count."""
+    levels = [
+        Level(name, attached(name, kind.rstrip("!")), kind.endswith("!"))
+        for name, kind in zip(NAMES, have.split(), strict=True)
+    ]
+    found = cascade(levels, enforced=True)
+    assert found.outcome == Outcome[outcome]
+    assert tuple(level.verdict.name for level in found.levels) == verdicts
+    selected = levels[verdicts.index(S)].profile if S in verdicts else None
+    assert found.profile is selected
+    off = cascade(levels, enforced=False)
+    assert {level.verdict for level in off.levels} == {Verdict.NOT_CONSULTED}
+
+
 @pytest.mark.parametrize("have", ["ok ok ok", "bad bad bad", "- - -"])
 def test_disabled_enforcement_consults_nothing(have: str) -> None:
     """With the switch of the site off, no level is looked at, whatever is attached."""
