@@ -13,9 +13,10 @@ COPY deid_service deid_service
 RUN /opt/deid-cascade/bin/pip install --no-cache-dir --constraint constraints.txt .
 
 FROM python:3.13-slim
-# No shell, no home: the services write nothing to disk.
+# No shell, no home: the services write nothing to disk but the first keys, where a volume is.
 RUN groupadd --system --gid 10001 deid \
-    && useradd --system --uid 10001 --gid 10001 --no-create-home --shell /usr/sbin/nologin deid
+    && useradd --system --uid 10001 --gid 10001 --no-create-home --shell /usr/sbin/nologin deid \
+    && install --directory --owner 10001 --group 10001 --mode 0700 /keys
 COPY --from=build /opt/deid-cascade /opt/deid-cascade
 ENV PATH=/opt/deid-cascade/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \

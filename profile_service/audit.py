@@ -42,6 +42,15 @@ class Action(Enum):
     CLEAR_PROFILE = "profile.clear"
     # A newer validator says otherwise of a version than the one before.
     DECIDE_PROFILE = "profile.decide"
+    GRANT_ROLE = "role.grant"
+    REVOKE_ROLE = "role.revoke"
+    CREATE_KEY = "key.create"
+    REVOKE_KEY = "key.revoke"
+    # The permissions of a role of a site.
+    SET_ROLE = "role.set"
+    DELETE_ROLE = "role.delete"
+    # A call that its caller may not make; what it was stands in the event.
+    CALL = "call"
     # What was kept for long enough was removed; the database itself writes it.
     EXPIRE_AUDIT = "audit.expire"
 

@@ -1,17 +1,20 @@
-"""What every call goes through: its errors become statuses, and it gets its log line."""
+"""What every call goes through: the guard, errors that become statuses, and its log line."""
 
 from __future__ import annotations
 
 import logging
 import secrets
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from deidcascade.v1 import profile_service_pb2 as pb
-
-from profile_service.access.actor import Actor, Credential
-from profile_service.errors import CallIdleError, ProfileServiceError
+from profile_service.access.credentials import NOBODY
+from profile_service.errors import (
+    CallIdleError,
+    PermissionDeniedError,
+    ProfileServiceError,
+    ServiceRefusedError,
+)
+from profile_service.guard import Call, Guard, Shown, actor_of
 from profile_service.hierarchy import is_name
 from profile_service.logs import LOG
 from profile_service.rpc_errors import UNFORESEEN, code_and_reason, to_status
@@ -22,57 +25,54 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     import grpc
+    from google.protobuf.descriptor import ServiceDescriptor
     from google.protobuf.message import Message
 
     from profile_service.serving.calls import Behaviour
 
-    Carrying = Callable[[Any, "Call"], Message]
+    Carrying = Callable[[Any, Call], Message]
 
 # The field of a request that says what the call is about.
 _SUBJECTS = ("target", "container", "name", "parent")
 
-
-_SERVICE = pb.DESCRIPTOR.services_by_name["ProfileService"]
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """What a method of the service is told of a call beside its request.
-
-    Attributes:
-        actor: who calls; handed down to whatever changes something.
-        is_wanted: tells whether the caller still waits.
-    """
-
-    actor: Actor
-    is_wanted: Callable[[], bool]
+_NOTHING_SHOWN = Shown(NOBODY, None)
 
 
-def handler(servicer: object, arrivals: Arrivals) -> grpc.GenericRpcHandler:
-    """Returns what answers the calls of ProfileService.
+def handler(
+    service: ServiceDescriptor, servicer: object, guard: Guard, arrivals: Arrivals
+) -> grpc.GenericRpcHandler:
+    """Returns what answers the calls of a service.
 
     Args:
+        service: its description.
         servicer: carries them out, each method by its name, with the request and a `Call`.
+        guard: lets them pass.
         arrivals: the calls whose requests are on their way.
     """
     behaviours = {
-        method.name: _observed(method.name, getattr(servicer, method.name))
-        for method in _SERVICE.methods
+        method.name: _observed(method.name, getattr(servicer, method.name), guard)
+        for method in service.methods
     }
-    return calls(_SERVICE, behaviours, arrivals)
+    return calls(service, behaviours, arrivals)
 
 
-def _observed(method: str, carry_out: Carrying) -> Behaviour:
+def _observed(method: str, carry_out: Carrying, guard: Guard) -> Behaviour:
     def call(request: Message | None, context: grpc.ServicerContext) -> Message:
         begin = time.perf_counter()
-        actor = Actor("", Credential.NONE, peer=context.peer(), request_id=secrets.token_hex(8))
         code, reason, cause, level = "OK", "", "", logging.INFO
+        shown, key_name, request_id = _NOTHING_SHOWN, "", secrets.token_hex(8)
         try:
-            return carry_out(_came(request), Call(actor, context.is_active))
+            shown = guard.read(context.invocation_metadata())
+            key_name, granted = guard.admit(method, _came(request), shown)
+            actor = actor_of(shown, key_name, context.peer(), request_id)
+            return carry_out(request, Call(actor, granted, shown, context.is_active))
         except ProfileServiceError as error:
             code, reason = _code_and_reason(error)
             cause = error.cause
             level = logging.ERROR if cause else logging.INFO
+            if isinstance(error, PermissionDeniedError | ServiceRefusedError):
+                actor = actor_of(shown, key_name, context.peer(), request_id)
+                guard.tell_denied(method, _subject(request), actor, reason)
             context.abort_with_status(to_status(error))
         except Exception as error:  # noqa: BLE001 -- whatever it is, the caller gets INTERNAL
             code, reason = _code_and_reason(UNFORESEEN)
@@ -88,11 +88,17 @@ def _observed(method: str, carry_out: Carrying) -> Behaviour:
                 code=code,
                 reason=reason,
                 seconds=time.perf_counter() - begin,
-                request=actor.request_id,
+                caller=_named(shown),
+                request=request_id,
                 cause=cause,
             )
 
     return call
+
+
+def _named(shown: Shown) -> str:
+    """Returns whom a call names as its caller; empty where it shows nothing."""
+    return (shown.for_caller or shown.claims).name
 
 
 def _came(request: Message | None) -> Message:
@@ -108,6 +114,8 @@ def _code_and_reason(error: ProfileServiceError) -> tuple[str, str]:
 
 def _subject(request: Any) -> str:
     """Returns the resource name that a call is about; the empty text where it has none."""
+    if hasattr(request, "binding"):
+        request = request.binding
     for field in _SUBJECTS:
         value = getattr(request, field, "")
         text = value if isinstance(value, str) else value.name

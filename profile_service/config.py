@@ -38,12 +38,18 @@ class Config:
         workers: worker processes.
         owner_database: how the owner of the database connects to set it up, and nothing
             else is to be done; empty to serve.
+        admin_key: the file with the key of an administrator; empty: there is none.
+        service_key: the file with the key of DeidService; empty: there is none.
+        reflection: whether everybody may ask what the services are.
     """
 
     listen: str
     database: str
     workers: int
     owner_database: str = ""
+    admin_key: str = ""
+    service_key: str = ""
+    reflection: bool = True
 
     @property
     def readers(self) -> int:
@@ -92,5 +98,31 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Config:
         "the migrations, makes the role of --database and gives it what it needs to serve",
         variable="DEIDCASCADE_OWNER_DATABASE",
     )
+    options.add(
+        "--admin-key-file",
+        str,
+        "",
+        "a file with the API key of an administrator of all sites; made when it is not there",
+    )
+    options.add(
+        "--service-key-file",
+        str,
+        "",
+        "a file with the API key of DeidService; made when it is not there",
+    )
+    options.add(
+        "--reflection",
+        Number(int, 0, 1),
+        "1",
+        "1: who shows no credential may ask what the services are, as grpcurl does; 0: nobody may",
+    )
     parsed = options.parse(arguments)
-    return Config(parsed.listen, parsed.database, parsed.workers, parsed.owner_database)
+    return Config(
+        listen=parsed.listen,
+        database=parsed.database,
+        workers=parsed.workers,
+        owner_database=parsed.owner_database,
+        admin_key=parsed.admin_key_file,
+        service_key=parsed.service_key_file,
+        reflection=bool(parsed.reflection),
+    )

@@ -4,14 +4,21 @@
         InvalidRequestError
             InvalidNameError, InvalidContainerError, InvalidUpdateMaskError,
             InvalidPageSizeError, InvalidPageTokenError, InvalidVersionError,
-            InvalidDigestError, InvalidFilterError, InvalidNoteError
+            InvalidDigestError, InvalidFilterError, InvalidNoteError,
+            InvalidPrincipalError, InvalidRoleError, InvalidKeyError
         ProfileInvalidError
         NotFoundError
             ContainerNotFoundError, ParentNotFoundError, TargetNotFoundError,
-            ProfileNotFoundError, VersionNotFoundError
+            ProfileNotFoundError, VersionNotFoundError, RoleNotFoundError,
+            KeyNotFoundError, BindingNotFoundError
         ContainerAlreadyExistsError
         ContainerNotEmptyError
         EtagMismatchError
+        UnauthenticatedError
+        PermissionDeniedError
+        ServiceRefusedError
+        LastAdminError
+        RoleInUseError
         CallIdleError
         TooManyCallsError
         StoreUnavailableError
@@ -20,6 +27,7 @@
         StoreFaultError
         SchemaTooNewError
         InvalidConninfoError
+        KeyFileError
 
 A message never repeats a profile text, nor what a caller sent in place of a name.
 """
@@ -101,6 +109,18 @@ class InvalidNoteError(InvalidRequestError):
     """A note is too long, or holds what people cannot read."""
 
 
+class InvalidPrincipalError(InvalidRequestError):
+    """A principal is not written as one."""
+
+
+class InvalidRoleError(InvalidRequestError):
+    """A role or a permission is none that there is, or cannot be given there."""
+
+
+class InvalidKeyError(InvalidRequestError):
+    """An API key is to have a display name or an end that it cannot have."""
+
+
 class ProfileInvalidError(ProfileServiceError):
     """The profile is invalid and was not stored.
 
@@ -154,6 +174,29 @@ class VersionNotFoundError(NotFoundError):
         super().__init__(f"{container} has no version {version} of a profile.", container=container)
 
 
+class RoleNotFoundError(NotFoundError):
+    """The site has no such role."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"There is no role {name}.", role=name)
+
+
+class KeyNotFoundError(NotFoundError):
+    """There is no such API key."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"There is no API key {name}.", key=name)
+
+
+class BindingNotFoundError(NotFoundError):
+    """The principal does not have the role on the container itself."""
+
+    def __init__(self, container: str) -> None:
+        super().__init__(
+            f"{_place(container)} has no such binding of its own.", container=container
+        )
+
+
 class ContainerAlreadyExistsError(ProfileServiceError):
     """The container exists already."""
 
@@ -178,6 +221,49 @@ class EtagMismatchError(ProfileServiceError):
             f"{name} has changed since the etag was read: read it again, and decide again.",
             container=name,
         )
+
+
+class UnauthenticatedError(ProfileServiceError):
+    """The caller has shown no credential, or none that is accepted.
+
+    Which of the two, and why, is not told.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The call needs a credential that is accepted: `authorization: Bearer ...`."
+        )
+
+
+class PermissionDeniedError(ProfileServiceError):
+    """The caller may not do this."""
+
+    def __init__(self) -> None:
+        super().__init__("The caller may not do this here, whether or not it exists.")
+
+
+class ServiceRefusedError(ProfileServiceError):
+    """Who asks in the name of a caller may not do that."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Who asks in the name of a caller needs a credential of its own with the role "
+            "'service'."
+        )
+
+
+class LastAdminError(ProfileServiceError):
+    """Nobody would be left who may manage access for all sites."""
+
+    def __init__(self) -> None:
+        super().__init__("Nobody would be left who may manage access for all sites.")
+
+
+class RoleInUseError(ProfileServiceError):
+    """Somebody has the role, so it is not deleted."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{name} is in use: revoke it first.", role=name)
 
 
 class CallIdleError(ProfileServiceError):
@@ -245,3 +331,14 @@ class InvalidConninfoError(ProfileServiceError):
             "key=value pairs. What is special in a URI is written as %XX, what is special "
             "in a pair stands in single quotes."
         )
+
+
+class KeyFileError(ProfileServiceError):
+    """A file with an API key cannot be used."""
+
+    def __init__(self, path: str, cause: str) -> None:
+        super().__init__(f"The key file {path} cannot be used: {cause}.")
+
+
+def _place(container: str) -> str:
+    return container or "The list for all sites"

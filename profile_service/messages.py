@@ -44,7 +44,8 @@ VERDICTS = {
 }
 
 
-def _set_time(message: Timestamp, moment: datetime) -> None:
+def set_time(message: Timestamp, moment: datetime) -> None:
+    """Writes a moment into a message, with its zone."""
     # As `FromDatetime` does, in half of the time.
     message.seconds = int(moment.timestamp())
     message.nanos = moment.microsecond * 1000
@@ -60,8 +61,8 @@ def container(data: Container) -> pb.Container:
         profile_locked=data.profile_locked,
         profile_etag=data.profile_etag,
     )
-    _set_time(message.create_time, data.create_time)
-    _set_time(message.update_time, data.update_time)
+    set_time(message.create_time, data.create_time)
+    set_time(message.update_time, data.update_time)
     return message
 
 
@@ -103,7 +104,7 @@ def _fill_summary(message: pb.Profile, data: ProfileVersion) -> None:
     message.validity = validity(data.decision)
     message.blank = data.decision.blank
     message.validator_version = data.decision.validator_version
-    _set_time(message.create_time, data.create_time)
+    set_time(message.create_time, data.create_time)
     message.etag = data.etag
     if data.author:
         message.author = data.author
@@ -167,7 +168,7 @@ def audit_event(data: Event) -> pb.AuditEvent:
         event=data.text,
         hash=data.hash.hex(),
     )
-    _set_time(message.time, data.time)
+    set_time(message.time, data.time)
     return message
 
 

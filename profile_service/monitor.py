@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from typing import TYPE_CHECKING
 
 from profile_service.errors import (
@@ -17,10 +18,14 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Callable
 
+    from profile_service.first_keys import FirstKeys
     from profile_service.store import Store
 
 # How often the database is asked whether it answers.
 INTERVAL_SECONDS = 1.0
+
+# How often it is stored which API keys were used.
+USES_SECONDS = 60.0
 
 
 class Monitor:
@@ -30,13 +35,18 @@ class Monitor:
     later on is not given a schema: it waits to be restored, and that would be in the way.
     """
 
-    def __init__(self, store: Store, on_change: Callable[[bool], None]) -> None:
+    def __init__(
+        self, store: Store, on_change: Callable[[bool], None], first_keys: FirstKeys
+    ) -> None:
         """Prepares.
 
         Args:
             store: what is watched.
             on_change: called with whether the database serves, when that changes.
+            first_keys: those that the database has from its first migration on.
         """
+        self._first_keys = first_keys
+        self._recorded = time.monotonic()
         self._store = store
         self._on_change = on_change
         self._migrated = False
@@ -58,6 +68,10 @@ class Monitor:
                     LOG.write("migrated", number=number)
                 self._migrated = True
             denied = self._store.look()
+            if not self._serving:
+                # It may have been restored from a backup that has them not.
+                self._first_keys.adopt(self._store.access)
+            self._record_uses()
         except SchemaTooOldError as error:
             # It has been restored from a backup of an older build.
             self._migrated = False
@@ -86,6 +100,11 @@ class Monitor:
                 self.look()
             except StoreFaultError as error:
                 self._set(serving=False, cause=error.cause)
+
+    def _record_uses(self) -> None:
+        if time.monotonic() - self._recorded >= USES_SECONDS:
+            self._recorded = time.monotonic()
+            self._store.access.record_uses()
 
     def _set(self, *, serving: bool, cause: str = "") -> None:
         if (serving, cause) == (self._serving, self._cause):

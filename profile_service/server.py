@@ -8,13 +8,17 @@ from typing import TYPE_CHECKING
 
 import grpc
 
+from profile_service import access_servicer, servicer
+from profile_service.access_servicer import AccessServicer
 from profile_service.calls import handler
 from profile_service.config import DRAIN_SECONDS
+from profile_service.first_keys import FirstKeys
+from profile_service.guard import Guard
 from profile_service.logs import LOG
 from profile_service.monitor import Monitor
 from profile_service.retention import Retention
 from profile_service.service import Profiles
-from profile_service.servicer import SERVICE, ProfileServicer
+from profile_service.servicer import ProfileServicer
 from profile_service.serving import health
 from profile_service.serving.calls import Arrivals
 from profile_service.serving.reflection import reflection_handlers
@@ -87,13 +91,16 @@ def serve(
         InvalidConninfoError: the connection string of the database is malformed.
         SchemaTooNewError: a newer build has used the database.
         StoreFaultError: the database cannot be migrated, for want of a privilege for instance.
+        KeyFileError: a file with a key cannot be used.
     """
     with ExitStack() as running:
         store = Store(config.database, readers=config.readers, writers=config.writers)
         running.callback(store.close)
         store.open()
-        healthiness = health.Health(SERVICE)
-        monitor = Monitor(store, lambda serving: healthiness.set(serving=serving))
+        healthiness = health.Health(servicer.SERVICE)
+        monitor = Monitor(
+            store, lambda serving: healthiness.set(serving=serving), FirstKeys(config)
+        )
         # Before the first call, so that it finds the schema.
         monitor.look()
         if not may_listen():
@@ -112,13 +119,18 @@ def serve(
             options=SERVER_OPTIONS,
             maximum_concurrent_rpcs=MAX_CALLS,
         )
+        guard = Guard(store.access, store.record)
+        access = AccessServicer(store.access)
         server.add_generic_rpc_handlers(
             (
-                handler(ProfileServicer(store, profiles), arrivals),
+                handler(servicer.DESCRIPTOR, ProfileServicer(store, profiles), guard, arrivals),
+                handler(access_servicer.DESCRIPTOR, access, guard, arrivals),
                 healthiness.handler(arrivals),
-                *reflection_handlers(asking, SERVICE, health.SERVICE_NAME),
             )
         )
+        if config.reflection:
+            described = (servicer.SERVICE, access_servicer.SERVICE, health.SERVICE_NAME)
+            server.add_generic_rpc_handlers(reflection_handlers(asking, *described))
         try:
             port = server.add_insecure_port(address)
         except RuntimeError:

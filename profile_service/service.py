@@ -7,9 +7,12 @@ from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+from profile_service.access.credentials import NOBODY
+from profile_service.access.judging import judge_resolution
 from profile_service.bulkheads import Bulkhead
 from profile_service.errors import (
     CallIdleError,
+    PermissionDeniedError,
     ProfileInvalidError,
     ProfileNotFoundError,
     TargetNotFoundError,
@@ -20,12 +23,13 @@ from profile_service.language import check_profile
 from profile_service.language.difference import difference
 from profile_service.language.document import MAX_BYTES
 from profile_service.language.model import PatternTimeoutError
-from profile_service.validity import decide, is_outdated
+from profile_service.validity import decide, is_outdated, lets_through
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from profile_service.access.actor import Actor
+    from profile_service.guard import Shown
     from profile_service.hierarchy import ContainerName, Kind
     from profile_service.language.difference import Difference
     from profile_service.model import Decision, ProfileVersion
@@ -87,6 +91,7 @@ class Profiles:
         allow_invalid: bool,
         etag: str,
         actor: Actor,
+        may_bypass: bool = False,
         is_wanted: Callable[[], bool] = lambda: True,
     ) -> ProfileVersion:
         """Attaches a profile to a container.
@@ -98,14 +103,18 @@ class Profiles:
             allow_invalid: store it even if it is invalid; the cascade skips it then.
             etag: the one that the profile must have, or the empty text.
             actor: who does it.
+            may_bypass: whether it may let data through as it is.
             is_wanted: see `check`.
 
         Raises:
             ProfileInvalidError: it is invalid, or too large to be stored at all.
+            PermissionDeniedError: it lets data through as it is, and may not.
             ContainerNotFoundError: the container does not exist.
             EtagMismatchError: another profile was attached since.
         """
-        decision = self._acceptable(name, source, is_wanted, allow_invalid=allow_invalid)
+        decision = self._acceptable(
+            name, source, is_wanted, allow_invalid=allow_invalid, may_bypass=may_bypass
+        )
         stored, _ = self._store.set_profile(
             name, source.encode(), decision, note=note, etag=etag, actor=actor
         )
@@ -119,6 +128,7 @@ class Profiles:
         allow_invalid: bool,
         etag: str,
         actor: Actor,
+        may_bypass: bool = False,
         is_wanted: Callable[[], bool] = lambda: True,
     ) -> tuple[ProfileVersion, list[Difference] | None]:
         """Says what `set` would do, and does not; raises what it would raise.
@@ -127,7 +137,9 @@ class Profiles:
             What would be attached, and what it treats differently from what is attached:
             None where one is invalid, or a pattern takes too long.
         """
-        decision = self._acceptable(name, source, is_wanted, allow_invalid=allow_invalid)
+        decision = self._acceptable(
+            name, source, is_wanted, allow_invalid=allow_invalid, may_bypass=may_bypass
+        )
         stored, replaced = self._store.set_profile(
             name, source.encode(), decision, note="", etag=etag, actor=actor, keep=False
         )
@@ -140,10 +152,13 @@ class Profiles:
         is_wanted: Callable[[], bool],
         *,
         allow_invalid: bool,
+        may_bypass: bool,
     ) -> Decision:
         decision = self.check(source, name.kind, is_wanted)
         if not decision.valid and (len(source.encode()) > MAX_BYTES or not allow_invalid):
             raise ProfileInvalidError(name.text, decision.violations)
+        if lets_through(decision) and not may_bypass:
+            raise PermissionDeniedError
         return decision
 
     def _compare(
@@ -187,19 +202,27 @@ class Profiles:
             raise VersionNotFoundError(name.text, sha256.hex())
         return self._decided(found, name.kind)
 
-    def resolve(self, target: ContainerName) -> Resolution:
+    def resolve(self, target: ContainerName, shown: Shown) -> Resolution:
         """Says which profile applies to an upload, and why.
 
         Args:
             target: the project or the device.
+            shown: the credentials of who asks, which are judged by what is read here.
 
         Returns:
             The answer; its profile comes with the text.
 
         Raises:
+            UnauthenticatedError: see `judge_resolution`.
+            PermissionDeniedError: see `judge_resolution`.
+            ServiceRefusedError: see `judge_resolution`.
             TargetNotFoundError: the target does not exist.
         """
-        found = self._store.levels(target)
+        claims, for_caller = shown
+        standing, of_caller, found = self._store.levels(target, claims, for_caller or NOBODY)
+        judge_resolution(
+            (claims, standing), None if for_caller is None else (for_caller, of_caller)
+        )
         if found is None:
             raise TargetNotFoundError(target.text)
         enforced, levels = found

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from deidcascade.v1 import profile_service_pb2 as pb
 
 from profile_service import audit_requests, messages, paging
+from profile_service.access.permissions import Permission
 from profile_service.errors import (
     InvalidContainerError,
     InvalidDigestError,
@@ -24,11 +25,12 @@ from profile_service.hierarchy import PARENTS, TARGETS, Kind, parse_name
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from profile_service.calls import Call
+    from profile_service.guard import Call
     from profile_service.service import Profiles
     from profile_service.store import Store
 
-SERVICE = pb.DESCRIPTOR.services_by_name["ProfileService"].full_name
+DESCRIPTOR = pb.DESCRIPTOR.services_by_name["ProfileService"]
+SERVICE = DESCRIPTOR.full_name
 
 MAX_DISPLAY_NAME = 200
 MAX_NOTE = 1000
@@ -136,6 +138,7 @@ class ProfileServicer:
                 allow_invalid=request.allow_invalid,
                 etag=request.etag,
                 actor=call.actor,
+                may_bypass=Permission.PROFILES_BYPASS in call.granted,
                 is_wanted=call.is_wanted,
             )
             return pb.SetProfileResponse(
@@ -150,6 +153,7 @@ class ProfileServicer:
             allow_invalid=request.allow_invalid,
             etag=request.etag,
             actor=call.actor,
+            may_bypass=Permission.PROFILES_BYPASS in call.granted,
             is_wanted=call.is_wanted,
         )
         return pb.SetProfileResponse(profile=messages.profile(stored))
@@ -197,14 +201,13 @@ class ProfileServicer:
     def ResolveProfile(  # noqa: N802, D102
         self, request: pb.ResolveProfileRequest, call: Call
     ) -> pb.ResolveProfileResponse:
-        del call
         target = parse_name(request.target, field="target", kinds=TARGETS)
         known = request.known_sha256[:]
         # A caller says the same with each call, until it has seen another text.
         if known != self._known:
             _check_digests(known)
             self._known = known
-        resolution = self._profiles.resolve(target)
+        resolution = self._profiles.resolve(target, call.shown)
         profile = resolution.profile
         return messages.resolution(
             resolution, with_source=profile is None or profile.sha256.hex() not in known

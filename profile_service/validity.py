@@ -13,6 +13,9 @@ from profile_service.model import Decision
 # Where a blank profile would switch de-identification off for everything below.
 NEVER_BLANK = frozenset({Kind.SITE, Kind.GROUP})
 
+# Of very many warnings some are left out, which may be the one that tells.
+_LETTING_THROUGH = {Code.CHANGES_NOTHING.name, Code.TOO_MANY_WARNINGS.name}
+
 _NOWHERE = Violation(code="", path="dicom.fields", line=0, column=0, message="")
 
 
@@ -32,6 +35,13 @@ def decide(source: str, kind: Kind | None) -> Decision:
         violations = (_blank_here(kind, said[0] if said else _NOWHERE),)
         warnings = tuple(warning for warning in warnings if warning not in said)
     return Decision(VALIDATOR_VERSION, blank, violations, warnings)
+
+
+def lets_through(decision: Decision) -> bool:
+    """Tells whether a valid profile lets data through as it is: it is blank, or as good as."""
+    return decision.valid and (
+        decision.blank or any(warning.code in _LETTING_THROUGH for warning in decision.warnings)
+    )
 
 
 def is_outdated(decision: Decision) -> bool:

@@ -7,11 +7,11 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import grpc
 import pytest
 from deidcascade.v1.profile_service_pb2_grpc import ProfileServiceStub
 
 from deid_service.embedded.postgres import EmbeddedPostgres
+from tests.support import callers
 from tests.support.databases import Databases
 from tests.support.memory import in_memory
 from tests.support.services import running_profile_service
@@ -47,7 +47,7 @@ def profile_service_address(database: str) -> Iterator[str]:
 @pytest.fixture
 def profile_service(profile_service_address: str) -> Iterator[ProfileServiceStub]:
     """A client of a ProfileService on a database of the test's own."""
-    with grpc.insecure_channel(profile_service_address) as channel:
+    with callers.channel(profile_service_address) as channel:
         yield ProfileServiceStub(channel)
 
 

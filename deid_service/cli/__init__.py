@@ -23,6 +23,7 @@ COMMANDS = {
     "container": ("containers", "container_group"),
     "profile": ("profiles", "profile_group"),
     "audit": ("audit", "audit_group"),
+    "access": ("access", "access_group"),
     "upload": ("upload", "upload"),
     "apply": ("apply", "apply"),
     "preview": ("preview", "preview"),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, cast
 
 import click
@@ -14,9 +15,11 @@ from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
 from deid_service.cli.console import Failure
+from deid_service.cli.data import default_data_folder
+from deid_service.contract.credentials import with_credential
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from google.protobuf.message import Message
 
@@ -24,6 +27,7 @@ MessageT = TypeVar("MessageT", bound="Message")
 
 PROFILE_SERVICE = "DEIDCASCADE_PROFILE_SERVICE"
 DEID_SERVICE = "DEIDCASCADE_DEID_SERVICE"
+KEY_FILE = "DEIDCASCADE_KEY_FILE"
 DEFAULT_PROFILE_PORT = 50051
 DEFAULT_DEID_PORT = 50052
 
@@ -33,10 +37,51 @@ NOT_THROUGH_PROXY = "no_grpc_proxy"
 # No call of ProfileService takes long: this tells a server that hangs from one that works.
 CALL_CONFIG = {"methodConfig": [{"name": [{}], "timeout": "15s"}]}
 
+NOT_KNOWN = (
+    "the service does not accept the credential, or there is none: give a file with an API key "
+    f"with --key-file or {KEY_FILE}."
+)
+
 # A page of a list: the most that ProfileService gives at once.
 PAGE_SIZE = 1000
 
-profile_service_option = click.option(
+# Where what --key-file says is kept until a channel is opened.
+_KEY_FILE_META = f"{__name__}.key_file"
+
+# What names this machine, in an address.
+_LOCAL = ("localhost", "127.0.0.1", "[::1]", "unix")
+
+CommandT = TypeVar("CommandT", bound="Callable[..., object]")
+
+
+def _keep_key_file(context: click.Context, _: click.Parameter, value: Path | None) -> None:
+    context.meta[_KEY_FILE_META] = value
+
+
+key_file_option = click.option(
+    "--key-file",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    envvar=KEY_FILE,
+    show_envvar=True,
+    expose_value=False,
+    callback=_keep_key_file,
+    help="The file with the API key or token to show. By default that of `deidcascade up` of "
+    "this user, to services of this machine.",
+)
+
+
+def profile_service_option(command: CommandT) -> CommandT:
+    """Adds the options that lead to ProfileService."""
+    return _profile_service_option(key_file_option(command))
+
+
+def deid_service_option(command: CommandT) -> CommandT:
+    """Adds the options that lead to DeidService."""
+    return _deid_service_option(key_file_option(command))
+
+
+_profile_service_option = click.option(
     "--profile-service",
     "address",
     metavar="HOST:PORT",
@@ -46,7 +91,7 @@ profile_service_option = click.option(
     show_envvar=True,
     help="The address of ProfileService.",
 )
-deid_service_option = click.option(
+_deid_service_option = click.option(
     "--deid-service",
     "address",
     metavar="HOST:PORT",
@@ -72,19 +117,61 @@ class ServiceError(Failure):
         self.call = call
 
 
+def key_for(address: str) -> str:
+    """Returns the API key or token that is shown at an address; empty where there is none.
+
+    Raises:
+        Failure: the file that was named cannot be read.
+    """
+    context = click.get_current_context(silent=True)
+    named: Path | None = context.meta.get(_KEY_FILE_META) if context else None
+    if named is None and address.rpartition(":")[0] in _LOCAL:
+        with suppress(OSError, ValueError, click.UsageError):
+            return read_key_file(default_data_folder() / "admin.key")
+        return ""
+    if named is None:
+        return ""
+    try:
+        return read_key_file(named)
+    except OSError as error:
+        raise Failure(f"cannot read the key file {named}: {error.strerror}.") from error
+    except ValueError as error:
+        raise Failure(f"the key file {named} holds no key.") from error
+
+
+def read_key_file(path: Path) -> str:
+    """Returns what stands in a file with a key; OSError, ValueError."""
+    text = path.read_text("ascii").strip()
+    if not text.isprintable():
+        raise ValueError("It holds more than a key.")
+    return text
+
+
 @contextmanager
-def profile_service(address: str) -> Iterator[ProfileServiceStub]:
-    """Opens ProfileService; what goes wrong inside becomes a Failure.
+def profile_channel(address: str, key: str | None = None) -> Iterator[grpc.Channel]:
+    """Opens a channel to ProfileService; what goes wrong inside becomes a Failure.
+
+    Args:
+        address: HOST:PORT.
+        key: what is shown; None for what the command line and the surroundings say.
 
     Raises:
         ServiceError: a call was answered with an error, or not at all.
     """
     options = [("grpc.service_config", json.dumps(CALL_CONFIG))]
+    shown = key_for(address) if key is None else key
     with grpc.insecure_channel(address, options) as channel:
         try:
-            yield ProfileServiceStub(channel)
+            yield with_credential(channel, shown)
         except grpc.RpcError as error:
             raise service_error(error, "ProfileService", address, PROFILE_SERVICE) from error
+
+
+@contextmanager
+def profile_service(address: str, key: str | None = None) -> Iterator[ProfileServiceStub]:
+    """Opens ProfileService; see `profile_channel`."""
+    with profile_channel(address, key) as channel:
+        yield ProfileServiceStub(channel)
 
 
 def service_error(error: grpc.RpcError, service: str, address: str, variable: str) -> ServiceError:
@@ -100,6 +187,8 @@ def service_error(error: grpc.RpcError, service: str, address: str, variable: st
     info = detail(error, error_details_pb2.ErrorInfo)
     if info is None and code in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED}:
         text = nobody_answers(service, address, variable)
+    elif code == grpc.StatusCode.UNAUTHENTICATED:
+        text = NOT_KNOWN
     elif info is None:
         text = f"{service} at {address} answered {code.name}: {text}"
     return ServiceError(text, info.reason if info else "", error)

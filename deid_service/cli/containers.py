@@ -6,6 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import click
+import grpc
 from deidcascade.v1 import profile_service_pb2 as pb
 from google.protobuf.field_mask_pb2 import FieldMask
 
@@ -67,6 +68,7 @@ def container_group() -> None:
 @display_name_option
 @enforcement_option
 @lock_option
+@click.option("--parents", is_flag=True, help="Create what it is in as well, where need be.")
 @json_option
 @profile_service_option
 def create(
@@ -74,14 +76,29 @@ def create(
     display_name: str | None,
     enforcement: str | None,
     lock_profile: bool | None,
+    parents: bool,
     as_json: bool,
     address: str,
 ) -> None:
-    """Creates the container NAME; its parent must exist."""
+    """Creates the container NAME; its parent must exist, or is made with --parents."""
     wanted = container(name, display_name, enforcement, lock_profile)
     with profile_service(address) as stub:
+        if parents:
+            make_parents(stub, name)
         answer = stub.CreateContainer(pb.CreateContainerRequest(container=wanted))
     show(answer.container, as_json=as_json)
+
+
+def make_parents(stub: ProfileServiceStub, name: str) -> None:
+    """Creates what a container is to be in, as far as it is not there."""
+    parts = name.split("/")
+    for count in range(2, len(parts) - 1, 2):
+        above = pb.Container(name="/".join(parts[:count]))
+        try:
+            stub.CreateContainer(pb.CreateContainerRequest(container=above))
+        except grpc.RpcError as error:
+            if error.code() != grpc.StatusCode.ALREADY_EXISTS:
+                raise
 
 
 @container_group.command("get")

@@ -16,7 +16,7 @@ from pydicom.data import get_testdata_file
 from rich.padding import Padding
 from rich.text import Text
 
-from deid_service.cli.connection import profile_service
+from deid_service.cli.connection import profile_service, read_key_file
 from deid_service.cli.console import Failure, cell, console, enum_name, printable, table
 from deid_service.cli.preview import change_table, changes
 from deid_service.cli.up import embedded_mode
@@ -147,13 +147,13 @@ def demo() -> None:
         with (
             tempfile.TemporaryDirectory(prefix="deidcascade-demo-") as folder,
             standalone(Path(folder) / "data") as pair,
-            profile_service(pair.profile_service) as stub,
+            profile_service(pair.profile_service, read_key_file(pair.admin_key)) as stub,
         ):
             screen.print(
                 f"Three processes in {time.monotonic() - started:.1f} s, talking gRPC: "
                 f"ProfileService on {pair.profile_service}, DeidService on {pair.deid_service}."
             )
-            Demo(stub, pair.deid_service, Path(folder)).run()
+            Demo(stub, pair.deid_service, read_key_file(pair.admin_key), Path(folder)).run()
             screen.print("\nStopping, and removing what was made ...")
     except StandaloneError as error:
         raise Failure(str(error)) from error
@@ -178,9 +178,10 @@ class Demo:
     Each station checks what it tells: the demo fails when something is not so.
     """
 
-    def __init__(self, stub: ProfileServiceStub, deid_service: str, folder: Path) -> None:
+    def __init__(self, stub: ProfileServiceStub, deid_service: str, key: str, folder: Path) -> None:
         self._stub = stub
         self._deid_service = deid_service
+        self._key = key
         self._folder = folder
         self._screen = console()
         self._stations = 0
@@ -329,7 +330,7 @@ class Demo:
         """Uploads into a folder of this station."""
         out = self._folder / f"out-{self._stations}"
         with (
-            open_channel(self._deid_service) as channel,
+            open_channel(self._deid_service, key=self._key) as channel,
             Upload([channel], target, sources, out) as uploading,
         ):
             return list(uploading)

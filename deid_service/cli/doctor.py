@@ -20,6 +20,8 @@ from deid_service.cli.connection import (
     DEFAULT_PROFILE_PORT,
     DEID_SERVICE,
     PROFILE_SERVICE,
+    key_file_option,
+    key_for,
 )
 from deid_service.cli.console import cell, console, json_option, print_json, table
 from deid_service.client import Source, Upload, UploadError, open_channel
@@ -75,6 +77,7 @@ class Finding:
     show_default=True,
     help="The address of DeidService.",
 )
+@key_file_option
 @click.option("--to", "target", metavar="TARGET", help="Also de-identify a file for TARGET.")
 @json_option
 def doctor(profiles: str, deid: str, target: str | None, as_json: bool) -> None:
@@ -173,7 +176,7 @@ def trial(address: str, target: str) -> Finding:
     source = Source.of_path(Path(str(get_testdata_file("CT_small.dcm", download=False))))
     with (
         tempfile.TemporaryDirectory(prefix="deidcascade-") as folder,
-        open_channel(address) as channel,
+        open_channel(address, key=key_for(address)) as channel,
     ):
         try:
             with Upload([channel], target, [source], folder) as upload:

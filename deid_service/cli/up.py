@@ -8,16 +8,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-import platformdirs
 from pydicom.data import get_testdata_file
 
 from deid_service.cli.connection import (
     DEFAULT_DEID_PORT,
     DEFAULT_PROFILE_PORT,
     DEID_SERVICE,
+    KEY_FILE,
     PROFILE_SERVICE,
 )
 from deid_service.cli.console import Failure
+from deid_service.cli.data import default_data_folder, shown_data_folder
 from deid_service.embedded.errors import StandaloneError
 
 if TYPE_CHECKING:
@@ -27,26 +28,6 @@ if TYPE_CHECKING:
 UNIX_MODULES = {"fcntl", "pwd"}
 
 PORT = click.IntRange(0, 65535)
-
-
-def default_data_folder() -> Path:
-    """Returns the folder that keeps the data of this user.
-
-    Raises:
-        UsageError: there is none: the user has no home.
-    """
-    try:
-        return Path(platformdirs.user_data_dir("deid-cascade", appauthor=False))
-    except RuntimeError:
-        raise click.UsageError("This user has no home: give a folder with --data.") from None
-
-
-def shown_data_folder() -> str:
-    """Returns the same for --help, which shows something to everybody."""
-    try:
-        return str(default_data_folder())
-    except click.UsageError:
-        return "in the home of the user"
 
 
 @click.command("up")
@@ -116,19 +97,20 @@ def introduction(pair: Standalone) -> str:
         addresses += f"  export {PROFILE_SERVICE}={pair.profile_service}\n"
     if not pair.deid_service.endswith(f":{DEFAULT_DEID_PORT}"):
         addresses += f"  export {DEID_SERVICE}={pair.deid_service}\n"
+    if pair.admin_key.parent != default_data_folder():
+        addresses += f"  export {KEY_FILE}={shlex.quote(str(pair.admin_key))}\n"
     project = "sites/hospital/groups/radiology/projects/first"
     sample = shlex.quote(str(get_testdata_file("CT_small.dcm", download=False)))
     return f"""\
 ProfileService listens on {pair.profile_service}
 DeidService    listens on {pair.deid_service}
 Logs are in {pair.logs}
+The administrator's API key is in {pair.admin_key}
 
 In another terminal:
 
 {addresses}\
-  deidcascade container create sites/hospital
-  deidcascade container create sites/hospital/groups/radiology
-  deidcascade container create {project}
+  deidcascade container create --parents {project}
   echo 'dicom: {{fields: [{{name: PatientName, remove: true}}]}}' \\
     | deidcascade profile set sites/hospital -
   deidcascade profile resolve {project}
@@ -136,7 +118,8 @@ In another terminal:
     --to {project} --out deidentified
 
   grpcurl -plaintext {pair.profile_service} list
-  grpcurl -plaintext -d '{{"target": "{project}"}}' \\
+  grpcurl -plaintext -H "authorization: Bearer $(cat {shlex.quote(str(pair.admin_key))})" \\
+    -d '{{"target": "{project}"}}' \\
     {pair.profile_service} deidcascade.v1.ProfileService/ResolveProfile
 
 Ctrl-C stops everything; the data stays."""

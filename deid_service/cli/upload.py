@@ -10,7 +10,13 @@ import click
 import grpc
 from deidcascade.v1 import deid_service_pb2 as pb
 
-from deid_service.cli.connection import DEID_SERVICE, deid_service_option, nobody_answers
+from deid_service.cli.connection import (
+    DEID_SERVICE,
+    NOT_KNOWN,
+    deid_service_option,
+    key_for,
+    nobody_answers,
+)
 from deid_service.cli.console import Failure, console, enum_name, json_option
 from deid_service.cli.interruption import Interruption
 from deid_service.cli.quarantine import Quarantine
@@ -85,10 +91,11 @@ def upload(
     Exit code 1: a file was rejected, or the whole upload, or there was none.
     """
     files = files_to_read(sources, out)
+    key = key_for(address)
     rejected = None if quarantine is None else Quarantine(quarantine)
     with Interruption() as interruption, ExitStack() as open_channels:
         channels = [
-            open_channels.enter_context(open_channel(address))
+            open_channels.enter_context(open_channel(address, key=key))
             for _ in range(max(1, min(STREAMS, len(files))))
         ]
         reports = Reports(sum(file.size for file in files))
@@ -177,6 +184,8 @@ def refusal(error: StreamRefusedError, target: str, address: str) -> Failure:
     """Returns why the whole upload was refused, and prints the verdicts when there are some."""
     if not error.reason and error.code == grpc.StatusCode.UNAVAILABLE:
         return Failure(nobody_answers("DeidService", address, DEID_SERVICE))
+    if error.code == grpc.StatusCode.UNAUTHENTICATED:
+        return Failure(NOT_KNOWN)
     if error.verdicts:
         console(stderr=True).print(verdict_table(error.verdicts))
         return Failure(f"{target} takes no uploads: no level has a valid profile.")

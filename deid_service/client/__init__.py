@@ -1,6 +1,6 @@
 """The upload client: files in, de-identified files in a folder, nothing half-done.
 
-    channels = [open_channel("localhost:50052") for _ in range(4)]
+    channels = [open_channel("localhost:50052", key=key) for _ in range(4)]
     with Upload(channels, "sites/s/groups/g/projects/p", find_sources(["scans/"]), "out") as upload:
         for result in upload:
             print(result.name, result.path or result.problem)
@@ -11,6 +11,7 @@ The same object serves `async with` and `async for`.
 from __future__ import annotations
 
 from deid_service.client.archives import expand
+from deid_service.client.channels import open_channel
 from deid_service.client.ledger import LEDGER_NAME, LedgerError
 from deid_service.client.outputs import PARTIAL_SUFFIX
 from deid_service.client.results import (
@@ -22,7 +23,7 @@ from deid_service.client.results import (
     UploadError,
 )
 from deid_service.client.sources import Source, find_sources
-from deid_service.client.upload import Upload, open_channel
+from deid_service.client.upload import Upload
 from deid_service.contract.errors import LevelVerdict, ProfileProblem
 
 __all__ = [

@@ -8,8 +8,6 @@ from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-import grpc
-
 from deid_service.client.job import Job
 from deid_service.client.ledger import Ledger
 from deid_service.client.outputs import Destination
@@ -19,26 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from types import TracebackType
 
+    import grpc
+
     from deid_service.client.results import FileResult, Progress
     from deid_service.client.sources import Source
-
-
-def open_channel(address: str) -> grpc.Channel:
-    """Opens a channel with a connection of its own, to HOST:PORT.
-
-    Each connection is served by one worker process of the service: several
-    channels can make use of several workers.
-    """
-    options = [
-        ("grpc.use_local_subchannel_pool", 1),
-        ("grpc.keepalive_time_ms", 30_000),
-        ("grpc.keepalive_timeout_ms", 10_000),
-        ("grpc.initial_reconnect_backoff_ms", 100),
-        # How long an attempt to connect may take: a busy machine needs its time.
-        ("grpc.min_reconnect_backoff_ms", 2_000),
-        ("grpc.max_reconnect_backoff_ms", 2_000),
-    ]
-    return grpc.insecure_channel(address, options=options)
 
 
 class Upload:

@@ -28,6 +28,14 @@ class InvalidNameError(DeidServiceError):
     """The target is not the name of a project or a device."""
 
 
+class UnauthenticatedError(DeidServiceError):
+    """The stream needs a credential that is accepted: `authorization: Bearer ...`."""
+
+
+class PermissionDeniedError(DeidServiceError):
+    """The caller may not upload there, whether or not it exists."""
+
+
 class TargetNotFoundError(DeidServiceError):
     """The target does not exist."""
 

@@ -32,6 +32,8 @@ MAX_MESSAGE_CHARACTERS = 1024
 STATUSES: dict[type[errors.DeidServiceError], tuple[grpc.StatusCode, str]] = {
     errors.ProtocolError: (grpc.StatusCode.INVALID_ARGUMENT, "PROTOCOL_ERROR"),
     errors.InvalidNameError: (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_NAME"),
+    errors.UnauthenticatedError: (grpc.StatusCode.UNAUTHENTICATED, "UNAUTHENTICATED"),
+    errors.PermissionDeniedError: (grpc.StatusCode.PERMISSION_DENIED, "PERMISSION_DENIED"),
     errors.TargetNotFoundError: (grpc.StatusCode.NOT_FOUND, "TARGET_NOT_FOUND"),
     errors.NoValidProfileError: (grpc.StatusCode.FAILED_PRECONDITION, "NO_VALID_PROFILE"),
     errors.ProfileNotSupportedError: (

@@ -75,6 +75,7 @@ class Standalone:
     Attributes:
         profile_service: the address of ProfileService.
         deid_service: the address of DeidService.
+        admin_key: the file with the API key of an administrator.
     """
 
     def __init__(self, data: Path, *, profile_port: int = 0, deid_port: int = 0) -> None:
@@ -87,6 +88,7 @@ class Standalone:
         """
         self.profile_service = ""
         self.deid_service = ""
+        self.admin_key = data / "admin.key"
         self._data = data
         self._ports = (profile_port, deid_port)
         # A process that has ended by itself, or what one has to say.
@@ -153,6 +155,7 @@ class Standalone:
             stop_seconds=DATABASE_STOP_SECONDS,
         )
         profile_port, deid_port = self._ports
+        service_key = self._data / "service.key"
         conninfo = database.said(re.compile(r"ready (.+)"))
         served = re.sub("//[^@]*@", f"//{SERVICE_ROLE}@", conninfo)
         self._set_up(conninfo, served)
@@ -164,6 +167,10 @@ class Standalone:
             served,
             "--workers",
             "1",
+            "--admin-key-file",
+            str(self.admin_key),
+            "--service-key-file",
+            str(service_key),
         )
         self.deid_service = self._serve(
             "deid-service",
@@ -171,6 +178,8 @@ class Standalone:
             deid_port,
             "--profile-service",
             self.profile_service,
+            "--key-file",
+            str(service_key),
             "--drain-seconds",
             f"{DRAIN_SECONDS:g}",
             "--workers",

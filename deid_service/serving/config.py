@@ -48,6 +48,10 @@ class Config:
         drain_seconds: how long open files may take to finish after SIGTERM.
         limits: see there.
         learning: learns how files are laid out; the output is the same without.
+        key: the file with the API key of this service; empty: it has none.
+        recheck_seconds: how often it is asked whether the callers of open streams may
+            still upload; a stream of one who may not ends.
+        reflection: whether everybody may ask what the service is.
     """
 
     listen: str
@@ -56,6 +60,9 @@ class Config:
     drain_seconds: float
     limits: Limits
     learning: bool = True
+    key: str = ""
+    recheck_seconds: float = 30.0
+    reflection: bool = True
 
 
 def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Config:
@@ -123,6 +130,19 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Config:
         "0",
         "1: every receipt has the SHA-256 of the output, whatever the caller says",
     )
+    option("--key-file", str, "", "the file with the API key that ProfileService knows this by")
+    option(
+        "--recheck-seconds",
+        Number(float, 0.001),
+        "30",
+        "how often it is asked whether callers may still upload; streams of others end",
+    )
+    option(
+        "--reflection",
+        Number(int, 0, 1),
+        "1",
+        "1: who shows no credential may ask what the service is, as grpcurl does; 0: nobody may",
+    )
     parsed = options.parse(arguments)
     return Config(
         listen=parsed.listen,
@@ -137,4 +157,7 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Config:
             require_digest=bool(parsed.require_digest),
         ),
         learning=bool(parsed.learn),
+        key=parsed.key_file,
+        recheck_seconds=parsed.recheck_seconds,
+        reflection=bool(parsed.reflection),
     )

@@ -1,7 +1,8 @@
 """Which streams are open, and whether new ones may come.
 
 A stream is ended from outside in one way only: its timer runs out, early if need
-be. That covers a caller that sends or reads nothing, and the drain.
+be. That covers a caller that sends or reads nothing, one who may not upload any more, and
+the drain.
 """
 
 from __future__ import annotations
@@ -10,7 +11,12 @@ import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from deid_service.contract.errors import ShuttingDownError, StreamIdleError, TooManyStreamsError
+from deid_service.contract.errors import (
+    DeidServiceError,
+    ShuttingDownError,
+    StreamIdleError,
+    TooManyStreamsError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -33,6 +39,7 @@ class OpenStream:
         self._loop = asyncio.get_running_loop()
         self._set_at = self._loop.time()
         self._closing = False
+        self.refusal: DeidServiceError | None = None
         self.between_files = True
 
     def touch(self, *, between_files: bool) -> None:
@@ -56,6 +63,11 @@ class OpenStream:
         self._closing = True
         if self.between_files:
             self._timer.reschedule(self._loop.time() + LAST_WORD_SECONDS)
+
+    def refuse(self, error: DeidServiceError) -> None:
+        """Ends the stream now, with an error."""
+        self.refusal = error
+        self.abort()
 
     def abort(self) -> None:
         """Ends the stream now."""
@@ -99,11 +111,13 @@ class StreamGate:
             ShuttingDownError: the service is draining, at once or later.
             TooManyStreamsError: there is no place.
             StreamIdleError: later: the stream was not touched for too long.
+            DeidServiceError: later: what it was refused with.
         """
         if self._draining:
             raise ShuttingDownError
         if len(self._streams) >= self._max_streams:
             raise TooManyStreamsError
+        stream = None
         try:
             async with asyncio.timeout(self._idle_seconds) as timer:
                 stream = OpenStream(timer, self._idle_seconds)
@@ -113,6 +127,8 @@ class StreamGate:
                 finally:
                     self._remove(stream)
         except TimeoutError:
+            if stream is not None and stream.refusal is not None:
+                raise stream.refusal from None
             raise (ShuttingDownError if self._draining else StreamIdleError) from None
 
     def _add(self, stream: OpenStream) -> None:

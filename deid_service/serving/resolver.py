@@ -20,7 +20,7 @@ from deidcascade.v1 import profile_service_pb2 as profile_pb
 from deidcascade.v1 import profile_service_pb2_grpc as profile_rpc
 
 from deid_service.contract import errors
-from deid_service.contract.rpc_errors import verdicts_of
+from deid_service.contract.rpc_errors import read_details, verdicts_of
 from deid_service.engine import compile_plan
 from profile_service.language import ProfileInvalid, parse_profile
 from profile_service.language.model import Profile, Settings
@@ -28,6 +28,7 @@ from profile_service.language.model import Profile, Settings
 if TYPE_CHECKING:
     from deid_service.engine import Plan
     from deid_service.serving.connection import ProfileConnection
+    from profile_service.serving.keyfile import KeyFile
 
 # As many digests as ResolveProfileRequest.known_sha256 takes. A plan is small
 # beside the files that pass through, and a service rarely has more profiles in use.
@@ -48,6 +49,12 @@ FIRST_WAIT_SECONDS = 0.1
 
 # What another attempt may not meet: a restart, and a worker that hangs.
 _PASSING = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED}
+
+# Why ProfileService refuses a caller. That it refuses this service is none of these.
+_REFUSALS = {
+    "UNAUTHENTICATED": errors.UnauthenticatedError,
+    "PERMISSION_DENIED": errors.PermissionDeniedError,
+}
 
 # What applies where the site's enforcement is disabled: nothing is changed.
 _UNCHANGED = compile_plan(
@@ -87,14 +94,23 @@ class AppliedProfile:
 class ProfileResolver:
     """Resolves targets; its plans are shared by all streams."""
 
-    def __init__(self, connection: ProfileConnection, *, learn: bool = True) -> None:
+    def __init__(
+        self, connection: ProfileConnection, key: KeyFile | None = None, *, learn: bool = True
+    ) -> None:
         self._connection = connection
+        self._key = key
         self._plans = PlanCache(learn=learn)
 
-    async def resolve(self, target: str) -> AppliedProfile:
+    async def resolve(self, target: str, credential: str) -> AppliedProfile:
         """Returns what applies to uploads into a target, as it is now.
 
+        Args:
+            target: the project or device.
+            credential: what the caller has shown, as it has.
+
         Raises:
+            UnauthenticatedError: the credential is none that is accepted.
+            PermissionDeniedError: the caller may not upload there.
             InvalidNameError: the target is not the name of a project or a device.
             TargetNotFoundError: it does not exist.
             NoValidProfileError: no level has a valid profile.
@@ -105,7 +121,7 @@ class ProfileResolver:
         # while the answer is on its way.
         known = self._plans.snapshot()
         request = profile_pb.ResolveProfileRequest(target=target, known_sha256=known)
-        response = await self._ask(request)
+        response = await self._ask(request, credential)
         if response.outcome == profile_pb.OUTCOME_PROFILE:
             return await self._applied(response.profile, known)
         if response.outcome == profile_pb.OUTCOME_DISABLED:
@@ -120,6 +136,18 @@ class ProfileResolver:
         raise errors.ProfileNotSupportedError(
             "ProfileService answered with an outcome that this build does not know."
         )
+
+    async def check(self, target: str, credential: str) -> None:
+        """Asks whether a caller may still upload; see `resolve` for what it raises."""
+        known = self._plans.snapshot()
+        request = profile_pb.ResolveProfileRequest(target=target, known_sha256=known)
+        await self._ask(request, credential, retries=0)
+
+    def _metadata(self, credential: str) -> tuple[tuple[str, str], ...]:
+        forwarded = (("caller-authorization", credential),)
+        if self._key is None:
+            return forwarded
+        return (("authorization", f"Bearer {self._key.text()}"), *forwarded)
 
     async def _applied(self, profile: profile_pb.Profile, known: dict[str, Plan]) -> AppliedProfile:
         if profile.validity != profile_pb.VALIDITY_VALID:
@@ -148,21 +176,25 @@ class ProfileResolver:
         )
 
     async def _ask(
-        self, request: profile_pb.ResolveProfileRequest
+        self, request: profile_pb.ResolveProfileRequest, credential: str, *, retries: int = RETRIES
     ) -> profile_pb.ResolveProfileResponse:
         loop = asyncio.get_running_loop()
         end = loop.time() + RESOLVE_DEADLINE_SECONDS
         wait = FIRST_WAIT_SECONDS
-        retries = RETRIES
         while True:
             left = end - loop.time()
             channel = self._connection.channel
             try:
                 return await profile_rpc.ProfileServiceStub(channel).ResolveProfile(
-                    request, timeout=min(left, ATTEMPT_DEADLINE_SECONDS)
+                    request,
+                    timeout=min(left, ATTEMPT_DEADLINE_SECONDS),
+                    metadata=self._metadata(credential),
                 )
             except grpc.aio.AioRpcError as error:
                 code = error.code()
+                refused = _REFUSALS.get(read_details(error)[0])
+                if refused is not None:
+                    raise refused from None
                 if code == grpc.StatusCode.INVALID_ARGUMENT:
                     raise errors.InvalidNameError from None
                 if code == grpc.StatusCode.NOT_FOUND:

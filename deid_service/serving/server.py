@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import grpc
@@ -12,8 +13,10 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from deid_service.serving.connection import ProfileConnection
 from deid_service.serving.gate import StreamGate
 from deid_service.serving.logs import LOG
+from deid_service.serving.rechecks import Rechecks
 from deid_service.serving.resolver import RESOLVE_DEADLINE_SECONDS, ProfileResolver
 from deid_service.serving.servicer import SERVICE, DeidServicer
+from profile_service.serving.keyfile import KeyFile
 from profile_service.serving.reflection import enable_reflection
 
 if TYPE_CHECKING:
@@ -69,27 +72,35 @@ async def serve(
         on_count: called with the number of open streams when it changes.
 
     Raises:
-        OSError: the address cannot be listened on.
+        OSError: the address cannot be listened on, or the file with the key not be read.
     """
     connection = ProfileConnection(config.profile_service, patience=RESOLVE_DEADLINE_SECONDS)
     async with AsyncExitStack() as running:
         running.push_async_callback(connection.close)
         gate = StreamGate(config.limits.max_streams, config.limits.idle_seconds, on_count)
-        servicer = DeidServicer(
-            ProfileResolver(connection, learn=config.learning), config.limits, gate
-        )
+        key = None
+        if config.key:
+            key = KeyFile(Path(config.key))
+            key.text()
+        resolver = ProfileResolver(connection, key, learn=config.learning)
+        rechecks = Rechecks(resolver, config.recheck_seconds)
+        servicer = DeidServicer(resolver, config.limits, gate, rechecks)
         server = grpc.aio.server(options=SERVER_OPTIONS)
         server.add_generic_rpc_handlers((servicer.handler(),))
         healthiness = health.aio.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(healthiness, server)
-        enable_reflection(server, SERVICE, health.SERVICE_NAME)
+        if config.reflection:
+            enable_reflection(server, SERVICE, health.SERVICE_NAME)
         try:
             port = server.add_insecure_port(address)
         except RuntimeError:
             raise OSError(f"Cannot listen on {address}.") from None
         for service in ("", SERVICE):
             await healthiness.set(service, health_pb2.HealthCheckResponse.NOT_SERVING)
-        probe = asyncio.create_task(_follow(connection, healthiness))
+        tasks = (
+            asyncio.create_task(_follow(connection, healthiness)),
+            asyncio.create_task(rechecks.run()),
+        )
         await server.start()
         listening(port)
         await stop.wait()
@@ -97,7 +108,8 @@ async def serve(
         # First of all, so that load balancers send what is new elsewhere.
         await healthiness.enter_graceful_shutdown()
         await gate.drain(config.drain_seconds)
-        probe.cancel()
+        for task in tasks:
+            task.cancel()
         await server.stop(STOP_GRACE_SECONDS)
 
 

@@ -21,8 +21,10 @@ from deid_service.contract import wire
 from deid_service.contract.errors import (
     DeidServiceError,
     InvalidNameError,
+    PermissionDeniedError,
     ProfileServiceUnavailableError,
     ProtocolError,
+    UnauthenticatedError,
 )
 from deid_service.contract.rpc_errors import code_and_reason, to_status
 from deid_service.serving.conversation import (
@@ -37,8 +39,11 @@ from deid_service.serving.logs import LOG
 from profile_service.serving.logs import Field, origin
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from deid_service.serving.config import Limits
     from deid_service.serving.gate import OpenStream, StreamGate
+    from deid_service.serving.rechecks import Rechecks
     from deid_service.serving.resolver import AppliedProfile, ProfileResolver
 
 # A connection that breaks ends the messages like a caller that ends them, and is
@@ -51,6 +56,10 @@ SERVICE = pb.DESCRIPTOR.services_by_name["DeidService"].full_name
 
 class MessageStream(Protocol):
     """What is used of a `grpc.aio.ServicerContext` whose messages are bytes."""
+
+    def invocation_metadata(self) -> Iterable[tuple[str, str | bytes]] | None:
+        """Returns what the call came with."""
+        ...
 
     async def read(self) -> object:
         """Reads the next message of the caller; what is not bytes is the end."""
@@ -70,10 +79,13 @@ class MessageStream(Protocol):
 class DeidServicer:
     """Serves Deidentify."""
 
-    def __init__(self, resolver: ProfileResolver, limits: Limits, gate: StreamGate) -> None:
+    def __init__(
+        self, resolver: ProfileResolver, limits: Limits, gate: StreamGate, rechecks: Rechecks
+    ) -> None:
         self._resolver = resolver
         self._limits = limits
         self._gate = gate
+        self._rechecks = rechecks
 
     def handler(self) -> grpc.GenericRpcHandler:
         """Returns what a server is given to serve it."""
@@ -105,16 +117,17 @@ class DeidServicer:
         stream: OpenStream,
         record: _StreamRecord,
     ) -> None:
+        credential = _credential(context)
         read, write = context.read, context.write
         opening = _opening(await read())
         target = opening.target
         terms = _terms(opening, self._limits)
         try:
-            applied = await self._resolver.resolve(target)
+            applied = await self._resolver.resolve(target, credential)
         except ProfileServiceUnavailableError as error:
             record.cause = error.cause
             raise
-        except InvalidNameError:
+        except (InvalidNameError, PermissionDeniedError, UnauthenticatedError):
             raise  # Nobody has confirmed that it is a name: it is not logged.
         except DeidServiceError:
             record.target = target
@@ -122,7 +135,16 @@ class DeidServicer:
         record.opened(target, applied)
         await write(_opened(applied, opening, terms))
         stream.touch(between_files=True)
-        conversation = Conversation(applied, self._limits, record.file_ended, terms)
+        with self._rechecks.watching(stream, target, credential):
+            await self._carry(
+                context, stream, Conversation(applied, self._limits, record.file_ended, terms)
+            )
+
+    @staticmethod
+    async def _carry(
+        context: MessageStream, stream: OpenStream, conversation: Conversation
+    ) -> None:
+        read, write = context.read, context.write
         call_soon = asyncio.get_running_loop().call_soon
         while isinstance(message := await read(), bytes):
             answers = conversation.receive(message)
@@ -142,6 +164,20 @@ class DeidServicer:
         if not conversation.between_files:
             await asyncio.sleep(BROKEN_SECONDS)
         conversation.end()
+
+
+def _credential(context: MessageStream) -> str:
+    """Returns what a caller shows, for ProfileService to judge.
+
+    Raises:
+        UnauthenticatedError: it shows nothing, or more than one thing.
+    """
+    shown = [
+        value for name, value in context.invocation_metadata() or () if name == "authorization"
+    ]
+    if len(shown) != 1 or not isinstance(shown[0], str):
+        raise UnauthenticatedError
+    return shown[0]
 
 
 def _opening(message: object) -> pb.OpenStream:

@@ -36,6 +36,15 @@ class Actor:
     peer: str = ""
     request_id: str = ""
 
+    @property
+    def principal(self) -> str:
+        """Who it is, as bindings name callers; others by how they were known."""
+        if self.credential is Credential.API_KEY:
+            return f"key:{self.key_id}"
+        if self.credential is Credential.TOKEN:
+            return f"user:{self.subject}"
+        return f"{self.credential.value}:{self.subject}"
+
 
 # A command of this machine, and the migrations.
 THIS_MACHINE = Actor("this-machine", Credential.COMMAND)

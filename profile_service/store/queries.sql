@@ -25,7 +25,11 @@ FROM (SELECT coalesce(nullif($1, ''), current_user)) AS role (name), (VALUES
     ('container', 'UPDATE'), ('container', 'DELETE'),
     ('profile_version', 'SELECT'), ('profile_version', 'INSERT'), ('profile_version', 'UPDATE'),
     ('deleted_container', 'SELECT'), ('deleted_container', 'INSERT'),
-    ('audit_chain', 'SELECT'), ('audit_event', 'SELECT'), ('audit_retention', 'SELECT')
+    ('audit_chain', 'SELECT'), ('audit_event', 'SELECT'), ('audit_retention', 'SELECT'),
+    ('api_key', 'SELECT'), ('api_key', 'INSERT'), ('api_key', 'UPDATE'),
+    ('custom_role', 'SELECT'), ('custom_role', 'INSERT'),
+    ('custom_role', 'UPDATE'), ('custom_role', 'DELETE'),
+    ('binding', 'SELECT'), ('binding', 'INSERT'), ('binding', 'UPDATE'), ('binding', 'DELETE')
 ) AS needed (thing, action)
 GROUP BY role.name
 
@@ -196,19 +200,39 @@ ORDER BY v.version DESC
 -- name: get_source
 SELECT source FROM profile_version WHERE container_id = $1 AND version = $2
 
--- What the cascade asks: the target and the containers that it is in, each with what is
--- attached to it; of a target that does not exist there is no row. A valid version comes
+-- What the cascade asks, and whether it may be: first what two credentials are worth for
+-- the target, as `standing` says it, and then the target and the containers that it is in, each with what is
+-- attached to it; where no container exists those columns are NULL. A valid version comes
 -- with its text, unless its digest is among the known ones, which are bytes one after the
 -- other: an array would cost more. Two lookups by unique keys for each container; by the
 -- names, which tell what is in what, it is two steps of a plan in place of eleven.
 -- name: resolve
-SELECT c.name, c.enforced, c.profile_locked, c.id, c.profile_revision,
+SELECT
+    (SELECT display_name FROM api_key
+        WHERE id = $5 AND hash = $6 AND revoke_time IS NULL
+            AND (expire_time IS NULL OR expire_time > now())),
+    (SELECT string_agg(coalesce(r.permissions, b.role), ' ')
+        FROM binding AS b
+        LEFT JOIN custom_role AS r ON r.id = b.custom_role_id
+        WHERE b.principal = ANY (string_to_array($7, E'\n'))
+            AND (b.container_id IS NULL OR b.container_id IN (
+                SELECT id FROM container WHERE name IN ($1, $2, $3)))),
+    (SELECT display_name FROM api_key
+        WHERE id = $8 AND hash = $9 AND revoke_time IS NULL
+            AND (expire_time IS NULL OR expire_time > now())),
+    (SELECT string_agg(coalesce(r.permissions, b.role), ' ')
+        FROM binding AS b
+        LEFT JOIN custom_role AS r ON r.id = b.custom_role_id
+        WHERE b.principal = ANY (string_to_array($10, E'\n'))
+            AND (b.container_id IS NULL OR b.container_id IN (
+                SELECT id FROM container WHERE name IN ($1, $2, $3)))),
+    c.name, c.enforced, c.profile_locked, c.id, c.profile_revision,
     v.version, v.sha256, v.create_time,
     v.validator_version, v.blank, v.violations, v.warnings,
     CASE WHEN v.valid AND position(v.sha256 IN $4) = 0 THEN v.source END
-FROM container AS c
+FROM (VALUES (1)) AS one
+LEFT JOIN container AS c ON c.name IN ($1, $2, $3)
 LEFT JOIN profile_version AS v ON v.container_id = c.id AND v.version = c.current_version
-WHERE c.name IN ($1, $2, $3)
 
 -- Adds an event to a chain, as the last thing of a transaction.
 -- name: append_event
@@ -266,3 +290,136 @@ FROM audit_chain
 WHERE site > $1
 ORDER BY site
 LIMIT $2
+
+-- What a credential is worth somewhere: the display name of the API key, NULL where there
+-- is none that is in force with this hash; and the roles and permissions of some principals
+-- there, NULL where they have none. Principals and names stand in lines. The name `*`
+-- stands for every place.
+-- name: standing
+SELECT
+    (SELECT display_name FROM api_key
+        WHERE id = $1 AND hash = $2 AND revoke_time IS NULL
+            AND (expire_time IS NULL OR expire_time > now())),
+    (SELECT string_agg(coalesce(r.permissions, b.role), ' ')
+        FROM binding AS b
+        LEFT JOIN custom_role AS r ON r.id = b.custom_role_id
+        WHERE b.principal = ANY (string_to_array($3, E'\n'))
+            AND (b.container_id IS NULL OR $4 = '*' OR b.container_id IN (
+                SELECT id FROM container WHERE name = ANY (string_to_array($4, E'\n')))))
+
+-- Stores an API key on a container, or for all sites where the name is empty; no row when
+-- the container does not exist.
+-- name: create_key
+INSERT INTO api_key (id, container_id, hash, display_name, creator, expire_time)
+SELECT $1, place.id, $3, $4, $5, $6
+FROM (SELECT id FROM container WHERE name = $2 UNION ALL SELECT NULL WHERE $2 = '') AS place
+RETURNING id, display_name, create_time, creator, expire_time, revoke_time, last_use_time
+
+-- Stores an API key that was made elsewhere; no row where it is there already.
+-- name: adopt_key
+INSERT INTO api_key (id, hash, display_name, creator)
+VALUES ($1, $2, $3, $4)
+ON CONFLICT (id) DO NOTHING
+RETURNING true
+
+-- Whether an API key with this hash is in force.
+-- name: key_in_force
+SELECT hash = $2 AND revoke_time IS NULL AND (expire_time IS NULL OR expire_time > now())
+FROM api_key
+WHERE id = $1
+
+-- A page of the API keys of a container, or of those for all sites.
+-- name: list_keys
+SELECT id, display_name, create_time, creator, expire_time, revoke_time, last_use_time
+FROM api_key
+WHERE container_id IS NOT DISTINCT FROM (SELECT id FROM container WHERE name = $1)
+    AND id > $2
+    AND ($1 = '' OR container_id IS NOT NULL)
+ORDER BY id
+LIMIT $3
+
+-- Ends an API key of a container, or for all sites; no row when there is none. Comes with
+-- whether it was not revoked before.
+-- name: revoke_key
+UPDATE api_key
+SET revoke_time = coalesce(revoke_time, now())
+WHERE id = $1
+    AND container_id IS NOT DISTINCT FROM (SELECT id FROM container WHERE name = $2)
+    AND ($2 = '' OR container_id IS NOT NULL)
+RETURNING id, display_name, create_time, creator, expire_time, revoke_time, last_use_time,
+    revoke_time = now()
+
+-- Whether there is an API key.
+-- name: key_exists
+SELECT true FROM api_key WHERE id = $1
+
+-- Notes that API keys were used.
+-- name: record_uses
+UPDATE api_key SET last_use_time = now() WHERE id = ANY ($1)
+
+-- The identity of a container, which stays until the transaction ends.
+-- name: hold_container
+SELECT id FROM container WHERE name = $1 FOR KEY SHARE
+
+-- A role of a site, which stays as it is until the transaction ends.
+-- name: hold_role
+SELECT id, permissions FROM custom_role WHERE name = $1 FOR SHARE
+
+-- Gives a principal a role on a container (NULL: all sites), unless it has it.
+-- name: grant_role
+INSERT INTO binding (container_id, principal, role, custom_role_id, creator)
+VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT (principal, coalesce(container_id, 0), role) DO NOTHING
+
+-- One binding.
+-- name: get_binding
+SELECT principal, role, create_time, creator
+FROM binding
+WHERE container_id IS NOT DISTINCT FROM $1 AND principal = $2 AND role = $3
+
+-- Takes a role from a principal.
+-- name: revoke_role
+DELETE FROM binding
+WHERE container_id IS NOT DISTINCT FROM (SELECT id FROM container WHERE name = $1)
+    AND ($1 = '' OR container_id IS NOT NULL)
+    AND principal = $2 AND role = $3
+RETURNING id
+
+-- A page of the bindings of a container, or of those for all sites.
+-- name: list_bindings
+SELECT principal, role, create_time, creator
+FROM binding
+WHERE container_id IS NOT DISTINCT FROM (SELECT id FROM container WHERE name = $1)
+    AND ($1 = '' OR container_id IS NOT NULL)
+    AND (principal, role) > ($2, $3)
+ORDER BY principal, role
+LIMIT $4
+
+-- Who manages access for all sites; nobody else takes it from one of them meanwhile.
+-- name: lock_admins
+SELECT id FROM binding WHERE container_id IS NULL AND role = 'site-admin' ORDER BY id FOR UPDATE
+
+-- Whether anybody manages access for all sites: an API key that has ended does not.
+-- name: has_admin
+SELECT EXISTS (
+    SELECT FROM binding AS b LEFT JOIN api_key AS k ON k.id = b.key_id
+    WHERE b.container_id IS NULL AND b.role = 'site-admin'
+        AND (b.key_id IS NULL
+            OR k.revoke_time IS NULL AND (k.expire_time IS NULL OR k.expire_time > now())))
+
+-- Makes a role of a site that is held, or replaces its permissions.
+-- name: set_role
+INSERT INTO custom_role (site_id, name, permissions)
+VALUES ($1, $2, $3)
+ON CONFLICT (name) DO UPDATE SET permissions = excluded.permissions, update_time = now()
+
+-- Deletes a role of a site; no row when there is none.
+-- name: delete_role
+DELETE FROM custom_role WHERE name = $1 RETURNING permissions
+
+-- The roles of a site.
+-- name: list_roles
+SELECT r.name, r.permissions
+FROM custom_role AS r JOIN container AS site ON site.id = r.site_id
+WHERE site.name = $1
+ORDER BY r.name

@@ -22,6 +22,7 @@ from profile_service.errors import (
 )
 from profile_service.hierarchy import ContainerName, Kind, Level, parse_name
 from profile_service.store import audit, rows
+from profile_service.store.access import AccessStore
 from profile_service.store.conninfo import complete
 from profile_service.store.faults import translated
 from profile_service.store.migrate import migrate, migrations
@@ -31,7 +32,10 @@ from profile_service.store.writers import Rollback, Writers, WritingConnection, 
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from contextlib import AbstractContextManager
 
+    from profile_service.access.credentials import Claims
+    from profile_service.access.model import Standing
     from profile_service.model import Container, Decision, ProfileVersion
     from profile_service.store.rows import Row
     from profile_service.store.statement import Parameter
@@ -49,6 +53,9 @@ class Store:
 
     Every method raises StoreUnavailableError when the database does not answer, and one
     that changes something StoreBusyError when other changes hold what it needs.
+
+    Attributes:
+        access: who may do what.
     """
 
     def __init__(self, conninfo: str, *, readers: int, writers: int) -> None:
@@ -66,6 +73,7 @@ class Store:
         self._recent = RecentVersions()
         self._readers = Readers(self._conninfo, readers)
         self._writers = Writers(self._conninfo, writers)
+        self.access = AccessStore(self._read, self._change)
 
     def migrate(self) -> list[int]:
         """Brings the database to the schema of this build.
@@ -481,29 +489,41 @@ class Store:
 
     # --- The cascade --------------------------------------------------------------------
 
-    def levels(self, target: ContainerName) -> tuple[bool, list[Level]] | None:
-        """Reads what the cascade asks for: one query, one round trip.
+    def levels(
+        self, target: ContainerName, asking: Claims, caller: Claims
+    ) -> tuple[Standing, Standing, tuple[bool, list[Level]] | None]:
+        """Reads what the cascade asks for, and whether that may be asked: one query.
 
         Args:
             target: a project or a device.
+            asking: who asks.
+            caller: in whose name.
 
         Returns:
-            Whether the site enforces de-identification, and the levels, nearest first,
-            each valid profile with its text. None when the target does not exist.
+            What both are worth for the target; and whether the site enforces
+            de-identification, and the levels, nearest first, each valid profile with its
+            text. None in place of these when the target does not exist.
         """
         # The site of a device stands for a group as well.
         names = (target.text, target.parent or "", target.site)
         recent = self._recent.of(names)
         known = b"".join([read.version.sha256 for read in recent.values()])
-        found = {row[0]: row[1:] for row in self._read("resolve", *names, known)}
+        told = self._read("resolve", *names, known, *_shown(asking), *_shown(caller))
+        key, words, caller_key, caller_words = told[0][:4]
+        standings = (
+            self.access.to_standing(asking, key, words),
+            self.access.to_standing(caller, caller_key, caller_words),
+        )
+        found = {row[4]: row[5:] for row in told}
         if target.text not in found:
-            return None
+            return *standings, None
         # All are read, so that the text of a site is sent once for its devices, too.
         levels = [
             Level(name, self._version_in(name, found[name][2:], recent), found[name][1])
             for name in names
         ]
-        return found[target.site][0], levels if target.kind is Kind.PROJECT else levels[:1]
+        enforced = found[target.site][0]
+        return *standings, (enforced, levels if target.kind is Kind.PROJECT else levels[:1])
 
     # --- Parts --------------------------------------------------------------------------
 
@@ -551,14 +571,17 @@ class Store:
             self._recent.keep(Read(told, version))
         return version
 
-    @contextmanager
     def _transaction(
         self, name: ContainerName, **constraints: ProfileServiceError
-    ) -> Iterator[WritingConnection]:
+    ) -> AbstractContextManager[WritingConnection]:
+        return self._change(name.site, **constraints)
+
+    @contextmanager
+    def _change(self, site: str, **constraints: ProfileServiceError) -> Iterator[WritingConnection]:
         if not self._readers.answers:
             raise StoreUnavailableError(KNOWN_TO_BE_GONE)
         try:
-            with self._writers.transaction(name.site, **constraints) as connection:
+            with self._writers.transaction(site, **constraints) as connection:
                 yield connection
         except StoreFaultError as error:
             raise self._explained(error) from None
@@ -593,3 +616,8 @@ class Store:
         found = None if row is None else rows.to_version(name.text, row)
         assert found is not None  # noqa: S101 -- a version goes only with its container
         return found
+
+
+def _shown(claims: Claims) -> tuple[str, bytes, str]:
+    """Returns a credential as parameters of a query."""
+    return claims.key_id, claims.key_hash, "\n".join(claims.principals)

@@ -106,7 +106,13 @@ class Up:
         return {
             "DEIDCASCADE_PROFILE_SERVICE": self.profile_service,
             "DEIDCASCADE_DEID_SERVICE": self.deid_service,
+            "DEIDCASCADE_KEY_FILE": str(self.data / "admin.key"),
         }
+
+    @property
+    def key(self) -> str:
+        """The key of an administrator."""
+        return (self.data / "admin.key").read_text().strip()
 
     def introduction(self) -> str:
         """Returns all that it says when it has started."""

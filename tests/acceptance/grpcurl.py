@@ -1,6 +1,8 @@
 """Does what grpcurl does for the commands of the documentation, which need not be there.
 
-Usage: grpcurl.py -plaintext [-d JSON] HOST:PORT (list | describe SYMBOL | SERVICE/METHOD)
+Usage: grpcurl.py -plaintext [-H HEADER] [-d JSON] HOST:PORT WHAT
+
+WHAT is list, describe SYMBOL, or SERVICE/METHOD.
 
 Like grpcurl it knows no protos, and asks the server for them by reflection. Unary
 methods only. Errors end it with 64 and the number of the status.
@@ -27,11 +29,14 @@ def main(arguments: list[str]) -> int:
     """Runs one command, and returns the exit code."""
     parser = argparse.ArgumentParser("grpcurl")
     parser.add_argument("-plaintext", action="store_true", required=True)
+    parser.add_argument("-H", dest="header", action="append", default=[])
     parser.add_argument("-d", dest="data", default="{}")
     parser.add_argument("address")
     parser.add_argument("what")
     parser.add_argument("symbol", nargs="?", default="")
     given = parser.parse_args(arguments)
+    split = [header.partition(": ") for header in given.header]
+    metadata = tuple((name, value) for name, _, value in split)
     with grpc.insecure_channel(given.address) as channel:
         database = ProtoReflectionDescriptorDatabase(channel)
         pool = DescriptorPool(database)
@@ -43,7 +48,7 @@ def main(arguments: list[str]) -> int:
             service, _, method = given.what.partition("/")
             found = pool.FindServiceByName(service).methods_by_name[method]
             try:
-                answer = call(channel, found, given.data)
+                answer = call(channel, found, given.data, metadata)
             except grpc.RpcError as error:
                 code = error.code()
                 print(f"ERROR:\n  Code: {code.name}\n  Message: {error}", file=sys.stderr)
@@ -63,7 +68,12 @@ def described(pool: DescriptorPool, symbol: str) -> str:
     return found.name
 
 
-def call(channel: grpc.Channel, method: MethodDescriptor, data: str) -> Message:
+def call(
+    channel: grpc.Channel,
+    method: MethodDescriptor,
+    data: str,
+    metadata: tuple[tuple[str, str], ...],
+) -> Message:
     """Calls a method with a request in JSON, and returns the answer."""
     request = json_format.Parse(data, GetMessageClass(method.input_type)())
     ask = channel.unary_unary(
@@ -71,7 +81,7 @@ def call(channel: grpc.Channel, method: MethodDescriptor, data: str) -> Message:
         request_serializer=type(request).SerializeToString,
         response_deserializer=GetMessageClass(method.output_type).FromString,
     )
-    answer: Message = ask(request)
+    answer: Message = ask(request, metadata=metadata)
     return answer
 
 

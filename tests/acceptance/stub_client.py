@@ -35,11 +35,13 @@ def requests(target: str, files: list[str]) -> Iterator[pb.DeidentifyRequest]:
         yield pb.DeidentifyRequest(file_end=pb.FileEnd())
 
 
-def main(address: str, target: str, out: str, files: list[str]) -> None:
+def main(address: str, key: str, target: str, out: str, files: list[str]) -> None:
     """Sends, receives and writes."""
     received: list[bytes] = []
     with grpc.insecure_channel(address) as channel:
-        for answer in DeidServiceStub(channel).Deidentify(requests(target, files)):
+        for answer in DeidServiceStub(channel).Deidentify(
+            requests(target, files), metadata=(("authorization", f"Bearer {key}"),)
+        ):
             kind = answer.WhichOneof("message")
             if kind == "opened":
                 print(json.dumps({"opened": answer.opened.profile_name}))
@@ -57,4 +59,4 @@ def main(address: str, target: str, out: str, files: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], sys.argv[3], sys.argv[4:])
+    main(sys.argv[1], sys.argv[2], sys.argv[3], sys.argv[4], sys.argv[5:])

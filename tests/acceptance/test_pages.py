@@ -31,6 +31,7 @@ PLACEHOLDERS = {
     "FILE": "CT_small.dcm",
     "FOLDER": "images",
     "OUT": "deidentified",
+    "PRINCIPAL": "user:jo",
     "SITE": "sites/hospital",
     "TARGET": PROJECT,
 }
@@ -82,19 +83,19 @@ def described(installation: Installation, up: Up, tmp_path_factory: pytest.TempP
     (folder / "images").mkdir()
     for copy in (folder, folder / "images"):
         shutil.copy(CT, copy)
-    describe, _ = blocks("README.md", "sh")
+    describe, *_ = blocks("README.md", "sh")
     shell(installation, up, folder, describe)
     return folder
 
 
 def test_upload_and_client(installation: Installation, up: Up, described: Path) -> None:
     """The steps of the README lead to a de-identified file, and so does the client."""
-    _, upload = blocks("README.md", "sh")
+    _, upload, _ = blocks("README.md", "sh")
     (client,) = blocks("docs/clients.md", "python")
 
     shell(installation, up, described, re.sub(r"\S+/CT_small\.dcm", "CT_small.dcm", upload))
     done = subprocess.run(
-        [sys.executable, "-c", client.replace("localhost:50052", up.deid_service)],
+        [sys.executable, "-c", at(up, client)],
         cwd=described,
         env=installation.environment(),
         capture_output=True,
@@ -107,6 +108,28 @@ def test_upload_and_client(installation: Installation, up: Up, described: Path) 
     assert pydicom.dcmread(output).PatientName == "REDACTED"
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert (described / "received" / output.name).read_bytes() == output.read_bytes()
+
+
+def test_an_uploader(installation: Installation, up: Up, described: Path) -> None:
+    """Four commands of the README lead to an upload by a key that may do nothing else."""
+    *_, script = blocks("README.md", "sh")
+
+    shell(installation, up, described, script)
+
+    (output,) = (described / "deidentified-valves").glob("*.dcm")
+    assert pydicom.dcmread(output).PatientName == "REDACTED"
+    assert (described / "uploader.key").stat().st_mode & 0o777 == 0o600
+    assert len(re.findall("^deidcascade", script, re.MULTILINE)) == 4
+    allowed = "deidcascade access test --on sites/heart/groups/surgery/projects/valves"
+    told = shell(installation, up, described, f"{allowed} --key-file uploader.key")
+    assert told.split()[1:] == ["uploads.create"]
+
+
+def at(up: Up, text: str) -> str:
+    """Returns a text of a page with the addresses and the key of a pair that runs."""
+    text = text.replace("~/.local/share/deid-cascade/admin.key", str(up.data / "admin.key"))
+    text = text.replace("localhost:50051", up.profile_service)
+    return text.replace("localhost:50052", up.deid_service)
 
 
 @pytest.mark.parametrize(
@@ -176,12 +199,11 @@ def test_grpcurl(installation: Installation, up: Up, tmp_path: Path) -> None:
         f'#!/bin/sh\nexec {sys.executable} {Path(__file__).with_name("grpcurl.py")} "$@"\n'
     )
     (tmp_path / "grpcurl").chmod(0o755)
-    script = script.replace("localhost:50051", up.profile_service)
-    script = script.replace("localhost:50052", up.deid_service)
+    shown, script = at(up, script).split("\n", 1)
     accepted, refused, rest = re.split(r"# Refused: .*\n|(?<=SetProfile\n)\n(?=grpcurl)", script)
 
     told = [
-        shell(installation, up, tmp_path, part, programs=tmp_path)
+        shell(installation, up, tmp_path, f"{shown}\n{part}", programs=tmp_path)
         for part in (accepted, f"! {refused.strip()} 2>&1", rest)
     ]
 

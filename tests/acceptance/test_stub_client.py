@@ -47,7 +47,7 @@ def test_two_hundred_files_on_one_stream(
     program = Path(__file__).with_name("stub_client.py")
 
     done = subprocess.run(
-        [sys.executable, program, up.deid_service, target, tmp_path, *sent],
+        [sys.executable, program, up.deid_service, up.key, target, tmp_path, *sent],
         capture_output=True,
         text=True,
         check=False,

@@ -9,6 +9,7 @@ exit code.
 
 from __future__ import annotations
 
+import tests.support.environment  # isort: skip  # noqa: F401
 import ast
 import importlib
 import sys

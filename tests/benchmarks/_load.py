@@ -24,6 +24,7 @@ from deidcascade.v1 import deid_service_pb2 as pb
 from pydicom.data import get_testdata_file
 
 from tests.benchmarks._files import slices
+from tests.support.environment import AS_ADMIN
 
 METHOD = "/deidcascade.v1.DeidService/Deidentify"
 
@@ -170,7 +171,9 @@ async def main(load: Load) -> None:
                 break
 
     async def stream(channel: grpc.aio.Channel) -> int:
-        call: grpc.aio.StreamStreamCall[bytes, bytes] = channel.stream_stream(METHOD)()
+        call: grpc.aio.StreamStreamCall[bytes, bytes] = channel.stream_stream(METHOD)(
+            metadata=AS_ADMIN
+        )
 
         async def send() -> None:
             for message in messages():

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import grpc
 from deidcascade.v1 import profile_service_pb2 as pb
 from deidcascade.v1.profile_service_pb2_grpc import ProfileServiceStub
+
+from tests.support.callers import channel
 
 SITE = "sites/hospital"
 GROUP = f"{SITE}/groups/radiology"
@@ -13,8 +14,8 @@ PROJECT = f"{GROUP}/projects/trial"
 
 def set_up(address: str, source: str) -> None:
     """Makes a site, a group and a project, with a profile on the project."""
-    with grpc.insecure_channel(address) as channel:
-        service = ProfileServiceStub(channel)
+    with channel(address) as opened:
+        service = ProfileServiceStub(opened)
         for name in (SITE, GROUP, PROJECT):
             container = pb.Container(name=name)
             service.CreateContainer(pb.CreateContainerRequest(container=container))

@@ -18,6 +18,7 @@ import sys
 import grpc
 
 from tests.benchmarks._load import CHUNK_BYTES, METHOD, file_messages, open_message
+from tests.support.environment import AS_ADMIN
 
 # What a slow caller reads at its normal speed: the stream is open then, and its
 # first output is on the way.
@@ -69,7 +70,7 @@ class SlowLine:
 
 async def idle_stream(channel: grpc.aio.Channel, target: str) -> Call:
     """Opens a stream, begins a file, and leaves it at that."""
-    call: Call = channel.stream_stream(METHOD)()
+    call: Call = channel.stream_stream(METHOD)(metadata=AS_ADMIN)
     await call.write(open_message(target))
     for message in file_messages(CHUNK_BYTES)[:2]:
         await call.write(message)
@@ -79,7 +80,7 @@ async def idle_stream(channel: grpc.aio.Channel, target: str) -> Call:
 
 async def slow_stream(channel: grpc.aio.Channel, target: str) -> asyncio.Task[None]:
     """Opens a stream that sends without end, and reads all that its connection gives."""
-    call: Call = channel.stream_stream(METHOD)()
+    call: Call = channel.stream_stream(METHOD)(metadata=AS_ADMIN)
     await call.write(open_message(target))
     await call.read()
 

@@ -19,7 +19,6 @@ import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-import grpc
 import psycopg
 from deidcascade.v1 import profile_service_pb2 as pb
 from deidcascade.v1.profile_service_pb2_grpc import ProfileServiceStub
@@ -30,6 +29,7 @@ from profile_service.language import VALIDATOR_VERSION
 from profile_service.store.migrate import migrate
 from tests.benchmarks._processes import Server, postgres, run_client, serving
 from tests.benchmarks.engine import profiles
+from tests.support.callers import channel
 
 PROJECTS = (1_000, 1_000_000)
 PROJECTS_PER_GROUP = 100
@@ -113,8 +113,8 @@ def load_hierarchy(database: str, projects: int) -> None:
 
 def _answer(address: str, *, known: bool) -> str:
     """Returns the answer for a project, in hex."""
-    with grpc.insecure_channel(address) as channel:
-        service = ProfileServiceStub(channel)
+    with channel(address) as opened:
+        service = ProfileServiceStub(opened)
         request = pb.ResolveProfileRequest(target=f"{SITE}/groups/g0/projects/p0")
         answer = service.ResolveProfile(request)
         if known:

@@ -11,7 +11,11 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
+from profile_service.config import Config
+from profile_service.first_keys import FirstKeys
+from profile_service.store import Store
 from profile_service.store.migrate import migrate
+from tests.support.environment import ADMIN_KEY_FILE, SERVICE_KEY_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,6 +41,13 @@ class Databases:
         self._used: deque[str] = deque()
         self._execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(TEMPLATE)))
         migrate(self._of(TEMPLATE))
+        store = Store(self._of(TEMPLATE), readers=1, writers=1)
+        store.open()
+        settings = Config(
+            "", "", 1, admin_key=str(ADMIN_KEY_FILE), service_key=str(SERVICE_KEY_FILE)
+        )
+        FirstKeys(settings).adopt(store.access)
+        store.close()
 
     @contextmanager
     def clone(self, template: str = TEMPLATE) -> Iterator[str]:

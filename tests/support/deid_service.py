@@ -24,6 +24,7 @@ from pydicom.data import get_testdata_file
 from deid_service.contract.rpc_errors import read_details
 from deid_service.serving.config import Config, Limits
 from deid_service.serving.server import serve
+from tests.support.environment import SERVICE_KEY_FILE
 
 TARGET = "sites/s/groups/g/projects/p"
 PROFILE = """\
@@ -139,6 +140,7 @@ def running_deid_service(
     limits: Limits | None = None,
     *,
     drain_seconds: float = 5.0,
+    recheck_seconds: float = 30.0,
     address: str = "127.0.0.1:0",
 ) -> Iterator[Running]:
     """Gives a DeidService, on a port that the system chose or on that of an earlier one."""
@@ -154,7 +156,15 @@ def running_deid_service(
                 Running(f"127.0.0.1:{port}", partial(loop.call_soon_threadsafe, stop.set), counts)
             )
 
-        settings = Config(address, profile_service, 1, drain_seconds, limits or Limits())
+        settings = Config(
+            address,
+            profile_service,
+            1,
+            drain_seconds,
+            limits or Limits(),
+            key=str(SERVICE_KEY_FILE),
+            recheck_seconds=recheck_seconds,
+        )
         await serve(settings, settings.listen, listening=listening, stop=stop, on_count=counts.put)
 
     thread = threading.Thread(target=asyncio.run, args=(run(),), name="deid-service")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from profile_service.config import Config
 from profile_service.server import serve
+from tests.support.environment import ADMIN_KEY_FILE, SERVICE_KEY_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +24,13 @@ def running_profile_service(database: str) -> Iterator[str]:
     def run() -> None:
         try:
             serve(
-                Config("127.0.0.1:0", database, workers=1),
+                Config(
+                    "127.0.0.1:0",
+                    database,
+                    workers=1,
+                    admin_key=str(ADMIN_KEY_FILE),
+                    service_key=str(SERVICE_KEY_FILE),
+                ),
                 "127.0.0.1:0",
                 listening=lambda port: address.set_result(f"127.0.0.1:{port}"),
                 stop=stop,

@@ -75,6 +75,11 @@ class DeidServiceServicer:
 
         INVALID_ARGUMENT     PROTOCOL_ERROR (a message out of order, or one that is
         not what is said of it here), INVALID_NAME
+        UNAUTHENTICATED      UNAUTHENTICATED (no credential, or one that is not
+        accepted; also while the stream is open, within half a
+        minute)
+        PERMISSION_DENIED    PERMISSION_DENIED (the caller may not upload there,
+        whether or not it exists; also while the stream is open)
         NOT_FOUND            TARGET_NOT_FOUND
         FAILED_PRECONDITION  NO_VALID_PROFILE, with every level's verdict in a
         CascadeVerdicts detail (of many violations, the

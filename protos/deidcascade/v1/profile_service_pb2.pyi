@@ -18,6 +18,10 @@ Every error carries a google.rpc.ErrorInfo with the domain "deidcascade" and
 a stable reason; the reasons of each call are listed beside it. Every call can
 also fail with
 
+  UNAUTHENTICATED    UNAUTHENTICATED (no credential, or one that is not, or no
+               longer, accepted)
+  PERMISSION_DENIED  PERMISSION_DENIED (the caller may not do this; whether
+               what the request names exists is not told)
   UNAVAILABLE  STORE_UNAVAILABLE (the database does not answer; try again),
                STORE_BUSY (other changes are under way, and nothing was
                changed; try again)

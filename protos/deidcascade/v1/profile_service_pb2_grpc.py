@@ -180,6 +180,8 @@ class ProfileServiceServicer:
         INVALID_ARGUMENT INVALID_NAME, INVALID_NOTE, PROFILE_INVALID (every violation is in the
         status message and in a ProfileViolations detail, as far as they fit into
         the 8 KiB that a gRPC status can have; ValidateProfile answers with all);
+        PERMISSION_DENIED PERMISSION_DENIED also for a profile that lets data through
+        as it is, by a caller who may not set such a one;
         NOT_FOUND CONTAINER_NOT_FOUND; ABORTED ETAG_MISMATCH.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -223,8 +225,14 @@ class ProfileServiceServicer:
         with the verdict on every level that was looked at. That no profile is
         valid is an answer here (OUTCOME_NO_VALID_PROFILE), not an error.
 
+        DeidService asks with a credential of its own, and shows that of its caller
+        in the metadata `caller-authorization`, as it has come: then the caller
+        must be one who may upload into the target, and nothing else is asked of it.
+
         INVALID_ARGUMENT INVALID_NAME (also for a site or a group, which cannot be
-        uploaded into), INVALID_DIGEST; NOT_FOUND TARGET_NOT_FOUND.
+        uploaded into), INVALID_DIGEST; NOT_FOUND TARGET_NOT_FOUND;
+        PERMISSION_DENIED SERVICE_REFUSED (who shows the credential of a caller may
+        not do so).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -18,6 +18,10 @@ Every error carries a google.rpc.ErrorInfo with the domain "deidcascade" and
 a stable reason; the reasons of each call are listed beside it. Every call can
 also fail with
 
+  UNAUTHENTICATED    UNAUTHENTICATED (no credential, or one that is not, or no
+               longer, accepted)
+  PERMISSION_DENIED  PERMISSION_DENIED (the caller may not do this; whether
+               what the request names exists is not told)
   UNAVAILABLE  STORE_UNAVAILABLE (the database does not answer; try again),
                STORE_BUSY (other changes are under way, and nothing was
                changed; try again)
@@ -109,6 +113,8 @@ class ProfileServiceStub:
     INVALID_ARGUMENT INVALID_NAME, INVALID_NOTE, PROFILE_INVALID (every violation is in the
     status message and in a ProfileViolations detail, as far as they fit into
     the 8 KiB that a gRPC status can have; ValidateProfile answers with all);
+    PERMISSION_DENIED PERMISSION_DENIED also for a profile that lets data through
+    as it is, by a caller who may not set such a one;
     NOT_FOUND CONTAINER_NOT_FOUND; ABORTED ETAG_MISMATCH.
     """
     ClearProfile: _grpc.UnaryUnaryMultiCallable[_profile_service_pb2.ClearProfileRequest, _profile_service_pb2.ClearProfileResponse]
@@ -136,8 +142,14 @@ class ProfileServiceStub:
     with the verdict on every level that was looked at. That no profile is
     valid is an answer here (OUTCOME_NO_VALID_PROFILE), not an error.
 
+    DeidService asks with a credential of its own, and shows that of its caller
+    in the metadata `caller-authorization`, as it has come: then the caller
+    must be one who may upload into the target, and nothing else is asked of it.
+
     INVALID_ARGUMENT INVALID_NAME (also for a site or a group, which cannot be
-    uploaded into), INVALID_DIGEST; NOT_FOUND TARGET_NOT_FOUND.
+    uploaded into), INVALID_DIGEST; NOT_FOUND TARGET_NOT_FOUND;
+    PERMISSION_DENIED SERVICE_REFUSED (who shows the credential of a caller may
+    not do so).
     """
     ListAuditEvents: _grpc.UnaryUnaryMultiCallable[_profile_service_pb2.ListAuditEventsRequest, _profile_service_pb2.ListAuditEventsResponse]
     """Lists what was done, and what was tried and denied, by whom: the events of one
@@ -209,6 +221,8 @@ class ProfileServiceAsyncStub(ProfileServiceStub):
     INVALID_ARGUMENT INVALID_NAME, INVALID_NOTE, PROFILE_INVALID (every violation is in the
     status message and in a ProfileViolations detail, as far as they fit into
     the 8 KiB that a gRPC status can have; ValidateProfile answers with all);
+    PERMISSION_DENIED PERMISSION_DENIED also for a profile that lets data through
+    as it is, by a caller who may not set such a one;
     NOT_FOUND CONTAINER_NOT_FOUND; ABORTED ETAG_MISMATCH.
     """
     ClearProfile: _aio.UnaryUnaryMultiCallable[_profile_service_pb2.ClearProfileRequest, _profile_service_pb2.ClearProfileResponse]  # type: ignore[assignment]
@@ -236,8 +250,14 @@ class ProfileServiceAsyncStub(ProfileServiceStub):
     with the verdict on every level that was looked at. That no profile is
     valid is an answer here (OUTCOME_NO_VALID_PROFILE), not an error.
 
+    DeidService asks with a credential of its own, and shows that of its caller
+    in the metadata `caller-authorization`, as it has come: then the caller
+    must be one who may upload into the target, and nothing else is asked of it.
+
     INVALID_ARGUMENT INVALID_NAME (also for a site or a group, which cannot be
-    uploaded into), INVALID_DIGEST; NOT_FOUND TARGET_NOT_FOUND.
+    uploaded into), INVALID_DIGEST; NOT_FOUND TARGET_NOT_FOUND;
+    PERMISSION_DENIED SERVICE_REFUSED (who shows the credential of a caller may
+    not do so).
     """
     ListAuditEvents: _aio.UnaryUnaryMultiCallable[_profile_service_pb2.ListAuditEventsRequest, _profile_service_pb2.ListAuditEventsResponse]  # type: ignore[assignment]
     """Lists what was done, and what was tried and denied, by whom: the events of one
@@ -348,6 +368,8 @@ class ProfileServiceServicer(metaclass=_abc_1.ABCMeta):
         INVALID_ARGUMENT INVALID_NAME, INVALID_NOTE, PROFILE_INVALID (every violation is in the
         status message and in a ProfileViolations detail, as far as they fit into
         the 8 KiB that a gRPC status can have; ValidateProfile answers with all);
+        PERMISSION_DENIED PERMISSION_DENIED also for a profile that lets data through
+        as it is, by a caller who may not set such a one;
         NOT_FOUND CONTAINER_NOT_FOUND; ABORTED ETAG_MISMATCH.
         """
 
@@ -399,8 +421,14 @@ class ProfileServiceServicer(metaclass=_abc_1.ABCMeta):
         with the verdict on every level that was looked at. That no profile is
         valid is an answer here (OUTCOME_NO_VALID_PROFILE), not an error.
 
+        DeidService asks with a credential of its own, and shows that of its caller
+        in the metadata `caller-authorization`, as it has come: then the caller
+        must be one who may upload into the target, and nothing else is asked of it.
+
         INVALID_ARGUMENT INVALID_NAME (also for a site or a group, which cannot be
-        uploaded into), INVALID_DIGEST; NOT_FOUND TARGET_NOT_FOUND.
+        uploaded into), INVALID_DIGEST; NOT_FOUND TARGET_NOT_FOUND;
+        PERMISSION_DENIED SERVICE_REFUSED (who shows the credential of a caller may
+        not do so).
         """
 
     @_abc_1.abstractmethod

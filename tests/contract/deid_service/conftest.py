@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import grpc
 import pytest
 
+from tests.support import callers
 from tests.support.deid_service import (
     Running,
     ScriptedProfileService,
@@ -41,5 +42,5 @@ def service(scripted_address: str) -> Iterator[Running]:
 @pytest.fixture
 def channel(service: Running) -> Iterator[grpc.Channel]:
     """A channel to the service."""
-    with grpc.insecure_channel(service.address) as channel:
+    with callers.channel(service.address) as channel:
         yield channel

@@ -29,7 +29,6 @@ from deid_service.client import (
     Upload,
     find_sources,
     locks,
-    open_channel,
     outputs,
 )
 from deid_service.client import stream as stream_module
@@ -37,6 +36,7 @@ from deid_service.client.job import Job
 from deid_service.contract.errors import ShuttingDownError
 from deid_service.serving.config import Limits
 from deid_service.serving.conversation import Conversation
+from tests.support.callers import open_channel
 from tests.support.deid_service import (
     BLANK,
     TARGET,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from grpc_tools import protoc
 
 from tests.support.deid_service import ScriptedProfileService, ct, running_deid_service, serving
+from tests.support.environment import ADMIN_KEY
 
 if TYPE_CHECKING:
     import pytest
@@ -27,7 +28,7 @@ from deidcascade.v1 import deid_service_pb2 as pb
 from deidcascade.v1.deid_service_pb2_grpc import DeidServiceStub
 
 assert not hasattr(pb, "RequestBatch")
-address, path = sys.argv[1:]
+address, path, key = sys.argv[1:]
 data = open(path, "rb").read()
 
 def requests():
@@ -43,7 +44,9 @@ def requests():
 
 said, size, unknown = [], 0, 0
 with grpc.insecure_channel(address) as channel:
-    for answer in DeidServiceStub(channel).Deidentify(requests()):
+    for answer in DeidServiceStub(channel).Deidentify(
+        requests(), metadata=[("authorization", f"Bearer {key}")]
+    ):
         kind = answer.WhichOneof("message")
         if kind == "chunk":
             size += len(answer.chunk)
@@ -74,7 +77,7 @@ def test_a_client_of_then_is_served(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         running_deid_service(profile_service) as service,
     ):
         finished = subprocess.run(
-            [sys.executable, "-c", CLIENT, service.address, str(file)],
+            [sys.executable, "-c", CLIENT, service.address, str(file), ADMIN_KEY],
             capture_output=True,
             text=True,
             check=True,

@@ -11,6 +11,7 @@ from deidcascade.v1 import deid_service_pb2 as pb
 from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
+from tests.support import callers
 from tests.support.deid_service import (
     BLANK,
     PROFILE,
@@ -126,7 +127,7 @@ def test_a_caller_that_cancels_leaves_nothing(channel: grpc.Channel, service: Ru
 
 def test_a_caller_that_vanishes_leaves_nothing(service: Running) -> None:
     """A stream whose connection is closed in the middle of a file is gone."""
-    with grpc.insecure_channel(service.address) as channel:
+    with callers.channel(service.address) as channel:
         caller = Caller(channel, opened(), start(), chunk(ct()[:20000]))
         assert caller.receive().HasField("opened")
 
@@ -157,9 +158,7 @@ def test_a_slow_reader_slows_its_own_sender(
     slow = method(requests())
     next(iter(slow))
 
-    with grpc.insecure_channel(
-        service.address, options=[("grpc.use_local_subchannel_pool", 1)]
-    ) as other:
+    with callers.channel(service.address, options=[("grpc.use_local_subchannel_pool", 1)]) as other:
         for _ in range(5):
             caller = Caller(other, opened(), *whole_file(ct()))
             assert caller.receive_result()[1].HasField("receipt")
@@ -196,7 +195,7 @@ def test_health_follows_profile_service(scripted: ScriptedProfileService) -> Non
         pass
     with (
         running_deid_service(address) as running,
-        grpc.insecure_channel(running.address) as channel,
+        callers.channel(running.address) as channel,
     ):
         changes = watch(channel)
         assert next(changes).status == NOT_SERVING
@@ -231,7 +230,7 @@ def test_the_drain_finishes_open_files_and_takes_no_more(
     scripted.answer = lambda _request, _context: selected(BLANK)
     with (
         running_deid_service(scripted_address, drain_seconds=20) as running,
-        grpc.insecure_channel(running.address) as channel,
+        callers.channel(running.address) as channel,
     ):
         changes = watch(channel)
         assert any(change.status == SERVING for change in changes)
@@ -257,7 +256,7 @@ def test_the_drain_refuses_a_file_that_follows(
     scripted.answer = lambda _request, _context: selected(BLANK)
     with (
         running_deid_service(scripted_address, drain_seconds=20) as running,
-        grpc.insecure_channel(running.address) as channel,
+        callers.channel(running.address) as channel,
     ):
         changes = watch(channel)
         assert any(change.status == SERVING for change in changes)
@@ -275,7 +274,7 @@ def test_the_drain_ends_in_time(scripted: ScriptedProfileService, scripted_addre
     scripted.answer = lambda _request, _context: selected(BLANK)
     with (
         running_deid_service(scripted_address, drain_seconds=0.3) as running,
-        grpc.insecure_channel(running.address) as channel,
+        callers.channel(running.address) as channel,
     ):
         caller = begun_file(channel)
 

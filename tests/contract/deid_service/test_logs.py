@@ -6,8 +6,7 @@ import logging
 import re
 from typing import TYPE_CHECKING
 
-import grpc
-
+from tests.support import callers
 from tests.support.deid_service import (
     TARGET,
     Caller,
@@ -31,7 +30,7 @@ def test_a_line_per_file_and_one_per_stream(
     with (
         caplog.at_level(logging.INFO, "deid_service"),
         running_deid_service(scripted_address) as running,
-        grpc.insecure_channel(running.address) as channel,
+        callers.channel(running.address) as channel,
     ):
         caller = Caller(channel, opened(), *good, *bad)
         caller.half_close()

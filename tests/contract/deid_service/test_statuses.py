@@ -15,6 +15,7 @@ from deid_service.contract.errors import LevelVerdict, ProfileProblem
 from deid_service.contract.rpc_errors import read_details
 from deid_service.serving import resolver as profiles
 from deid_service.serving.config import Limits
+from tests.support.callers import channel as open_a_channel
 from tests.support.deid_service import (
     BLANK,
     TARGET,
@@ -248,7 +249,7 @@ def test_too_many_streams_are_refused_and_the_others_go_on(scripted_address: str
     """The stream past the limit is refused, and there is a place when one ends."""
     with (
         running_deid_service(scripted_address, Limits(max_streams=2)) as running,
-        grpc.insecure_channel(running.address) as channel,
+        open_a_channel(running.address) as channel,
     ):
         callers = [Caller(channel, opened()) for _ in range(2)]
         for caller in callers:
@@ -279,7 +280,7 @@ def test_a_caller_that_sends_nothing_is_ended(
     """Wherever a caller stops sending, the stream ends after the idle time."""
     with (
         running_deid_service(scripted_address, Limits(idle_seconds=0.2)) as running,
-        grpc.insecure_channel(running.address) as channel,
+        open_a_channel(running.address) as channel,
     ):
         caller = Caller(channel, *messages)
 
@@ -291,7 +292,7 @@ def test_a_slow_caller_is_not_idle(scripted_address: str) -> None:
     """A message now and then keeps a stream open beyond the idle time."""
     with (
         running_deid_service(scripted_address, Limits(idle_seconds=0.4)) as running,
-        grpc.insecure_channel(running.address) as channel,
+        open_a_channel(running.address) as channel,
     ):
         caller = Caller(channel, opened())
         pause = threading.Event()
@@ -310,7 +311,7 @@ def test_limits_of_a_file_reject_it_alone(scripted_address: str) -> None:
     large = data + b"\x00"
     with (
         running_deid_service(scripted_address, limits) as running,
-        grpc.insecure_channel(running.address) as channel,
+        open_a_channel(running.address) as channel,
     ):
         announced = whole_file(large)
         unannounced = [start(), chunk(large), end()]
@@ -335,7 +336,7 @@ def test_nobody_there_to_ask(
         pass  # The port is free again now, and nobody else is given it for a while.
     with (
         running_deid_service(address) as running,
-        grpc.insecure_channel(running.address) as channel,
+        open_a_channel(running.address) as channel,
     ):
         refused = Caller(channel, opened(), *whole_file(ct()))
         expected = ("UNAVAILABLE", "PROFILE_SERVICE_UNAVAILABLE")
@@ -366,7 +367,7 @@ def test_a_profile_service_that_hangs(
     scripted.answer = hang
     with (
         running_deid_service(scripted_address) as running,
-        grpc.insecure_channel(running.address) as channel,
+        open_a_channel(running.address) as channel,
     ):
         caller = Caller(channel, opened(), *whole_file(ct()))
         status = status_of(caller.receive)
@@ -386,7 +387,7 @@ def test_what_is_not_foreseen_is_internal_and_silent(
     monkeypatch.setattr("deid_service.serving.servicer.Conversation", fail)
     with (
         running_deid_service(scripted_address) as running,
-        grpc.insecure_channel(running.address) as channel,
+        open_a_channel(running.address) as channel,
     ):
         caller = Caller(channel, opened())
         assert caller.receive().HasField("opened")

@@ -6,7 +6,6 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-import grpc
 import psycopg
 import pytest
 from deidcascade.v1 import profile_service_pb2 as pb
@@ -22,6 +21,7 @@ from profile_service.audit import Action, Entry
 from profile_service.store import Store, roles
 from profile_service.store import audit as stored
 from tests.contract.profile_service.conftest import GROUP, PROJECT, SITE
+from tests.support import callers
 from tests.support.audit import told, troubles
 from tests.support.processes import service_process
 from tests.support.refusals import refused
@@ -82,7 +82,8 @@ def test_each_change_is_told(hierarchy: ProfileServiceStub) -> None:
 def test_who_and_from_where_is_told(hierarchy: ProfileServiceStub) -> None:
     """An event says who called, how they were known, from where, and by which request."""
     event = told(hierarchy, SITE)[0]
-    assert event.credential == "none"
+    assert (event.credential, event.key_id) == ("api-key", "a" * 12)
+    assert event.subject == "administrator"
     assert event.peer.startswith(("ipv4:127.0.0.1:", "ipv6:"))
     assert len(event.request_id) == 16
     actor = json.loads(event.event)["actor"]
@@ -141,7 +142,7 @@ def test_what_was_denied_is_told(database: str, hierarchy: ProfileServiceStub) -
     assert (event.denied_reason, event.credential) == ("PERMISSION_DENIED", "token")
     assert event.subject.startswith("mallory\N{REPLACEMENT CHARACTER}")
     assert len(event.subject) < 500
-    assert [event.resource for event in told(hierarchy, "")] == ["sites/guessed/groups/g"]
+    assert told(hierarchy, "")[-1].resource == "sites/guessed/groups/g"
     assert told(hierarchy, "sites/guessed") == []
 
 
@@ -261,14 +262,20 @@ TAMPERINGS = {
         "UPDATE audit_event SET time = time + interval '1 s' WHERE number = 3",
         "event 3 does not follow",
     ),
-    "an event is gone": ("DELETE FROM audit_event WHERE number = 2", "after event 1 comes 3"),
-    "the first is gone": ("DELETE FROM audit_event WHERE number = 1", "begins with event 2"),
+    "an event is gone": (
+        "DELETE FROM audit_event WHERE site = 'sites/s' AND number = 2",
+        "after event 1 comes 3",
+    ),
+    "the first is gone": (
+        "DELETE FROM audit_event WHERE site = 'sites/s' AND number = 1",
+        "begins with event 2",
+    ),
     "the last is gone": ("DELETE FROM audit_event WHERE number = 4", "there was an event 4"),
     "two have changed places": (
-        "UPDATE audit_event SET number = 5 - number WHERE number IN (2, 3)",
+        "UPDATE audit_event SET number = 5 - number WHERE site = 'sites/s' AND number IN (2, 3)",
         "event 2 does not follow",
     ),
-    "all is gone": ("DELETE FROM audit_event", "there was an event 4"),
+    "all is gone": ("DELETE FROM audit_event WHERE site = 'sites/s'", "there was an event 4"),
 }
 
 
@@ -369,7 +376,7 @@ def test_the_role_of_the_service_cannot_change_the_audit(
     served: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """It serves everything, adds events, and has no right to do anything else with them."""
-    with running_profile_service(served) as address, grpc.insecure_channel(address) as channel:
+    with running_profile_service(served) as address, callers.channel(address) as channel:
         service = ProfileServiceStub(channel)
         for name in (SITE, GROUP):
             service.CreateContainer(pb.CreateContainerRequest(container=pb.Container(name=name)))

@@ -58,6 +58,14 @@ def resolve(
     return service.ResolveProfile(pb.ResolveProfileRequest(target=target, known_sha256=known))
 
 
+def resolved(stored: pb.Profile) -> pb.Profile:
+    """Returns a version as a resolution has it, which does not say who set it."""
+    told = pb.Profile()
+    told.CopyFrom(stored)
+    told.ClearField("author")
+    return told
+
+
 def verdicts(response: pb.ResolveProfileResponse) -> list[tuple[str, str]]:
     """Returns the levels and what was made of them."""
     return [
@@ -337,7 +345,7 @@ def test_the_project_comes_first(hierarchy: ProfileServiceStub) -> None:
     stored = set_profile(hierarchy, VALID)
     answer = resolve(hierarchy)
     assert answer.outcome == pb.OUTCOME_PROFILE
-    assert answer.profile == stored
+    assert answer.profile == resolved(stored)
     assert verdicts(answer) == [
         (PROJECT, "SELECTED"),
         (GROUP, "NOT_CONSULTED"),
@@ -351,7 +359,7 @@ def test_levels_that_are_skipped_say_why(hierarchy: ProfileServiceStub) -> None:
     bad = set_profile(hierarchy, INVALID, allow_invalid=True)
     stored = set_profile(hierarchy, VALID, SITE)
     answer = resolve(hierarchy)
-    assert (answer.outcome, answer.profile) == (pb.OUTCOME_PROFILE, stored)
+    assert (answer.outcome, answer.profile) == (pb.OUTCOME_PROFILE, resolved(stored))
     assert verdicts(answer) == [(PROJECT, "INVALID"), (GROUP, "ABSENT"), (SITE, "SELECTED")]
     assert answer.levels[0].violations == bad.violations
     assert answer.levels[0].version == 1
@@ -383,7 +391,7 @@ def test_a_device_has_only_its_own(hierarchy: ProfileServiceStub) -> None:
     assert verdicts(answer) == [(DEVICE, "ABSENT")]
     stored = set_profile(hierarchy, OTHER, DEVICE)
     answer = resolve(hierarchy, DEVICE)
-    assert (answer.outcome, answer.profile) == (pb.OUTCOME_PROFILE, stored)
+    assert (answer.outcome, answer.profile) == (pb.OUTCOME_PROFILE, resolved(stored))
     assert verdicts(answer) == [(DEVICE, "SELECTED")]
 
 
@@ -423,7 +431,7 @@ def test_a_known_text_is_not_sent(hierarchy: ProfileServiceStub) -> None:
     """The caller says which texts it has; of others it gets the text as always."""
     stored = set_profile(hierarchy, VALID, GROUP)
     other = "0" * 64
-    assert resolve(hierarchy, PROJECT, other).profile == stored
+    assert resolve(hierarchy, PROJECT, other).profile == resolved(stored)
     known = resolve(hierarchy, PROJECT, other, stored.sha256).profile
     assert (known.sha256, known.source) == (stored.sha256, "")
 
@@ -432,7 +440,7 @@ def test_a_digest_across_the_seam_of_two_is_not_known(hierarchy: ProfileServiceS
     """The text is sent unless its digest itself is among the known ones."""
     stored = set_profile(hierarchy, VALID)
     seam = ("00" + stored.sha256[:62], stored.sha256[62:] + "00" * 31)
-    assert resolve(hierarchy, PROJECT, *seam).profile == stored
+    assert resolve(hierarchy, PROJECT, *seam).profile == resolved(stored)
 
 
 @pytest.mark.parametrize(
@@ -461,4 +469,4 @@ def test_a_resolution_is_fresh(hierarchy: ProfileServiceStub) -> None:
     """What was set a moment ago applies at once."""
     for number in range(20):
         stored = set_profile(hierarchy, f"{VALID}# {number}\n")
-        assert resolve(hierarchy).profile == stored
+        assert resolve(hierarchy).profile == resolved(stored)

@@ -12,12 +12,14 @@ from grpc_reflection.v1alpha.reflection_pb2 import (
     ServerReflectionResponse,
 )
 
+from tests.support import callers
 from tests.support.deid_service import running_deid_service
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PROFILE_SERVICE = "deidcascade.v1.ProfileService"
+ACCESS_SERVICE = "deidcascade.v1.AccessService"
 DEID_SERVICE = "deidcascade.v1.DeidService"
 
 
@@ -25,7 +27,7 @@ def ask(
     address: str, request: ServerReflectionRequest, version: str = "v1"
 ) -> ServerReflectionResponse:
     """Returns the answer of a server to one question."""
-    with grpc.insecure_channel(address) as channel:
+    with callers.channel(address) as channel:
         call = channel.stream_stream(
             f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo",
             request_serializer=ServerReflectionRequest.SerializeToString,
@@ -64,6 +66,7 @@ def test_profile_service_names_its_services(profile_service_address: str, versio
     answer = ask(profile_service_address, ServerReflectionRequest(list_services=""), version)
     assert {service.name for service in answer.list_services_response.service} == {
         PROFILE_SERVICE,
+        ACCESS_SERVICE,
         "grpc.health.v1.Health",
         "grpc.reflection.v1.ServerReflection",
         "grpc.reflection.v1alpha.ServerReflection",

@@ -18,7 +18,8 @@ import pytest
 from deidcascade.v1.deid_service_pb2_grpc import DeidServiceStub
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 
-from deid_service.client import Source, Upload, open_channel
+from deid_service.client import Source, Upload
+from tests.support.callers import open_channel
 from tests.support.deid_service import (
     BLANK,
     TARGET,

@@ -10,7 +10,8 @@ import threading
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from deid_service.client import Source, Upload, open_channel
+from deid_service.client import Source, Upload
+from tests.support.callers import open_channel
 from tests.support.deid_service import (
     TARGET,
     Caller,

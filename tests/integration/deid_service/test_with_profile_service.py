@@ -9,6 +9,7 @@ import pytest
 from deidcascade.v1 import profile_service_pb2 as profile_pb
 
 from deid_service.contract.rpc_errors import read_details
+from tests.support import callers
 from tests.support.deid_service import (
     BLANK,
     PROFILE,
@@ -47,7 +48,7 @@ def channel(profile_service_address: str) -> Iterator[grpc.Channel]:
     """A channel to a DeidService beside it."""
     with (
         running_deid_service(profile_service_address) as running,
-        grpc.insecure_channel(running.address) as channel,
+        callers.channel(running.address) as channel,
     ):
         yield channel
 

@@ -13,6 +13,7 @@ Prints a line of JSON for each file: `name`, `outcome`, `path`, `sha256` of the 
 from __future__ import annotations
 
 import json
+import os
 import resource
 import sys
 from collections.abc import Iterator
@@ -41,7 +42,8 @@ def main(
             source = Source.of_path(file)
             yield held(source, wait) if hold and number == 0 else source
 
-    channel = open_channel(address)
+    key = Path(os.environ["DEIDCASCADE_KEY_FILE"]).read_text("ascii").strip()
+    channel = open_channel(address, key=key)
     with Upload([channel], TARGET, sources(), out) as upload:
         for result in upload:
             line = {

@@ -8,7 +8,6 @@ import sys
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
-import grpc
 import psutil
 import psycopg
 from deidcascade.v1 import profile_service_pb2 as pb
@@ -16,6 +15,7 @@ from deidcascade.v1.profile_service_pb2_grpc import ProfileServiceStub
 
 from deid_service.embedded.postgres import EmbeddedPostgres
 from tests.integration.faults.files import IDENTIFIERS, PROFILE, assert_nothing_identified
+from tests.support import callers
 from tests.support.deid_service import TARGET
 from tests.support.processes import ServiceProcess, service_process
 
@@ -134,7 +134,7 @@ class System:
                 assert not service.found(re.escape(identifier.decode()))
 
     def _set_up(self) -> None:
-        with grpc.insecure_channel(self.profile_service) as channel:
+        with callers.channel(self.profile_service) as channel:
             service = ProfileServiceStub(channel)
             parts = TARGET.split("/")
             for depth in (2, 4, 6):

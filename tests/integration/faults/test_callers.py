@@ -17,13 +17,15 @@ import grpc
 import pytest
 from deidcascade.v1 import deid_service_pb2 as pb
 
-from deid_service.client import PARTIAL_SUFFIX, FileResult, Outcome, Source, Upload, open_channel
+from deid_service.client import PARTIAL_SUFFIX, FileResult, Outcome, Source, Upload
 from tests.integration.faults.files import (
     LARGE_BYTES,
     assert_all_or_nothing,
     assert_nothing_identified,
     identified_file,
 )
+from tests.support.callers import channel as open_a_channel
+from tests.support.callers import open_channel
 from tests.support.deid_service import (
     TARGET,
     Caller,
@@ -157,7 +159,7 @@ def test_a_client_that_vanishes(system: System, files: Path, tmp_path: Path) -> 
 def test_a_client_that_sends_nothing(impatient: ServiceProcess, tmp_path: Path) -> None:
     """It is told that it was idle, before `open`, between files and in a file; others go on."""
     beginnings = [[], [opened()], [opened(), start(), chunk(identified_file(1)[:20_000])]]
-    with grpc.insecure_channel(impatient.address) as channel:
+    with open_a_channel(impatient.address) as channel:
         callers = [Caller(channel, *messages) for messages in beginnings]
         assert_works(impatient, tmp_path)
         for caller in callers:
@@ -205,7 +207,7 @@ def test_a_stream_with_garbage(system: System, tmp_path: Path) -> None:
     """Messages that are none end the stream with INVALID_ARGUMENT, also in mid-file."""
     noise = DRAW.randbytes(1000)
     beginnings = [[], [opened()], [opened(), start(), chunk(identified_file(1)[:20_000])]]
-    with grpc.insecure_channel(system.deid_service.address) as channel:
+    with open_a_channel(system.deid_service.address) as channel:
         call: grpc.StreamStreamMultiCallable[bytes, bytes] = channel.stream_stream(METHOD)
         for messages in beginnings:
             requests = [*(message.SerializeToString() for message in messages), noise]
@@ -226,7 +228,7 @@ def test_garbage_among_files(system: System) -> None:
     for _ in range(200):
         damaged[DRAW.randrange(132, 2000)] = DRAW.randrange(256)
     bad = [DRAW.randbytes(5000), whole[: len(whole) // 2], bytes(damaged), b""]
-    with grpc.insecure_channel(system.deid_service.address) as channel:
+    with open_a_channel(system.deid_service.address) as channel:
         messages = [opened()]
         for number, data in enumerate(bad):
             messages += [*whole_file(data, f"bad-{number}"), *whole_file(whole, f"good-{number}")]

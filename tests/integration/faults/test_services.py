@@ -9,11 +9,10 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-import grpc
 import psutil
 import pytest
 
-from deid_service.client import FileResult, Source, Upload, open_channel
+from deid_service.client import FileResult, Source, Upload
 from deid_service.client.outputs import PARTIAL_SUFFIX
 from tests.integration.faults.files import (
     LARGE_BYTES,
@@ -21,6 +20,8 @@ from tests.integration.faults.files import (
     held,
     identified_file,
 )
+from tests.support import callers
+from tests.support.callers import open_channel
 from tests.support.deid_service import TARGET, Caller, opened, status_of
 
 if TYPE_CHECKING:
@@ -167,7 +168,7 @@ def test_postgresql_goes_away(system: System, tmp_path: Path, how: str) -> None:
 
 def assert_refused_without_a_profile(system: System) -> None:
     """Checks that a stream is refused before a single byte of output."""
-    with grpc.insecure_channel(system.deid_service.address) as channel:
+    with callers.channel(system.deid_service.address) as channel:
         caller = Caller(channel, opened())
         assert status_of(caller.receive) == ("UNAVAILABLE", "PROFILE_SERVICE_UNAVAILABLE")
 

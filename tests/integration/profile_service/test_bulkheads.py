@@ -15,6 +15,7 @@ from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 
 from profile_service import server
 from profile_service.store import writers
+from tests.support import callers
 from tests.support.between import firewall, pooler
 from tests.support.refusals import refused
 from tests.support.services import running_profile_service
@@ -53,7 +54,7 @@ def service(database: str) -> Iterator[ProfileServiceStub]:
     """A client of a service with a target."""
     with (
         running_profile_service(database) as address,
-        grpc.insecure_channel(address) as channel,
+        callers.channel(address) as channel,
     ):
         service = ProfileServiceStub(channel)
         fill(service)
@@ -62,7 +63,7 @@ def service(database: str) -> Iterator[ProfileServiceStub]:
 
 def health_of(address: str) -> int:
     """Returns the state of health of a service."""
-    with grpc.insecure_channel(address) as channel:
+    with callers.channel(address) as channel:
         answer: HealthCheckResponse = channel.unary_unary(
             "/grpc.health.v1.Health/Check",
             request_serializer=HealthCheckRequest.SerializeToString,
@@ -79,7 +80,7 @@ def test_who_says_nothing_stops_nobody(database: str, method: str) -> None:
     """However many calls never send their request, others are answered at once."""
     with (
         running_profile_service(database) as address,
-        grpc.insecure_channel(address) as channel,
+        callers.channel(address) as channel,
         ExitStack() as silent,
     ):
         fill(ProfileServiceStub(channel))
@@ -87,7 +88,7 @@ def test_who_says_nothing_stops_nobody(database: str, method: str) -> None:
         for number in range(MANY):
             if number % 100 == 0:
                 options = [("grpc.use_local_subchannel_pool", 1)]
-                one = silent.enter_context(grpc.insecure_channel(address, options))
+                one = silent.enter_context(callers.channel(address, options))
             waiting: queue.Queue[bytes | None] = queue.Queue()
             silent.callback(waiting.put, None)
             mute: grpc.StreamStreamMultiCallable[bytes, bytes] = one.stream_stream(method)
@@ -113,7 +114,7 @@ def test_a_request_that_does_not_come_is_not_waited_for(
     waiting: queue.Queue[bytes | None] = queue.Queue()
     with (
         running_profile_service(database) as address,
-        grpc.insecure_channel(address) as channel,
+        callers.channel(address) as channel,
     ):
         silent: grpc.StreamStreamMultiCallable[bytes, bytes] = channel.stream_stream(method)
         call = silent(iter(waiting.get, None))
@@ -143,7 +144,7 @@ def test_a_locked_container_stops_no_other(database: str, monkeypatch: pytest.Mo
     other = pb.SetProfileRequest(container="sites/other", source=VALID)
     with (
         running_profile_service(database) as address,
-        grpc.insecure_channel(address) as channel,
+        callers.channel(address) as channel,
         psycopg.connect(database) as locking,
     ):
         service = ProfileServiceStub(channel)
@@ -169,7 +170,7 @@ def test_connections_that_were_forgotten_refuse_nobody(database: str) -> None:
     with (
         firewall(database) as between,
         running_profile_service(between.conninfo) as address,
-        grpc.insecure_channel(address) as channel,
+        callers.channel(address) as channel,
     ):
         service = ProfileServiceStub(channel)
         fill(service)
@@ -186,7 +187,7 @@ def test_a_pooler_in_transaction_mode(database: str) -> None:
     with (
         pooler(database) as pooled,
         running_profile_service(pooled) as address,
-        grpc.insecure_channel(address) as channel,
+        callers.channel(address) as channel,
     ):
         service = ProfileServiceStub(channel)
         fill(service)

@@ -9,7 +9,6 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import grpc
 import psycopg
 import pytest
 from deidcascade.v1 import profile_service_pb2 as pb
@@ -24,6 +23,7 @@ from profile_service.errors import (
 from profile_service.store import Store
 from profile_service.store.migrate import migrate, migrations
 from tests.integration.profile_service.test_faults import SITE, watched
+from tests.support import callers
 from tests.support.processes import service_process
 from tests.support.refusals import refused
 from tests.support.services import running_profile_service
@@ -50,7 +50,7 @@ def test_an_empty_database_is_not_served(database: str, caplog: pytest.LogCaptur
     """One that has lost its schema is not healthy, and the log says why, until it is back."""
     with (
         running_profile_service(database) as address,
-        grpc.insecure_channel(address) as channel,
+        callers.channel(address) as channel,
         watched(address) as states,
         psycopg.connect(database, autocommit=True) as connection,
     ):
@@ -70,9 +70,8 @@ def test_an_empty_database_is_not_served(database: str, caplog: pytest.LogCaptur
             connection.execute("INSERT INTO schema_migration VALUES (%s, now())", (number,))
         assert next(states) == SERVING
         service.CreateContainer(SITE)
-    assert re.search(
-        'event=database answers=false cause="there is no table .*container', caplog.text
-    )
+    told = r'event=database answers=false cause="there is no table .*\bcontainer\b'
+    assert re.search(told, caplog.text)
 
 
 @pytest.mark.parametrize("number", list(migrations()))
@@ -89,7 +88,7 @@ def test_data_of_each_migration_is_served(
             connection.execute((DATA / f"{number:03d}.sql").read_bytes())
         with (
             running_profile_service(database) as address,
-            grpc.insecure_channel(address) as channel,
+            callers.channel(address) as channel,
         ):
             service = ProfileServiceStub(channel)
             found = service.ResolveProfile(pb.ResolveProfileRequest(target=TARGET))
@@ -108,7 +107,7 @@ def test_a_verdict_of_no_known_version_is_decided_again(database: str) -> None:
     """What stands in the place of the validator's version is no number: the text is checked."""
     with (
         running_profile_service(database) as address,
-        grpc.insecure_channel(address) as channel,
+        callers.channel(address) as channel,
         psycopg.connect(database, autocommit=True) as connection,
     ):
         service = ProfileServiceStub(channel)
@@ -139,7 +138,7 @@ def test_a_right_that_is_missing_is_named(limited: str, caplog: pytest.LogCaptur
     """The log says at the start which right is missing on what, and again where a call fails."""
     with (
         running_profile_service(limited) as address,
-        grpc.insecure_channel(address) as channel,
+        callers.channel(address) as channel,
     ):
         service = ProfileServiceStub(channel)
         service.CreateContainer(SITE)
@@ -163,7 +162,7 @@ def test_a_role_that_owns_its_database_needs_no_more(databases: Databases) -> No
             running_profile_service(
                 make_conninfo(database, options="-c role=owner_of_it")
             ) as address,
-            grpc.insecure_channel(address) as channel,
+            callers.channel(address) as channel,
         ):
             assert ProfileServiceStub(channel).CreateContainer(SITE).container.name == "sites/s"
 

@@ -19,6 +19,7 @@ from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 from deid_service.embedded.postgres import EmbeddedPostgres
 from profile_service.errors import SchemaTooNewError
 from profile_service.servicer import SERVICE
+from tests.support import callers
 from tests.support.refusals import refused
 from tests.support.services import running_profile_service
 
@@ -47,7 +48,7 @@ def postgres() -> Iterator[EmbeddedPostgres]:
 @contextmanager
 def watched(address: str, service: str = "") -> Iterator[Iterator[int]]:
     """Gives the states of health of a service as they change, the current one first."""
-    with grpc.insecure_channel(address) as channel:
+    with callers.channel(address) as channel:
         watch = channel.unary_stream(
             "/grpc.health.v1.Health/Watch",
             request_serializer=HealthCheckRequest.SerializeToString,
@@ -63,7 +64,7 @@ def test_health_follows_the_database(postgres: EmbeddedPostgres) -> None:
     postgres.start()
     with (
         running_profile_service(postgres.conninfo) as address,
-        grpc.insecure_channel(address) as channel,
+        callers.channel(address) as channel,
         watched(address) as states,
         watched(address, SERVICE) as own_states,
     ):
@@ -85,7 +86,7 @@ def test_callers_do_not_queue_for_a_database_that_is_gone(postgres: EmbeddedPost
     postgres.start()
     with (
         running_profile_service(postgres.conninfo) as address,
-        grpc.insecure_channel(address) as channel,
+        callers.channel(address) as channel,
         watched(address) as states,
     ):
         assert next(states) == HealthCheckResponse.SERVING
@@ -112,7 +113,7 @@ def test_a_killed_database_is_found_again(postgres: EmbeddedPostgres) -> None:
     postgres.start()
     with (
         running_profile_service(postgres.conninfo) as address,
-        grpc.insecure_channel(address) as channel,
+        callers.channel(address) as channel,
         watched(address) as states,
     ):
         service = ProfileServiceStub(channel)
@@ -130,7 +131,7 @@ def test_resolutions_find_a_killed_database_again(postgres: EmbeddedPostgres) ->
     postgres.start()
     with (
         running_profile_service(postgres.conninfo) as address,
-        grpc.insecure_channel(address) as channel,
+        callers.channel(address) as channel,
         watched(address) as states,
     ):
         service = ProfileServiceStub(channel)
@@ -155,7 +156,7 @@ def test_a_database_that_stalls_is_not_waited_for(postgres: EmbeddedPostgres) ->
     postgres.start()
     with (
         running_profile_service(postgres.conninfo) as address,
-        grpc.insecure_channel(address) as channel,
+        callers.channel(address) as channel,
         watched(address) as states,
     ):
         service = ProfileServiceStub(channel)
@@ -190,7 +191,7 @@ def test_the_service_starts_before_its_database(postgres: EmbeddedPostgres) -> N
     postgres.stop()
     with (
         running_profile_service(conninfo) as address,
-        grpc.insecure_channel(address) as channel,
+        callers.channel(address) as channel,
         watched(address) as states,
     ):
         service = ProfileServiceStub(channel)
@@ -215,7 +216,7 @@ def test_an_unforeseen_fault_is_internal(database: str, caplog: pytest.LogCaptur
     """What nobody foresaw is INTERNAL; the log tells the SQLSTATE and no value."""
     with (
         running_profile_service(database) as address,
-        grpc.insecure_channel(address) as channel,
+        callers.channel(address) as channel,
         psycopg.connect(database, autocommit=True) as connection,
     ):
         connection.execute("ALTER TABLE container ADD CHECK (display_name <> 'Jane Doe')")

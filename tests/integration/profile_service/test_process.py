@@ -16,6 +16,7 @@ from deidcascade.v1 import profile_service_pb2 as pb
 from deidcascade.v1.profile_service_pb2_grpc import ProfileServiceStub
 
 from profile_service.store.migrate import migrations
+from tests.support import callers
 from tests.support.processes import service_process
 from tests.support.refusals import refused
 
@@ -44,7 +45,7 @@ def get_site(address: str) -> str:
     """
     deadline = time.monotonic() + PATIENCE_SECONDS
     request = pb.GetContainerRequest(name="sites/s")
-    with grpc.insecure_channel(address) as channel:
+    with callers.channel(address) as channel:
         while True:
             try:
                 found: pb.GetContainerResponse = ProfileServiceStub(channel).GetContainer(
@@ -72,7 +73,7 @@ def wait_until_locked_out(database: str) -> None:
 def test_the_service_serves_until_it_is_told_to_end(database: str, number: signal.Signals) -> None:
     """It says where it listens, serves, and ends with 0 when asked to."""
     with running(database) as service:
-        with grpc.insecure_channel(service.address) as channel:
+        with callers.channel(service.address) as channel:
             ProfileServiceStub(channel).CreateContainer(SITE)
         service.signal(number)
         assert service.wait() == 0
@@ -82,7 +83,7 @@ def test_sigterm_finishes_calls(database: str) -> None:
     """A call that is under way gets its answer, and then every process ends, with exit code 0."""
     with (
         running(database) as service,
-        grpc.insecure_channel(service.address) as channel,
+        callers.channel(service.address) as channel,
         psycopg.connect(database) as other,
     ):
         other.execute("LOCK TABLE container")
@@ -100,7 +101,7 @@ def test_sigterm_finishes_calls(database: str) -> None:
 def test_a_worker_that_is_killed_is_replaced(database: str) -> None:
     """The other one answers meanwhile, and the new one when it is killed too."""
     with running(database) as service:
-        with grpc.insecure_channel(service.address) as channel:
+        with callers.channel(service.address) as channel:
             ProfileServiceStub(channel).CreateContainer(SITE)
         first, second = service.workers(times=2)
 
@@ -137,7 +138,7 @@ def test_a_newer_database_is_told(database: str) -> None:
 def test_the_log_has_one_line_per_call_and_no_texts(database: str) -> None:
     """A line tells method, resource, code, reason and time; nothing of what was sent."""
     with running(database) as running_service:
-        with grpc.insecure_channel(running_service.address) as channel:
+        with callers.channel(running_service.address) as channel:
             service = ProfileServiceStub(channel)
             site = pb.Container(name="sites/s", display_name="Jane")
             service.CreateContainer(pb.CreateContainerRequest(container=site))
@@ -147,7 +148,8 @@ def test_the_log_has_one_line_per_call_and_no_texts(database: str) -> None:
                 service.GetContainer(pb.GetContainerRequest(name="Jane/Doe"))
         running_service.signal(signal.SIGTERM)
         running_service.wait()
-        calls = running_service.found(r"event=call (.*) seconds=0\.\d{6} request=[0-9a-f]{16}$")
+        rest = r"seconds=0\.\d{6} caller=key:a+ request=[0-9a-f]{16}$"
+        calls = running_service.found(f"event=call (.*) {rest}")
         assert [call[1] for call in calls] == [
             "method=CreateContainer resource=sites/s code=OK",
             "method=SetProfile resource=sites/s code=INVALID_ARGUMENT reason=PROFILE_INVALID",

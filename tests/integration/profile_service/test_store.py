@@ -28,6 +28,7 @@ from profile_service.store import Store
 from profile_service.store.migrate import migrate, migrations
 from profile_service.store.queries import QUERIES
 from profile_service.store.statement import ReadingConnection
+from tests.support.callers import SHOWN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -276,7 +277,7 @@ def test_a_newer_validator_can_refuse(store: Store, monkeypatch: pytest.MonkeyPa
     accepted = older.set(GROUP, VALID + "# 2\n", allow_invalid=False, etag="", actor=THIS_MACHINE)
     decided = have_newer_validator(monkeypatch, lambda source: source == accepted.source)
     newer = Profiles(store)
-    found = newer.resolve(PROJECT)
+    found = newer.resolve(PROJECT, SHOWN)
     assert [level.verdict for level in found.levels] == [
         Verdict.INVALID,
         Verdict.SELECTED,
@@ -291,9 +292,9 @@ def test_a_newer_validator_can_accept(store: Store, monkeypatch: pytest.MonkeyPa
     """What was stored as invalid applies once a newer validator accepts it."""
     older = Profiles(store)
     older.set(PROJECT, "dicom: later", allow_invalid=True, etag="", actor=THIS_MACHINE)
-    assert older.resolve(PROJECT).outcome is Outcome.NO_VALID_PROFILE
+    assert older.resolve(PROJECT, SHOWN).outcome is Outcome.NO_VALID_PROFILE
     have_newer_validator(monkeypatch, lambda _: True)
-    found = Profiles(store).resolve(PROJECT)
+    found = Profiles(store).resolve(PROJECT, SHOWN)
     assert found.profile is not None
     assert found.profile.source == "dicom: later"
 
@@ -305,7 +306,7 @@ def test_what_was_decided_again_is_kept(store: Store, monkeypatch: pytest.Monkey
     newer = Profiles(store)
     first = newer.get(PROJECT, 0)
     newer.close()
-    second = Profiles(store).resolve(PROJECT)
+    second = Profiles(store).resolve(PROJECT, SHOWN)
     assert decided == [stored.source]
     assert not first.decision.valid
     assert first.decision.violations == second.levels[0].violations
@@ -343,7 +344,7 @@ def test_a_text_is_read_once(
     for text in (first, first, second):
         Profiles(elsewhere).set(holder, text, allow_invalid=False, etag="", actor=THIS_MACHINE)
         for _ in range(2):
-            profile = profiles.resolve(target).profile
+            profile = profiles.resolve(target, SHOWN).profile
             found.append(profile and profile.source)
     elsewhere.close()
 
@@ -362,7 +363,7 @@ def test_a_text_that_another_level_has_too_is_no_second_query(
     for container in (GROUP, PROJECT):
         profiles.set(container, VALID, allow_invalid=False, etag="", actor=THIS_MACHINE)
         for _ in range(2):
-            profile = profiles.resolve(PROJECT).profile
+            profile = profiles.resolve(PROJECT, SHOWN).profile
             assert profile is not None
             assert (profile.container, profile.source) == (container.text, VALID)
     assert not queries
@@ -390,7 +391,10 @@ def test_resolution_reads_by_index_only(database: str) -> None:
             psycopg.RawCursor(connection)
             .execute(
                 "EXPLAIN " + QUERIES["resolve"],
-                ["sites/x/groups/g7/projects/p7", "sites/x/groups/g7", "sites/x", b""],
+                [
+                    *("sites/x/groups/g7/projects/p7", "sites/x/groups/g7", "sites/x", b""),
+                    *("aaaaaaaaaaaa", b"", "key:aaaaaaaaaaaa", "bbbbbbbbbbbb", b"", "group:g"),
+                ],
             )
             .fetchall()
         )

@@ -18,6 +18,7 @@ from deidcascade.v1.profile_service_pb2_grpc import ProfileServiceStub
 
 from deid_service.cli.profiles import version_pages
 from deid_service.embedded.postgres import EmbeddedPostgres
+from tests.support import callers
 from tests.support.audit import told, troubles
 from tests.support.memory import in_memory
 from tests.support.processes import service_process
@@ -71,7 +72,7 @@ class Storm:
         while not self._stop:
             address = self._address
             # A connection of its own: a new one goes to another worker.
-            with grpc.insecure_channel(address) as channel:
+            with callers.channel(address) as channel:
                 service = ProfileServiceStub(channel)
                 while not self._stop and self._address == address:
                     number += 1
@@ -126,7 +127,7 @@ def test_nothing_acknowledged_is_lost_and_nothing_is_half_made() -> None:
 
 def create(address: str, sites: Iterable[str]) -> None:
     """Creates sites."""
-    with grpc.insecure_channel(address) as channel:
+    with callers.channel(address) as channel:
         for site in sites:
             request = pb.CreateContainerRequest(container=pb.Container(name=site))
             ProfileServiceStub(channel).CreateContainer(request, wait_for_ready=True)
@@ -143,7 +144,7 @@ def kill_postgres(folder: Path) -> None:
 
 def check(address: str, acknowledged: list[tuple[str, int, str]]) -> None:
     """Compares what was acknowledged with the versions and the events that there are."""
-    with grpc.insecure_channel(address) as channel:
+    with callers.channel(address) as channel:
         service = ProfileServiceStub(channel)
         for site in SITES:
             versions: dict[int, str] = {}

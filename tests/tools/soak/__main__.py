@@ -13,6 +13,7 @@ out, nothing partial was left, and memory was flat.
 
 from __future__ import annotations
 
+import tests.support.environment  # isort: skip  # noqa: F401
 import argparse
 import random
 import statistics

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import grpc
 from deidcascade.v1.deid_service_pb2_grpc import DeidServiceStub
 
-from deid_service.client import Source, Upload, open_channel
+from deid_service.client import Source, Upload
 from profile_service.serving.logs import origin
 from tests.integration.faults.files import (
     LARGE_BYTES,
@@ -21,6 +21,8 @@ from tests.integration.faults.files import (
     assert_nothing_identified,
     identified_file,
 )
+from tests.support import callers
+from tests.support.callers import open_channel
 from tests.support.deid_service import TARGET, chunk, opened, start
 from tests.support.engine.build import dicom, el, sq
 
@@ -140,7 +142,7 @@ class Load:
         """Begins a stream and leaves it, or sends what is no message."""
         manner = draw.choice(["vanishes in mid-file", "sends garbage", "does not read"])
         left = threading.Event()
-        with grpc.insecure_channel(
+        with callers.channel(
             self._address, options=[("grpc.use_local_subchannel_pool", 1)]
         ) as channel:
             messages = [opened(), start(), chunk(self._large[:500_000])]

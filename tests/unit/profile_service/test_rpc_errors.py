@@ -16,7 +16,10 @@ from profile_service.rpc_errors import STATUSES, to_status
 # gRPC's default bound on what a client accepts as metadata.
 MAX_TRAILERS = 8192
 
-PROTO = Path(__file__).parents[3] / "protos/deidcascade/v1/profile_service.proto"
+PROTOS = [
+    Path(__file__).parents[3] / f"protos/deidcascade/v1/{name}_service.proto"
+    for name in ("profile", "access")
+]
 
 
 def violations(count: int, message: str = "There is no such keyword.") -> list[Violation]:
@@ -44,13 +47,14 @@ def test_every_error_has_a_status() -> None:
     """The table knows each error that a call can raise; a build problem is none."""
     assert every_error(errors.ProfileServiceError) - set(STATUSES) == {
         errors.InvalidConninfoError,
+        errors.KeyFileError,
         errors.SchemaTooNewError,
     }
 
 
 def test_the_contract_names_every_reason() -> None:
     """Each stable reason stands in the comments of the contract."""
-    words = set(re.findall(r"[A-Z_]+", PROTO.read_text()))
+    words = set(re.findall(r"[A-Z_]+", "".join(proto.read_text() for proto in PROTOS)))
     assert {reason for _, reason in STATUSES.values()} - words == set()
 
 

@@ -1,0 +1,29 @@
+"""Channels to DeidService."""
+
+from __future__ import annotations
+
+import grpc
+
+from deid_service.contract.credentials import with_credential
+
+
+def open_channel(address: str, *, key: str = "") -> grpc.Channel:
+    """Opens a channel with a connection of its own, to HOST:PORT.
+
+    Each connection is served by one worker process of the service: several
+    channels can make use of several workers.
+
+    Args:
+        address: HOST:PORT.
+        key: the API key or the token of the caller, which each call shows.
+    """
+    options = [
+        ("grpc.use_local_subchannel_pool", 1),
+        ("grpc.keepalive_time_ms", 30_000),
+        ("grpc.keepalive_timeout_ms", 10_000),
+        ("grpc.initial_reconnect_backoff_ms", 100),
+        # How long an attempt to connect may take: a busy machine needs its time.
+        ("grpc.min_reconnect_backoff_ms", 2_000),
+        ("grpc.max_reconnect_backoff_ms", 2_000),
+    ]
+    return with_credential(grpc.insecure_channel(address, options=options), key)

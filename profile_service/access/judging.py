@@ -1,0 +1,75 @@
+"""The decision: what a credential is worth against what a call needs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from profile_service.access.actor import Credential
+from profile_service.access.permissions import Permission
+from profile_service.errors import (
+    PermissionDeniedError,
+    ServiceRefusedError,
+    UnauthenticatedError,
+)
+
+if TYPE_CHECKING:
+    from profile_service.access.credentials import Claims
+    from profile_service.access.model import Standing
+
+# What somebody needs who asks which profile applies.
+OF_VIEWER = frozenset({Permission.PROFILES_VIEW})
+
+# What a caller needs in whose name DeidService asks, and what DeidService needs for that.
+OF_CALLER = frozenset({Permission.UPLOADS_CREATE})
+FOR_CALLER = frozenset({Permission.UPLOADS_RESOLVE})
+
+
+def judge(claims: Claims, standing: Standing, needed: frozenset[Permission]) -> None:
+    """Lets a caller pass, or does not.
+
+    Args:
+        claims: what its credential says.
+        standing: what that is worth where something is asked for.
+        needed: what is needed there.
+
+    Raises:
+        UnauthenticatedError: the credential is none that is accepted.
+        PermissionDeniedError: something that is needed is missing.
+    """
+    if not _is_known(claims, standing):
+        raise UnauthenticatedError
+    if not needed <= standing.granted:
+        raise PermissionDeniedError
+
+
+def judge_resolution(
+    asking: tuple[Claims, Standing], caller: tuple[Claims, Standing] | None
+) -> None:
+    """Lets somebody know which profile applies, or DeidService in the name of a caller.
+
+    Nothing that DeidService says of a caller counts: the caller's own credential does. And
+    DeidService by itself may not ask at all.
+
+    Args:
+        asking: who asks.
+        caller: in whose name, or None.
+
+    Raises:
+        ServiceRefusedError: who asks may not do so in the name of a caller.
+        UnauthenticatedError: see `judge`.
+        PermissionDeniedError: see `judge`.
+    """
+    if caller is None:
+        return judge(*asking, OF_VIEWER)
+    try:
+        judge(*asking, FOR_CALLER)
+    except (UnauthenticatedError, PermissionDeniedError):
+        raise ServiceRefusedError from None
+    judge(*caller, OF_CALLER)
+    return None
+
+
+def _is_known(claims: Claims, standing: Standing) -> bool:
+    if claims.credential is Credential.API_KEY:
+        return standing.key_name is not None
+    return claims.credential is not Credential.NONE

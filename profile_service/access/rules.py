@@ -1,0 +1,240 @@
+"""What each call needs: the table from RPC to permission to container.
+
+    RPC                    needs                                   on
+    ---------------------  --------------------------------------  ------------------------
+    CreateContainer        containers.manage                       what it is to be in
+      of a site            sites.create                            all sites
+      switched off         enforcement.manage as well
+      locked               profiles.manage_shared as well
+    GetContainer           containers.view                         the container
+    ListContainers         containers.view                         the parent, or all sites
+    UpdateContainer        settings.manage                         the container
+      of the switch        enforcement.manage
+      of the lock          profiles.manage_shared
+    DeleteContainer        containers.manage                       what it is in
+    ValidateProfile        profiles.view                           the container, or any
+    SetProfile             profiles.manage                         the container
+      of a site or group   profiles.manage_shared
+      lets data through    profiles.bypass as well
+    ClearProfile           as SetProfile                           the container
+    GetProfile,            profiles.view                           the container
+    ListProfileVersions
+    ResolveProfile         profiles.view                           the target
+      for a caller         uploads.resolve, and of the caller      the target
+                           uploads.create
+    ListAuditEvents,       audit.view                              the container, or all sites
+    ListAuditHeads
+    TestPermissions        a credential
+    GrantRole, RevokeRole  access.manage, and to grant it all      the container
+    CreateApiKey           that the role has
+    RevokeApiKey           access.manage                           where it was made
+    ListBindings,          access.view                             the container
+    ListApiKeys
+    SetRole, DeleteRole    access.manage                           the site
+    ListRoles              access.view                             the site, or all sites
+
+A permission on a container is one on everything below it. That a profile lets data through
+is known when it has been checked, and what a role has when it has been read: those two are
+asked for where that is, by the permissions that were found here.
+"""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from deidcascade.v1 import access_service_pb2 as access_pb
+from deidcascade.v1 import profile_service_pb2 as pb
+
+from profile_service.access.permissions import Permission
+from profile_service.access.places import (
+    ALL_SITES,
+    ANYWHERE,
+    Place,
+    parse_key_name,
+    parse_optional,
+    place_above,
+    place_of,
+    site_of_role,
+)
+from profile_service.hierarchy import PARENTS, TARGETS, Kind, parse_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from profile_service.hierarchy import ContainerName
+
+_SHARED = frozenset({Kind.SITE, Kind.GROUP})
+
+
+class Asked(NamedTuple):
+    """What a call needs.
+
+    Attributes:
+        place: where.
+        permissions: all of these; none is open to every caller that is known.
+    """
+
+    place: Place
+    permissions: frozenset[Permission]
+
+
+def _on(place: Place, *permissions: Permission) -> Asked:
+    return Asked(place, frozenset(permissions))
+
+
+def _place(name: ContainerName | None) -> Place:
+    return ALL_SITES if name is None else place_of(name)
+
+
+def _create_container(request: pb.CreateContainerRequest) -> Asked:
+    name = parse_name(request.container.name, field="container.name")
+    needed = {Permission.CONTAINERS_MANAGE}
+    if name.kind is Kind.SITE:
+        needed = {Permission.SITES_CREATE}
+    if request.container.enforcement == pb.ENFORCEMENT_DISABLED:
+        needed.add(Permission.ENFORCEMENT_MANAGE)
+    if request.container.profile_locked:
+        needed.add(Permission.PROFILES_MANAGE_SHARED)
+    return Asked(place_above(name), frozenset(needed))
+
+
+def _get_container(request: pb.GetContainerRequest) -> Asked:
+    return _on(place_of(parse_name(request.name, field="name")), Permission.CONTAINERS_VIEW)
+
+
+def _list_containers(request: pb.ListContainersRequest) -> Asked:
+    if not request.parent:
+        return _on(ALL_SITES, Permission.CONTAINERS_VIEW)
+    parent = parse_name(request.parent, field="parent", kinds=PARENTS)
+    return _on(place_of(parent), Permission.CONTAINERS_VIEW)
+
+
+# What changing each field of a container needs.
+_FIELDS = {
+    "display_name": Permission.SETTINGS_MANAGE,
+    "enforcement": Permission.ENFORCEMENT_MANAGE,
+    "profile_locked": Permission.PROFILES_MANAGE_SHARED,
+}
+
+
+def _update_container(request: pb.UpdateContainerRequest) -> Asked:
+    name = parse_name(request.container.name, field="container.name")
+    # Without a mask, those that are set.
+    paths = request.update_mask.paths or [
+        path for path in _FIELDS if getattr(request.container, path)
+    ]
+    needed = {_FIELDS.get(path, Permission.SETTINGS_MANAGE) for path in paths}
+    return Asked(place_of(name), frozenset(needed or {Permission.SETTINGS_MANAGE}))
+
+
+def _delete_container(request: pb.DeleteContainerRequest) -> Asked:
+    name = parse_name(request.name, field="name")
+    return _on(place_above(name), Permission.CONTAINERS_MANAGE)
+
+
+def _validate_profile(request: pb.ValidateProfileRequest) -> Asked:
+    if not request.container:
+        return _on(ANYWHERE, Permission.PROFILES_VIEW)
+    name = parse_name(request.container, field="container")
+    return _on(place_of(name), Permission.PROFILES_VIEW)
+
+
+def _change_profile(request: pb.SetProfileRequest | pb.ClearProfileRequest) -> Asked:
+    name = parse_name(request.container, field="container")
+    needed = Permission.PROFILES_MANAGE
+    if name.kind in _SHARED:
+        needed = Permission.PROFILES_MANAGE_SHARED
+    return _on(place_of(name), needed)
+
+
+def _read_profile(request: pb.GetProfileRequest | pb.ListProfileVersionsRequest) -> Asked:
+    name = parse_name(request.container, field="container")
+    return _on(place_of(name), Permission.PROFILES_VIEW)
+
+
+def _resolve_profile(request: pb.ResolveProfileRequest) -> Asked:
+    target = parse_name(request.target, field="target", kinds=TARGETS)
+    return _on(place_of(target), Permission.PROFILES_VIEW)
+
+
+def _list_events(request: pb.ListAuditEventsRequest) -> Asked:
+    name = parse_optional(request.parent, field="parent")
+    return _on(_place(name), Permission.AUDIT_VIEW)
+
+
+def _list_heads(request: pb.ListAuditHeadsRequest) -> Asked:
+    if not request.site:
+        return _on(ALL_SITES, Permission.AUDIT_VIEW)
+    site = parse_name(request.site, field="site", kinds=frozenset({Kind.SITE}))
+    return _on(place_of(site), Permission.AUDIT_VIEW)
+
+
+def _test_permissions(request: access_pb.TestPermissionsRequest) -> Asked:
+    return _on(_place(parse_optional(request.container, field="container")))
+
+
+def _manage_binding(request: access_pb.GrantRoleRequest | access_pb.RevokeRoleRequest) -> Asked:
+    name = parse_optional(request.binding.container, field="binding.container")
+    return _on(_place(name), Permission.ACCESS_MANAGE)
+
+
+def _view_access(request: access_pb.ListBindingsRequest | access_pb.ListApiKeysRequest) -> Asked:
+    name = parse_optional(request.container, field="container")
+    return _on(_place(name), Permission.ACCESS_VIEW)
+
+
+def _create_key(request: access_pb.CreateApiKeyRequest) -> Asked:
+    name = parse_optional(request.container, field="container")
+    return _on(_place(name), Permission.ACCESS_MANAGE)
+
+
+def _revoke_key(request: access_pb.RevokeApiKeyRequest) -> Asked:
+    name = parse_key_name(request.name, field="name")
+    return _on(_place(name.container), Permission.ACCESS_MANAGE)
+
+
+def _set_role(request: access_pb.SetRoleRequest) -> Asked:
+    site = site_of_role(request.role.name, field="role.name")
+    return _on(place_of(site), Permission.ACCESS_MANAGE)
+
+
+def _delete_role(request: access_pb.DeleteRoleRequest) -> Asked:
+    return _on(place_of(site_of_role(request.name, field="name")), Permission.ACCESS_MANAGE)
+
+
+def _list_roles(request: access_pb.ListRolesRequest) -> Asked:
+    if not request.site:
+        return _on(ALL_SITES, Permission.ACCESS_VIEW)
+    site = parse_name(request.site, field="site", kinds=frozenset({Kind.SITE}))
+    return _on(place_of(site), Permission.ACCESS_VIEW)
+
+
+# Each gets the request of its call.
+RULES: Mapping[str, Callable[[Any], Asked]] = MappingProxyType(
+    {
+        "CreateContainer": _create_container,
+        "GetContainer": _get_container,
+        "ListContainers": _list_containers,
+        "UpdateContainer": _update_container,
+        "DeleteContainer": _delete_container,
+        "ValidateProfile": _validate_profile,
+        "SetProfile": _change_profile,
+        "ClearProfile": _change_profile,
+        "GetProfile": _read_profile,
+        "ListProfileVersions": _read_profile,
+        "ResolveProfile": _resolve_profile,
+        "ListAuditEvents": _list_events,
+        "ListAuditHeads": _list_heads,
+        "TestPermissions": _test_permissions,
+        "GrantRole": _manage_binding,
+        "RevokeRole": _manage_binding,
+        "ListBindings": _view_access,
+        "CreateApiKey": _create_key,
+        "ListApiKeys": _view_access,
+        "RevokeApiKey": _revoke_key,
+        "SetRole": _set_role,
+        "DeleteRole": _delete_role,
+        "ListRoles": _list_roles,
+    }
+)

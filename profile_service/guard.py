@@ -1,0 +1,178 @@
+"""The door of the service: nothing is carried out before this has let it pass.
+
+What a call needs stands in `access/rules.py`, and the decision in `access/judging.py`. A
+resolution alone reads what its credentials are worth with what it is about, in one query,
+and judges them then.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from profile_service.access.actor import Actor, Credential
+from profile_service.access.credentials import NOBODY, Claims, bearer, claims_of_key, read_key
+from profile_service.access.judging import judge
+from profile_service.access.permissions import Permission
+from profile_service.access.places import ALL_SITES
+from profile_service.access.rules import RULES
+from profile_service.audit import Action, Entry
+from profile_service.bulkheads import Bulkhead
+from profile_service.errors import (
+    InvalidRequestError,
+    ProfileServiceError,
+    UnauthenticatedError,
+)
+from profile_service.logs import LOG
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from profile_service.store.access import AccessStore
+
+# The metadata of a call. The second is DeidService's, for the credential of its caller.
+AUTHORIZATION = "authorization"
+CALLER_AUTHORIZATION = "caller-authorization"
+
+# Judged by what it reads itself.
+RESOLVING = "ResolveProfile"
+
+# Denied calls that are told one after the other; of more than wait, the log tells alone.
+MAX_DENIALS_WAITING = 8
+DENIAL_SECONDS = 1.0
+
+_NOTHING: frozenset[Permission] = frozenset()
+
+
+class Shown(NamedTuple):
+    """What a caller has shown.
+
+    Attributes:
+        claims: of the caller.
+        for_caller: of the one in whose name it calls; None where it is in its own.
+    """
+
+    claims: Claims
+    for_caller: Claims | None
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What a method of the service is told of a call beside its request.
+
+    Attributes:
+        actor: who calls; handed down to whatever changes something.
+        granted: what they may do where the call asks for something.
+        shown: their credentials.
+        is_wanted: tells whether the caller still waits.
+    """
+
+    actor: Actor
+    granted: frozenset[Permission]
+    shown: Shown
+    is_wanted: Callable[[], bool]
+
+
+class Guard:
+    """Lets calls pass, or does not."""
+
+    def __init__(
+        self, store: AccessStore, record: Callable[[Entry], None] = lambda _: None
+    ) -> None:
+        """Takes what it asks and tells.
+
+        Args:
+            store: knows what credentials are worth.
+            record: adds an event to the audit.
+        """
+        self._store = store
+        self._record = record
+        self._recording = Bulkhead(places=1, waiting=MAX_DENIALS_WAITING, seconds=DENIAL_SECONDS)
+
+    def read(self, metadata: Iterable[tuple[str, str | bytes]]) -> Shown:
+        """Reads what a call shows.
+
+        Raises:
+            UnauthenticatedError: it is none that is understood.
+        """
+        own, of_caller = [], []
+        for name, value in metadata:
+            if name == AUTHORIZATION:
+                own.append(str(value))
+            elif name == CALLER_AUTHORIZATION:
+                of_caller.append(str(value))
+        for_caller = self._claims(bearer(of_caller)) if of_caller else None
+        return Shown(self._claims(bearer(own)), for_caller)
+
+    def admit(self, method: str, request: Any, shown: Shown) -> tuple[str, frozenset[Permission]]:
+        """Lets a call pass, or does not.
+
+        Args:
+            method: the name of the call.
+            request: its request.
+            shown: what it shows.
+
+        Returns:
+            The display name of the API key that it shows, and what may be done where it
+            asks for something: both empty for a resolution, which is judged later.
+
+        Raises:
+            UnauthenticatedError: see `judge`.
+            PermissionDeniedError: see `judge`.
+            InvalidRequestError: the request does not say where it asks for something; who
+                is not known is not told.
+        """
+        claims = shown.claims
+        if claims is NOBODY and shown.for_caller is None:
+            raise UnauthenticatedError
+        try:
+            asked = RULES[method](request)
+        except InvalidRequestError:
+            judge(claims, self._store.standing(claims, ALL_SITES), _NOTHING)
+            raise
+        if method == RESOLVING:
+            return "", _NOTHING
+        standing = self._store.standing(claims, asked.place)
+        judge(claims, standing, asked.permissions)
+        return standing.key_name or "", standing.granted
+
+    def tell_denied(self, method: str, resource: str, actor: Actor, reason: str) -> None:
+        """Tells the audit of a call that its caller may not make.
+
+        The call is refused in any case. Who makes many such calls keeps nobody from
+        changes: what comes too fast for the audit is told in the log alone.
+
+        Args:
+            method: the name of the call.
+            resource: what it is about; empty for all sites.
+            actor: who makes it.
+            reason: the stable reason.
+        """
+        entry = Entry(Action.CALL, resource, actor, after={"method": method}, denied=reason)
+        try:
+            with self._recording.place():
+                self._record(entry)
+        except ProfileServiceError as error:
+            LOG.write(
+                "denial_not_recorded",
+                level=logging.ERROR,
+                request=actor.request_id,
+                cause=error.cause or type(error).__name__,
+            )
+
+    @staticmethod
+    def _claims(token: str) -> Claims:
+        if not token:
+            return NOBODY
+        key = read_key(token)
+        if key is None:
+            raise UnauthenticatedError
+        return claims_of_key(key)
+
+
+def actor_of(shown: Shown, key_name: str, peer: str, request_id: str) -> Actor:
+    """Returns who makes a call."""
+    claims = shown.for_caller or shown.claims
+    name = key_name if claims.credential is Credential.API_KEY else ""
+    return claims.actor(name, peer, request_id)

@@ -1,0 +1,383 @@
+"""API keys, roles and bindings: each method is one transaction at most."""
+
+from __future__ import annotations
+
+from datetime import UTC
+from typing import TYPE_CHECKING, Protocol
+
+from profile_service.access.credentials import principal_of_key
+from profile_service.access.model import Standing, StoredBinding, StoredKey
+from profile_service.access.permissions import (
+    DEVICE,
+    ROLES,
+    Permission,
+    granted,
+    to_permissions,
+)
+from profile_service.access.places import site_of_role
+from profile_service.audit import Action, Entry
+from profile_service.errors import (
+    BindingNotFoundError,
+    ContainerNotFoundError,
+    InvalidNameError,
+    InvalidRoleError,
+    KeyNotFoundError,
+    LastAdminError,
+    PermissionDeniedError,
+    ProfileServiceError,
+    RoleInUseError,
+    RoleNotFoundError,
+)
+from profile_service.hierarchy import ContainerName, Kind
+from profile_service.store.audit import append
+from profile_service.store.writers import WritingConnection, execute
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from contextlib import AbstractContextManager
+    from datetime import datetime
+
+    from profile_service.access.actor import Actor
+    from profile_service.access.credentials import ApiKey, Claims
+    from profile_service.access.places import Place
+    from profile_service.audit import Facts
+    from profile_service.store.rows import Row
+    from profile_service.store.statement import Parameter
+
+
+class Reading(Protocol):
+    """Executes a statement that reads."""
+
+    def __call__(self, query: str, *parameters: Parameter) -> list[Row]:
+        """Returns its rows."""
+        ...
+
+
+class Changing(Protocol):
+    """Lends a connection for one transaction on a site; the empty text for all sites."""
+
+    def __call__(
+        self, site: str, **constraints: ProfileServiceError
+    ) -> AbstractContextManager[WritingConnection]:
+        """Takes what it means when a constraint is violated."""
+        ...
+
+
+class AccessStore:
+    """Who may do what, in PostgreSQL. Safe to use from many threads.
+
+    `container` is None everywhere for all sites.
+    """
+
+    def __init__(self, read: Reading, change: Changing) -> None:
+        self._read = read
+        self._change = change
+        # The API keys that were used since that was last recorded.
+        self._used: set[str] = set()
+
+    # --- What a credential is worth -----------------------------------------------------
+
+    def standing(self, claims: Claims, place: Place) -> Standing:
+        """Returns what a credential is worth at a place: one query."""
+        ((key_name, words),) = self._read(
+            "standing",
+            *(claims.key_id, claims.key_hash, "\n".join(claims.principals)),
+            "\n".join(place.names),
+        )
+        return self.to_standing(claims, key_name, words)
+
+    def to_standing(self, claims: Claims, key_name: str | None, words: str | None) -> Standing:
+        """Reads what a query said of a credential, and notes the use of an API key."""
+        if key_name is not None:
+            self._used.add(claims.key_id)
+        return Standing(key_name, granted(words) if words else frozenset())
+
+    def record_uses(self) -> None:
+        """Stores which API keys were used since the last time."""
+        used, self._used = self._used, set()
+        if used:
+            with self._change("") as connection:
+                execute(connection, "record_uses", sorted(used))
+
+    # --- API keys -----------------------------------------------------------------------
+
+    def adopt_key(self, key: ApiKey, role: str, display_name: str, actor: Actor) -> bool:
+        """Makes a key that was made elsewhere one with a role for all sites, once.
+
+        One that was revoked since stays so.
+
+        Returns:
+            Whether it is in force.
+        """
+        with self._change("") as connection:
+            row = execute(connection, "key_in_force", key.id, key.hash).fetchone()
+            if row is None:
+                given = (key.id, key.hash, display_name, actor.principal)
+                row = execute(connection, "adopt_key", *given).fetchone()
+                if row is None:
+                    # Another worker was faster.
+                    return True
+                name, principal = f"keys/{key.id}", principal_of_key(key.id)
+                execute(connection, "grant_role", None, principal, role, None, actor.principal)
+                facts = {"display_name": display_name, "role": role}
+                append(connection, Entry(Action.CREATE_KEY, name, actor, after=facts))
+        return row is not None and bool(row[0])
+
+    def create_key(
+        self,
+        container: ContainerName | None,
+        key: ApiKey,
+        display_name: str,
+        expire_time: datetime | None,
+        role: str,
+        held: frozenset[Permission],
+        actor: Actor,
+    ) -> StoredKey:
+        """Stores a key, with a role on its container where one is given.
+
+        Args:
+            container: what it belongs to.
+            key: the key.
+            display_name: a text for people.
+            expire_time: when it ends.
+            role: see `grant`; empty for none.
+            held: see `grant`.
+            actor: who makes it.
+
+        Raises:
+            ContainerNotFoundError: the container does not exist.
+            PermissionDeniedError: see `grant`.
+            InvalidRoleError: see `grant`.
+            RoleNotFoundError: see `grant`.
+        """
+        name = _text(container)
+        with self._change(_site(container)) as connection:
+            made = execute(
+                connection,
+                *("create_key", key.id, name, key.hash, display_name, actor.principal, expire_time),
+            ).fetchone()
+            if made is None:
+                raise ContainerNotFoundError(name)
+            stored = StoredKey(*made)
+            if role:
+                self._grant(connection, container, principal_of_key(key.id), role, held, actor)
+            facts = _facts_of_key(stored)
+            append(
+                connection, Entry(Action.CREATE_KEY, _key(container, key.id), actor, after=facts)
+            )
+        return stored
+
+    def list_keys(
+        self, container: ContainerName | None, *, after: str, limit: int
+    ) -> list[StoredKey]:
+        """Returns the keys of a container in the order of their ids."""
+        return [StoredKey(*row) for row in self._read("list_keys", _text(container), after, limit)]
+
+    def revoke_key(self, container: ContainerName | None, key_id: str, actor: Actor) -> StoredKey:
+        """Ends a key; one that was revoked stays as it is.
+
+        Raises:
+            KeyNotFoundError: the container has no such key.
+            LastAdminError: nobody would manage access for all sites any more.
+        """
+        with self._change(_site(container)) as connection:
+            had_admin = _has_admin(connection)
+            row = execute(connection, "revoke_key", key_id, _text(container)).fetchone()
+            if row is None:
+                raise KeyNotFoundError(key_id)
+            _keep_an_admin(connection, had_admin=had_admin)
+            stored, revoked_now = StoredKey(*row[:-1]), row[-1]
+            if revoked_now:
+                facts = _facts_of_key(stored)
+                name = _key(container, key_id)
+                append(connection, Entry(Action.REVOKE_KEY, name, actor, before=facts))
+        return stored
+
+    # --- Bindings -----------------------------------------------------------------------
+
+    def grant(
+        self,
+        container: ContainerName | None,
+        principal: str,
+        role: str,
+        held: frozenset[Permission],
+        actor: Actor,
+    ) -> StoredBinding:
+        """Gives a principal a role on a container.
+
+        Args:
+            container: where.
+            principal: who gets it.
+            role: one that is built in, or the name of one of the site.
+            held: what who grants it may do there.
+            actor: who grants it.
+
+        Raises:
+            ContainerNotFoundError: the container does not exist.
+            KeyNotFoundError: the principal is an API key that there is not.
+            RoleNotFoundError: the site has no such role.
+            InvalidRoleError: the role cannot be given there.
+            PermissionDeniedError: the role may do something that who grants it may not.
+        """
+        with self._change(
+            _site(container), binding_key_id_fkey=KeyNotFoundError(principal)
+        ) as connection:
+            return self._grant(connection, container, principal, role, held, actor)
+
+    def revoke(
+        self, container: ContainerName | None, principal: str, role: str, actor: Actor
+    ) -> None:
+        """Takes a role from a principal.
+
+        Raises:
+            BindingNotFoundError: it has none.
+            LastAdminError: nobody would manage access for all sites any more.
+        """
+        with self._change(_site(container)) as connection:
+            had_admin = _has_admin(connection)
+            gone = execute(connection, "revoke_role", _text(container), principal, role)
+            if gone.fetchone() is None:
+                raise BindingNotFoundError(_text(container))
+            _keep_an_admin(connection, had_admin=had_admin)
+            facts = {"principal": principal, "role": role}
+            name = _text(container)
+            append(connection, Entry(Action.REVOKE_ROLE, name, actor, before=facts))
+
+    def list_bindings(
+        self, container: ContainerName | None, *, after: tuple[str, str], limit: int
+    ) -> list[StoredBinding]:
+        """Returns the bindings of a container itself, by principal and role."""
+        found = self._read("list_bindings", _text(container), *after, limit)
+        return [StoredBinding(*row) for row in found]
+
+    # --- Roles --------------------------------------------------------------------------
+
+    def set_role(
+        self, name: str, site: ContainerName, permissions: Iterable[str], actor: Actor
+    ) -> None:
+        """Makes a role of a site, or replaces its permissions.
+
+        Raises:
+            ContainerNotFoundError: the site does not exist.
+        """
+        with self._change(site.text) as connection:
+            site_id = _held(connection, site)
+            before = execute(connection, "hold_role", name).fetchone()
+            after = " ".join(sorted(permissions))
+            execute(connection, "set_role", site_id, name, after)
+            entry = Entry(
+                Action.SET_ROLE,
+                name,
+                actor,
+                {} if before is None else {"permissions": before[1]},
+                {"permissions": after},
+            )
+            append(connection, entry)
+
+    def delete_role(self, name: str, site: ContainerName, actor: Actor) -> None:
+        """Deletes a role of a site.
+
+        Raises:
+            RoleNotFoundError: it has no such role.
+            RoleInUseError: somebody has it.
+        """
+        with self._change(
+            site.text, binding_custom_role_id_fkey=RoleInUseError(name)
+        ) as connection:
+            row = execute(connection, "delete_role", name).fetchone()
+            if row is None:
+                raise RoleNotFoundError(name)
+            facts = {"permissions": row[0]}
+            append(connection, Entry(Action.DELETE_ROLE, name, actor, before=facts))
+
+    def list_roles(self, site: ContainerName) -> list[tuple[str, list[str]]]:
+        """Returns the roles of a site by name, each with its permissions."""
+        return [(name, words.split()) for name, words in self._read("list_roles", site.text)]
+
+    # --- Parts --------------------------------------------------------------------------
+
+    @staticmethod
+    def _grant(
+        connection: WritingConnection,
+        container: ContainerName | None,
+        principal: str,
+        role: str,
+        held: frozenset[Permission],
+        actor: Actor,
+    ) -> StoredBinding:
+        container_id = None if container is None else _held(connection, container)
+        role_id, permissions = _role(connection, container, role)
+        if not permissions <= held:
+            raise PermissionDeniedError
+        made = execute(
+            connection,
+            *("grant_role", container_id, principal, role, role_id, actor.principal),
+        )
+        if made.rowcount:
+            facts = {"principal": principal, "role": role}
+            name = _text(container)
+            append(connection, Entry(Action.GRANT_ROLE, name, actor, after=facts))
+        row = execute(connection, "get_binding", container_id, principal, role).fetchone()
+        assert row is not None  # noqa: S101 -- it was there, or is made
+        return StoredBinding(*row)
+
+
+def _key(container: ContainerName | None, key_id: str) -> str:
+    return f"keys/{key_id}" if container is None else f"{container}/keys/{key_id}"
+
+
+def _facts_of_key(key: StoredKey) -> Facts:
+    facts = {"display_name": key.display_name}
+    if key.expire_time is not None:
+        facts["expire_time"] = key.expire_time.astimezone(UTC).isoformat(timespec="seconds")
+    return facts
+
+
+def _text(container: ContainerName | None) -> str:
+    return "" if container is None else container.text
+
+
+def _site(container: ContainerName | None) -> str:
+    return "" if container is None else container.site
+
+
+def _held(connection: WritingConnection, container: ContainerName) -> int:
+    row = execute(connection, "hold_container", container.text).fetchone()
+    if row is None:
+        raise ContainerNotFoundError(container.text)
+    container_id: int = row[0]
+    return container_id
+
+
+def _role(
+    connection: WritingConnection, container: ContainerName | None, role: str
+) -> tuple[int | None, frozenset[Permission]]:
+    """Returns the identity of a role (None where it is built in), and what it may do."""
+    if role in ROLES:
+        if role == DEVICE and (container is None or container.kind is not Kind.DEVICE):
+            raise InvalidRoleError("role", "'device' is for devices.")
+        return None, ROLES[role]
+    try:
+        site = site_of_role(role, field="role")
+    except InvalidNameError:
+        rule = f"must be {', '.join(ROLES)}, or sites/{{site}}/roles/{{role}}."
+        raise InvalidRoleError("role", rule) from None
+    if container is None or container.site != site.text:
+        raise InvalidRoleError("role", "must be built in, or of the site of the container.")
+    row = execute(connection, "hold_role", role).fetchone()
+    if row is None:
+        raise RoleNotFoundError(role)
+    return row[0], to_permissions(row[1].split())
+
+
+def _has_admin(connection: WritingConnection) -> bool:
+    """Tells whether anybody manages access for all sites, and lets nobody change that."""
+    execute(connection, "lock_admins")
+    row = execute(connection, "has_admin").fetchone()
+    return row is not None and bool(row[0])
+
+
+def _keep_an_admin(connection: WritingConnection, *, had_admin: bool) -> None:
+    row = execute(connection, "has_admin").fetchone()
+    if had_admin and not (row is not None and row[0]):
+        raise LastAdminError
