@@ -8,7 +8,7 @@ the drain.
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING
 
 from deid_service.contract.errors import (
@@ -19,7 +19,7 @@ from deid_service.contract.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Iterator
 
 # When the drain begins, a stream between files may be about to end or to begin
 # another file: what is already on its way decides, and this is how long it has.
@@ -94,6 +94,7 @@ class StreamGate:
         self._idle_seconds = idle_seconds
         self._on_count = on_count
         self._streams: set[OpenStream] = set()
+        self._leaving = 0
         self._draining = False
         self._empty = asyncio.Event()
         self._empty.set()
@@ -115,7 +116,7 @@ class StreamGate:
         """
         if self._draining:
             raise ShuttingDownError
-        if len(self._streams) >= self._max_streams:
+        if len(self._streams) + self._leaving >= self._max_streams:
             raise TooManyStreamsError
         stream = None
         try:
@@ -130,6 +131,19 @@ class StreamGate:
             if stream is not None and stream.refusal is not None:
                 raise stream.refusal from None
             raise (ShuttingDownError if self._draining else StreamIdleError) from None
+
+    @contextmanager
+    def leaving(self) -> Iterator[None]:
+        """Holds the place of a stream that has ended until its caller has been told.
+
+        Its status comes behind all that was written. With a caller that reads nothing,
+        that is when the connection ends, and until then an answer is kept.
+        """
+        self._leaving += 1
+        try:
+            yield
+        finally:
+            self._leaving -= 1
 
     def _add(self, stream: OpenStream) -> None:
         self._streams.add(stream)

@@ -96,20 +96,28 @@ class DeidServicer:
 
     async def _deidentify(self, _requests: object, context: MessageStream) -> None:
         record = _StreamRecord()
+        failure: DeidServiceError | None = None
         try:
             async with self._gate.admit() as stream:
                 await self._converse(context, stream, record)
             record.code = grpc.StatusCode.OK.name
         except DeidServiceError as error:
-            await _abort(context, error, record)
+            failure = error
         except asyncio.CancelledError:
             record.code = grpc.StatusCode.CANCELLED.name
             raise
         except Exception as error:  # noqa: BLE001 - its text must not reach caller or log
             record.origin = origin(error)
-            await _abort(context, DeidServiceError("The service failed."), record)
+            failure = DeidServiceError("The service failed.")
         finally:
+            if failure is not None:
+                code, record.reason = code_and_reason(failure)
+                record.code = code.name
             record.write()
+        if failure is not None:
+            status = to_status(failure)
+            with self._gate.leaving():
+                await context.abort(status.code, status.details, status.trailing_metadata)
 
     async def _converse(
         self,
@@ -213,13 +221,6 @@ def _opened(applied: AppliedProfile, opening: pb.OpenStream, terms: Terms) -> by
     if opening.digest:
         opened.digest = pb.DIGEST_SHA256 if terms.digest else pb.DIGEST_NONE
     return pb.DeidentifyResponse(opened=opened).SerializeToString()
-
-
-async def _abort(context: MessageStream, error: DeidServiceError, record: _StreamRecord) -> None:
-    code, record.reason = code_and_reason(error)
-    record.code = code.name
-    status = to_status(error)
-    await context.abort(status.code, status.details, status.trailing_metadata)
 
 
 class _StreamRecord:
