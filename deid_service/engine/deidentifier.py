@@ -114,6 +114,7 @@ class Deidentifier:
         # is passed on of it are slices of it.
         self._rest = b""
         self._rest_read = 0
+        self._has_ended = False
         # When the caller has a turn, by `perf_counter`.
         self._until = math.inf
         # How much of the input has been read, in bytes.
@@ -142,7 +143,7 @@ class Deidentifier:
 
     @property
     def pending(self) -> bool:
-        """Whether input waits that `go_on` takes, or the next call of another kind.
+        """Whether there is work that `go_on` does some of, and the next call of another kind all.
 
         A few bytes can hold thousands of elements that rules are about, and a few
         deflated ones can inflate to a thousand times as many. So that a caller with
@@ -178,6 +179,24 @@ class Deidentifier:
         self._check_open()
         return self._take_turn(b"") if self.pending else []
 
+    def end(self) -> None:
+        """Takes the end of the file, for a caller that takes turns until nothing is `pending`.
+
+        What is left to do then, `finish` would do in one call.
+
+        Raises:
+            DicomError: the file is rejected. Final.
+        """
+        if self._state is _State.UNCHANGED:
+            return
+        self._check_open()
+        spend_from(self._budget)
+        try:
+            self._end()
+        except DicomError:
+            self._end_as(_State.FAILED)
+            raise
+
     def finish(self) -> Result:
         """Ends the file.
 
@@ -190,7 +209,9 @@ class Deidentifier:
         self._check_open()
         spend_from(self._budget)
         try:
-            tail = self._end()
+            self._end()
+            self._settle()
+            tail = self._released()
         except DicomError:
             self._end_as(_State.FAILED)
             raise
@@ -232,6 +253,8 @@ class Deidentifier:
 
     def _take_turn(self, data: bytes | bytearray | memoryview) -> list[Buffer]:
         """Takes the next bytes, or without any some of what waits."""
+        if data and self._has_ended:
+            raise RuntimeError("the file has ended")
         spend_from(self._budget)
         try:
             if data and (self._rest or self._body is not None):
@@ -449,22 +472,24 @@ class Deidentifier:
             return seen
         return syntax.encoding
 
-    def _end(self) -> list[Buffer]:
+    def _end(self) -> None:
+        if self._has_ended:
+            return
+        self._has_ended = True
         if self._applied is not None and self._applied.layout.ends and not self._tail:
-            return self._output.release()
+            return
         self._settle()
         data = bytes(self._tail)
         self._tail.clear()
         if self._state is not _State.DATA_SET:
             data = data[self._read(data, 0, ended=True) :]
         if self._applied is not None and self._applied.layout.ends and not data:
-            return self._output.release()
+            return
         body = self._body_on()
         self._settle()
         body.finish(data)
         if body.walk.padding is not None:
             self._warnings.append("zero bytes behind the data set were left out")
-        return body.release()
 
     def _released(self) -> list[Buffer]:
         return self._output.release() if self._body is None else self._body.release()

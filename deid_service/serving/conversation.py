@@ -208,7 +208,7 @@ class Conversation:
         elif kind == "chunk":
             yield from self._chunk(memoryview(request.chunk), None)
         elif kind == "file_end":
-            self._end_file()
+            yield from self._end_file()
         elif kind == "batch":
             del message
             self._answers = Batches(self._terms.max_response_bytes)
@@ -230,7 +230,7 @@ class Conversation:
             if chunk := part.chunk:
                 yield from self._chunk(memoryview(chunk), None)
             if part.HasField("file_end"):
-                self._end_file()
+                yield from self._end_file()
 
     def _start(self, start: pb.FileStart) -> None:
         if self._state is not _State.BETWEEN:
@@ -250,13 +250,20 @@ class Conversation:
             raise ProtocolError("`chunk` came outside a file.")
         file, answers = self._file, self._answers
         self._guarded(lambda: file.receive(chunk, message, answers))
+        yield from self._turns(file)
+
+    def _turns(self, file: _File) -> Iterator[None]:
+        """Goes on with what is left to do on a file."""
         while self._state is _State.IN_FILE and file.pending:
             yield None
-            self._guarded(lambda: file.go_on(answers))
+            self._guarded(lambda: file.go_on(self._answers))
 
-    def _end_file(self) -> None:
+    def _end_file(self) -> Iterator[None]:
         if self._state is _State.BETWEEN:
             raise ProtocolError("`file_end` came outside a file.")
+        if self._state is _State.IN_FILE:
+            self._guarded(self._file.end)
+            yield from self._turns(self._file)
         if self._state is _State.IN_FILE:
             self._guarded(lambda: self._file.finish(self._answers))
             if self._state is _State.IN_FILE:
@@ -401,10 +408,14 @@ class _File:
         """Goes on with what the engine has not done yet."""
         self._put(self._engine.go_on(), answers)
 
-    def finish(self, answers: Answers) -> None:
-        """Takes the end of the file and gives its last answers."""
+    def end(self) -> None:
+        """Takes the end of the file."""
         if 0 < self._size != self._bytes_in:
             raise self._mismatch()
+        self._engine.end()
+
+    def finish(self, answers: Answers) -> None:
+        """Gives the last answers."""
         result = self._engine.finish()
         self._applied_bytes = result.applied_bytes
         self._write(result.tail, sum(map(len, result.tail)), answers)

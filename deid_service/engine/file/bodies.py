@@ -204,8 +204,6 @@ class DeflatedBody:
 class DirectoryBody:
     """The data set of a media directory (PS3.3 F), which is held; see `Body`."""
 
-    pending = False
-
     def __init__(
         self, walk: Walk, output: Output, head: Head, *, base: int, max_held_bytes: int
     ) -> None:
@@ -226,12 +224,18 @@ class DirectoryBody:
         self._held = bytearray()
         self._need = 1
         self._error: DicomError | None = None
-        self._has_ended = False
+        self._ending: Iterator[bytes | None] | None = None
+        self._released: list[Buffer] = []
 
     @property
     def need(self) -> int:
         """See `Body`."""
         return self._need
+
+    @property
+    def pending(self) -> bool:
+        """See `Body`: once it has ended, whether offsets are still to be written."""
+        return self._ending is not None
 
     def read(self, data: bytes, start: int, until: float) -> int:
         """See `Body`."""
@@ -257,30 +261,40 @@ class DirectoryBody:
         return start + read
 
     def go_on(self, until: float) -> None:
-        """Holds nothing that was not read."""
+        """See `Body`."""
+        for whole in self._ending or ():
+            if whole is not None:
+                self._released.append(whole)
+            elif perf_counter() > until:
+                return
+        self._ending = None
 
     def skip(self, size: int, data: Buffer) -> bool:  # noqa: ARG002
         """All of it is held."""
         return False
 
     def finish(self, rest: bytes) -> None:
-        """See `Body`."""
+        """See `Body`; the offsets are written as it goes on."""
         walk = self.walk
-        if self._error is not None:
-            check_records(bytes(self._held), walk.encoding)
-            raise self._error
-        walk.finish(rest)
-        if walk.padding is not None:
-            del self._held[walk.padding - self._base :]
-        self._has_ended = True
+        if self._error is None:
+            walk.finish(rest)
+            if walk.padding is not None:
+                del self._held[walk.padding - self._base :]
+        self._ending = self._end(self._error)
+
+    def _end(self, error: DicomError | None) -> Iterator[bytes | None]:
+        encoding = self.walk.encoding
+        before = bytes(self._held)
+        if error is not None:
+            yield from check_records(before, encoding)
+            raise error
+        after = b"".join(self._output.release())
+        yield from repoint(before, self._base, after, self._head.size, encoding)
 
     def release(self) -> list[Buffer]:
         """See `Body`."""
-        if not self._has_ended:
-            return []
-        after = b"".join(self._output.release())
-        encoding = self.walk.encoding
-        return [repoint(bytes(self._held), self._base, after, self._head.size, encoding)]
+        released, self._released = self._released, []
+        return released
 
 
 class Learner:

@@ -7,6 +7,7 @@ points to byte offsets of the file.
 
 from __future__ import annotations
 
+from collections.abc import Generator, Iterator
 from typing import Final
 
 from deid_service.engine.encoding.headers import (
@@ -34,8 +35,13 @@ _RECORD_OFFSETS: Final = frozenset({0x00041400, 0x00041420, 0x00041504})
 
 _MAX_LEVELS: Final = 64
 
+# What is read in one step: some thousands of elements, in a few milliseconds.
+_BYTES_OF_STEP: Final = 32 * 1024
 
-def repoint(before: bytes, base: int, after: bytes, start: int, encoding: Encoding) -> bytes:
+
+def repoint(
+    before: bytes, base: int, after: bytes, start: int, encoding: Encoding
+) -> Iterator[bytes | None]:
     """Makes the offsets of a changed directory point to the records again.
 
     Args:
@@ -45,17 +51,19 @@ def repoint(before: bytes, base: int, after: bytes, start: int, encoding: Encodi
         start: where the data set begins in it.
         encoding: of the data set.
 
-    Returns:
-        `after` with new offsets.
+    Yields:
+        None after each of its steps, and then `after` with new offsets.
 
     Raises:
         DicomError: an offset points to no record.
     """
-    old = _Directory(before, 0, encoding)
-    new = _Directory(after, start, encoding)
+    old, new = _Directory(before, encoding), _Directory(after, encoding)
+    yield from old.read(0)
+    yield from new.read(start)
     moved = {
         base + record: position for record, position in zip(old.records, new.records, strict=False)
     }
+    yield None
     written = bytearray(after)
     for tag, position in new.offsets:
         offset = encoding.long(after, position)[0]
@@ -69,11 +77,11 @@ def repoint(before: bytes, base: int, after: bytes, start: int, encoding: Encodi
                 )
             moved[offset] = 0
         written[position : position + 4] = encoding.long_bytes(moved[offset])
-    return bytes(written)
+    yield bytes(written)
 
 
-def check_records(data: bytes, encoding: Encoding) -> None:
-    """Checks that the records of a directory fit together.
+def check_records(data: bytes, encoding: Encoding) -> Iterator[None]:
+    """Checks, in steps, that the records of a directory fit together.
 
     Args:
         data: its data set.
@@ -82,7 +90,7 @@ def check_records(data: bytes, encoding: Encoding) -> None:
     Raises:
         DicomError: they do not.
     """
-    _Directory(data, 0, encoding)
+    return _Directory(data, encoding).read(0)
 
 
 class _Directory:
@@ -93,17 +101,30 @@ class _Directory:
         offsets: tag and position of each value that is an offset.
     """
 
-    def __init__(self, data: bytes, start: int, encoding: Encoding) -> None:
+    def __init__(self, data: bytes, encoding: Encoding) -> None:
         self.records: list[int] = []
         self.offsets: list[tuple[int, int]] = []
         self._data = data
         self._encoding = encoding
-        self._read_elements(start, len(data), _TOP_OFFSETS)
 
-    def _read_elements(self, position: int, end: int, offset_tags: frozenset[int]) -> int:
+    def read(self, start: int) -> Iterator[None]:
+        """Reads it, in steps.
+
+        Args:
+            start: where the data set begins.
+        """
+        yield from self._read_elements(start, len(self._data), _TOP_OFFSETS)
+
+    def _read_elements(
+        self, position: int, end: int, offset_tags: frozenset[int]
+    ) -> Generator[None, None, int]:
         """Reads elements up to an end or a delimiter, and returns where they end."""
         encoding = self._encoding
+        pause = position + _BYTES_OF_STEP
         while position < end:
+            if position > pause:
+                pause = position + _BYTES_OF_STEP
+                yield
             self._check(position + HEADER <= end)
             group, element, code, length = encoding.quad(self._data, position)
             tag = group << 16 | element
@@ -120,7 +141,7 @@ class _Directory:
                 self.offsets.append((tag, start))
             if tag == _RECORDS:
                 stop = end if length == UNDEFINED_LENGTH else start + length
-                position = self._read_records(start, stop)
+                position = yield from self._read_records(start, stop)
             elif length == UNDEFINED_LENGTH:
                 position = skim_sequence(self._data, start, encoding, _MAX_LEVELS)
                 self._check(0 < position <= end)
@@ -128,9 +149,13 @@ class _Directory:
                 position = start + length
         return position
 
-    def _read_records(self, position: int, end: int) -> int:
+    def _read_records(self, position: int, end: int) -> Generator[None, None, int]:
         encoding = self._encoding
+        pause = position + _BYTES_OF_STEP
         while position < end:
+            if position > pause:
+                pause = position + _BYTES_OF_STEP
+                yield
             self._check(position + HEADER <= end)
             group, element, length = encoding.item(self._data, position)
             if group << 16 | element != ITEM:
@@ -139,7 +164,7 @@ class _Directory:
             start = position + HEADER
             stop = end if length == UNDEFINED_LENGTH else start + length
             self._check(stop <= end)
-            position = self._read_elements(start, stop, _RECORD_OFFSETS)
+            position = yield from self._read_elements(start, stop, _RECORD_OFFSETS)
         return position
 
     def _check(self, fits: bool) -> None:

@@ -18,6 +18,7 @@ from deid_service.engine.encoding.headers import (
     EXPLICIT_LITTLE,
     HEADER,
     IMPLICIT_LITTLE,
+    LONG_HEADER,
     SHORT_VRS,
     UNDEFINED_LENGTH,
     VRS,
@@ -272,11 +273,11 @@ class FileMeta:
             DicomError: it cannot be read.
         """
         size = len(data)
-        self.need = 8
+        self.need = HEADER
         if not self._held and (end := self._recognize(data, position, base)):
             return end, True
         read = 0
-        while size - position >= 8:
+        while size - position >= HEADER:
             if read == _ELEMENTS_AT_ONCE:
                 self.need = 0
                 break
@@ -295,22 +296,14 @@ class FileMeta:
             if self.misplaced and (code in EXPLICIT_LITTLE.vr_names) is not encoding.explicit:
                 # It stands in a data set that is encoded otherwise.
                 return position, True
-            header = 8
-            if encoding.explicit:
-                vr = encoding.vr_names.get(code)
-                if vr is None:
-                    raise _error(
-                        Reason.MALFORMED, "the element has no legal VR", tag, base + position
-                    )
-                if code not in encoding.short_codes:
-                    header = 12
-                    if size - position < header:
-                        self.need = header
-                        break
-                    length = encoding.long(data, position + 8)[0]
-            else:
-                vr = vr_of(tag)
+            vr, header = self._vr_and_header(encoding, tag, code, base + position)
+            if size - position < header:
+                self.need = header
+                break
+            if not encoding.explicit:
                 length = code | length << 16
+            elif header == LONG_HEADER:
+                length = encoding.long(data, position + HEADER)[0]
             if length == UNDEFINED_LENGTH or vr == "SQ":
                 raise _error(Reason.MALFORMED, "a sequence in the file meta", tag, base + position)
             if self._held + header + length > self.max_held_bytes:
@@ -335,6 +328,17 @@ class FileMeta:
                 self._stated_end = base + end + int.from_bytes(element.value, "little")
             self.elements[tag] = element
         return position, False
+
+    def _vr_and_header(
+        self, encoding: Encoding, tag: int, code: int, offset: int
+    ) -> tuple[str, int]:
+        """Returns the VR of an element, and how long its header is."""
+        if not encoding.explicit:
+            return vr_of(tag), HEADER
+        vr = encoding.vr_names.get(code)
+        if vr is None:
+            raise _error(Reason.MALFORMED, "the element has no legal VR", tag, offset)
+        return vr, HEADER if code in encoding.short_codes else LONG_HEADER
 
     def _has_ended(self, tag: int, offset: int) -> bool:
         """Whether an element of group 2 at an offset is behind the end of the file meta.

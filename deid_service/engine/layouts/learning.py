@@ -28,6 +28,10 @@ MAX_BYTES: Final = 65_536
 # some ten milliseconds, in which a worker does nothing else.
 MAX_PARTS_OF_FILE: Final = 1000
 
+# Elements that are looked at to learn, at all depths: each takes some twenty microseconds.
+# What rules drop is no part of an expression, so that there can be more of them.
+MAX_ELEMENTS_OF_FILE: Final = 2000
+
 # In shorter layouts (in parts of the expression) there is nothing to gain.
 _MIN_PARTS: Final = 4
 

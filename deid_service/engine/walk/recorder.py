@@ -26,7 +26,12 @@ from deid_service.engine.encoding.headers import (
 from deid_service.engine.errors import DicomError, Reason
 from deid_service.engine.layouts.draft import Draft, Part, Role
 from deid_service.engine.layouts.layout import Change
-from deid_service.engine.layouts.learning import MAX_BYTES, MAX_PARTS_OF_FILE, Sample
+from deid_service.engine.layouts.learning import (
+    MAX_BYTES,
+    MAX_ELEMENTS_OF_FILE,
+    MAX_PARTS_OF_FILE,
+    Sample,
+)
 from deid_service.engine.rules.nodes import Node, Rules
 from deid_service.engine.rules.ops import Kept, Rewritten
 from deid_service.engine.rules.rewriting import Became, Memo, Place
@@ -360,6 +365,7 @@ class Rehearsal(Walk):
             encapsulated=encapsulated,
         )
         self._left_out: frozenset[int] = frozenset()
+        self._elements = 0
 
     def samples(self, buffer: bytes, left_out: frozenset[int]) -> Iterator[Sample]:
         """Yields what the walk does along the layouts of a data set.
@@ -388,9 +394,12 @@ class Rehearsal(Walk):
     def _read_elements(self, level: Level) -> bool:
         """Reads one element; False where input is missing."""
         splicer = self.splicer
+        self._elements += 1
         if level.tag is None:
             splicer.end_element(level, self.notes.finals)
             splicer.begin_due()
+        if self._elements > MAX_ELEMENTS_OF_FILE:
+            raise _EnoughError
         left = level.end - splicer.base - splicer.position
         if left == 0:
             self._sequences.close(level)

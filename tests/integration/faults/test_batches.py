@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from tests.integration.faults.system import System
 
+METHOD = "/deidcascade.v1.DeidService/Deidentify"
 PATIENCE_SECONDS = 30.0
 FILES = 400
 
@@ -123,9 +124,9 @@ def test_a_part_that_is_not_what_it_says(system: System, place: int, bad: str) -
         answers = [one for answer in caller.receive_all() for one in answer.batch.parts]
 
     assert [one.result.file_id for one in answers if one.HasField("result")] == ["0", "1", "2"]
-    assert [
-        one.result.WhichOneof("result") for one in answers if one.HasField("result")
-    ] == ["rejection" if number == place else "receipt" for number in range(3)]
+    assert [one.result.WhichOneof("result") for one in answers if one.HasField("result")] == [
+        "rejection" if number == place else "receipt" for number in range(3)
+    ]
     for one in answers:
         assert_nothing_identified(one.SerializeToString())
 
@@ -134,7 +135,7 @@ def test_garbage_behind_a_part(system: System) -> None:
     """A batch that cannot be read ends the stream, whole parts before it or not."""
     good = batch(part(identified_file(1), "good")).SerializeToString()
     with grpc.insecure_channel(system.deid_service.address) as channel:
-        call = channel.stream_stream("/deidcascade.v1.DeidService/Deidentify")
+        call: grpc.StreamStreamMultiCallable[bytes, bytes] = channel.stream_stream(METHOD)
         answers: list[bytes] = []
 
         def read() -> None:

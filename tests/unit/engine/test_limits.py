@@ -359,6 +359,15 @@ def test_what_takes_long_is_taken_in_turns(size: int) -> None:
     assert b"".join([*released, *result.tail]) == whole
 
 
+def going_on(deidentifier: Deidentifier, released: list[Buffer]) -> int:
+    """Takes all that waits, and returns in how many turns."""
+    turns = 0
+    while deidentifier.pending:
+        released += deidentifier.go_on()
+        turns += 1
+    return turns
+
+
 def test_new_tags_are_taken_in_turns(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is done to a tag is worked out in turns, too, where no other file had it before."""
     monkeypatch.setattr(deidentifier_module, "_TURN_SECONDS", 0.0)
@@ -367,10 +376,7 @@ def test_new_tags_are_taken_in_turns(monkeypatch: pytest.MonkeyPatch) -> None:
     deidentifier = Deidentifier(plan_of(rule))
 
     released = deidentifier.receive(data)
-    turns = 0
-    while deidentifier.pending:
-        released += deidentifier.go_on()
-        turns += 1
+    turns = going_on(deidentifier, released)
 
     assert turns >= 499
     assert b"".join([*released, *deidentifier.finish().tail]) == deidentify(data, plan_of(rule))
@@ -396,6 +402,28 @@ def test_turns_change_nothing(name: str, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(deidentifier_module, "_TURN_SECONDS", 0.0)
 
     assert every_way(data, plan, byte_by_byte=False) == whole
+
+
+def test_the_offsets_of_a_directory_are_written_in_turns(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A directory is read again once it has ended, and others have their turn meanwhile."""
+    monkeypatch.setattr(deidentifier_module, "_TURN_SECONDS", 0.0)
+    meta = [el(0x00020002, "1.2.840.10008.1.3.10"), el(0x00020003, "1.2")]
+    record = [el(0x00041400, (0,)), el("PatientComments", "x" * 1000)]
+    data = dicom(el("FileSetID", "A"), sq("DirectoryRecordSequence", *[record] * 300), meta=meta)
+    plan = plan_of("name: FileSetID, replace-with: LONGER")
+    deidentifier = Deidentifier(plan)
+    released = deidentifier.receive(data)
+    going_on(deidentifier, released)
+
+    deidentifier.end()
+    turns = going_on(deidentifier, released)
+
+    assert turns > 10
+    assert b"".join([*released, *deidentifier.finish().tail]) == deidentify(data, plan)
+    with pytest.raises(RuntimeError):
+        deidentifier.receive(b"more")
 
 
 def test_what_follows_a_deflated_data_set_rejects() -> None:
