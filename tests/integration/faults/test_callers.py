@@ -78,9 +78,12 @@ class ClientProcess:
         self._stdin: IO[str] = process.stdin
         self._stdout: IO[str] = process.stdout
 
-    def wait_until_held(self) -> None:
-        """Waits until its first file is in its middle."""
+    def wait_until_held(self, out: Path) -> None:
+        """Waits until its first file is in its middle, and what was sent of it came back."""
         assert self._stdout.readline() == "held\n"
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while not any(path.stat().st_size for path in out.glob(f"*{PARTIAL_SUFFIX}")):
+            assert time.monotonic() < deadline
 
     def signal(self, number: signal.Signals) -> None:
         """Sends it a signal."""
@@ -140,11 +143,7 @@ def test_a_client_that_vanishes(system: System, files: Path, tmp_path: Path) -> 
     out = tmp_path / "out"
     cancelled = len(service.found("event=stream .*code=CANCELLED"))
     with client(service, files, out, hold=1) as vanishing:
-        vanishing.wait_until_held()
-        # What was sent of the file so far comes back.
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while not any(path.stat().st_size for path in out.glob(f"*{PARTIAL_SUFFIX}")):
-            assert time.monotonic() < deadline
+        vanishing.wait_until_held(out)
         vanishing.signal(signal.SIGKILL)
 
         service.wait_for("event=stream .*code=CANCELLED", times=cancelled + 1)
@@ -177,7 +176,7 @@ def test_a_reader_that_stops(impatient: ServiceProcess, files: Path, tmp_path: P
     idle = len(impatient.found("reason=STREAM_IDLE"))
     out = tmp_path / "out"
     with client(impatient, files, out, hold=1) as stopped:
-        stopped.wait_until_held()
+        stopped.wait_until_held(out)
         stopped.signal(signal.SIGSTOP)
         assert_works(impatient, tmp_path / "other")
         impatient.wait_for("reason=STREAM_IDLE", times=idle + 1)
