@@ -27,6 +27,7 @@ COMMANDS = {
     "upload": ("upload", "upload"),
     "apply": ("apply", "apply"),
     "preview": ("preview", "preview"),
+    "keys": ("keys", "keys_group"),
     "health": ("health", "health"),
     "doctor": ("doctor", "doctor"),
 }

@@ -13,6 +13,7 @@ import click
 from deid_service.cli.console import Failure, json_option, readable
 from deid_service.cli.cores import Processes, processes_for
 from deid_service.cli.interruption import Interruption
+from deid_service.cli.keys import key_file_option, keys_for
 from deid_service.cli.results import FileReport, Reports, Word, reason_to_skip
 from deid_service.cli.sources import (
     files_to_read,
@@ -48,6 +49,7 @@ CHUNK_BYTES = 1024 * 1024
     is_flag=True,
     help="Treat each file as the first of its kind: slower, with the same output.",
 )
+@key_file_option
 @json_option
 def apply(
     profile: str,
@@ -55,6 +57,7 @@ def apply(
     out: Path,
     keep_names: bool,
     no_learning: bool,
+    key_file: Path | None,
     as_json: bool,
 ) -> None:
     """De-identifies files, folders, and what is in zip and tar archives, without a server.
@@ -66,7 +69,9 @@ def apply(
 
     Exit code 1: a file was rejected, or there was none.
     """
-    settings = Settings(valid_profile(profile), not no_learning, out, keep_names)
+    settings = Settings(valid_profile(profile), not no_learning, out, keep_names, key_file)
+    # Here, for its errors. Processes read it themselves: it is handed to none.
+    keys = keys_for(settings.profile, key_file)
     files = files_to_read(sources, out)
     reports = Reports(sum(file.size for file in files))
     try:
@@ -80,6 +85,8 @@ def apply(
                 break
             reports.add(done)
     reports.finish(out, as_json=as_json)
+    if keys is not None and not as_json:
+        click.echo(f"Pseudonyms are made with key {keys.id}.")
     sys.exit(interruption.exit_code if interruption.number else reports.exit_code())
 
 
@@ -92,12 +99,14 @@ class Settings:
         learn: whether what files have in common is learned.
         out: the folder for the output.
         keep_names: names outputs like their sources.
+        key_file: the file of the key for pseudonyms.
     """
 
     profile: Profile
     learn: bool
     out: Path
     keep_names: bool
+    key_file: Path | None = None
 
 
 def _reports(
@@ -130,7 +139,8 @@ class Work:
     """De-identifies one file after the other."""
 
     def __init__(self, settings: Settings, may_go_on: Callable[[], bool]) -> None:
-        self._plan = compile_plan(settings.profile, learn=settings.learn)
+        plan = compile_plan(settings.profile, learn=settings.learn)
+        self._plan = plan.for_stream(keys_for(settings.profile, settings.key_file))
         self._destination = Destination(settings.out, tidy=False)
         self._keep_names = settings.keep_names
         self._may_go_on = may_go_on

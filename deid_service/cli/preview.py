@@ -11,6 +11,7 @@ import click
 from deid_service.cli.console import Failure, cell, console, json_option, print_json, table
 from deid_service.cli.elements import Shown, Step, elements
 from deid_service.cli.hits import lines_of_rules, treatments
+from deid_service.cli.keys import key_file_option, keys_for, throwaway_keys
 from deid_service.cli.pages import Cell, Section, html_option, write_page
 from deid_service.cli.pictures import picture
 from deid_service.cli.remaining import Remaining, Why, remaining
@@ -35,10 +36,16 @@ FEW = 8
     is_flag=True,
     help="Only what stays as it was although it looks identifying.",
 )
+@key_file_option
 @html_option
 @json_option
 def preview(
-    profile: str, file: Path, only_remaining: bool, page: Path | None, as_json: bool
+    profile: str,
+    file: Path,
+    only_remaining: bool,
+    key_file: Path | None,
+    page: Path | None,
+    as_json: bool,
 ) -> None:
     """Shows what a profile changes in FILE, before and after, and what remains.
 
@@ -46,12 +53,14 @@ def preview(
     UIDs, free text, what the standard names, private elements, documents, pixels that
     may show text, and whatever repeats a value that is changed elsewhere.
 
-    Writes nothing. The values of the file appear on the screen.
+    Without --key-file, pseudonyms are shown as another key would make them. Writes nothing.
+    The values of the file appear on the screen.
     """
     parsed = valid_profile(profile)
     data = read_bytes(file)
+    keys = throwaway_keys(parsed) if key_file is None else keys_for(parsed, key_file)
     try:
-        output = deidentify(data, compile_plan(parsed))
+        output = deidentify(data, compile_plan(parsed).for_stream(keys))
     except DicomError as error:
         raise Failure(f"{file} would be rejected: {error}.") from None
     try:
@@ -72,6 +81,9 @@ def preview(
     if as_json:
         print_json([each.as_json() for each in (left if only_remaining else changed)])
         return
+    if keys is not None:
+        again = "that of the file" if key_file else "made for this preview, and thrown away"
+        click.echo(f"Pseudonyms are made with key {keys.id}, {again}.")
     if not only_remaining:
         if changed:
             console().print(change_table(grouped(changed)))

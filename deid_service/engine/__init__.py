@@ -17,6 +17,7 @@ from deid_service.engine.errors import DicomError, Reason
 from deid_service.engine.file.kind import HEAD_BYTES, is_dicom
 from deid_service.engine.limits import MAX_HELD_BYTES
 from deid_service.engine.plan import Plan, compile_plan
+from deid_service.engine.rules.pseudonyms import Keys
 from deid_service.engine.version import ENGINE_VERSION
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "MAX_HELD_BYTES",
     "Deidentifier",
     "DicomError",
+    "Keys",
     "Plan",
     "Reason",
     "Result",

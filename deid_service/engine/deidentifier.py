@@ -39,6 +39,7 @@ from deid_service.engine.plan import Plan
 from deid_service.engine.rules.budget import Budget, spend_from
 from deid_service.engine.rules.ops import AGE_NOT_COMPUTED, MISPLACED_FILE_META, STALE_LENGTH
 from deid_service.engine.walk.output import Buffer, Output
+from deid_service.engine.walk.patient import PatientFinder
 from deid_service.engine.walk.walk import Walk
 
 _FILE_HEADER: Final = PREAMBLE_LENGTH + len(MAGIC)
@@ -101,7 +102,12 @@ class Deidentifier:
             filename: the name that the file came with, for the `filenames` of
                 the profile.
             max_held_bytes: how much of the file may be held, see `MAX_HELD_BYTES`.
+
+        Raises:
+            ValueError: the profile needs keys, and the plan has none.
         """
+        if plan.rules.key_purposes and plan.memo.pseudonyms is None:
+            raise ValueError("the profile needs keys: see Plan.for_stream")
         self._rules = plan.rules
         self._memo = plan.memo
         self._max_held = max_held_bytes
@@ -120,7 +126,7 @@ class Deidentifier:
         # How much of the input has been read, in bytes.
         self._offset = 0
         self._output = Output()
-        self._meta = FileMeta(plan.rules, plan.metas, max_held_bytes)
+        self._meta = FileMeta(plan.rules, plan.metas, plan.memo.pseudonyms, max_held_bytes)
         self._head = Head(plan.rules, filename, self._meta, self._output)
         if blank:
             self._head.name = ""
@@ -380,13 +386,16 @@ class Deidentifier:
         base = self._base = self._offset + position
         beginning = data[position : position + BEGINNING]
         layouts = meta.layouts_of(beginning)
-        if layouts is not None and (passed := self._apply_at_beginning(layouts, data, position)):
-            return passed
         syntax = meta.transfer_syntax()
+        finder: PatientFinder | None = None
+        if layouts is not None and syntax is not None:
+            if passed := self._apply_at_beginning(layouts, data, position):
+                return passed
+            finder = self._find_patient(syntax.encoding, data, position)
         is_directory = meta.sop_class() == MEDIA_DIRECTORY
         if syntax is not None and syntax.deflated:
             walked = Output()
-            walk = self._walk(syntax.encoding, walked, 0)
+            walk = self._walk(syntax.encoding, walked, 0, finder=self._finder(syntax.encoding, 0))
             self._body = DeflatedBody(walk, walked, self._output)
             self._head.open(walk, 0, is_directory=is_directory)
             return position
@@ -394,18 +403,40 @@ class Deidentifier:
         if is_directory:
             walk = self._walk(encoding, self._output, base)
             limit = self._max_held
+            if self._rules.needs_patient:
+                raise DicomError(
+                    Reason.NOT_SUPPORTED,
+                    "a media directory may be about several patients",
+                    offset=base,
+                )
             self._body = DirectoryBody(
                 walk, self._output, self._head, base=base, max_held_bytes=limit
             )
             self._head.open(walk, base, is_directory=True)
             return position
-        walk = self._walk(encoding, self._output, base, layouts)
+        if layouts is None:
+            finder = self._find_patient(encoding, data, position)
+        walk = self._walk(encoding, self._output, base, layouts, finder)
         learner = (
             None if layouts is None else Learner(self._rules, meta, layouts, base, self._budget)
         )
         self._body = PlainBody(walk, self._output, learner)
         self._head.open(walk, base, is_directory=False)
         return position
+
+    def _finder(self, encoding: Encoding, base: int) -> PatientFinder | None:
+        """Returns what looks for the patient; None where nothing depends on who it is."""
+        if not self._rules.says_patient:
+            return None
+        return PatientFinder(self._rules, encoding, base=base, max_held_bytes=self._max_held)
+
+    def _find_patient(self, encoding: Encoding, data: bytes, position: int) -> PatientFinder | None:
+        """Looks for the patient in the first input; returns what goes on where that is not all."""
+        finder = self._finder(encoding, self._base)
+        if finder is None or (patient := finder.find(data, position)) is None:
+            return finder
+        self._memo = self._memo.of_patient(patient)
+        return None
 
     def _apply_at_beginning(self, layouts: Layouts, data: bytes, position: int) -> int:
         """Passes the beginning of a data set that is laid out as others were.
@@ -416,6 +447,7 @@ class Deidentifier:
         applied = layouts.apply_at_beginning(data, position, self._rules, self._memo)
         if applied is None or self._offset + applied.end > self._max_held:
             return 0
+        self._memo = applied.memo
         self._head.write(applied)
         parts = self._output.parts
         parts.append(applied.changed)
@@ -437,7 +469,12 @@ class Deidentifier:
         return self._body
 
     def _walk(
-        self, encoding: Encoding, output: Output, base: int, layouts: Layouts | None = None
+        self,
+        encoding: Encoding,
+        output: Output,
+        base: int,
+        layouts: Layouts | None = None,
+        finder: PatientFinder | None = None,
     ) -> Walk:
         return Walk(
             self._rules,
@@ -450,6 +487,7 @@ class Deidentifier:
             transfer_syntax=self._meta.transfer_syntax_uid(),
             encapsulated=self._meta.is_encapsulated(),
             layouts=layouts,
+            finder=finder,
         )
 
     def _encoding(self, syntax: TransferSyntax | None, beginning: bytes, offset: int) -> Encoding:

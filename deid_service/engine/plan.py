@@ -4,8 +4,8 @@ Rules do not change. What is remembered is of two kinds, and both are bounded:
 
 - `metas`: file metas, and how the data sets behind them are laid out. They hold no values
   of patients, and are kept as long as the plan.
-- `memo`: what became of elements, by their bytes. It does hold values. It belongs to one
-  stream of files, and goes with it (`for_stream`).
+- `memo`: what became of elements, by their bytes. It does hold values, and the keys that
+  some were changed by. It belongs to one stream of files, and goes with it (`for_stream`).
 
 Threads: a plan can be shared between threads, and what it remembers between the plans of
 streams. Each `Deidentifier` belongs to one thread at a time.
@@ -19,8 +19,9 @@ from dataclasses import dataclass, replace
 from deid_service.engine.errors import DicomError
 from deid_service.engine.file.meta import Metas
 from deid_service.engine.rules.nodes import Rules
+from deid_service.engine.rules.pseudonyms import Keys, Pseudonyms
 from deid_service.engine.rules.rewriting import Memo
-from profile_service.language.model import Profile
+from profile_service.language.model import KeyPurpose, Profile
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,9 +43,26 @@ class Plan:
         """Whether bytes go through unchanged."""
         return self.rules.blank
 
-    def for_stream(self) -> Plan:
-        """Returns the same plan for a stream of files that keeps its values to itself."""
-        return replace(self, memo=self.memo.another())
+    @property
+    def key_purposes(self) -> frozenset[KeyPurpose]:
+        """What keys it needs; none with most profiles."""
+        return self.rules.key_purposes
+
+    def for_stream(self, keys: Keys | None = None) -> Plan:
+        """Returns the same plan for a stream of files that keeps its values to itself.
+
+        Args:
+            keys: for what is done by a key; they go with the plan that is returned.
+
+        Raises:
+            ValueError: the profile needs keys, and there are none.
+        """
+        if self.key_purposes and keys is None:
+            raise ValueError("the profile needs keys")
+        settings = self.rules.settings.pseudonyms
+        pseudonyms = None if keys is None else Pseudonyms(keys, settings, None)
+        memo = self.memo.another(pseudonyms, awaits_patient=bool(self.rules.says_patient))
+        return replace(self, memo=memo)
 
     def forget(self) -> None:
         """Forgets all that is remembered of files."""

@@ -164,6 +164,10 @@ class ProfileResolver:
             raise errors.ProfileNotSupportedError(
                 "ProfileService and DeidService disagree on whether the profile is blank."
             )
+        if plan.key_purposes:
+            raise errors.ProfileNotSupportedError(
+                "The profile makes pseudonyms with a key, and ProfileService gave none."
+            )
         return AppliedProfile(
             plan=plan,
             treatment=(

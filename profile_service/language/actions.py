@@ -19,16 +19,23 @@ from profile_service.language.model import (
     IncrementDateTime,
     Jitter,
     Keep,
+    KeyedUid,
     OnError,
     Pattern,
     RegexSub,
     RegexSubCase,
     Remove,
     ReplaceWith,
+    Settings,
     SimpleAction,
 )
 from profile_service.language.patterns import GuardedPattern, PatternCompiler, PatternError
 from profile_service.language.problems import quoted
+from profile_service.language.pseudonyms import (
+    read_keyed_hash,
+    read_keyed_shift,
+    read_pseudonym,
+)
 from profile_service.language.selectors import SelectorError, read_element
 from profile_service.language.settings import (
     JITTER_TYPES,
@@ -53,6 +60,9 @@ _DATE_OPTIONS = (
     "datetime-min",
     "datetime-max",
 )
+# How a pseudonym is written.
+_SPELLING = ("alphabet", "length")
+
 _KEY_OPTIONS = ("asymmetric-encryption", "public-key", "private-key", "secret-key", "force-nonce")
 
 # An option of the actions that can fail on a value.
@@ -70,6 +80,10 @@ OPTIONS: dict[str, frozenset[str]] = {
     "increment-date": frozenset((ON_ERROR, "date-format", *_DATE_OPTIONS)),
     "increment-datetime": frozenset((ON_ERROR, "datetime-format", *_DATE_OPTIONS)),
     "jitter": frozenset((ON_ERROR, "jitter-range", "jitter-type", "jitter-min", "jitter-max")),
+    "keyed-hash": frozenset((ON_ERROR, *_SPELLING)),
+    "keyed-uid": frozenset((ON_ERROR,)),
+    "keyed-shift": frozenset((ON_ERROR,)),
+    "pseudonym": frozenset(_SPELLING),
     "regex-sub": frozenset((ON_ERROR,)),
     "encrypt": frozenset(_KEY_OPTIONS),
     "decrypt": frozenset(_KEY_OPTIONS),
@@ -92,6 +106,7 @@ class Reading:
     defaults: Defaults
     patterns: PatternCompiler
     formats: DateFormats
+    settings: Settings
 
 
 def action_of(table: Table, selectors: frozenset[str]) -> str | None:
@@ -366,12 +381,16 @@ _SWITCHES: Mapping[str, SimpleAction] = {
     "hash": Hash(),
     "hashuid": HashUid(),
     "dummy": Dummy(),
+    "keyed-uid": KeyedUid(),
 }
 
 _WITH_OPTIONS: Mapping[str, Callable[[Table, Reading], SimpleAction | None]] = {
     "increment-date": _read_increment_date,
     "increment-datetime": _read_increment_datetime,
     "jitter": _read_jitter,
+    "keyed-hash": lambda table, _: read_keyed_hash(table),
+    "keyed-shift": lambda table, reading: read_keyed_shift(table, reading.settings.pseudonyms),
+    "pseudonym": lambda table, _: read_pseudonym(table),
 }
 
 

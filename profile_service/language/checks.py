@@ -16,6 +16,7 @@ from profile_service.language.model import (
     PathSelector,
     Pattern,
     PatternTimeoutError,
+    Pseudonym,
     RegexSelector,
     RegexSub,
     Remove,
@@ -162,10 +163,12 @@ def _check_order(rules: list[tuple[Rule, Table]]) -> None:
 
 
 def _compare(first: Rule, first_table: Table, then: Rule, then_table: Table) -> None:
-    undone = isinstance(then.action, Remove | ReplaceWith) and first.action != then.action
+    undone = (
+        isinstance(then.action, Remove | ReplaceWith | Pseudonym) and first.action != then.action
+    )
     if isinstance(first.action, Remove):
         # What is removed stays removed, unless it is inserted again.
-        undone = isinstance(then.action, ReplaceWith) and then.action.insert
+        undone = isinstance(then.action, ReplaceWith | Pseudonym) and then.action.insert
     selector = key_of(then.selector)
     if undone:
         first_table.report(

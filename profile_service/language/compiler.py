@@ -8,7 +8,7 @@ rule: which elements (`selectors`), what is done (`actions`), whether that fits
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 
 from profile_service.language.actions import (
@@ -34,8 +34,10 @@ from profile_service.language.model import (
     Action,
     Element,
     FilenameRule,
+    KeyedAction,
     OthersSelector,
     Profile,
+    Pseudonym,
     RegexSelector,
     RepeaterElement,
     ReplaceWith,
@@ -60,7 +62,7 @@ from profile_service.language.vr import VRS
 # Part of every stored verdict: a text is decided again by a newer version. To be
 # changed with every change that could turn a verdict, or add or take a problem; a
 # test ties it to the golden answers.
-VALIDATOR_VERSION = "9"
+VALIDATOR_VERSION = "10"
 
 _LANGUAGE_VERSION = 1
 _DICOM = "dicom"
@@ -173,7 +175,7 @@ class _Compiler:
         dicom = Table(node, _DICOM, self._problems)
         formats = DateFormats()
         settings, defaults = read_settings(dicom, formats)
-        reading = Reading(defaults, self._patterns, formats)
+        reading = Reading(defaults, self._patterns, formats, settings)
         rules = self._read_rules(dicom, settings, reading)
         filenames = self._read_filenames(dicom, reading)
         fields = dicom.value(FIELDS)
@@ -410,6 +412,13 @@ class _Compiler:
             if "input-regex" in table and pattern is None:
                 continue
             actions = read_groups(table, pattern, reading)
+            if any(isinstance(action, KeyedAction) for action in actions.values()):
+                table.report_key(
+                    Code.NOT_IMPLEMENTED,
+                    "groups",
+                    "A file name is made of values that are de-identified already: nothing is "
+                    "done to them by a key.",
+                )
             output = read_output(
                 table, pattern, actions, elements_need_action=False, may_be_empty=False
             )
@@ -437,7 +446,9 @@ def _read_vrs(table: Table) -> VrSelector | None:
 
 def _without_insert(action: Action) -> Action:
     """Many elements have no single place where an absent one could be inserted."""
-    return ReplaceWith(action.text, insert=False) if isinstance(action, ReplaceWith) else action
+    if isinstance(action, ReplaceWith | Pseudonym):
+        return replace(action, insert=False)
+    return action
 
 
 def _tag_of_list(node: object) -> str:

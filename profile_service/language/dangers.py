@@ -16,8 +16,6 @@ from profile_service.language.dictionary import (
     vrs_of,
 )
 from profile_service.language.model import (
-    Capture,
-    ElementValue,
     Hash,
     HashUid,
     IncrementDate,
@@ -25,24 +23,19 @@ from profile_service.language.model import (
     PrivateCreatorBlock,
     PrivateElement,
     RegexSelector,
-    RegexSub,
     Remove,
     ReplaceWith,
     VrSelector,
+    actions_in,
 )
 from profile_service.language.patterns import preceded
 from profile_service.language.reach import moves, shift_of
 from profile_service.language.suggest import nearest_creator
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
-    from profile_service.language.model import (
-        Action,
-        Rule,
-        Settings,
-        SimpleAction,
-    )
+    from profile_service.language.model import Rule, Settings
     from profile_service.language.reach import Reach
     from profile_service.language.values import Table
 
@@ -148,7 +141,7 @@ def check_dangers(rules: list[Read], reach: Reach, settings: Settings, dicom: Ta
 
 
 def _check_hash(rule: Rule, table: Table, settings: Settings) -> None:
-    if settings.salt or not any(isinstance(action, Hash) for action in _actions(rule.action)):
+    if settings.salt or not any(isinstance(action, Hash) for action in actions_in(rule.action)):
         return
     selector = rule.selector
     vrs: tuple[str, ...] = ()
@@ -161,8 +154,8 @@ def _check_hash(rule: Rule, table: Table, settings: Settings) -> None:
         Code.HASH_WITHOUT_SALT,
         "hash" if isinstance(rule.action, Hash) else "regex-sub",
         "Whoever has the result finds the value by hashing all that it could be, as there is no "
-        f"salt: {falls}. Set 'salt' in the 'dicom' section to a long random text that stays "
-        "secret.",
+        f"salt: {falls}. Use 'keyed-hash', whose key stands in no profile, or set 'salt' in the "
+        "'dicom' section to a long random text that stays secret.",
     )
 
 
@@ -266,8 +259,8 @@ def _check_shifts(rules: list[Read]) -> None:
                 key,
                 "With a jitter each date of each file moves by another amount: the dates of a "
                 "study contradict each other, times between examinations are lost, and many files "
-                "of a patient together tell the date. Move all dates by the same amount, or empty "
-                "them.",
+                "of a patient together tell the date. Use 'keyed-shift', which moves all dates of "
+                "a patient by the same amount, or empty them.",
             )
         elif shift.jitter is None and shift.days and not fixed:
             fixed = True
@@ -275,8 +268,8 @@ def _check_shifts(rules: list[Read]) -> None:
                 Code.SAME_SHIFT_FOR_ALL,
                 key,
                 "The dates of all patients move by the same amount: who knows one date of anybody "
-                "knows all. Keep the amount as secret as the dates, or empty them where nobody "
-                "needs the time between examinations.",
+                "knows all. Use 'keyed-shift', which moves those of each patient by "
+                "their own amount, or empty them where nobody needs the time between examinations.",
             )
 
 
@@ -323,17 +316,6 @@ def _check_direct(reach: Reach, dicom: Table) -> None:
 
 def _selected(rule: Rule, keywords: Iterable[str], reach: Reach) -> list[str]:
     return [keyword for keyword in keywords if reach.selects(rule, keyword)]
-
-
-def _actions(action: Action) -> Iterator[SimpleAction]:
-    """Yields an action, or those within a regex-sub."""
-    if not isinstance(action, RegexSub):
-        yield action
-        return
-    for case in action.cases:
-        for piece in case.output:
-            if isinstance(piece, Capture | ElementValue) and piece.action is not None:
-                yield piece.action
 
 
 def listed(keywords: list[str]) -> str:

@@ -17,9 +17,13 @@ from profile_service.language.model import (
     IncrementDateTime,
     Jitter,
     Keep,
+    KeyedHash,
+    KeyedShift,
+    KeyedUid,
     OthersSelector,
     PathSelector,
     PrivateCreatorBlock,
+    Pseudonym,
     RegexSelector,
     RegexSub,
     RelativeDate,
@@ -27,6 +31,7 @@ from profile_service.language.model import (
     RepeaterElement,
     ReplaceWith,
     VrSelector,
+    actions_in,
 )
 from profile_service.language.problems import printable
 
@@ -39,11 +44,14 @@ if TYPE_CHECKING:
         DateShift,
         ElementRef,
         FilenameRule,
+        KeyPurpose,
         OnError,
         Profile,
+        PseudonymSettings,
         Rule,
         Selector,
         Settings,
+        Spelling,
         Template,
     )
 
@@ -66,6 +74,8 @@ def explain(profile: Profile) -> list[str]:
     if profile.blank:
         return ["The profile is blank: data goes through unchanged, and is not de-identified."]
     sentences = _explain_settings(profile.settings)
+    if profile.key_purposes:
+        sentences += _explain_keys(profile.settings.pseudonyms, profile.key_purposes)
     if any(map(_hashes, profile.rules)):
         sentences += _explain_hashes(profile.settings)
     sentences += [explain_rule(rule, profile.settings) for rule in profile.rules]
@@ -135,14 +145,34 @@ def _explain_settings(settings: Settings) -> list[str]:
     return sentences
 
 
-def _hashes(rule: Rule) -> bool:
-    if isinstance(rule.action, RegexSub):
-        return any(
-            isinstance(piece, Capture | ElementValue) and isinstance(piece.action, Hash)
-            for case in rule.action.cases
-            for piece in case.output
+def _explain_keys(patient: PseudonymSettings, purposes: frozenset[KeyPurpose]) -> list[str]:
+    """Says which key is used, and who a patient is for it."""
+    generation = "in use" if patient.generation is None else f"of generation {patient.generation}"
+    sentences = [
+        f"Pseudonyms are made with the key {generation}, for each {patient.scope} its own: outside "
+        f"of it, the same patient has others."
+    ]
+    if purposes == {"uid"}:
+        return sentences
+    elements = " and ".join(name_of(Element(tag)) for tag in patient.elements)
+    case = ", whose letter case does not matter" if patient.ignore_case else ""
+    missing = "is rejected" if patient.missing == "reject" else "takes its study for the patient"
+    sentences.append(
+        f"Who the patient is, is said by {elements}{case}; a file that does not say it {missing}."
+    )
+    shift = patient.shift
+    if shift is not None:
+        weeks = " in whole weeks" if shift.weeks else ""
+        zero = "" if shift.zero else ", and never by 0"
+        sentences.append(
+            f"The dates of a patient move by {shift.first} to {shift.last} days{weeks}{zero}: the "
+            f"key says by how many, always by the same number ({shift.count} there are)."
         )
-    return isinstance(rule.action, Hash)
+    return sentences
+
+
+def _hashes(rule: Rule) -> bool:
+    return any(isinstance(action, Hash) for action in actions_in(rule.action))
 
 
 def _explain_hashes(settings: Settings) -> list[str]:
@@ -192,6 +222,22 @@ def describe_action(action: Action, settings: Settings) -> str:
             return f"is read as a date and time ({form}) and {_describe_shift(shift)}"
         case Jitter():
             return _describe_jitter(action)
+        case KeyedHash(spelling):
+            return f"becomes its HMAC under the key, as {_describe_spelling(spelling)}"
+        case KeyedUid():
+            root = settings.pseudonyms.uid_root or "2.25"
+            return (
+                f"becomes a UID of its HMAC under the key, below the root {root}, where it is none "
+                "of the standard"
+            )
+        case KeyedShift():
+            return "is moved by the days of the patient"
+        case Pseudonym(spelling, insert):
+            absent = "inserted where it is absent" if insert else "left out where it is absent"
+            return (
+                f"becomes the pseudonym of the patient, {_describe_spelling(spelling)}, and is "
+                f"{absent}"
+            )
         case RegexSub(cases):
             named = "; or ".join(
                 f"where it matches /{case.pattern.source}/, to "
@@ -215,6 +261,10 @@ def _describe_hash_uid(settings: Settings) -> str:
         prefix = f"its first {_count(settings.uid_prefix_fields, 'node')}"
     suffix = _count(settings.uid_suffix_fields, "node")
     return f"becomes a UID of {prefix}, its SHA-256 in digits, and its last {suffix}"
+
+
+def _describe_spelling(spelling: Spelling) -> str:
+    return f"{spelling.length} characters of '{spelling.alphabet}'"
 
 
 def _count(number: float, unit: str) -> str:

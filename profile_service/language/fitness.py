@@ -23,11 +23,16 @@ from profile_service.language.model import (
     IncrementDateTime,
     Jitter,
     Keep,
+    KeyedHash,
+    KeyedShift,
+    KeyedUid,
     PrivateElement,
+    Pseudonym,
     RegexSub,
     Remove,
     ReplaceWith,
 )
+from profile_service.language.pseudonyms import spelling_problem
 from profile_service.language.vr import (
     BINARY_NUMBERS,
     BYTES_OR_ITEMS,
@@ -37,20 +42,30 @@ from profile_service.language.vr import (
 )
 
 if TYPE_CHECKING:
+    from profile_service.language.model import Spelling
     from profile_service.language.selectors import Target
     from profile_service.language.values import Table
 
 _BINARY = BYTES_OR_ITEMS | BINARY_NUMBERS
 
-# The VRs that an action can never work on. A new UID has at least 42 characters,
-# which rules out the short ones; a number can be written into free text.
+# Too short for a UID: a new one has at least 42 characters.
+_NOT_UIDS = _BINARY | {"AE", "AS", "CS", "DA", "DS", "DT", "IS", "SH", "TM"}
+
+# No pseudonym of these is legal and, among 10 million, unlike the others.
+_NOT_SPELLED = _BINARY | {"AS", "DA", "DS", "DT", "IS", "TM"}
+
+# The VRs that an action can never work on; a number can be written into free text.
 _UNFIT: dict[type[Action], frozenset[str]] = {
     Hash: NOT_HASHABLE,
-    HashUid: _BINARY | {"AE", "AS", "CS", "DA", "DS", "DT", "IS", "SH", "TM"},
+    HashUid: _NOT_UIDS,
     IncrementDate: _BINARY,
     IncrementDateTime: _BINARY,
     Jitter: BYTES_OR_ITEMS | {"AE", "AS", "AT", "CS", "DA", "DT", "PN", "TM", "UI", "UR"},
     RegexSub: _BINARY,
+    KeyedHash: _NOT_SPELLED,
+    Pseudonym: _NOT_SPELLED,
+    KeyedUid: _NOT_UIDS,
+    KeyedShift: _BINARY | {"AE", "AS", "CS", "DS", "IS", "PN", "UI", "UR"},
 }
 
 # A hash is no legal value of these, though they hold text.
@@ -114,7 +129,7 @@ def fit(action: Action, target: Target, key: str, rule: Table) -> Action:
     unfit = _UNFIT.get(type(action), frozenset())
     if target.vrs and unfit.issuperset(target.vrs):
         vr = " or ".join(target.vrs)
-        if isinstance(action, HashUid) and not _BINARY.issuperset(target.vrs):
+        if isinstance(action, HashUid | KeyedUid) and not _BINARY.issuperset(target.vrs):
             reason = f"{vr} is too short for a UID."
         else:
             reason = f"'{ACTION_NAMES[type(action)]}' cannot work on {vr}."
@@ -125,10 +140,11 @@ def fit(action: Action, target: Target, key: str, rule: Table) -> Action:
             key,
             f"{name_of(element)} is {target.vrs[0]}: a hash is not a legal value of it.",
         )
+    if isinstance(action, KeyedHash | Pseudonym) and not unfit.issuperset(target.vrs):
+        _check_spelling(action.spelling, target, key, rule)
     if isinstance(action, ReplaceWith):
         _check_value(action, target, rule)
-        return _resolve_insert(action, target, rule)
-    return action
+    return _resolve_insert(action, target, rule)
 
 
 def fit_vrs(action: Action, vrs: tuple[str, ...], key: str, rule: Table) -> None:
@@ -153,6 +169,13 @@ def fit_vrs(action: Action, vrs: tuple[str, ...], key: str, rule: Table) -> None
             key,
             f"A hash is not a legal value of {' and '.join(not_legal)}.",
         )
+    if isinstance(action, KeyedHash | Pseudonym):
+        for vr in vrs:
+            reason = None if vr in unfit else spelling_problem(vr, action.spelling)
+            if reason is not None:
+                rule.report_key(
+                    Code.VALUE_NOT_FOR_VR, key, f"{vr} cannot hold the pseudonym: {reason}"
+                )
     if isinstance(action, ReplaceWith):
         for vr in vrs:
             if (reason := problem(vr, action.text)) is not None:
@@ -165,7 +188,8 @@ def _check_file_meta(action: Action, tag: int, key: str, rule: Table) -> None:
     if isinstance(action, Keep) or tag not in _MANDATORY:
         return
     is_class = tag == _MEDIA_STORAGE_SOP_CLASS and isinstance(action, Dummy)
-    if tag in _UNCHANGEABLE or is_class or isinstance(action, Remove | ReplaceWith):
+    replaces = isinstance(action, Remove | ReplaceWith | Pseudonym)
+    if tag in _UNCHANGEABLE or is_class or replaces:
         what = "changed" if tag in _UNCHANGEABLE else "removed or replaced"
         rule.report_key(
             Code.FILE_META_MANDATORY,
@@ -190,8 +214,19 @@ def _check_value(action: ReplaceWith, target: Target, rule: Table) -> None:
         )
 
 
-def _resolve_insert(action: ReplaceWith, target: Target, rule: Table) -> ReplaceWith:
-    if not action.insert:
+def _check_spelling(spelling: Spelling, target: Target, key: str, rule: Table) -> None:
+    """Notes where a pseudonym is not legal in any of the VRs that an element may have."""
+    reasons = [spelling_problem(vr, spelling) for vr in target.vrs]
+    if reasons and all(reason is not None for reason in reasons):
+        rule.report_key(
+            Code.VALUE_NOT_FOR_VR,
+            "length" if "length" in rule else "alphabet" if "alphabet" in rule else key,
+            f"{name_of(target.selector.element)} cannot hold the pseudonym: {reasons[0]}",
+        )
+
+
+def _resolve_insert(action: Action, target: Target, rule: Table) -> Action:
+    if not isinstance(action, ReplaceWith | Pseudonym) or not action.insert:
         return action
     element = target.selector.element
     if isinstance(element, PrivateElement) and not target.vrs:

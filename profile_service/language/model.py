@@ -13,7 +13,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 class PatternTimeoutError(Exception):
@@ -217,6 +220,55 @@ class Dummy:
     """
 
 
+@dataclass(frozen=True, slots=True)
+class Spelling:
+    """How a pseudonym is written.
+
+    Attributes:
+        alphabet: its characters, each once.
+        length: how many of them.
+    """
+
+    alphabet: str
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class KeyedHash:
+    """HMAC-SHA-256 of the value under a key, in some characters; of a UI, a UID.
+
+    The value that is the patient's ID becomes the patient's pseudonym, as `Pseudonym` writes
+    it. Absent and empty: stay as they are.
+    """
+
+    spelling: Spelling
+
+
+@dataclass(frozen=True, slots=True)
+class KeyedUid:
+    """A UID from HMAC-SHA-256 of the UID under a key. UIDs of the standard stay.
+
+    Absent and empty: stay as they are.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class KeyedShift:
+    """Moves dates by the days of the patient, see `ShiftRange`. Absent and empty: stay."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pseudonym:
+    """The value becomes the pseudonym of the patient. Absent: inserted. Empty: replaced.
+
+    Attributes:
+        insert: as that of `ReplaceWith`.
+    """
+
+    spelling: Spelling
+    insert: bool
+
+
 JitterUnit = Literal["days", "weeks", "years", "hours", "minutes", "seconds"]
 
 
@@ -292,6 +344,9 @@ class Jitter:
     maximum: float | None
 
 
+# What a key is needed for.
+KeyedAction = KeyedHash | KeyedUid | KeyedShift | Pseudonym
+
 SimpleAction = (
     Keep
     | Remove
@@ -302,6 +357,7 @@ SimpleAction = (
     | IncrementDate
     | IncrementDateTime
     | Jitter
+    | KeyedAction
 )
 
 
@@ -362,8 +418,23 @@ ACTION_NAMES: dict[type[Action], str] = {
     IncrementDate: "increment-date",
     IncrementDateTime: "increment-datetime",
     Jitter: "jitter",
+    KeyedHash: "keyed-hash",
+    KeyedUid: "keyed-uid",
+    KeyedShift: "keyed-shift",
+    Pseudonym: "pseudonym",
     RegexSub: "regex-sub",
 }
+
+
+def actions_in(action: Action) -> Iterator[SimpleAction]:
+    """Yields an action, or those within a regex-sub."""
+    if not isinstance(action, RegexSub):
+        yield action
+        return
+    for case in action.cases:
+        for piece in case.output:
+            if isinstance(piece, Capture | ElementValue) and piece.action is not None:
+                yield piece.action
 
 
 # What becomes of an element whose value an action cannot work on: the file is rejected,
@@ -395,6 +466,82 @@ class Rule:
 
 AgeUnit = Literal["D", "M", "Y"]
 
+# Where the same patient has the same pseudonym: in all of a site, a group, or a project.
+KeyScope = Literal["site", "group", "project"]
+
+# What a key is for; each has its own.
+KeyPurpose = Literal["hash", "uid", "shift"]
+
+# What becomes of a file that does not say who the patient is: it is rejected, or its study
+# stands for the patient.
+OnMissing = Literal["reject", "study"]
+
+
+@dataclass(frozen=True, slots=True)
+class ShiftRange:
+    """By how many days the dates of a patient may move; the key says by how many they do.
+
+    Attributes:
+        first: the least number of days, may be negative.
+        last: the greatest.
+        weeks: whole weeks only, so that weekdays stay.
+        zero: the dates of a patient may stay as they are.
+    """
+
+    first: int
+    last: int
+    weeks: bool = False
+    zero: bool = False
+
+    @property
+    def count(self) -> int:
+        """How many numbers of days there are to choose from."""
+        first, last, _ = self._steps()
+        return max(last - first + 1 - self._skips_zero(first, last), 0)
+
+    def days(self, number: int) -> int:
+        """Returns the number of days that a number stands for, which may be any from 0 on."""
+        first, last, unit = self._steps()
+        step = first + number % self.count
+        if self._skips_zero(first, last) and step >= 0:
+            step += 1
+        return step * unit
+
+    def _steps(self) -> tuple[int, int, int]:
+        unit = 7 if self.weeks else 1
+        return -(-self.first // unit), self.last // unit, unit
+
+    def _skips_zero(self, first: int, last: int) -> bool:
+        return not self.zero and first <= 0 <= last
+
+
+# (0010,0020) and (0010,0021).
+PATIENT_ID = 0x00100020
+ISSUER_OF_PATIENT_ID = 0x00100021
+
+
+@dataclass(frozen=True, slots=True)
+class PseudonymSettings:
+    """How pseudonyms come about, and who a patient is: the mapping `pseudonyms`.
+
+    Attributes:
+        scope: where the same patient has the same pseudonym.
+        generation: of the key; None for the one in use.
+        elements: tags of the top-level elements that say who the patient is.
+        ignore_case: values that differ in letter case alone are the same.
+        missing: what becomes of a file that does not say it.
+        shift: None where no date moves by a key.
+        uid_root: what UIDs begin with; None for 2.25 (PS3.5 B.2).
+    """
+
+    scope: KeyScope = "project"
+    generation: int | None = None
+    elements: tuple[int, ...] = (PATIENT_ID, ISSUER_OF_PATIENT_ID)
+    ignore_case: bool = False
+    missing: OnMissing = "reject"
+    shift: ShiftRange | None = None
+    uid_root: str | None = None
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -419,6 +566,7 @@ class Settings:
         date_format: the strptime format of the dates that an age is computed from.
         private_transfer_syntaxes: UIDs of vendors that files may come in; how such a
             file is encoded is told by its first elements.
+        pseudonyms: of what is done by a key.
     """
 
     salt: str = ""
@@ -434,6 +582,7 @@ class Settings:
     age_from_birthdate: AgeUnit | None = None
     date_format: str = "%Y%m%d"
     private_transfer_syntaxes: tuple[str, ...] = ()
+    pseudonyms: PseudonymSettings = PseudonymSettings()
 
 
 @dataclass(frozen=True, slots=True)
@@ -491,3 +640,22 @@ class Profile:
     filenames: tuple[FilenameRule, ...]
     blank: bool
     warnings: tuple[Violation, ...]
+
+    @property
+    def key_purposes(self) -> frozenset[KeyPurpose]:
+        """What keys the profile needs; none for most."""
+        return frozenset(
+            purpose
+            for rule in self.rules
+            for action in actions_in(rule.action)
+            for purpose in _KEY_PURPOSES.get(type(action), ())
+        )
+
+
+_KEY_PURPOSES: dict[type[SimpleAction], tuple[KeyPurpose, ...]] = {
+    # A hash on a UI is a UID.
+    KeyedHash: ("hash", "uid"),
+    Pseudonym: ("hash", "uid"),
+    KeyedUid: ("uid",),
+    KeyedShift: ("shift",),
+}

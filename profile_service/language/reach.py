@@ -11,6 +11,7 @@ from profile_service.language.model import (
     EveryDepthSelector,
     IncrementDate,
     IncrementDateTime,
+    KeyedShift,
     OthersSelector,
     PathSelector,
     RegexSelector,
@@ -145,4 +146,5 @@ def shift_of(action: Action) -> DateShift | None:
 
 def moves(rule: Rule) -> bool:
     """Whether a rule moves dates."""
-    return shift_of(rule.action) is not None and not keeps(rule)
+    moved = isinstance(rule.action, KeyedShift) or shift_of(rule.action) is not None
+    return moved and not keeps(rule)

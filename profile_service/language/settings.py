@@ -10,6 +10,8 @@ from profile_service.language.codes import Code
 from profile_service.language.dates import MAX_DAYS, DateFormats, are_reversed, parse_bound
 from profile_service.language.document import ListNode, Scalar
 from profile_service.language.model import AgeUnit, DateBound, JitterUnit, Settings
+from profile_service.language.pseudonyms import PSEUDONYMS, read_pseudonyms
+from profile_service.language.vr import UID_ROOT
 
 if TYPE_CHECKING:
     from profile_service.language.values import Table
@@ -66,6 +68,7 @@ SETTINGS = frozenset(
         "patient-age-units",
         TRANSFER_SYNTAXES,
         "provenance",
+        PSEUDONYMS,
         *_WITHOUT_EFFECT,
     )
 )
@@ -88,11 +91,6 @@ _MAX_TRANSFER_SYNTAXES = 100
 # PS3.5 9.1 and 10.2: a UID, but not one below the root of the standard.
 _PRIVATE_UID = re.compile(
     r"(?!1\.2\.840\.10008(?:\.|$))(?=.{1,64}$)[0-2](?:\.(?:0|[1-9][0-9]*))+", re.ASCII
-)
-
-# PS3.5 9.1, ITU-T X.660: the first node is 0, 1 or 2; below 0 and 1 there are 40.
-_UID_ROOT = re.compile(
-    r"(?:[01](?!\.(?:[4-9][0-9]|[0-9]{3,})(?:\.|$))|2)(?:\.(?:0|[1-9][0-9]*))*", re.ASCII
 )
 
 
@@ -148,6 +146,7 @@ def read_settings(dicom: Table, formats: DateFormats) -> tuple[Settings, Default
         age_from_birthdate=_read_age_unit(dicom),
         date_format=defaults.date_format,
         private_transfer_syntaxes=_read_transfer_syntaxes(dicom),
+        pseudonyms=read_pseudonyms(dicom),
     )
     return settings, defaults
 
@@ -287,7 +286,7 @@ def _read_uid_root(dicom: Table, prefix_fields: int) -> str | None:
     nodes = root.count(".") + 1
     if len(root) > MAX_UID_ROOT_CHARACTERS:
         message = f"A UID root of more than {MAX_UID_ROOT_CHARACTERS} characters leaves no room."
-    elif _UID_ROOT.fullmatch(root) is None:
+    elif UID_ROOT.fullmatch(root) is None:
         message = f"{key!r} is not a UID root, such as 1.2.840.99999."
     elif nodes != prefix_fields:
         message = (

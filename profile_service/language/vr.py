@@ -85,6 +85,11 @@ _DATE_TIME = re.compile(
 # PS3.5 table 6.2-1, DT: -1200 to +1400; -0000 is not used.
 _OFFSET = re.compile(r"\+(?:0[0-9]|1[0-3])[0-5][0-9]|\+1400|-(?:0[0-9]|1[01])[0-5][0-9]|-1200")
 
+# PS3.5 9.1, ITU-T X.660: the first node is 0, 1 or 2; below 0 and 1 there are 40.
+UID_ROOT = re.compile(
+    r"(?:[01](?!\.(?:[4-9][0-9]|[0-9]{3,})(?:\.|$))|2)(?:\.(?:0|[1-9][0-9]*))*", re.ASCII
+)
+
 
 def problem(vr: str, text: str) -> str | None:
     """Says why a VR cannot hold a text as its value.

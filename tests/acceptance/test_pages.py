@@ -151,6 +151,21 @@ def test_command(
     shell(installation, up, tmp_path, shlex.join(words))
 
 
+def test_pseudonyms(installation: Installation, up: Up, described: Path, tmp_path: Path) -> None:
+    """The profile and the commands of the page about pseudonyms make them."""
+    shutil.copytree(described / "images", tmp_path / "images")
+    (profile,) = blocks("docs/pseudonyms.md", "yaml")
+    (script,) = blocks("docs/pseudonyms.md", "sh")
+    (tmp_path / "profile.yaml").write_text(profile)
+
+    told = shell(installation, up, tmp_path, script)
+
+    (output,) = (tmp_path / "deidentified").glob("*.dcm")
+    made = pydicom.dcmread(output)
+    assert made.PatientName == made.PatientID != pydicom.dcmread(CT).PatientID
+    assert f"Pseudonyms are made with key {told.split()[-1]}." in told
+
+
 @pytest.mark.parametrize(
     ("page", "command"),
     [(page, command) for page in PAGES for command in commands(page, "python")],

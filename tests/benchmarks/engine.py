@@ -23,14 +23,16 @@ from pydicom.data import get_testdata_file
 from rich.console import Console
 from rich.table import Table
 
-from deid_service.engine import compile_plan, deidentify
+from deid_service.engine import deidentify
 from profile_service.language import parse_profile
 from profile_service.language.model import Profile
 from tests.benchmarks._files import multi_frame, slices, structure_set
 from tests.benchmarks._peers import ask_peer, peers_python
 from tests.benchmarks._timing import best
+from tests.support.engine.keys import compiled_with_keys
 
 SECONDS = 1.0
+KEYED_ROUNDS = 3
 PEERS = ("fw-file-rs", "dcmanon", "flywheel-migration")
 PEER_SCRIPT = Path(__file__).with_name("_peer_engines.py")
 
@@ -84,6 +86,19 @@ def profiles() -> dict[str, str]:
     }
 
 
+def keyed_pair() -> tuple[str, str]:
+    """Returns a profile of hashes, UIDs and dates, and the same by a key."""
+    head = "dicom:\n  date-increment: -17\n  pseudonyms: {shift-days: [-365, -30]}\n  fields:\n"
+    keyed = _TWELVE
+    for plain, by_key in (
+        (" hash:", " keyed-hash:"),
+        ("hashuid:", "keyed-uid:"),
+        ("increment-date:", "keyed-shift:"),
+    ):
+        keyed = keyed.replace(plain, by_key)
+    return head + _TWELVE, head + keyed
+
+
 def files() -> dict[str, list[bytes]]:
     """Returns the files by name; a series has several."""
     return {
@@ -99,6 +114,7 @@ def main() -> int:
     """Prints the tables."""
     console = Console(width=110)
     peers_python()
+    console.print(_keyed())
     console.print(_speed())
     console.print(_memory())
     console.print(
@@ -140,12 +156,26 @@ def _speed() -> Table:
     return table
 
 
+def _keyed() -> Table:
+    """Compares what is done by a key with what is done without, by turns."""
+    table = Table("file", "12 rules", "the same by a key", "times", title="Pseudonyms by a key")
+    every = files()
+    for file in ("CT_small", "1,000 slices"):
+        datas = every[file]
+        plain, keyed = (_ours(datas, parse_profile(text)) for text in keyed_pair())
+        seconds = [[best(plain, SECONDS), best(keyed, SECONDS)] for _ in range(KEYED_ROUNDS)]
+        without, by_key = map(min, zip(*seconds, strict=True))
+        cells = (_time(without / len(datas)), _time(by_key / len(datas)))
+        table.add_row(file, *cells, f"{by_key / without:.2f}")
+    return table
+
+
 def _ours(datas: list[bytes], profile: Profile) -> Callable[[], object]:
     if len(datas) == 1:
-        return partial(deidentify, datas[0], compile_plan(profile))
+        return partial(deidentify, datas[0], compiled_with_keys(profile))
 
     def anew() -> None:
-        plan = compile_plan(profile)
+        plan = compiled_with_keys(profile)
         for data in datas:
             deidentify(data, plan)
 

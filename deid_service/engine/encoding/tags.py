@@ -16,6 +16,7 @@ STUDY_DATE: Final = 0x00080020
 MODALITY: Final = 0x00080060
 PATIENT_BIRTH_DATE: Final = 0x00100030
 PATIENT_AGE: Final = 0x00101010
+STUDY_INSTANCE_UID: Final = 0x0020000D
 PIXEL_DATA: Final = 0x7FE00010
 
 # Extended offset tables, and pixel data as integers, floats and doubles.

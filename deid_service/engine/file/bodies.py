@@ -99,7 +99,7 @@ class PlainBody:
     def read(self, data: bytes, start: int, until: float) -> int:
         """See `Body`."""
         read = self.walk.feed(data, start, until=until)
-        if self._learner is not None:
+        if self._learner is not None and not self.walk.is_waiting:
             self._learner.learn(self.walk, data, start)
             self._learner = None
         return read
@@ -330,8 +330,10 @@ class Learner:
         if not walk.is_unlike and data[start : start + 4] in layouts.known:
             layouts.came_again()
         elif layouts.wants_sample():
+            memo = walk.notes.memo
             rehearsal = Rehearsal(
                 self._rules,
+                memo.another(memo.pseudonyms),
                 walk.encoding,
                 base=self._base,
                 max_held_bytes=self._meta.max_held_bytes,
@@ -342,6 +344,6 @@ class Learner:
             # What is done once more to learn from it is no part of what the file costs.
             spend_from(Budget())
             samples = rehearsal.samples(beginning, layouts.left_out())
-            layouts.learn(samples, beginning, self._rules, walk.encoding)
+            layouts.learn(samples, beginning, self._rules, memo, walk.encoding)
             self._meta.note_learned(layouts)
             spend_from(self._budget)

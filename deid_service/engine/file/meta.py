@@ -28,8 +28,10 @@ from deid_service.engine.encoding.tags import TRANSFER_SYNTAX
 from deid_service.engine.errors import DicomError, Reason
 from deid_service.engine.file.directory import MEDIA_DIRECTORY
 from deid_service.engine.layouts.learning import MAX_PARTS_OF_PLAN, PROCESS, Layouts
+from deid_service.engine.rules.actions import KeyedStep
 from deid_service.engine.rules.nodes import Rules
-from deid_service.engine.rules.ops import Dropped, Kept, becomes_of
+from deid_service.engine.rules.ops import AnyStep, Dropped, Kept, becomes_of
+from deid_service.engine.rules.pseudonyms import Pseudonyms
 from deid_service.engine.rules.rewriting import (
     Place,
     apply_steps,
@@ -235,12 +237,15 @@ class FileMeta:
         max_held_bytes: how long the file meta may be, and how much of the file may be held.
     """
 
-    def __init__(self, rules: Rules, metas: Metas, max_held_bytes: int) -> None:
+    def __init__(
+        self, rules: Rules, metas: Metas, pseudonyms: Pseudonyms | None, max_held_bytes: int
+    ) -> None:
         """Starts with no elements.
 
         Args:
             rules: what is done to its elements.
             metas: what was made of others before.
+            pseudonyms: by the keys of the stream, of no patient; None without keys.
             max_held_bytes: how long the file meta may be.
         """
         self.need = 8
@@ -250,10 +255,13 @@ class FileMeta:
         self._stated_end: int | None = None
         self._rules = rules
         self._metas = metas
+        self._pseudonyms = pseudonyms
         self._encoding: Encoding | None = None
         self.max_held_bytes = max_held_bytes
         self._held = 0
         self._known: KnownMeta | None = None
+        # Whether something was done by a key.
+        self._is_keyed = False
 
     def read(self, data: bytes, position: int, base: int) -> tuple[int, bool]:
         """Reads elements up to the first of another group.
@@ -517,7 +525,7 @@ class FileMeta:
             if tag not in self.elements and insertion.text is not None:
                 place = Place(tag, vr_of(tag), 0)
                 texts = constant_texts(place, insertion.text)
-                texts = apply_steps(place, texts, insertion.steps, self._rules.settings, {})
+                texts = self._after_steps(place, texts, insertion.steps)
                 written[tag] = _element(encoding, place, texts)
                 changes.append(insertion.names)
         for tag, vr, text in (
@@ -536,7 +544,7 @@ class FileMeta:
             self.sop_class(),
         )
         tags = list(self.elements)
-        if _PRIVATE_INFORMATION in self.elements:
+        if _PRIVATE_INFORMATION in self.elements or self._is_keyed:
             return known
         if encoding is EXPLICIT_LITTLE and tags == sorted(tags) and tags[0] == _GROUP_LENGTH:
             wholes = {tag: element.whole for tag, element in self.elements.items()}
@@ -554,7 +562,15 @@ class FileMeta:
         what the profile took away.
         """
         uid = instance.text()
+        if uid and self._pseudonyms is not None and "uid" in self._rules.key_purposes:
+            return self._pseudonyms.uid(uid)
         return uid and stand_in_uid(uid, salt=self._rules.settings.salt)
+
+    def _after_steps(self, place: Place, texts: list[str], steps: tuple[AnyStep, ...]) -> list[str]:
+        for step in steps:
+            # It would be remembered beyond the stream that its key is for.
+            self._is_keyed |= isinstance(step, KeyedStep)
+        return apply_steps(place, texts, steps, self._rules.settings, {}, self._pseudonyms)
 
     def _rewritten(
         self, element: MetaElement, encoding: Encoding
@@ -577,7 +593,7 @@ class FileMeta:
             texts = texts_of(place, element.value, DEFAULT_CHARACTER_SETS, big=False)
             if not texts:
                 return element.whole, ()
-        texts = apply_steps(place, texts, op.steps, self._rules.settings, {})
+        texts = self._after_steps(place, texts, op.steps)
         return _element(encoding, place, texts), op.names
 
 

@@ -9,9 +9,9 @@ from typing import Final
 
 from deid_service.engine.encoding.tags import MODALITY, SOP_INSTANCE_UID
 from deid_service.engine.errors import DicomError, Reason
-from deid_service.engine.rules.actions import NotTransformableError
 from deid_service.engine.rules.budget import begin_element, match
 from deid_service.engine.rules.dates import date_in_format
+from deid_service.engine.rules.errors import NotTransformableError
 from deid_service.engine.rules.rewriting import put_through
 from profile_service.language.model import (
     Capture,
@@ -118,7 +118,7 @@ def _filled_in(
             text = (values.get(part.element.tag) if isinstance(part.element, Element) else "") or ""
         try:
             # A part of a file name is held by a text of 64 characters, as LO is.
-            filled.append(put_through(text, part.action, "LO", settings))
+            filled.append(put_through(text, part.action, "LO", settings, None))
         except NotTransformableError as error:
             raise DicomError(Reason.VALUE_NOT_TRANSFORMABLE, f"filenames: {error}") from None
     return "".join(filled)

@@ -12,9 +12,15 @@ from typing import Final
 
 from deid_service.engine.encoding.charsets import CharacterSets
 from deid_service.engine.encoding.dictionary import vr_of
-from deid_service.engine.encoding.headers import HEADER, ITEM_BYTES, Encoding
+from deid_service.engine.encoding.headers import (
+    HEADER,
+    ITEM_BYTES,
+    LONG_HEADER,
+    SHORT_VRS,
+    Encoding,
+)
 from deid_service.engine.encoding.tags import SPECIFIC_CHARACTER_SET
-from deid_service.engine.layouts.layout import Change, Layout, Note, Size, Variable
+from deid_service.engine.layouts.layout import Change, Identifier, Layout, Note, Size, Variable
 from deid_service.engine.rules.nodes import Node
 from deid_service.engine.rules.ops import Rewritten
 
@@ -334,7 +340,22 @@ class Draft:
                 and watched[-1] <= self.last_tag
                 and not node.private_insertions
             ),
+            patient=self._patient(node.rules.says_patient),
         )
+
+    def _patient(self, tags: frozenset[int]) -> tuple[Identifier, ...] | None:
+        """Returns where the values are of elements that say who the patient is."""
+        if not tags or self.last_tag < max(tags):
+            return None
+        found = []
+        for part in self.parts:
+            change = part.change
+            if part.tag in tags and part.role is not Role.INSERTED:
+                if change is None or not change.op.patient:
+                    return None
+                start = HEADER if change.found_vr in {None, *SHORT_VRS} else LONG_HEADER
+                found.append((change.tag, part.group, start, change.charsets))
+        return tuple(found)
 
     def _variables(self) -> Iterator[Variable]:
         for part in self.parts:

@@ -54,6 +54,11 @@ class Change:
 Variable = tuple[int, Kept | Rewritten, Encoding, int | None, Change]
 
 
+# What says who the patient is: tag, group, where the value begins in it, and the character
+# sets that it is in; None for those in force before the layout.
+Identifier = tuple[int, int, int, CharacterSets | None]
+
+
 class Size(NamedTuple):
     """The length of a sequence or an item in which something is changed.
 
@@ -109,6 +114,8 @@ class Layout:
         inserted: ranges of the insertions that are made, as `Level` keeps them.
         begins: nothing is due before it, and it has all that is needed elsewhere.
         ends: nothing is due behind it.
+        patient: what says who the patient is, in the order of the tags: tag, group, where the
+            value begins in it, and the character sets; None where it is not all in the layout.
         used: how often it was found, of late.
     """
 
@@ -130,6 +137,7 @@ class Layout:
     inserted: tuple[tuple[int, int], ...]
     begins: bool
     ends: bool
+    patient: tuple[Identifier, ...] | None
     used: int = 0
 
 
@@ -146,9 +154,20 @@ class Applied:
             an absent element.
         charsets: in force behind it.
         counts: how many elements each action changed, by its name.
+        memo: of the patient, where elements change by who that is.
     """
 
-    __slots__ = ("changed", "charsets", "counts", "end", "finals", "layout", "match", "tail")
+    __slots__ = (
+        "changed",
+        "charsets",
+        "counts",
+        "end",
+        "finals",
+        "layout",
+        "match",
+        "memo",
+        "tail",
+    )
 
     def __init__(
         self,
@@ -198,6 +217,7 @@ class Applied:
             pieces[group] = size.to_bytes(4, "little")
         self.layout = layout
         self.match = match
+        self.memo = memo
         self.changed = b"".join(pieces)
         self.tail = match.end(layout.tail)
         self.end = match.end()
@@ -235,6 +255,11 @@ def apply_first(
         match = layout.match(buffer, position)
         if match is not None:
             before = grown()
+            if memo.awaits_patient:
+                of_patient = _of_patient(layout, match, charsets, memo)
+                if of_patient is None:
+                    return None
+                memo = of_patient
             try:
                 applied = Applied(layout, match, charsets, settings, memo)
             except DicomError:
@@ -243,3 +268,16 @@ def apply_first(
             layout.used += 1
             return applied
     return None
+
+
+def _of_patient(
+    layout: Layout, match: re.Match[bytes], charsets: CharacterSets, memo: Memo
+) -> Memo | None:
+    """Returns the memo of the patient that a file says; None where it does not say one."""
+    if layout.patient is None or not layout.begins:
+        return None
+    values = {}
+    for tag, group, start, its in layout.patient:
+        values[tag] = match[group + 1][start:]
+        charsets = its or charsets
+    return memo.of_values(values, charsets)

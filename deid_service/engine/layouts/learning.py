@@ -85,6 +85,8 @@ class Sample(NamedTuple):
 
     def is_as(self, applied: Applied | None, buffer: bytes) -> bool:
         """Whether a layout has done what the walk did."""
+        # What is absent from a layout may have stood before it, out of order.
+        is_all = applied is not None and applied.layout.begins and not self.start
         return (
             applied is not None
             and applied.end == self.end
@@ -93,7 +95,7 @@ class Sample(NamedTuple):
             and all(
                 applied.finals[note.tag] == self.finals[note.tag]
                 for note in applied.layout.notes
-                if note.tag in applied.finals and (note.vr is not None or applied.layout.begins)
+                if note.tag in applied.finals and (note.vr is not None or is_all)
             )
         )
 
@@ -161,7 +163,12 @@ class Layouts:
         return frozenset(self._left_out)
 
     def learn(
-        self, samples: Iterable[Sample], buffer: bytes, rules: Rules, encoding: Encoding
+        self,
+        samples: Iterable[Sample],
+        buffer: bytes,
+        rules: Rules,
+        memo: Memo,
+        encoding: Encoding,
     ) -> None:
         """Learns from a file.
 
@@ -169,6 +176,7 @@ class Layouts:
             samples: what the walk did.
             buffer: the input that it did it with.
             rules: of the profile.
+            memo: that the walk used; of it, what makes pseudonyms.
             encoding: of the data set.
         """
         if not self._lock.acquire(blocking=False):
@@ -180,7 +188,7 @@ class Layouts:
                     continue
                 draft = self._add(sample.draft)
                 if draft is not None and draft.files >= draft.due and self._is_narrow(draft):
-                    self._compile(draft, sample, buffer, rules, encoding)
+                    self._compile(draft, sample, buffer, rules, memo, encoding)
             self._publish()
         finally:
             self._lock.release()
@@ -239,7 +247,13 @@ class Layouts:
         return False
 
     def _compile(
-        self, draft: Draft, sample: Sample, buffer: bytes, rules: Rules, encoding: Encoding
+        self,
+        draft: Draft,
+        sample: Sample,
+        buffer: bytes,
+        rules: Rules,
+        memo: Memo,
+        encoding: Encoding,
     ) -> None:
         """Makes a layout of a draft, and tries it on the file at hand before it is used."""
         layout = draft.compile(rules.top, encoding)
@@ -248,7 +262,12 @@ class Layouts:
             self._drafts[draft.key].remove(draft)
             return
         applied = apply_first(
-            [layout], buffer, sample.start, sample.charsets, rules.settings, Memo()
+            [layout],
+            buffer,
+            sample.start,
+            sample.charsets,
+            rules.settings,
+            memo.another(memo.pseudonyms),
         )
         if not sample.is_as(applied, buffer):
             # The last defence: it is not to happen, and tests hold that it does not.

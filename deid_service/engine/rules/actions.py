@@ -11,7 +11,9 @@ from deid_service.engine.encoding.numbers import jitter
 from deid_service.engine.encoding.values import NUMBER_VRS, OPAQUE_VRS
 from deid_service.engine.rules.dates import shift_date, shift_datetime
 from deid_service.engine.rules.dummies import dummy_text
+from deid_service.engine.rules.errors import NotTransformableError
 from deid_service.engine.rules.hashing import hasher
+from deid_service.engine.rules.pseudonyms import Pseudonyms
 from deid_service.engine.rules.uids import hash_uid, stand_in_uid
 from profile_service.language.model import (
     ACTION_NAMES,
@@ -22,6 +24,11 @@ from profile_service.language.model import (
     IncrementDateTime,
     Jitter,
     Keep,
+    KeyedAction,
+    KeyedHash,
+    KeyedShift,
+    KeyedUid,
+    Pseudonym,
     RelativeDate,
     Remove,
     ReplaceWith,
@@ -33,14 +40,10 @@ from profile_service.language.vr import NOT_HASHABLE
 # Takes one value and the VR of its element, and returns the new value.
 ValueFunction = Callable[[str, str], str]
 
+# The same with what makes pseudonyms.
+KeyedFunction = Callable[[str, str, Pseudonyms], str]
+
 _UID_CHARACTERS: Final = re.compile(r"[0-9.]*", re.ASCII)
-
-
-class NotTransformableError(Exception):
-    """An action cannot transform the value that it was given.
-
-    The message is a sentence without any part of the value.
-    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +66,27 @@ class ValueStep:
         return 1
 
 
-def step_of(action: SimpleAction, settings: Settings) -> ValueStep:
+@dataclass(frozen=True, slots=True)
+class KeyedStep:
+    """One action on a value that is there, done by a key.
+
+    Attributes:
+        name: of the action, as receipts count it.
+        apply: the action itself.
+        of_patient: its result is the patient's, whatever the value.
+    """
+
+    name: str
+    apply: KeyedFunction
+    of_patient: bool = False
+
+    @property
+    def weight(self) -> int:
+        """As how many actions it counts."""
+        return 1
+
+
+def step_of(action: SimpleAction, settings: Settings) -> ValueStep | KeyedStep:
     """Returns an action as a function on one value.
 
     Raises of the function:
@@ -93,7 +116,28 @@ def step_of(action: SimpleAction, settings: Settings) -> ValueStep:
             function = _shift_with(shift_datetime, action)
         case Jitter():
             function = _jitter_with(action)
+        case KeyedHash() | KeyedUid() | KeyedShift() | Pseudonym():
+            return _keyed_step_of(action)
     return ValueStep(ACTION_NAMES[type(action)], function, _is_repeatable(action))
+
+
+def _keyed_step_of(action: KeyedAction) -> KeyedStep:
+    name = ACTION_NAMES[type(action)]
+    match action:
+        case KeyedHash(spelling):
+            return KeyedStep(name, lambda value, vr, by: by.of_value(value, vr, spelling))
+        case KeyedUid():
+            return KeyedStep(name, _keyed_uid)
+        case KeyedShift():
+            return KeyedStep(name, lambda value, vr, by: by.moved(value, vr))
+        case Pseudonym(spelling):
+            return KeyedStep(name, lambda _, vr, by: by.of_patient(vr, spelling), of_patient=True)
+
+
+def _keyed_uid(value: str, vr: str, by: Pseudonyms) -> str:
+    if vr in OPAQUE_VRS or vr in NUMBER_VRS:
+        raise NotTransformableError(f"the VR {vr} cannot hold a UID")
+    return by.uid(value)
 
 
 def _is_repeatable(action: SimpleAction) -> bool:

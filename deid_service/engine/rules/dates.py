@@ -8,6 +8,7 @@ from random import SystemRandom
 from typing import Final
 
 from profile_service.language.model import AgeUnit, DateBound, DateShift, RelativeDate
+from profile_service.language.vr import BINARY_NUMBERS, BYTES_OR_ITEMS
 
 DICOM_DATE_FORMAT: Final = "%Y%m%d"
 DICOM_DATETIME_FORMAT: Final = "%Y%m%d%H%M%S.%f"
@@ -23,6 +24,17 @@ _DOTTED_DATE: Final = re.compile(r"(\d{4})\.(\d{2})\.(\d{2})", re.ASCII)
 # Year, month and day, then hours, minutes and seconds, as names of files have them.
 _DATE_IN_NAME: Final = re.compile(r"(\d{4})([-_.])(\d{2})\2(\d{2})", re.ASCII)
 _TIME_IN_NAME: Final = re.compile(r"[T _-](\d{2})[-:._]?(\d{2})(?:[-:._]?(\d{2}))?", re.ASCII)
+# A date of which the month or the day may not be known.
+_PLAIN_DATE: Final = re.compile(r"\d{4}(?:\d{2}(?:\d{2})?)?", re.ASCII)
+# PS3.5 6.2, TM, with the colons of ACR-NEMA 300 and without.
+_TIME: Final = re.compile(
+    r"(?:[01]\d|2[0-3])(?:(:?)[0-5]\d(?:\1(?:[0-5]\d|60)(?:\.\d{1,6})?)?)?", re.ASCII
+)
+_HYPHEN: Final = re.compile("-")
+# VRs that hold neither a date nor a text that may be one.
+_NO_DATES: Final = (
+    BYTES_OR_ITEMS | BINARY_NUMBERS | {"AE", "AS", "CS", "DS", "IS", "PN", "UI", "UR"}
+)
 _OFFSET: Final = re.compile(r"(.+)([+-]\d{2}:?\d{2})", re.ASCII | re.DOTALL)
 _FRACTION: Final = ".%f"
 
@@ -76,6 +88,74 @@ def shift_datetime(text: str, strptime_format: str, shift: DateShift) -> str:
             raise
         text, suffix = match.groups()
     return _shift_with_fraction(text, strptime_format, shift) + suffix
+
+
+def moved_by_days(text: str, vr: str, days: int) -> str:
+    """Moves a date, a time or a range of them by whole days; its form stays.
+
+    A time of day stays as it is, and so do the offset from UTC, the time and the precision of
+    a date with a time. A date of which the month or the day is not known moves as the first of
+    those that it may be.
+
+    Args:
+        text: the value, in a form of PS3.5 6.2 or of ACR-NEMA 300, or a range of them.
+        vr: of the value.
+        days: by how many.
+
+    Raises:
+        ValueError: as in `shift_date`, or the VR holds no date.
+    """
+    text = text.strip(" ")
+    _check_length(text)
+    if vr == "TM":
+        if not _is_time(text):
+            raise ValueError("not a legal time")
+        return text
+    if vr in _NO_DATES:
+        raise ValueError(f"the VR {vr} holds no date")
+    if vr == "DA" and "+" in text:
+        raise ValueError("not a legal date")
+    move = _moved_date if vr == "DA" else _moved_moment
+    moved = move(text, days)
+    if moved is not None:
+        return moved
+    # PS3.5 6.2: a range has a hyphen between its ends, of which one may be open.
+    for match in _HYPHEN.finditer(text):
+        ends = [text[: match.start()], text[match.end() :]]
+        moved_ends = [move(end, days) if end else "" for end in ends]
+        written = [end for end in moved_ends if end is not None]
+        if len(written) == len(ends) and any(written):
+            return "-".join(written)
+    raise ValueError("not a legal date")
+
+
+def _moved_date(text: str, days: int) -> str | None:
+    if _PLAIN_DATE.fullmatch(text):
+        return _moved_moment(text, days)
+    if _DOTTED_DATE.fullmatch(text):
+        return shift_date(text, DICOM_DATE_FORMAT, DateShift(days, None, None, None))
+    return None
+
+
+def _moved_moment(text: str, days: int) -> str | None:
+    match = _DATETIME.fullmatch(text)
+    if match is None:
+        return _moved_date(text, days) if _DOTTED_DATE.fullmatch(text) else None
+    offset = match[8]
+    if offset is not None and not _is_offset(offset):
+        return None
+    return _shift_dicom_datetime(text, DateShift(days, None, None, None))
+
+
+def _is_offset(text: str) -> bool:
+    # PS3.5 6.2, DT: -1200 to +1400.
+    hours, minutes = int(text[1:3]), int(text[3:])
+    return minutes < 60 and hours * 60 + minutes <= (840 if text[0] == "+" else 720)
+
+
+def _is_time(text: str) -> bool:
+    ends = text.split("-")
+    return 0 < len(ends) <= 2 and any(ends) and all(_TIME.fullmatch(end) for end in ends if end)
 
 
 def date_in_format(text: str, strptime_format: str) -> str:

@@ -17,7 +17,7 @@ def hasher(settings: Settings) -> Callable[[str, str], str]:
     """Returns what makes the hash of a value that has no padding behind it, and its VR."""
     salted = sha256(settings.salt.encode())
     digits = settings.hash_digits
-    written = _normalized if settings.hash_normalize else _as_written
+    written = normalized if settings.hash_normalize else _as_written
     ignores_case = settings.hash_ignore_case
 
     def hash_of(value: str, vr: str) -> str:
@@ -40,7 +40,7 @@ def _as_written(value: str, vr: str) -> str:
     return value.lstrip(" ") if vr == "AE" else value
 
 
-def _normalized(value: str, vr: str) -> str:
+def normalized(value: str, vr: str) -> str:
     """Returns one spelling for all values that PS3.5 6.2 takes for the same."""
     if vr == "PN":
         # PS3.5 6.2.1: empty components and groups at the end may be left out.

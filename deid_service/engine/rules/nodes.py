@@ -41,7 +41,7 @@ from deid_service.engine.encoding.tags import (
     is_private,
 )
 from deid_service.engine.errors import DicomError, Reason
-from deid_service.engine.rules.actions import ValueStep, step_of
+from deid_service.engine.rules.actions import KeyedStep, ValueStep, step_of
 from deid_service.engine.rules.budget import begin_element, match
 from deid_service.engine.rules.ops import (
     LENGTH_GOES,
@@ -65,6 +65,7 @@ from deid_service.engine.rules.ops import (
 )
 from profile_service.language.model import (
     ACTION_NAMES,
+    PATIENT_ID,
     Action,
     Dummy,
     Element,
@@ -73,6 +74,9 @@ from profile_service.language.model import (
     EveryDepthSelector,
     FilenameRule,
     Keep,
+    KeyedHash,
+    KeyedShift,
+    KeyPurpose,
     OnError,
     OthersSelector,
     PathSelector,
@@ -80,6 +84,7 @@ from profile_service.language.model import (
     PrivateCreatorBlock,
     PrivateElement,
     Profile,
+    Pseudonym,
     RegexSelector,
     RegexSub,
     Remove,
@@ -90,7 +95,11 @@ from profile_service.language.model import (
     Settings,
     Template,
     VrSelector,
+    actions_in,
 )
+
+# What stands for a value of which nothing is taken.
+ANY_VALUE: Final = "0"
 
 REMOVE_PRIVATE_TAGS: Final = "remove-private-tags"
 REMOVE_UNDEFINED: Final = "remove-undefined"
@@ -415,7 +424,7 @@ class Node:
     def _named_tags(self) -> set[int]:
         tags = {element.tag for element in self._selected_here() if isinstance(element, Element)}
         if self.top:
-            tags |= self.rules.originals | self.rules.finals
+            tags |= self.rules.originals | self.rules.finals | self.rules.says_patient
             tags.add(LENGTH_TO_END)
             if self.rules.computes_age:
                 tags.add(PATIENT_AGE)
@@ -542,6 +551,7 @@ class Node:
             on_path=on_path,
             original=original,
             final=self.top and tag in self.rules.finals,
+            patient=self.top and tag in self.rules.says_patient,
             # Pixel data depends on the transfer syntax, too.
             repeatable=chain.is_repeatable and not (is_age or original or tag == PIXEL_DATA),
         )
@@ -683,7 +693,10 @@ class _Chain:
         return (
             not self._rules.has_tentative
             and (self.constant is None or self.constant.isascii())
-            and all(isinstance(step, ValueStep) and step.repeatable for step in self.steps)
+            and all(
+                isinstance(step, KeyedStep) or (isinstance(step, ValueStep) and step.repeatable)
+                for step in self.steps
+            )
         )
 
     @property
@@ -717,6 +730,11 @@ class _Chain:
             if self._present or (action.insert and inserts):
                 self.drop = None
                 self._begin(present=True, constant=action.text, names=[name])
+        elif isinstance(action, Pseudonym):
+            if self._present or (action.insert and inserts):
+                self.drop = None
+                self._begin(present=True, constant=ANY_VALUE, names=[name])
+                self.steps.append(step_of(action, self._rules.settings))
         elif self._present and not isinstance(action, Keep):
             step: AnyStep
             if isinstance(action, RegexSub):
@@ -779,6 +797,9 @@ class Rules:
         kept: private elements that rules of the top level keep.
         changed: private elements that rules of the top level do something else to.
         has_regex: some rule selects by a regular expression.
+        key_purposes: what keys are needed for; most profiles need none.
+        needs_patient: who the patient is must be known.
+        says_patient: the elements that say it, where anything depends on that.
         actives: all rules, in the order in which they run.
     """
 
@@ -791,6 +812,9 @@ class Rules:
     kept: tuple[ElementRef, ...]
     changed: tuple[ElementRef, ...]
     has_regex: bool
+    key_purposes: frozenset[KeyPurpose]
+    needs_patient: bool
+    says_patient: frozenset[int]
     actives: tuple[_Active, ...]
     _nodes: dict[object, Node] = field(default_factory=dict)
     _counted: list[int] = field(default_factory=lambda: [0])
@@ -824,6 +848,8 @@ class Rules:
         finals = frozenset({SOP_INSTANCE_UID, MODALITY}).union(
             *(_elements_in(filename.output) for filename in profile.filenames)
         )
+        keyed = {type(action) for rule in profile.rules for action in actions_in(rule.action)}
+        asks_patient = bool(keyed & {KeyedHash, KeyedShift, Pseudonym})
         return cls(
             blank=profile.blank,
             settings=settings,
@@ -839,6 +865,11 @@ class Rules:
             kept=_private_elements(profile.rules, kept=True),
             changed=_private_elements(profile.rules, kept=False),
             has_regex=any(isinstance(rule.selector, RegexSelector) for rule in profile.rules),
+            key_purposes=profile.key_purposes,
+            needs_patient=bool(keyed & {KeyedShift, Pseudonym}),
+            says_patient=frozenset({PATIENT_ID, *settings.pseudonyms.elements})
+            if asks_patient
+            else frozenset(),
             actives=actives,
         )
 
@@ -1066,7 +1097,7 @@ def _inserts(active: _Active) -> bool:
     action = active.rule.action
     return (
         path is not None
-        and isinstance(action, ReplaceWith)
+        and isinstance(action, ReplaceWith | Pseudonym)
         and action.insert
         and all(
             index is not None and isinstance(parent, Element)

@@ -40,7 +40,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Final, assert_never
 
-from deid_service.engine.rules.actions import ValueStep
+from deid_service.engine.rules.actions import KeyedStep, ValueStep
 from profile_service.language.model import OnError, RegexSub
 
 
@@ -64,7 +64,7 @@ class RegexSubStep:
         return sum(1 + len(case.output) for case in self.action.cases)
 
 
-AnyStep = ValueStep | RegexSubStep
+AnyStep = ValueStep | KeyedStep | RegexSubStep
 
 
 class OnSequence(Enum):
@@ -90,8 +90,9 @@ class _Selected:
         on_path: a rule reaches into it by its path.
         original: its original value is needed elsewhere.
         final: its resulting value is needed elsewhere.
-        repeatable: the same element always becomes the same.
+        repeatable: the same element always becomes the same, with the same keys and patient.
         dummied: where it is a sequence, the values inside of it become dummies.
+        patient: its value says who the patient is.
     """
 
     sequence: OnSequence = OnSequence.DESCEND
@@ -102,6 +103,7 @@ class _Selected:
     final: bool = False
     repeatable: bool = False
     dummied: bool = False
+    patient: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -112,7 +114,7 @@ class Kept(_Selected):
     def says_nothing(self) -> bool:
         """Whether all of it is as without rules, but perhaps that one names it."""
         is_within = self.sequence is OnSequence.DESCEND
-        is_noted = self.on_path or self.original or self.final
+        is_noted = self.on_path or self.original or self.final or self.patient
         return is_within and not (is_noted or self.dummied)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from functools import lru_cache
 from typing import Final, NamedTuple
 
@@ -28,9 +28,10 @@ from deid_service.engine.limits import (
     MAX_VALUE_CHARACTERS,
     MAX_VALUES,
 )
-from deid_service.engine.rules.actions import NotTransformableError, ValueStep, step_of
+from deid_service.engine.rules.actions import KeyedStep, ValueStep, step_of
 from deid_service.engine.rules.budget import begin_element, match, may_grow
 from deid_service.engine.rules.dummies import WITHOUT_TEXT, dummy_bytes
+from deid_service.engine.rules.errors import NotTransformableError
 from deid_service.engine.rules.ops import (
     AnyStep,
     CharacterSet,
@@ -39,6 +40,7 @@ from deid_service.engine.rules.ops import (
     RegexSubStep,
     Rewritten,
 )
+from deid_service.engine.rules.pseudonyms import Patient, Pseudonyms, patient_from
 from profile_service.language.model import (
     Capture,
     Element,
@@ -57,6 +59,9 @@ Became = tuple[bytes | None, tuple[str, ...], str]
 # Elements remembered, and the longest of them in bytes: half a megabyte at the most.
 # Of the files that are worked on, most have the same identities.
 _MAX_MEMO: Final = 1024
+
+# Patients of one stream whose memos are kept: those whose files come mixed.
+_MAX_PATIENTS: Final = 4
 _MAX_MEMO_ELEMENT: Final = 256
 
 
@@ -69,20 +74,79 @@ class Memo(dict[bytes, Remembered]):
 
     The files of a series share most of what identifies them, so most elements
     that a rule changes have been seen a file before. A memo holds values of patients.
+    What elements become under keys is one patient's: each has a memo of their own.
+
+    Attributes:
+        pseudonyms: made with the keys of the stream, and of the patient; None where there
+            are no keys.
+        awaits_patient: what is done depends on who the patient is, and this is of none.
     """
 
-    def __init__(self, *, learns: bool = True) -> None:
+    def __init__(
+        self,
+        *,
+        learns: bool = True,
+        pseudonyms: Pseudonyms | None = None,
+        awaits_patient: bool = False,
+    ) -> None:
         """Starts empty.
 
         Args:
             learns: remembers anything.
+            pseudonyms: see there.
+            awaits_patient: see there.
         """
         super().__init__()
+        self.pseudonyms = pseudonyms
+        self.awaits_patient = awaits_patient
         self._longest = _MAX_MEMO_ELEMENT if learns else 0
+        self._of_patients: dict[Hashable, Memo] = {}
 
-    def another(self) -> Memo:
-        """Returns an empty one of the same kind."""
-        return Memo(learns=self._longest > 0)
+    def another(
+        self, pseudonyms: Pseudonyms | None = None, *, awaits_patient: bool = False
+    ) -> Memo:
+        """Returns an empty one that learns where this does."""
+        learns = self._longest > 0
+        return Memo(learns=learns, pseudonyms=pseudonyms, awaits_patient=awaits_patient)
+
+    def of_patient(self, patient: Patient) -> Memo:
+        """Returns the one of a patient, of which the last few are kept.
+
+        Only where there are keys.
+        """
+        key = (patient.known_by, *patient.values.items())
+        known = self._of_patients.get(key)
+        return self._add(key, patient) if known is None else known
+
+    def of_values(self, values: dict[int, bytes], charsets: CharacterSets) -> Memo | None:
+        """Returns the one of the patient that values say; None where they say none.
+
+        Args:
+            values: of the elements that say it, as they stand in the file, by tag.
+            charsets: that they are in.
+        """
+        key = (charsets, *values.items())
+        known = self._of_patients.get(key)
+        if known is not None:
+            return known
+        assert self.pseudonyms is not None
+        try:
+            patient = patient_from(values, charsets, self.pseudonyms.settings)
+        except CharacterSetError:
+            return None
+        return None if patient.known_by is None else self._add(key, patient)
+
+    def _add(self, key: Hashable, patient: Patient) -> Memo:
+        assert self.pseudonyms is not None
+        if len(self._of_patients) >= _MAX_PATIENTS:
+            self._of_patients.clear()
+        memo = self._of_patients[key] = self.another(self.pseudonyms.of(patient))
+        return memo
+
+    def clear(self) -> None:
+        """Forgets all."""
+        super().clear()
+        self._of_patients.clear()
 
     def remember(
         self,
@@ -297,6 +361,9 @@ def became(
     constant = op.constant if isinstance(op, Rewritten) else None
     steps = op.steps if isinstance(op, Rewritten) else ()
     texts: list[str] = []
+    pseudonyms = memo.pseudonyms
+    if op.patient:
+        check_patient(place, element[start:], pseudonyms)
     if isinstance(op, Rewritten) and becomes_zeros(op, place.vr):
         if len(element) == start:
             return _UNCHANGED
@@ -308,14 +375,40 @@ def became(
         texts = texts_of(place, element[start:], charsets, big=big)
     result: Became = (None, (), "\\".join(texts))
     if isinstance(op, Rewritten) and (constant is not None or (texts and steps)):
-        texts = apply_steps(place, texts, steps, settings, {})
-        value = bytes_of(place, texts, charsets, big=big)
-        new = element_of(encoding, place, found_vr, value)
-        count_growth(place, new, len(element))
-        result = (new, op.names, "\\".join(texts))
+        before = texts
+        texts = apply_steps(place, texts, steps, settings, {}, pseudonyms)
+        # What a key leaves as it was, is left as it came.
+        if constant is not None or texts != before or not _may_leave(steps):
+            value = bytes_of(place, texts, charsets, big=big)
+            new = element_of(encoding, place, found_vr, value)
+            count_growth(place, new, len(element))
+            result = (new, op.names, "\\".join(texts))
     if place.vr not in CHARSET_VRS or (element[8:].isascii() and b"\x1b" not in element):
         memo.remember(op, encoding, element, result)
     return result
+
+
+def _may_leave(steps: Sequence[AnyStep]) -> bool:
+    """Whether steps leave some values as they are: UIDs of the standard, and times."""
+    return all(isinstance(step, KeyedStep) for step in steps)
+
+
+def check_patient(place: Place, value: bytes, pseudonyms: Pseudonyms | None) -> None:
+    """Refuses a value that says otherwise who the patient is than the first one.
+
+    Args:
+        place: the element.
+        value: of it, as it stands in the file.
+        pseudonyms: those that are made in the file.
+
+    Raises:
+        DicomError: it does.
+    """
+    patient = None if pseudonyms is None else pseudonyms.patient
+    if patient is not None and patient.values.get(place.tag) != value:
+        raise place.error(
+            Reason.MALFORMED, "an element that says who the patient is stands out of order"
+        )
 
 
 def weight_of(steps: Sequence[AnyStep], texts: list[str]) -> int:
@@ -329,6 +422,7 @@ def apply_steps(
     steps: Sequence[AnyStep],
     settings: Settings,
     originals: Originals,
+    pseudonyms: Pseudonyms | None,
 ) -> list[str]:
     """Puts values through steps; empty ones stay empty.
 
@@ -338,6 +432,7 @@ def apply_steps(
         steps: in their order; what a RegexSubStep needs is in `originals`.
         settings: of the profile.
         originals: see there.
+        pseudonyms: what is done by a key; None where there is none.
 
     Raises:
         DicomError: a step cannot transform a value.
@@ -353,9 +448,12 @@ def apply_steps(
             if isinstance(step, ValueStep):
                 apply = step.apply
                 texts = [apply(text, vr) if text else text for text in texts]
+            elif isinstance(step, KeyedStep):
+                texts = [_put_through_keyed(step, text, vr, pseudonyms) for text in texts]
             else:
                 begin_element()
-                texts = [_substitute(place, step, text, settings, originals) for text in texts]
+                sources = Sources(settings, originals, pseudonyms)
+                texts = [_substitute(place, step, text, sources) for text in texts]
     except NotTransformableError as error:
         raise place.error(Reason.VALUE_NOT_TRANSFORMABLE, f"{_name(step)}: {error}") from None
     return texts
@@ -365,9 +463,29 @@ def _name(step: AnyStep) -> str:
     return step.name
 
 
-def _substitute(
-    place: Place, step: RegexSubStep, text: str, settings: Settings, originals: Originals
-) -> str:
+def _put_through_keyed(step: KeyedStep, text: str, vr: str, pseudonyms: Pseudonyms | None) -> str:
+    if not text:
+        return text
+    if pseudonyms is None:
+        raise NotTransformableError("there is no key for it")
+    return step.apply(text, vr, pseudonyms)
+
+
+class Sources(NamedTuple):
+    """What the output of a regex-sub is made of, beside what it has captured.
+
+    Attributes:
+        settings: of the profile.
+        originals: see there.
+        pseudonyms: as for `apply_steps`.
+    """
+
+    settings: Settings
+    originals: Originals
+    pseudonyms: Pseudonyms | None
+
+
+def _substitute(place: Place, step: RegexSubStep, text: str, sources: Sources) -> str:
     if not text:
         return text
     for case in step.action.cases:
@@ -378,7 +496,7 @@ def _substitute(
                 Reason.LIMIT_EXCEEDED, "a regular expression took too long on the value"
             ) from None
         if captured is not None:
-            result = _fill_in(case, captured, place, settings, originals)
+            result = _fill_in(case, captured, place, sources)
             if result and (reason := problem(place.vr, result)) is not None:
                 raise place.error(
                     Reason.VALUE_NOT_ENCODABLE, f"the new value does not fit: {reason}"
@@ -391,18 +509,20 @@ def _fill_in(
     case: RegexSubCase,
     captured: Mapping[str, str | None],
     place: Place,
-    settings: Settings,
-    originals: Originals,
+    sources: Sources,
 ) -> str:
+    settings, originals, pseudonyms = sources
     filled = []
     length = 0
     for part in case.output:
         if isinstance(part, str):
             text = part
         elif isinstance(part, Capture):
-            text = put_through(captured[part.name] or "", part.action, place.vr, settings)
+            text = captured[part.name] or ""
         else:
-            text = put_through(_original(part, originals), part.action, place.vr, settings)
+            text = _original(part, originals)
+        if not isinstance(part, str):
+            text = put_through(text, part.action, place.vr, settings, pseudonyms)
         filled.append(text)
         length += len(text)
         if length > MAX_VALUE_CHARACTERS:
@@ -418,7 +538,13 @@ def _original(part: ElementValue, originals: Originals) -> str:
     return "" if tag is None else originals.get(tag) or ""
 
 
-def put_through(text: str, action: SimpleAction | None, vr: str, settings: Settings) -> str:
+def put_through(
+    text: str,
+    action: SimpleAction | None,
+    vr: str,
+    settings: Settings,
+    pseudonyms: Pseudonyms | None,
+) -> str:
     """Puts one text through one action; an empty one stays empty.
 
     Raises:
@@ -426,4 +552,7 @@ def put_through(text: str, action: SimpleAction | None, vr: str, settings: Setti
     """
     if action is None or not text:
         return text
-    return _cached_step(action, settings).apply(text, vr)
+    step = _cached_step(action, settings)
+    if isinstance(step, KeyedStep):
+        return _put_through_keyed(step, text, vr, pseudonyms)
+    return step.apply(text, vr)

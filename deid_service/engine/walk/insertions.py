@@ -111,7 +111,12 @@ class Insertions:
                 Reason.NOT_SUPPORTED, "a regex-sub on a computed element needs later elements"
             )
         texts = apply_steps(
-            place, texts, insertion.steps, self._rules.settings, self._notes.originals
+            place,
+            texts,
+            insertion.steps,
+            self._rules.settings,
+            self._notes.originals,
+            self._notes.memo.pseudonyms,
         )
         value = bytes_of(place, texts, level.charsets, big=encoding.big)
         new = written(level, place, None, value)

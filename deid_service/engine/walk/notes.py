@@ -19,6 +19,7 @@ from deid_service.engine.rules.ops import (
     Rewritten,
 )
 from deid_service.engine.rules.rewriting import (
+    Memo,
     Place,
     apply_steps,
     bytes_of,
@@ -77,19 +78,24 @@ class Notes:
     """The values that other elements, the file meta and the file name need.
 
     Attributes:
+        memo: what became of elements before, and pseudonyms.
         originals: the original values that other elements need, by tag; None
             for an absent element.
         finals: the resulting values that the file meta and the file name need.
     """
 
-    def __init__(self, splicer: Splicer, rules: Rules, on_final: Callable[[], None]) -> None:
+    def __init__(
+        self, splicer: Splicer, rules: Rules, memo: Memo, on_final: Callable[[], None]
+    ) -> None:
         """Starts with none.
 
         Args:
             splicer: of the data set.
             rules: say what is needed.
+            memo: see there.
             on_final: called when another of `Rules.finals` is known.
         """
+        self.memo = memo
         self.originals: dict[int, str | None] = {}
         self.finals: dict[int, str | None] = {}
         # Where the elements that were noted stand, in the input.
@@ -125,7 +131,8 @@ class Notes:
             return given_up(level, found, op, place)
 
         def rewrite() -> bytes:
-            changed = apply_steps(place, texts, op.steps, self._rules.settings, self.originals)
+            settings, pseudonyms = self._rules.settings, self.memo.pseudonyms
+            changed = apply_steps(place, texts, op.steps, settings, self.originals, pseudonyms)
             value = bytes_of(place, changed, charsets, big=big)
             new = written(level, place, found.vr, value)
             count_growth(place, new, size)

@@ -234,7 +234,7 @@ class Recorder(Splicer):
         self, level: Level, found: Found, op: Kept | Rewritten, place: Place, became: Became
     ) -> None:
         """Writes what became of an element, from itself alone."""
-        if isinstance(op, Kept) and not op.final:
+        if isinstance(op, Kept) and not (op.final or op.patient):
             self._value(Role.KEPT, found, place.vr)
         else:
             self._value(Role.CHANGED, found, place.vr)
@@ -345,6 +345,7 @@ class Rehearsal(Walk):
     def __init__(
         self,
         rules: Rules,
+        memo: Memo,
         encoding: Encoding,
         *,
         base: int,
@@ -355,7 +356,7 @@ class Rehearsal(Walk):
         """Starts before the first element of a data set; see `Walk`."""
         super().__init__(
             rules,
-            Memo(),
+            memo,
             Output(_ALL_PARTS),
             encoding,
             base=base,

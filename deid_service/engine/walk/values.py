@@ -18,12 +18,12 @@ from deid_service.engine.rules.ops import (
 )
 from deid_service.engine.rules.rewriting import (
     Around,
-    Memo,
     Place,
     apply_steps,
     became,
     becomes_zeros,
     bytes_of,
+    check_patient,
     constant_texts,
     count_growth,
     texts_of,
@@ -43,14 +43,9 @@ from deid_service.engine.walk.splicer import Found, Splicer
 
 
 class Values:
-    """Does what is done to the values of elements.
+    """Does what is done to the values of elements."""
 
-    Attributes:
-        memo: what became of elements before.
-    """
-
-    def __init__(self, splicer: Splicer, notes: Notes, rules: Rules, memo: Memo) -> None:
-        self.memo = memo
+    def __init__(self, splicer: Splicer, notes: Notes, rules: Rules) -> None:
         self._splicer = splicer
         self._notes = notes
         self._rules = rules
@@ -80,12 +75,16 @@ class Values:
             self._put_zeros(level, found, op, place)
             return True
         reads = op.reads_value if isinstance(op, Rewritten) else op.original or op.final
+        reads = reads or (op.patient and not isinstance(op, Dropped))
         if reads and self._lacks_value(found, place):
             return False
         if op.repeatable and not isinstance(op, Dropped) and found.end <= len(splicer.buffer):
             self._become(level, found, op, place)
             return True
         texts: list[str] = []
+        if op.patient and not isinstance(op, Dropped):
+            value = splicer.buffer[found.start : found.end]
+            check_patient(place, value, self._notes.memo.pseudonyms)
         if reads:
             texts = self._texts(level, found, place)
             if op.original:
@@ -141,7 +140,14 @@ class Values:
         self, level: Level, found: Found, op: Rewritten, place: Place, texts: list[str]
     ) -> bytes:
         """Does the steps, writes the element, and returns its new value."""
-        texts = apply_steps(place, texts, op.steps, self._rules.settings, self._notes.originals)
+        texts = apply_steps(
+            place,
+            texts,
+            op.steps,
+            self._rules.settings,
+            self._notes.originals,
+            self._notes.memo.pseudonyms,
+        )
         big = level.encoding.big and found.vr != "UN"
         value = bytes_of(place, texts, level.charsets, big=big)
         new = written(level, place, found.vr, value)
@@ -156,7 +162,7 @@ class Values:
         """Does to an element what depends on nothing but itself."""
         splicer = self._splicer
         element = splicer.buffer[found.position : found.end]
-        around = Around(level.encoding, level.charsets, self._rules.settings, self.memo)
+        around = Around(level.encoding, level.charsets, self._rules.settings, self._notes.memo)
         result = became(op, place, found.vr, element, around)
         if op.final:
             # Before the element is passed: how far that is depends on the cut.
@@ -203,7 +209,7 @@ class Values:
         is_plain = isinstance(becomes, Kept) and becomes.repeatable and not becomes.final
         if is_plain and not isinstance(level.charsets, UndefinedCharacterSets):
             text = element[found.start - found.position :].rstrip(b" \0").decode("latin-1")
-            self.memo.remember(op, level.encoding, element, (None, (), text))
+            self._notes.memo.remember(op, level.encoding, element, (None, (), text))
             splicer.declare(level)
             return splicer.pass_over(found)
         splicer.depend()

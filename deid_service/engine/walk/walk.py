@@ -79,6 +79,7 @@ from deid_service.engine.walk.levels import (
 )
 from deid_service.engine.walk.notes import Notes
 from deid_service.engine.walk.output import Buffer, Output
+from deid_service.engine.walk.patient import PatientFinder
 from deid_service.engine.walk.sequences import BYTES_AT_ONCE, Sequences
 from deid_service.engine.walk.splicer import Found, Splicer
 from deid_service.engine.walk.tentatives import Tentatives
@@ -120,6 +121,7 @@ class Walk:
         transfer_syntax: str = "",
         encapsulated: bool = False,
         layouts: Layouts | None = None,
+        finder: PatientFinder | None = None,
     ) -> None:
         """Starts before the first element of a data set.
 
@@ -136,11 +138,12 @@ class Walk:
             encapsulated: its pixel data is encapsulated.
             layouts: of data sets that came with the same file meta; None where none
                 are to be used.
+            finder: of the patient, where that is to be found first.
         """
         splicer = self._splicer_class(output, base=base, max_held_bytes=max_held_bytes)
         self.splicer = splicer
-        notes = self.notes = Notes(splicer, rules, on_final)
-        self._values = Values(splicer, notes, rules, memo)
+        notes = self.notes = Notes(splicer, rules, memo, on_final)
+        self._values = Values(splicer, notes, rules)
         self._insertions = Insertions(splicer, notes, rules)
         self._group_lengths = GroupLengths(splicer)
         self._tentatives = Tentatives(splicer)
@@ -152,6 +155,7 @@ class Walk:
         self._rules = rules
         self._transfer_syntax = transfer_syntax
         self._layouts = layouts
+        self._finder = finder
         self.is_unlike = False
         self.applied_bytes = 0
         # When the caller is to have a turn, by `perf_counter`.
@@ -193,6 +197,8 @@ class Walk:
             DicomError: the data set cannot be read, or not be de-identified.
         """
         splicer = self.splicer
+        if self._finder is not None and not self._find_patient(buffer, start):
+            return start
         splicer.buffer = buffer
         splicer.view = memoryview(buffer)
         splicer.base -= start
@@ -224,6 +230,23 @@ class Walk:
         self.notes.give_up_overdue()
         return read
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether it has not begun, as it is not known yet who the patient is."""
+        return self._finder is not None
+
+    def _find_patient(self, buffer: bytes, start: int, *, ended: bool = False) -> bool:
+        """Looks for the patient; False where input is missing."""
+        finder = self._finder
+        assert finder is not None
+        patient = finder.find(buffer, start, ended=ended)
+        if patient is None:
+            self.splicer.need = finder.need
+            return False
+        self._finder = None
+        self.notes.memo = self.notes.memo.of_patient(patient)
+        return True
+
     def skip(self, data: Buffer) -> None:
         """Takes data that lie in a value, without a look at them."""
         splicer = self.splicer
@@ -253,12 +276,15 @@ class Walk:
         """Ends the data set.
 
         Args:
-            rest: of the input, too short for an element.
+            rest: of the input, too short for an element, or for who the patient is.
 
         Raises:
             DicomError: it ends too early.
         """
         splicer = self.splicer
+        if self._finder is not None:
+            self._find_patient(rest, 0, ended=True)
+            rest = rest[self.feed(rest) :]
         level = splicer.level
         # One zero byte in big endian can be half of a group number.
         is_padding = not (rest.strip(b"\0") or splicer.stack) and len(rest) > level.encoding.big
@@ -317,7 +343,7 @@ class Walk:
         limit = min(level.end - splicer.base, len(buffer), position + BYTES_AT_ONCE)
         last = limit - HEADER
         boundary = level.boundary
-        recall = self._values.memo.get
+        recall = self.notes.memo.get
         known = None if self._layouts is None or level.tag is not None else self._layouts.known
         while position <= last:
             if known is not None and (alike := known.get(buffer[position : position + 4])):
@@ -464,7 +490,7 @@ class Walk:
     def _leap(self, level: Level, alike: list[Layout]) -> None:
         """Passes what a layout at the position says, if there is one of those given."""
         splicer = self.splicer
-        settings, memo = self._rules.settings, self._values.memo
+        settings, memo = self._rules.settings, self.notes.memo
         applied = apply_first(
             alike, splicer.buffer, splicer.position, level.charsets, settings, memo
         )

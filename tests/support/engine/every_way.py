@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from deid_service.engine import Deidentifier, DicomError, Plan, compile_plan, deidentify
+from deid_service.engine import Deidentifier, DicomError, Plan, deidentify
 from deid_service.engine.limits import MAX_HELD_BYTES
 from profile_service.language import parse_profile
+from tests.support.engine.keys import compiled_with_keys
 from tests.support.engine.walk import UnreadableError, every_element, read_file
 
 if TYPE_CHECKING:
@@ -63,6 +64,8 @@ class Outcome:
 def plan_of(*fields: str, **settings: object) -> Plan:
     """Compiles a profile from its rules, as `name: action` in YAML flow style, and settings.
 
+    Where it needs keys, it has those of `made_keys("key")`.
+
     Args:
         fields: each a rule, for example `name: PatientName, hash: true`.
         settings: of the `dicom` section; underscores stand for hyphens.
@@ -70,7 +73,7 @@ def plan_of(*fields: str, **settings: object) -> Plan:
     lines = ["dicom:"]
     lines += [f"  {name.replace('_', '-')}: {value}" for name, value in settings.items()]
     lines += ["  fields:", *(f"  - {{{rule}}}" for rule in fields)]
-    return compile_plan(
+    return compiled_with_keys(
         parse_profile("\n".join(lines if fields else [*lines[:-1], "  fields: []"]))
     )
 

@@ -12,6 +12,7 @@ from unittest.mock import patch
 from deid_service.engine import MAX_HELD_BYTES, compile_plan
 from profile_service.language import parse_profile
 from tests.support.engine.every_way import run
+from tests.support.engine.keys import with_keys
 from tests.tools.fuzz.alike import family, file_of
 from tests.tools.fuzz.checking import BrokenError
 from tests.tools.fuzz.profiles import PROFILES
@@ -50,17 +51,21 @@ def check_family(seed: int) -> Counter[str]:
     rng = Random(seed)  # noqa: S311
     profile = parse_profile(PROFILES[rng.choice(list(PROFILES))])
     taught, untaught = compile_plan(profile), compile_plan(profile, learn=False)
+    another = with_keys if profile.key_purposes else _without_keys
+    streams = {keys: another(taught, keys) for keys in "AB"}
     kinds = family(rng)
     limits = (MAX_HELD_BYTES, MAX_HELD_BYTES, rng.choice((300, 1000, 3000)))
     counted: Counter[str] = Counter()
     for number in range(_FILES):
         data = file_of(rng, rng.choice(kinds))
         max_held = rng.choice(limits)
+        keys = rng.choice("AB")
         with _pausing(rng, 0):
-            alone = run(untaught, [data], max_held=max_held)
+            alone = run(with_keys(untaught, keys), [data], max_held=max_held)
         cut = rng.randrange(len(data) + 1)
         pieces = [data] if rng.random() < 0.8 else [data[:cut], data[cut:]]
-        plan = taught if rng.random() < 0.5 else taught.for_stream()
+        # A stream that goes on, with values of its own, or a new one.
+        plan = streams[keys] if rng.random() < 0.5 else another(taught, keys)
         with _pausing(rng, _PAUSES):
             outcome = run(plan, pieces, max_held=max_held)
         if outcome != alone:
@@ -75,6 +80,10 @@ def check_family(seed: int) -> Counter[str]:
     if refused := _refused(taught):
         raise BrokenError(f"seed {seed}: {refused} layouts were not as the walk")
     return counted
+
+
+def _without_keys(plan: Plan, _keys: str) -> Plan:
+    return plan.for_stream()
 
 
 def _refused(plan: Plan) -> int:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import TYPE_CHECKING
 
-from deid_service.engine import Plan, compile_plan
 from profile_service.language import parse_profile
+from tests.support.engine.keys import compiled_with_keys
+
+if TYPE_CHECKING:
+    from deid_service.engine import Plan
 
 PROFILES = {
     "values": """
@@ -108,15 +112,33 @@ dicom:
     - {name: SOPInstanceUID, remove: true}
     - {name: InstitutionName, remove: true}
 """,
+    "keyed": """
+dicom:
+  pseudonyms: {missing: study, shift-days: [-99, -9], shift-weeks: true}
+  recurse-sequence: true
+  fields:
+    - {name: PatientName, pseudonym: true}
+    - {name: PatientID, keyed-hash: true}
+    - {name: OtherPatientIDs, keyed-hash: true}
+    - {name: StudyDate, keyed-shift: true}
+    - {name: ContentDate, keyed-shift: true, on-error: empty}
+    - {name: AcquisitionDateTime, keyed-shift: true, on-error: remove}
+    - {name: StudyTime, keyed-shift: true}
+    - {name: SOPInstanceUID, keyed-uid: true}
+    - {name: ReferencedSOPInstanceUID, keyed-uid: true}
+    - {name: StudyInstanceUID, keyed-uid: true}
+    - {name: AccessionNumber, pseudonym: true, length: 14}
+    - {name: InstitutionName, remove: true}
+""",
 }  # fmt: skip
 
 # In files that one of these profiles lets through, this element is gone from the
 # top level; a sequence of that tag can stay for what a rule names inside of it.
-REMOVED_BY = frozenset({"values", "deep", "paths", "regex", "undefined", "substitutions"})
+REMOVED_BY = frozenset({"values", "deep", "paths", "regex", "undefined", "substitutions", "keyed"})
 REMOVED = 0x00080080
 
 
 @cache
 def plan(name: str) -> Plan:
     """Returns a compiled profile."""
-    return compile_plan(parse_profile(PROFILES[name]))
+    return compiled_with_keys(parse_profile(PROFILES[name]))

@@ -1,0 +1,99 @@
+"""`deidcascade keys`, and the keys that commands without a server use."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from deid_service.cli.console import Failure
+from deid_service.engine import Keys
+from profile_service.keys.derivation import stream_keys
+from profile_service.keys.errors import KeyFileError
+from profile_service.keys.files import new_secret, read_secret, write_secret
+
+if TYPE_CHECKING:
+    from profile_service.language.model import Profile
+
+# The scope of what is done without a server, where there are no containers.
+_SCOPE = "file"
+
+key_file_option = click.option(
+    "--key-file",
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="The key for pseudonyms, as 'deidcascade keys create' makes it.",
+)
+
+
+@click.group("keys")
+def keys_group() -> None:
+    """Keys that pseudonyms are made with."""
+
+
+@keys_group.command("create")
+@click.argument("file", type=click.Path(path_type=Path))
+def create(file: Path) -> None:
+    """Makes a new key in FILE, which its owner alone can read.
+
+    Whoever has the key and the output finds out who the patients are: keep it apart from
+    the output. Whoever loses it cannot make the same pseudonyms again.
+    """
+    try:
+        write_secret(file)
+    except FileExistsError:
+        raise Failure(f"{file} is there already, and stays as it is.") from None
+    except OSError as error:
+        raise Failure(f"cannot write {file}: {error.strerror}.") from None
+    click.echo(f"{file}: key {key_id_of(file)}.")
+
+
+@keys_group.command("show")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+def show(file: Path) -> None:
+    """Prints the id of the key in FILE, as receipts have it, and never the key."""
+    click.echo(key_id_of(file))
+
+
+def key_id_of(file: Path) -> str:
+    """Returns the id of the key in a file."""
+    return stream_keys(_secret_in(file), _SCOPE, ()).id
+
+
+def keys_for(profile: Profile, file: Path | None) -> Keys | None:
+    """Returns the keys that a profile needs, from a file; None where it needs none.
+
+    Raises:
+        Failure: it needs keys, and there is no file, or none in it.
+    """
+    if not profile.key_purposes:
+        return None
+    if file is None:
+        raise Failure(
+            "the profile makes pseudonyms with a key: name its file with --key-file. "
+            "'deidcascade keys create FILE' makes one."
+        )
+    return _keys(profile, _secret_in(file))
+
+
+def throwaway_keys(profile: Profile) -> Keys | None:
+    """Returns keys that nobody will have again; None where a profile needs none."""
+    return _keys(profile, new_secret()) if profile.key_purposes else None
+
+
+def _keys(profile: Profile, secret: bytes) -> Keys:
+    derived = stream_keys(secret, _SCOPE, profile.key_purposes)
+    return Keys(
+        derived.id,
+        hash_key=derived.keys.get("hash", b""),
+        uid_key=derived.keys.get("uid", b""),
+        shift_key=derived.keys.get("shift", b""),
+    )
+
+
+def _secret_in(file: Path) -> bytes:
+    try:
+        return read_secret(file)
+    except KeyFileError as error:
+        raise Failure(f"{error}.") from None

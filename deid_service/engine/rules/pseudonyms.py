@@ -1,0 +1,242 @@
+"""Pseudonyms: what values and patients become under keys that nobody else has.
+
+All are of HMAC-SHA-256 (RFC 2104), under a key for each purpose: without it, what came out
+says no more about what went in than a random number would. With it, and with all that went
+in at hand, anybody finds who is who: keys are kept no longer than the stream that they
+were given for, and stand in no text.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from hmac import digest
+from typing import Final, NamedTuple, NoReturn
+
+from deid_service.engine.encoding.charsets import CharacterSets
+from deid_service.engine.encoding.dictionary import vr_of
+from deid_service.engine.encoding.tags import STUDY_INSTANCE_UID
+from deid_service.engine.encoding.values import read_value
+from deid_service.engine.rules.dates import moved_by_days
+from deid_service.engine.rules.errors import NotTransformableError
+from deid_service.engine.rules.hashing import normalized
+from deid_service.engine.rules.uids import MAX_UID_LENGTH
+from profile_service.language.model import (
+    ISSUER_OF_PATIENT_ID,
+    PATIENT_ID,
+    PseudonymSettings,
+    Spelling,
+)
+from profile_service.language.vr import MAX_CHARACTERS, NOT_HASHABLE
+
+_HASH: Final = "sha256"
+
+# Parts what a patient is known by, which holds no control characters.
+_SEPARATOR: Final = "\0"
+
+# Of what stands for the patient where nothing says who it is.
+_STUDY: Final = "study"
+
+_UID: Final = re.compile(r"[0-9.]*", re.ASCII)
+
+# PS3.6 A: what the standard registers is below its root, in nodes of few digits. What
+# else is found there was made up, and may be about anybody.
+_REGISTERED: Final = re.compile(r"1\.2\.840\.10008(?:\.[0-9]{1,4}){0,9}", re.ASCII)
+
+# PS3.5 B.2: what follows is a UUID as a number; RFC 9562 5.8: of a kind that says only
+# that it is one.
+_UUID_ROOT: Final = "2.25"
+_UUID_VERSION: Final = 8 << 76 | 0b10 << 62
+_UUID_MASK: Final = ~(0xF << 76 | 0b11 << 62)
+
+# The VRs that hold no word of 16 characters.
+_NOT_SPELLED: Final = (NOT_HASHABLE | {"AS", "DA", "DT", "TM"}) - {"UI"}
+
+
+class Keys:
+    """The keys of one stream, by purpose; 32 bytes each.
+
+    Attributes:
+        id: names them, and says nothing about them.
+    """
+
+    __slots__ = ("_hash", "_shift", "_uid", "id")
+
+    def __init__(self, key_id: str, *, hash_key: bytes, uid_key: bytes, shift_key: bytes) -> None:
+        """Takes keys; an empty one is for a purpose that the profile does not need."""
+        self.id = key_id
+        self._hash = hash_key
+        self._uid = uid_key
+        self._shift = shift_key
+
+    def __repr__(self) -> str:
+        return f"Keys({self.id!r})"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("keys are not written anywhere")
+
+    def of_text(self, text: str) -> int:
+        """Returns the number that stands for a text."""
+        return _number(self._hash, text)
+
+    def of_uid(self, uid: str) -> int:
+        """Returns the number that stands for a UID."""
+        return _number(self._uid, uid)
+
+    def of_patient(self, patient: str) -> int:
+        """Returns the number that says by how much the dates of a patient move."""
+        return _number(self._shift, patient)
+
+
+def _number(key: bytes, text: str) -> int:
+    if not key:
+        raise NotTransformableError("there is no key for it")
+    return int.from_bytes(digest(key, text.encode("utf-8", "surrogatepass"), _HASH), "big")
+
+
+class Patient(NamedTuple):
+    """Who the patient of a file is.
+
+    Attributes:
+        known_by: what tells the patient from all others; None where the file does not say it.
+        id: the PatientID, as other places are compared with it; may be empty.
+        values: of the elements that say it, as they stand in the file, by tag.
+    """
+
+    known_by: str | None
+    id: str
+    values: dict[int, bytes]
+
+    def __repr__(self) -> str:
+        return "Patient()"
+
+
+class Pseudonyms:
+    """Makes the pseudonyms of one patient, and of values.
+
+    Attributes:
+        keys: that they are made with.
+        patient: whose they are; None where that is not known, or not yet.
+    """
+
+    __slots__ = ("_days", "keys", "patient", "settings")
+
+    def __init__(self, keys: Keys, settings: PseudonymSettings, patient: Patient | None) -> None:
+        self.keys = keys
+        self.settings = settings
+        self.patient = patient
+        self._days: int | None = None
+
+    def __repr__(self) -> str:
+        return f"Pseudonyms({self.keys!r})"
+
+    def of(self, patient: Patient) -> Pseudonyms:
+        """Returns those of a patient, by the same keys."""
+        return Pseudonyms(self.keys, self.settings, patient)
+
+    def of_value(self, value: str, vr: str, spelling: Spelling) -> str:
+        """Returns what a value becomes: the patient's pseudonym where it is the patient's ID."""
+        if vr == "UI":
+            return self.uid(value)
+        text = comparable(value, vr, self.settings)
+        if not text:
+            return ""
+        patient = self.patient
+        if patient is not None and patient.known_by is not None and text == patient.id:
+            text = patient.known_by
+        return self._spelled(text, vr, spelling)
+
+    def of_patient(self, vr: str, spelling: Spelling) -> str:
+        """Returns the pseudonym of the patient."""
+        if vr == "UI":
+            return self._uid_of(self._known_by())
+        return self._spelled(self._known_by(), vr, spelling)
+
+    def uid(self, value: str) -> str:
+        """Returns what a UID becomes; those of the standard stay."""
+        value = value.strip()
+        if _REGISTERED.fullmatch(value):
+            return value
+        if not _UID.fullmatch(value):
+            raise NotTransformableError("the value is not a UID")
+        return self._uid_of(value)
+
+    def moved(self, value: str, vr: str) -> str:
+        """Returns a date, with a time or without, moved by the days of the patient."""
+        days = self._days
+        if days is None:
+            shift = self.settings.shift
+            if shift is None:
+                raise NotTransformableError("the profile has no range of days")
+            days = self._days = shift.days(self.keys.of_patient(self._known_by()))
+        try:
+            return moved_by_days(value, vr, days)
+        except ValueError as error:
+            raise NotTransformableError(f"the value cannot be moved: {error}") from None
+
+    def _known_by(self) -> str:
+        known_by = None if self.patient is None else self.patient.known_by
+        if known_by is None:
+            raise NotTransformableError("who the patient is, is not known here")
+        return known_by
+
+    def _spelled(self, text: str, vr: str, spelling: Spelling) -> str:
+        if vr in _NOT_SPELLED:
+            raise NotTransformableError(f"a pseudonym is text, which the VR {vr} cannot hold")
+        if spelling.length > MAX_CHARACTERS.get(vr, spelling.length):
+            raise NotTransformableError(f"the VR {vr} holds fewer characters")
+        number = self.keys.of_text(text)
+        alphabet, base = spelling.alphabet, len(spelling.alphabet)
+        written = []
+        for _ in range(spelling.length):
+            number, digit = divmod(number, base)
+            written.append(alphabet[digit])
+        return "".join(written)
+
+    def _uid_of(self, value: str) -> str:
+        number = self.keys.of_uid(value)
+        root = self.settings.uid_root
+        if root is None:
+            return f"{_UUID_ROOT}.{number >> 128 & _UUID_MASK | _UUID_VERSION}"
+        # PS3.5 9.1: a node does not begin with 0.
+        digits = MAX_UID_LENGTH - len(root) - 1
+        return f"{root}.{number % (10**digits - 10 ** (digits - 1)) + 10 ** (digits - 1)}"
+
+
+def comparable(value: str, vr: str, settings: PseudonymSettings) -> str:
+    """Returns one spelling for all values that say the same (PS3.5 6.2)."""
+    value = normalized(value.strip(" \0"), vr)
+    if not value.isascii():
+        # The character sets of files spell what looks alike in several ways.
+        value = unicodedata.normalize("NFC", value)
+    return value.casefold() if settings.ignore_case else value
+
+
+def patient_from(
+    values: dict[int, bytes], charsets: CharacterSets, settings: PseudonymSettings
+) -> Patient:
+    """Returns who the patient is.
+
+    Args:
+        values: of the elements that may say it, as they stand in the file, by tag; those that
+            are absent are not there.
+        charsets: that they are in.
+        settings: of the profile.
+
+    Raises:
+        CharacterSetError: a value is not in the character sets.
+    """
+    texts = {}
+    for tag, value in values.items():
+        vr = vr_of(tag)
+        text = "\\".join(read_value(vr, value, charsets, big=False))
+        texts[tag] = comparable(text, vr, settings)
+    # Who issued an identifier need not be said.
+    needed = [tag for tag in settings.elements if tag != ISSUER_OF_PATIENT_ID]
+    known_by: str | None = None
+    if all(texts.get(tag) for tag in needed):
+        parts = [texts.get(tag, "") for tag in settings.elements]
+        known_by = _SEPARATOR.join(parts).rstrip(_SEPARATOR)
+    elif settings.missing == "study" and (study := texts.get(STUDY_INSTANCE_UID)):
+        known_by = _SEPARATOR.join([_STUDY, study])
+    return Patient(known_by, texts.get(PATIENT_ID, ""), values)

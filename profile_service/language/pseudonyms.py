@@ -1,0 +1,249 @@
+"""Reads what is done by a key: how pseudonyms are written, and who a patient is.
+
+An extension of the language. The key itself stands in no profile: it is the site's.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final, get_args
+
+from profile_service.language.codes import Code
+from profile_service.language.dictionary import name_of, vrs_of
+from profile_service.language.document import ListNode, MapNode, Scalar
+from profile_service.language.model import (
+    ISSUER_OF_PATIENT_ID,
+    Element,
+    KeyedHash,
+    KeyedShift,
+    KeyScope,
+    OnMissing,
+    Pseudonym,
+    PseudonymSettings,
+    ShiftRange,
+    Spelling,
+)
+from profile_service.language.problems import quoted
+from profile_service.language.selectors import SelectorError, read_name
+from profile_service.language.suggest import nearest_keyword
+from profile_service.language.values import Table
+from profile_service.language.vr import BINARY_NUMBERS, BYTES_OR_ITEMS, UID_ROOT, problem
+
+PSEUDONYMS: Final = "pseudonyms"
+
+# Digits and capital letters but for those that are taken for another: legal in every VR
+# that holds words (AE, CS, LO, PN, SH, ...).
+ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+LENGTH: Final = 16
+
+# So many of all are taken from 256 bits without any being likelier than others.
+_MAX_LENGTH: Final = 32
+
+# Among so many patients, two are to be alike less often than once in a million: with n
+# pseudonyms of N, that is about n * n / 2N.
+_PATIENTS: Final = 10_000_000
+_LEAST: Final = _PATIENTS * _PATIENTS // 2 * 1_000_000
+
+# What may part the values of an element, or the parts of a name, or is no character that
+# is seen.
+_ALPHABET: Final = re.compile(r"[!-~]+", re.ASCII)
+_NOT_IN_ALPHABET: Final = frozenset("\\^=")
+
+_KEYS: Final = (
+    "scope",
+    "generation",
+    "patient",
+    "ignore-case",
+    "missing",
+    "shift-days",
+    "shift-weeks",
+    "shift-zero",
+    "uid-root",
+)
+
+# A UID has at most 64 characters (PS3.5 9.1): behind the longest root there is room for 31
+# digits of the HMAC, which is 102 bits.
+_MAX_ROOT: Final = 32
+
+# More than a hundred years say no more, and leave the calendar.
+_MAX_DAYS: Final = 36_525
+_MAX_GENERATION: Final = 1_000_000
+_MAX_ELEMENTS: Final = 4
+
+# VRs whose values say who somebody is as a text.
+_NO_TEXT: Final = BYTES_OR_ITEMS | BINARY_NUMBERS
+
+
+def read_spelling(table: Table) -> Spelling | None:
+    """Reads `alphabet` and `length` of a rule; what is wrong is noted."""
+    alphabet = table.text("alphabet") if "alphabet" in table else ALPHABET
+    length = table.whole("length", 1, _MAX_LENGTH) if "length" in table else LENGTH
+    if alphabet is None or length is None:
+        return None
+    is_legal = _ALPHABET.fullmatch(alphabet) and not _NOT_IN_ALPHABET & set(alphabet)
+    if not is_legal or len(set(alphabet)) < max(len(alphabet), 2):
+        table.report(
+            Code.PSEUDONYM_ALPHABET,
+            "alphabet",
+            "'alphabet' takes two or more ASCII characters, each once, without spaces and "
+            "without \\, ^ and =, which part values and names.",
+        )
+        return None
+    if len(alphabet) ** length < _LEAST:
+        needed = next(n for n in range(1, 67) if len(alphabet) ** n >= _LEAST)
+        longer = f"length: {needed}" if needed <= _MAX_LENGTH else ""
+        table.report(
+            Code.PSEUDONYM_TOO_SHORT,
+            "length" if "length" in table else "alphabet",
+            f"Of 10 million patients two would have the same pseudonym more often than once in a "
+            f"million: {length} of {len(alphabet)} characters are too few.",
+            longer,
+        )
+        return None
+    return Spelling(alphabet, length)
+
+
+def spelling_problem(vr: str, spelling: Spelling) -> str | None:
+    """Says why a VR cannot hold a pseudonym; of UI and what holds no text it is no matter."""
+    if vr == "UI" or vr in _NO_TEXT:
+        return None
+    reasons = (problem(vr, character) for character in spelling.alphabet)
+    found = next((reason for reason in reasons if reason is not None), None)
+    return found or problem(vr, spelling.alphabet[0] * spelling.length)
+
+
+def read_keyed_hash(table: Table) -> KeyedHash | None:
+    """Reads `keyed-hash`."""
+    spelling = read_spelling(table)
+    return None if spelling is None else KeyedHash(spelling)
+
+
+def read_pseudonym(table: Table) -> Pseudonym | None:
+    """Reads `pseudonym`."""
+    spelling = read_spelling(table)
+    return None if spelling is None else Pseudonym(spelling, insert=True)
+
+
+def read_keyed_shift(table: Table, patient: PseudonymSettings) -> KeyedShift | None:
+    """Reads `keyed-shift`, which needs a range of days in the section."""
+    if patient.shift is None:
+        table.report_key(
+            Code.SHIFT_RANGE,
+            "keyed-shift",
+            "'keyed-shift' needs to know between how many days it may choose: 'shift-days' of "
+            "'pseudonyms' in the dicom section.",
+            "pseudonyms: {shift-days: [-365, -30]}",
+        )
+        return None
+    return KeyedShift()
+
+
+def read_pseudonyms(dicom: Table) -> PseudonymSettings:
+    """Reads the mapping `pseudonyms` of the section; what is wrong is noted."""
+    node = dicom.value(PSEUDONYMS)
+    if node is None:
+        return PseudonymSettings()
+    if not isinstance(node, MapNode):
+        dicom.report(Code.WRONG_TYPE, PSEUDONYMS, f"{quoted(PSEUDONYMS)} takes a mapping.")
+        return PseudonymSettings()
+    table = Table(node, dicom.at(PSEUDONYMS), dicom.problems)
+    for key in table:
+        if key not in _KEYS:
+            table.report_unknown(Code.UNKNOWN_SETTING, key, f"a key of '{PSEUDONYMS}'", _KEYS)
+    scopes: tuple[KeyScope, ...] = get_args(KeyScope)
+    scope = table.choice("scope", scopes)
+    outcomes: tuple[OnMissing, ...] = get_args(OnMissing)
+    missing = table.choice("missing", outcomes)
+    defaults = PseudonymSettings()
+    return PseudonymSettings(
+        scope=next((each for each in scopes if each == scope), defaults.scope),
+        generation=table.whole("generation", 1, _MAX_GENERATION),
+        elements=_read_elements(table) or defaults.elements,
+        ignore_case=table.switch("ignore-case") or False,
+        missing=next((each for each in outcomes if each == missing), defaults.missing),
+        shift=_read_shift(table),
+        uid_root=_read_uid_root(table),
+    )
+
+
+def _read_elements(table: Table) -> tuple[int, ...]:
+    """Reads the elements that say who the patient is; none where they are wrong, or not said."""
+    node = table.value("patient")
+    if node is None:
+        return ()
+    items = node.items if isinstance(node, ListNode) else (node,)
+    tags = tuple(_tag_of(item, table) for item in items if isinstance(item, Scalar))
+    known = tuple(tag for tag in tags if tag is not None)
+    if len(known) < len(tags):
+        return ()
+    if not 0 < len(known) == len(items) <= _MAX_ELEMENTS or len(set(known)) < len(known):
+        message = f"'patient' takes a list of elements, at most {_MAX_ELEMENTS}, and each once."
+    elif set(known) == {ISSUER_OF_PATIENT_ID}:
+        message = "Who issued the identifier does not say who the patient is."
+    else:
+        return known
+    table.report(Code.PATIENT_ELEMENT, "patient", message)
+    return ()
+
+
+def _read_uid_root(table: Table) -> str | None:
+    key = "uid-root"
+    root = table.parsed(key, Code.UID_ROOT, lambda text: text or None, "a UID root")
+    if root is None:
+        return None
+    if len(root) > _MAX_ROOT or UID_ROOT.fullmatch(root) is None:
+        table.report(
+            Code.UID_ROOT,
+            key,
+            f"{quoted(key)} takes a UID root of at most {_MAX_ROOT} characters, such as "
+            "1.2.840.99999.",
+        )
+        return None
+    return root
+
+
+def _tag_of(item: Scalar, table: Table) -> int | None:
+    """Returns the tag of an element of the top level that holds text; else notes what it is."""
+    try:
+        target = read_name(item.text)
+    except SelectorError as error:
+        guess = error.suggestion or table.problems.guess(nearest_keyword, error.keyword)
+        table.report(error.code, "patient", error.message, guess)
+        return None
+    element = target.selector.element
+    vrs = vrs_of(element)
+    is_text = vrs and not _NO_TEXT & set(vrs)
+    if isinstance(element, Element) and not target.dotted and is_text and element.tag >> 16 > 2:
+        return element.tag
+    table.report(
+        Code.PATIENT_ELEMENT,
+        "patient",
+        f"{name_of(element)} is no element of the top level that holds a text: it cannot say who "
+        "the patient is.",
+    )
+    return None
+
+
+def _read_shift(table: Table) -> ShiftRange | None:
+    key = "shift-days"
+    weeks, zero = table.switch("shift-weeks") or False, table.switch("shift-zero") or False
+    node = table.value(key)
+    if node is None:
+        for option in ("shift-weeks", "shift-zero"):
+            if option in table:
+                table.report_key(
+                    Code.SHIFT_RANGE, option, f"'{option}' says nothing without '{key}'."
+                )
+        return None
+    items = node.items if isinstance(node, ListNode) else ()
+    texts = [item.text for item in items if isinstance(item, Scalar)]
+    days = [int(text) for text in texts if re.fullmatch(r"[+-]?[0-9]{1,6}", text, re.ASCII)]
+    if len(items) != 2 or len(days) != 2 or max(map(abs, days)) > _MAX_DAYS:
+        message = f"'{key}' takes two whole numbers, of at most {_MAX_DAYS}: from, and to."
+    else:
+        found = ShiftRange(days[0], days[1], weeks, zero)
+        if found.count > 1:
+            return found
+        message = "There are not two numbers of days to choose from, so all would be the same."
+    table.report(Code.SHIFT_RANGE, key, message, f"{key}: [-365, -30]")
+    return None

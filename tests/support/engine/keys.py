@@ -1,0 +1,27 @@
+"""Keys for tests: nobody's."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from deid_service.engine import Keys, compile_plan
+
+if TYPE_CHECKING:
+    from deid_service.engine import Plan
+    from profile_service.language.model import Profile
+
+
+def made_keys(name: str) -> Keys:
+    """Returns keys that are other ones for every name."""
+    hash_key, uid_key, shift_key = (f"{name} {use}".encode() for use in ("hash", "uid", "shift"))
+    return Keys(name, hash_key=hash_key, uid_key=uid_key, shift_key=shift_key)
+
+
+def with_keys(plan: Plan, name: str = "key") -> Plan:
+    """Returns a plan with keys where it needs them; else as it is."""
+    return plan.for_stream(made_keys(name)) if plan.key_purposes else plan
+
+
+def compiled_with_keys(profile: Profile) -> Plan:
+    """Compiles a profile, and gives it keys where it needs them."""
+    return with_keys(compile_plan(profile))
