@@ -57,15 +57,15 @@ def handler(
 
 
 def _observed(method: str, carry_out: Carrying, guard: Guard) -> Behaviour:
-    def call(request: Message | None, context: grpc.ServicerContext) -> Message:
+    def answer(request: Message | None, context: grpc.ServicerContext) -> Message:
         begin = time.perf_counter()
         code, reason, cause, level = "OK", "", "", logging.INFO
         shown, key_name, request_id = _NOTHING_SHOWN, "", secrets.token_hex(8)
         try:
             shown = guard.read(context.invocation_metadata())
             key_name, granted = guard.admit(method, _came(request), shown)
-            actor = actor_of(shown, key_name, context.peer(), request_id)
-            return carry_out(request, Call(actor, granted, shown, context.is_active))
+            call = Call(granted, shown, key_name, request_id, context.peer, context.is_active)
+            return carry_out(request, call)
         except ProfileServiceError as error:
             code, reason = _code_and_reason(error)
             cause = error.cause
@@ -93,7 +93,7 @@ def _observed(method: str, carry_out: Carrying, guard: Guard) -> Behaviour:
                 cause=cause,
             )
 
-    return call
+    return answer
 
 
 def _named(shown: Shown) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from profile_service.access.actor import Actor, Credential
@@ -57,21 +58,30 @@ class Shown(NamedTuple):
     for_caller: Claims | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Call:
     """What a method of the service is told of a call beside its request.
 
     Attributes:
-        actor: who calls; handed down to whatever changes something.
-        granted: what they may do where the call asks for something.
+        granted: what the caller may do where the call asks for something.
         shown: their credentials.
+        key_name: the display name of the API key that they have shown; else empty.
+        request_id: ties the call to its line in the log.
+        peer: tells the address that the call came from.
         is_wanted: tells whether the caller still waits.
     """
 
-    actor: Actor
     granted: frozenset[Permission]
     shown: Shown
+    key_name: str
+    request_id: str
+    peer: Callable[[], str]
     is_wanted: Callable[[], bool]
+
+    @cached_property
+    def actor(self) -> Actor:
+        """Who calls; handed down to whatever changes something."""
+        return actor_of(self.shown, self.key_name, self.peer(), self.request_id)
 
 
 class Guard:
@@ -132,6 +142,7 @@ class Guard:
             judge(claims, self._store.standing(claims, ALL_SITES), _NOTHING)
             raise
         if method == RESOLVING:
+            # Judged by what it reads.
             return "", _NOTHING
         standing = self._store.standing(claims, asked.place)
         judge(claims, standing, asked.permissions)
@@ -161,14 +172,17 @@ class Guard:
                 cause=error.cause or type(error).__name__,
             )
 
-    @staticmethod
-    def _claims(token: str) -> Claims:
-        if not token:
-            return NOBODY
-        key = read_key(token)
-        if key is None:
-            raise UnauthenticatedError
-        return claims_of_key(key)
+    def _claims(self, token: str) -> Claims:
+        return _claims_of(token) if token else NOBODY
+
+
+# What a text claims never changes.
+@lru_cache(maxsize=1024)
+def _claims_of(token: str) -> Claims:
+    key = read_key(token)
+    if key is None:
+        raise UnauthenticatedError
+    return claims_of_key(key)
 
 
 def actor_of(shown: Shown, key_name: str, peer: str, request_id: str) -> Actor:

@@ -40,6 +40,7 @@ asked for where that is, by the permissions that were found here.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -154,8 +155,13 @@ def _read_profile(request: pb.GetProfileRequest | pb.ListProfileVersionsRequest)
 
 
 def _resolve_profile(request: pb.ResolveProfileRequest) -> Asked:
-    target = parse_name(request.target, field="target", kinds=TARGETS)
-    return _on(place_of(target), Permission.PROFILES_VIEW)
+    return _of_target(request.target)
+
+
+# The one that is asked very often, for few targets.
+@lru_cache(maxsize=4096)
+def _of_target(text: str) -> Asked:
+    return _on(place_of(parse_name(text, field="target", kinds=TARGETS)), Permission.PROFILES_VIEW)
 
 
 def _list_events(request: pb.ListAuditEventsRequest) -> Asked:

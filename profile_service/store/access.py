@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC
+from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
 
 from profile_service.access.credentials import principal_of_key
@@ -12,7 +13,6 @@ from profile_service.access.permissions import (
     ROLES,
     Permission,
     granted,
-    to_permissions,
 )
 from profile_service.access.places import site_of_role
 from profile_service.audit import Action, Entry
@@ -33,7 +33,7 @@ from profile_service.store.audit import append
 from profile_service.store.writers import WritingConnection, execute
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
     from contextlib import AbstractContextManager
     from datetime import datetime
 
@@ -84,13 +84,30 @@ class AccessStore:
             *(claims.key_id, claims.key_hash, "\n".join(claims.principals)),
             "\n".join(place.names),
         )
-        return self.to_standing(claims, key_name, words)
-
-    def to_standing(self, claims: Claims, key_name: str | None, words: str | None) -> Standing:
-        """Reads what a query said of a credential, and notes the use of an API key."""
         if key_name is not None:
             self._used.add(claims.key_id)
-        return Standing(key_name, granted(words) if words else frozenset())
+        return Standing(key_name, granted(words or ""))
+
+    def standings(
+        self, claims: Sequence[Claims], keys: str | None, lines: str | None
+    ) -> list[Standing]:
+        """Reads what a resolution is told of some credentials; see the query.
+
+        Args:
+            claims: what they say.
+            keys: the ids of the API keys among them that are in force.
+            lines: what their principals have.
+        """
+        in_force = keys.split() if keys else ()
+        self._used.update(in_force)
+        words = _by_principal(lines or "")
+        return [
+            Standing(
+                "" if each.key_id in in_force else None,
+                granted(" ".join([words.get(one, "") for one in each.principals])),
+            )
+            for each in claims
+        ]
 
     def record_uses(self) -> None:
         """Stores which API keys were used since the last time."""
@@ -118,7 +135,9 @@ class AccessStore:
                     # Another worker was faster.
                     return True
                 name, principal = f"keys/{key.id}", principal_of_key(key.id)
-                execute(connection, "grant_role", None, principal, role, None, actor.principal)
+                execute(
+                    connection, "grant_role", None, principal, role, None, role, actor.principal
+                )
                 facts = {"display_name": display_name, "role": role}
                 append(connection, Entry(Action.CREATE_KEY, name, actor, after=facts))
         return row is not None and bool(row[0])
@@ -264,7 +283,9 @@ class AccessStore:
             site_id = _held(connection, site)
             before = execute(connection, "hold_role", name).fetchone()
             after = " ".join(sorted(permissions))
-            execute(connection, "set_role", site_id, name, after)
+            made = execute(connection, "set_role", site_id, name, after).fetchone()
+            assert made is not None  # noqa: S101 -- made or replaced
+            execute(connection, "spread_role", made[0], after)
             entry = Entry(
                 Action.SET_ROLE,
                 name,
@@ -306,12 +327,12 @@ class AccessStore:
         actor: Actor,
     ) -> StoredBinding:
         container_id = None if container is None else _held(connection, container)
-        role_id, permissions = _role(connection, container, role)
-        if not permissions <= held:
+        role_id, words = _role(connection, container, role)
+        if not granted(words) <= held:
             raise PermissionDeniedError
         made = execute(
             connection,
-            *("grant_role", container_id, principal, role, role_id, actor.principal),
+            *("grant_role", container_id, principal, role, role_id, words, actor.principal),
         )
         if made.rowcount:
             facts = {"principal": principal, "role": role}
@@ -320,6 +341,16 @@ class AccessStore:
         row = execute(connection, "get_binding", container_id, principal, role).fetchone()
         assert row is not None  # noqa: S101 -- it was there, or is made
         return StoredBinding(*row)
+
+
+@lru_cache(maxsize=1024)
+def _by_principal(lines: str) -> Mapping[str, str]:
+    """Reads what principals have: a line for each binding."""
+    found: dict[str, str] = {}
+    for line in lines.splitlines():
+        principal, _, words = line.partition("\t")
+        found[principal] = f"{found.get(principal, '')} {words}"
+    return found
 
 
 def _key(container: ContainerName | None, key_id: str) -> str:
@@ -351,12 +382,12 @@ def _held(connection: WritingConnection, container: ContainerName) -> int:
 
 def _role(
     connection: WritingConnection, container: ContainerName | None, role: str
-) -> tuple[int | None, frozenset[Permission]]:
-    """Returns the identity of a role (None where it is built in), and what it may do."""
+) -> tuple[int | None, str]:
+    """Returns the identity of a role (None where it is built in), and what it gives."""
     if role in ROLES:
         if role == DEVICE and (container is None or container.kind is not Kind.DEVICE):
             raise InvalidRoleError("role", "'device' is for devices.")
-        return None, ROLES[role]
+        return None, role
     try:
         site = site_of_role(role, field="role")
     except InvalidNameError:
@@ -367,7 +398,7 @@ def _role(
     row = execute(connection, "hold_role", role).fetchone()
     if row is None:
         raise RoleNotFoundError(role)
-    return row[0], to_permissions(row[1].split())
+    return row[0], row[1]
 
 
 def _has_admin(connection: WritingConnection) -> bool:

@@ -200,31 +200,20 @@ ORDER BY v.version DESC
 -- name: get_source
 SELECT source FROM profile_version WHERE container_id = $1 AND version = $2
 
--- What the cascade asks, and whether it may be: first what two credentials are worth for
--- the target, as `standing` says it, and then the target and the containers that it is in, each with what is
+-- What the cascade asks, and whether it may be: first which of two API keys are in force,
+-- and what some principals have for the target, in lines; and then the target and the containers that it is in, each with what is
 -- attached to it; where no container exists those columns are NULL. A valid version comes
 -- with its text, unless its digest is among the known ones, which are bytes one after the
 -- other: an array would cost more. Two lookups by unique keys for each container; by the
 -- names, which tell what is in what, it is two steps of a plan in place of eleven.
 -- name: resolve
 SELECT
-    (SELECT display_name FROM api_key
-        WHERE id = $5 AND hash = $6 AND revoke_time IS NULL
+    (SELECT string_agg(id, ' ') FROM api_key
+        WHERE (id = $5 AND hash = $6 OR id = $7 AND hash = $8) AND revoke_time IS NULL
             AND (expire_time IS NULL OR expire_time > now())),
-    (SELECT string_agg(coalesce(r.permissions, b.role), ' ')
-        FROM binding AS b
-        LEFT JOIN custom_role AS r ON r.id = b.custom_role_id
-        WHERE b.principal = ANY (string_to_array($7, E'\n'))
-            AND (b.container_id IS NULL OR b.container_id IN (
-                SELECT id FROM container WHERE name IN ($1, $2, $3)))),
-    (SELECT display_name FROM api_key
-        WHERE id = $8 AND hash = $9 AND revoke_time IS NULL
-            AND (expire_time IS NULL OR expire_time > now())),
-    (SELECT string_agg(coalesce(r.permissions, b.role), ' ')
-        FROM binding AS b
-        LEFT JOIN custom_role AS r ON r.id = b.custom_role_id
-        WHERE b.principal = ANY (string_to_array($10, E'\n'))
-            AND (b.container_id IS NULL OR b.container_id IN (
+    (SELECT string_agg(principal || E'\t' || words, E'\n') FROM binding
+        WHERE principal = ANY (string_to_array($9, E'\n'))
+            AND (container_id IS NULL OR container_id IN (
                 SELECT id FROM container WHERE name IN ($1, $2, $3)))),
     c.name, c.enforced, c.profile_locked, c.id, c.profile_revision,
     v.version, v.sha256, v.create_time,
@@ -300,11 +289,9 @@ SELECT
     (SELECT display_name FROM api_key
         WHERE id = $1 AND hash = $2 AND revoke_time IS NULL
             AND (expire_time IS NULL OR expire_time > now())),
-    (SELECT string_agg(coalesce(r.permissions, b.role), ' ')
-        FROM binding AS b
-        LEFT JOIN custom_role AS r ON r.id = b.custom_role_id
-        WHERE b.principal = ANY (string_to_array($3, E'\n'))
-            AND (b.container_id IS NULL OR $4 = '*' OR b.container_id IN (
+    (SELECT string_agg(words, ' ') FROM binding
+        WHERE principal = ANY (string_to_array($3, E'\n'))
+            AND (container_id IS NULL OR $4 = '*' OR container_id IN (
                 SELECT id FROM container WHERE name = ANY (string_to_array($4, E'\n')))))
 
 -- Stores an API key on a container, or for all sites where the name is empty; no row when
@@ -367,8 +354,8 @@ SELECT id, permissions FROM custom_role WHERE name = $1 FOR SHARE
 
 -- Gives a principal a role on a container (NULL: all sites), unless it has it.
 -- name: grant_role
-INSERT INTO binding (container_id, principal, role, custom_role_id, creator)
-VALUES ($1, $2, $3, $4, $5)
+INSERT INTO binding (container_id, principal, role, custom_role_id, words, creator)
+VALUES ($1, $2, $3, $4, $5, $6)
 ON CONFLICT (principal, coalesce(container_id, 0), role) DO NOTHING
 
 -- One binding.
@@ -412,6 +399,11 @@ SELECT EXISTS (
 INSERT INTO custom_role (site_id, name, permissions)
 VALUES ($1, $2, $3)
 ON CONFLICT (name) DO UPDATE SET permissions = excluded.permissions, update_time = now()
+RETURNING id
+
+-- Lets those who have a role of a site have its permissions as they are now.
+-- name: spread_role
+UPDATE binding SET words = $2 WHERE custom_role_id = $1
 
 -- Deletes a role of a site; no row when there is none.
 -- name: delete_role

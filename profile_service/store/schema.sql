@@ -274,6 +274,9 @@ CREATE TABLE binding (
     -- A site is deleted with its bindings and roles at once, in whichever order.
     custom_role_id bigint CONSTRAINT binding_custom_role_id_fkey REFERENCES custom_role (id)
         ON DELETE NO ACTION,
+    -- What it gives, for those who ask often: the role itself where it is built in, else the
+    -- permissions of the role of the site.
+    words text NOT NULL,
     -- The key that the principal is, if it is one.
     key_id text COLLATE "C" GENERATED ALWAYS AS (
         CASE WHEN starts_with(principal, 'key:') THEN substr(principal, 5) END

@@ -508,22 +508,24 @@ class Store:
         names = (target.text, target.parent or "", target.site)
         recent = self._recent.of(names)
         known = b"".join([read.version.sha256 for read in recent.values()])
-        told = self._read("resolve", *names, known, *_shown(asking), *_shown(caller))
-        key, words, caller_key, caller_words = told[0][:4]
-        standings = (
-            self.access.to_standing(asking, key, words),
-            self.access.to_standing(caller, caller_key, caller_words),
-        )
-        found = {row[4]: row[5:] for row in told}
+        shown = (asking.key_id, asking.key_hash, caller.key_id, caller.key_hash)
+        principals = "\n".join(asking.principals + caller.principals)
+        told = self._read("resolve", *names, known, *shown, principals)
+        standings = self.access.standings((asking, caller), *told[0][:2])
+        found = {row[2]: row[3:] for row in told}
         if target.text not in found:
-            return *standings, None
+            return standings[0], standings[1], None
         # All are read, so that the text of a site is sent once for its devices, too.
         levels = [
             Level(name, self._version_in(name, found[name][2:], recent), found[name][1])
             for name in names
         ]
         enforced = found[target.site][0]
-        return *standings, (enforced, levels if target.kind is Kind.PROJECT else levels[:1])
+        return (
+            standings[0],
+            standings[1],
+            (enforced, levels if target.kind is Kind.PROJECT else levels[:1]),
+        )
 
     # --- Parts --------------------------------------------------------------------------
 
@@ -616,8 +618,3 @@ class Store:
         found = None if row is None else rows.to_version(name.text, row)
         assert found is not None  # noqa: S101 -- a version goes only with its container
         return found
-
-
-def _shown(claims: Claims) -> tuple[str, bytes, str]:
-    """Returns a credential as parameters of a query."""
-    return claims.key_id, claims.key_hash, "\n".join(claims.principals)

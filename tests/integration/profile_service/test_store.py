@@ -393,7 +393,7 @@ def test_resolution_reads_by_index_only(database: str) -> None:
                 "EXPLAIN " + QUERIES["resolve"],
                 [
                     *("sites/x/groups/g7/projects/p7", "sites/x/groups/g7", "sites/x", b""),
-                    *("aaaaaaaaaaaa", b"", "key:aaaaaaaaaaaa", "bbbbbbbbbbbb", b"", "group:g"),
+                    *("aaaaaaaaaaaa", b"", "bbbbbbbbbbbb", b"", "key:aaaaaaaaaaaa"),
                 ],
             )
             .fetchall()

@@ -27,6 +27,7 @@ INSERT INTO api_key (id, container_id, hash, display_name, creator)
     FROM container WHERE name = 'sites/s/groups/g/projects/p';
 INSERT INTO custom_role (site_id, name, permissions)
     SELECT id, 'sites/s/roles/reader', 'profiles.view' FROM container WHERE name = 'sites/s';
-INSERT INTO binding (container_id, principal, role, custom_role_id, creator)
-    SELECT api_key.container_id, 'key:bbbbbbbbbbbb', custom_role.name, custom_role.id, 'key file'
+INSERT INTO binding (container_id, principal, role, custom_role_id, words, creator)
+    SELECT api_key.container_id, 'key:bbbbbbbbbbbb', custom_role.name, custom_role.id,
+        custom_role.permissions, 'key file'
     FROM api_key, custom_role;
