@@ -2,6 +2,8 @@
 #
 #   docker run IMAGE python -m profile_service --listen 0.0.0.0:50051 --database CONNINFO
 #   docker run IMAGE python -m deid_service --listen 0.0.0.0:50052 --profile-service HOST:PORT
+#
+# each with --tls-cert and --tls-key, and with the files of docs/operations.md.
 
 FROM python:3.13-slim AS build
 WORKDIR /src

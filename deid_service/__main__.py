@@ -24,6 +24,7 @@ def main(arguments: list[str]) -> int:
         "deid_service",
         arguments,
         listen=settings.listen,
+        transport=settings.transport,
         workers=settings.workers,
         drain_seconds=settings.drain_seconds,
         log=LOG,

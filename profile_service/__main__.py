@@ -30,6 +30,7 @@ def main(arguments: list[str]) -> int:
         "profile_service",
         arguments,
         listen=settings.listen,
+        transport=settings.transport,
         workers=settings.workers,
         drain_seconds=config.DRAIN_SECONDS,
         log=LOG,

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from profile_service.serving import transport
 from profile_service.serving.options import Number, Options, cores
+from profile_service.serving.transport import PLAIN, Transport
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -41,6 +43,7 @@ class Config:
         admin_key: the file with the key of an administrator; empty: there is none.
         service_key: the file with the key of DeidService; empty: there is none.
         reflection: whether everybody may ask what the services are.
+        transport: see there.
     """
 
     listen: str
@@ -50,6 +53,7 @@ class Config:
     admin_key: str = ""
     service_key: str = ""
     reflection: bool = True
+    transport: Transport = PLAIN
 
     @property
     def readers(self) -> int:
@@ -116,6 +120,7 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Config:
         "1",
         "1: who shows no credential may ask what the services are, as grpcurl does; 0: nobody may",
     )
+    transport.add_options(options)
     parsed = options.parse(arguments)
     return Config(
         listen=parsed.listen,
@@ -125,4 +130,5 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Config:
         admin_key=parsed.admin_key_file,
         service_key=parsed.service_key_file,
         reflection=bool(parsed.reflection),
+        transport=transport.read_options(parsed),
     )

@@ -22,6 +22,7 @@ from profile_service.servicer import ProfileServicer
 from profile_service.serving import health
 from profile_service.serving.calls import Arrivals
 from profile_service.serving.reflection import reflection_handlers
+from profile_service.serving.tls import ServerCertificates
 from profile_service.store import Store
 
 if TYPE_CHECKING:
@@ -87,12 +88,15 @@ def serve(
         stop: set to end.
 
     Raises:
-        OSError: the address cannot be listened on.
+        OSError: the address cannot be listened on, or the certificate not be used.
         InvalidConninfoError: the connection string of the database is malformed.
         SchemaTooNewError: a newer build has used the database.
         StoreFaultError: the database cannot be migrated, for want of a privilege for instance.
         KeyFileError: a file with a key cannot be used.
     """
+    certificates = None
+    if config.transport.certificate:
+        certificates = ServerCertificates(config.transport, LOG)
     with ExitStack() as running:
         store = Store(config.database, readers=config.readers, writers=config.writers)
         running.callback(store.close)
@@ -132,7 +136,11 @@ def serve(
             described = (servicer.SERVICE, access_servicer.SERVICE, health.SERVICE_NAME)
             server.add_generic_rpc_handlers(reflection_handlers(asking, *described))
         try:
-            port = server.add_insecure_port(address)
+            port = (
+                server.add_insecure_port(address)
+                if certificates is None
+                else server.add_secure_port(address, certificates.credentials())
+            )
         except RuntimeError:
             raise OSError(f"Cannot listen on {address}.") from None
         server.start()

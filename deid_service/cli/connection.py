@@ -16,7 +16,7 @@ from grpc_status import rpc_status
 
 from deid_service.cli.console import Failure
 from deid_service.cli.data import default_data_folder
-from deid_service.contract.credentials import with_credential
+from deid_service.contract.credentials import transport_channel, with_credential
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -45,8 +45,10 @@ NOT_KNOWN = (
 # A page of a list: the most that ProfileService gives at once.
 PAGE_SIZE = 1000
 
-# Where what --key-file says is kept until a channel is opened.
-_KEY_FILE_META = f"{__name__}.key_file"
+TLS_CA = "DEIDCASCADE_TLS_CA"
+
+# Where what options of the connection say is kept until a channel is opened.
+_META = f"{__name__}."
 
 # What names this machine, in an address.
 _LOCAL = ("localhost", "127.0.0.1", "[::1]", "unix")
@@ -54,31 +56,91 @@ _LOCAL = ("localhost", "127.0.0.1", "[::1]", "unix")
 CommandT = TypeVar("CommandT", bound="Callable[..., object]")
 
 
-def _keep_key_file(context: click.Context, _: click.Parameter, value: Path | None) -> None:
-    context.meta[_KEY_FILE_META] = value
+def _keep(context: click.Context, option: click.Parameter, value: Path | bool | None) -> None:
+    context.meta[f"{_META}{option.name}"] = value
 
 
-key_file_option = click.option(
-    "--key-file",
-    metavar="FILE",
-    type=click.Path(dir_okay=False, path_type=Path),
-    envvar=KEY_FILE,
-    show_envvar=True,
-    expose_value=False,
-    callback=_keep_key_file,
-    help="The file with the API key or token to show. By default that of `deidcascade up` of "
-    "this user, to services of this machine.",
-)
+def _kept(name: str) -> Path | None:
+    context = click.get_current_context(silent=True)
+    found: Path | None = context.meta.get(f"{_META}{name}") if context else None
+    return found
+
+
+def _file_option(name: str, variable: str, text: str) -> Callable[[CommandT], CommandT]:
+    return click.option(
+        name,
+        metavar="FILE",
+        type=click.Path(dir_okay=False, path_type=Path),
+        envvar=variable,
+        show_envvar=True,
+        expose_value=False,
+        callback=_keep,
+        help=text,
+    )
+
+
+def connection_options(command: CommandT) -> CommandT:
+    """Adds what is shown to the services, and how they are reached."""
+    for option in reversed(
+        (
+            _file_option(
+                "--key-file",
+                KEY_FILE,
+                "The file with the API key or token to show. By default that of `deidcascade up` "
+                "of this user, to services of this machine.",
+            ),
+            _file_option(
+                "--tls-ca",
+                TLS_CA,
+                "The authorities whose certificates the services may have, as PEM: TLS.",
+            ),
+            _file_option("--tls-cert", "DEIDCASCADE_TLS_CERT", "The certificate to show, as PEM."),
+            _file_option("--tls-key", "DEIDCASCADE_TLS_KEY", "The key of that, as PEM."),
+            click.option(
+                "--insecure",
+                is_flag=True,
+                envvar="DEIDCASCADE_INSECURE",
+                expose_value=False,
+                callback=_keep,
+                help="Send the credential in plain text, also to other machines.",
+            ),
+        )
+    ):
+        command = option(command)
+    return command
 
 
 def profile_service_option(command: CommandT) -> CommandT:
     """Adds the options that lead to ProfileService."""
-    return _profile_service_option(key_file_option(command))
+    return _profile_service_option(connection_options(command))
 
 
 def deid_service_option(command: CommandT) -> CommandT:
     """Adds the options that lead to DeidService."""
-    return _deid_service_option(key_file_option(command))
+    return _deid_service_option(connection_options(command))
+
+
+def tls_credentials() -> grpc.ChannelCredentials | None:
+    """Returns what TLS is spoken with; None for plain text.
+
+    Raises:
+        Failure: a file cannot be read.
+    """
+    ca, certificate, key = map(_kept, ("tls_ca", "tls_cert", "tls_key"))
+    if ca is None:
+        if certificate or key:
+            raise click.UsageError("--tls-cert and --tls-key need --tls-ca.")
+        return None
+    if (certificate is None) != (key is None):
+        raise click.UsageError("--tls-cert and --tls-key belong together.")
+    try:
+        return grpc.ssl_channel_credentials(
+            ca.read_bytes(),
+            None if key is None else key.read_bytes(),
+            None if certificate is None else certificate.read_bytes(),
+        )
+    except OSError as error:
+        raise Failure(f"cannot read {error.filename}: {error.strerror}.") from error
 
 
 _profile_service_option = click.option(
@@ -121,16 +183,20 @@ def key_for(address: str) -> str:
     """Returns the API key or token that is shown at an address; empty where there is none.
 
     Raises:
-        Failure: the file that was named cannot be read.
+        Failure: the file that was named cannot be read, or what stands in it would go to
+            another machine in plain text.
     """
-    context = click.get_current_context(silent=True)
-    named: Path | None = context.meta.get(_KEY_FILE_META) if context else None
-    if named is None and address.rpartition(":")[0] in _LOCAL:
-        with suppress(OSError, ValueError, click.UsageError):
-            return read_key_file(default_data_folder() / "admin.key")
-        return ""
+    named = _kept("key_file")
+    local = address.rpartition(":")[0] in _LOCAL
     if named is None:
+        with suppress(OSError, ValueError, click.UsageError):
+            return read_key_file(default_data_folder() / "admin.key") if local else ""
         return ""
+    if not local and _kept("tls_ca") is None and not _kept("insecure"):
+        raise Failure(
+            f"the credential would go to {address} in plain text: say --tls-ca FILE, or "
+            "--insecure if you mean it."
+        )
     try:
         return read_key_file(named)
     except OSError as error:
@@ -160,7 +226,7 @@ def profile_channel(address: str, key: str | None = None) -> Iterator[grpc.Chann
     """
     options = [("grpc.service_config", json.dumps(CALL_CONFIG))]
     shown = key_for(address) if key is None else key
-    with grpc.insecure_channel(address, options) as channel:
+    with transport_channel(address, options, tls_credentials()) as channel:
         try:
             yield with_credential(channel, shown)
         except grpc.RpcError as error:

@@ -20,11 +20,13 @@ from deid_service.cli.connection import (
     DEFAULT_PROFILE_PORT,
     DEID_SERVICE,
     PROFILE_SERVICE,
-    key_file_option,
+    connection_options,
     key_for,
+    tls_credentials,
 )
 from deid_service.cli.console import cell, console, json_option, print_json, table
 from deid_service.client import Source, Upload, UploadError, open_channel
+from deid_service.contract.credentials import transport_channel
 from deid_service.engine import ENGINE_VERSION
 
 if TYPE_CHECKING:
@@ -77,7 +79,7 @@ class Finding:
     show_default=True,
     help="The address of DeidService.",
 )
-@key_file_option
+@connection_options
 @click.option("--to", "target", metavar="TARGET", help="Also de-identify a file for TARGET.")
 @json_option
 def doctor(profiles: str, deid: str, target: str | None, as_json: bool) -> None:
@@ -157,7 +159,7 @@ def service(name: str, address: str) -> Iterator[Finding]:
 
 def health(address: str, name: str) -> int | grpc.StatusCode:
     """Returns the health of a service, or the status of the call where that fails."""
-    with grpc.insecure_channel(address) as channel:
+    with transport_channel(address, None, tls_credentials()) as channel:
         check = channel.unary_unary(
             "/grpc.health.v1.Health/Check",
             request_serializer=HealthCheckRequest.SerializeToString,
@@ -176,7 +178,7 @@ def trial(address: str, target: str) -> Finding:
     source = Source.of_path(Path(str(get_testdata_file("CT_small.dcm", download=False))))
     with (
         tempfile.TemporaryDirectory(prefix="deidcascade-") as folder,
-        open_channel(address, key=key_for(address)) as channel,
+        open_channel(address, key=key_for(address), tls=tls_credentials()) as channel,
     ):
         try:
             with Upload([channel], target, [source], folder) as upload:

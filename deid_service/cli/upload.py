@@ -16,6 +16,7 @@ from deid_service.cli.connection import (
     deid_service_option,
     key_for,
     nobody_answers,
+    tls_credentials,
 )
 from deid_service.cli.console import Failure, console, enum_name, json_option
 from deid_service.cli.interruption import Interruption
@@ -91,11 +92,11 @@ def upload(
     Exit code 1: a file was rejected, or the whole upload, or there was none.
     """
     files = files_to_read(sources, out)
-    key = key_for(address)
+    key, tls = key_for(address), tls_credentials()
     rejected = None if quarantine is None else Quarantine(quarantine)
     with Interruption() as interruption, ExitStack() as open_channels:
         channels = [
-            open_channels.enter_context(open_channel(address, key=key))
+            open_channels.enter_context(open_channel(address, key=key, tls=tls))
             for _ in range(max(1, min(STREAMS, len(files))))
         ]
         reports = Reports(sum(file.size for file in files))

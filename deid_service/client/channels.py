@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import grpc
 
-from deid_service.contract.credentials import with_credential
+from deid_service.contract.credentials import transport_channel, with_credential
 
 
-def open_channel(address: str, *, key: str = "") -> grpc.Channel:
+def open_channel(
+    address: str, *, key: str = "", tls: grpc.ChannelCredentials | None = None
+) -> grpc.Channel:
     """Opens a channel with a connection of its own, to HOST:PORT.
 
     Each connection is served by one worker process of the service: several
@@ -16,6 +18,8 @@ def open_channel(address: str, *, key: str = "") -> grpc.Channel:
     Args:
         address: HOST:PORT.
         key: the API key or the token of the caller, which each call shows.
+        tls: whom it trusts, and the certificate that it shows if it has one; None for plain
+            text.
     """
     options = [
         ("grpc.use_local_subchannel_pool", 1),
@@ -26,4 +30,4 @@ def open_channel(address: str, *, key: str = "") -> grpc.Channel:
         ("grpc.min_reconnect_backoff_ms", 2_000),
         ("grpc.max_reconnect_backoff_ms", 2_000),
     ]
-    return with_credential(grpc.insecure_channel(address, options=options), key)
+    return with_credential(transport_channel(address, options, tls), key)

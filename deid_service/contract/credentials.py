@@ -10,6 +10,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 
+def transport_channel(
+    address: str,
+    options: Sequence[tuple[str, str | int]] | None,
+    tls: grpc.ChannelCredentials | None,
+) -> grpc.Channel:
+    """Opens a channel over TLS, or in plain text where there is none."""
+    if tls is None:
+        return grpc.insecure_channel(address, options)
+    return grpc.secure_channel(address, tls, options)
+
+
 def with_credential(channel: grpc.Channel, key: str) -> grpc.Channel:
     """Returns a channel whose calls show a credential; the same one where there is none."""
     return grpc.intercept_channel(channel, _Bearer(key)) if key else channel

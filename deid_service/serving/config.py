@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from deid_service.engine import MAX_HELD_BYTES
+from profile_service.serving import transport
 from profile_service.serving.options import Number, Options, cores
+from profile_service.serving.transport import PLAIN, Transport
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -52,6 +54,9 @@ class Config:
         recheck_seconds: how often it is asked whether the callers of open streams may
             still upload; a stream of one who may not ends.
         reflection: whether everybody may ask what the service is.
+        transport: see there.
+        profile_tls: the files for the way to ProfileService: authorities, certificate, key;
+            without the first it is plain text.
     """
 
     listen: str
@@ -63,6 +68,8 @@ class Config:
     key: str = ""
     recheck_seconds: float = 30.0
     reflection: bool = True
+    transport: Transport = PLAIN
+    profile_tls: tuple[str, str, str] = ("", "", "")
 
 
 def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Config:
@@ -143,6 +150,10 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Config:
         "1",
         "1: who shows no credential may ask what the service is, as grpcurl does; 0: nobody may",
     )
+    transport.add_options(options)
+    option("--profile-tls-ca", str, "", "whose certificates ProfileService may have, as PEM: TLS")
+    option("--profile-tls-cert", str, "", "the certificate to show ProfileService, as PEM")
+    option("--profile-tls-key", str, "", "the key of that certificate, as PEM")
     parsed = options.parse(arguments)
     return Config(
         listen=parsed.listen,
@@ -160,4 +171,6 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Config:
         key=parsed.key_file,
         recheck_seconds=parsed.recheck_seconds,
         reflection=bool(parsed.reflection),
+        transport=transport.read_options(parsed),
+        profile_tls=(parsed.profile_tls_ca, parsed.profile_tls_cert, parsed.profile_tls_key),
     )

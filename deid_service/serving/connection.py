@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
+from typing import TYPE_CHECKING
 
 import grpc
+
+if TYPE_CHECKING:
+    from profile_service.serving.tls import ClientFiles
 
 # Without the first three, a connection that failed is not tried again for up to two
 # minutes, and a ProfileService that vanished without a word is noticed by deadlines alone.
@@ -33,14 +38,19 @@ class ProfileConnection:
         channel: the one to ask over.
     """
 
-    def __init__(self, address: str, *, patience: float) -> None:
+    def __init__(self, address: str, files: ClientFiles, *, patience: float) -> None:
         """Opens a channel.
 
         Args:
             address: HOST:PORT.
+            files: for TLS.
             patience: for how many seconds calls over a channel that was given up may go on.
+
+        Raises:
+            OSError: a file for TLS cannot be read.
         """
         self.address = address
+        self._files = files
         self.channel = self._open()
         self._patience = patience
         self._closing: set[asyncio.Task[None]] = set()
@@ -61,6 +71,13 @@ class ProfileConnection:
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
 
+    def renew(self) -> None:
+        """Goes on over another connection, where the files for TLS have changed."""
+        if self._files.have_changed():
+            # They are replaced one after the other: the next time, if they cannot be read yet.
+            with suppress(OSError):
+                self.give_up(self.channel)
+
     async def close(self) -> None:
         """Closes all channels."""
         for task in list(self._closing):
@@ -75,4 +92,7 @@ class ProfileConnection:
         return f"{error.code().name} from {self.address}: {details}"
 
     def _open(self) -> grpc.aio.Channel:
-        return grpc.aio.insecure_channel(self.address, options=_OPTIONS)
+        credentials = self._files.credentials()
+        if credentials is None:
+            return grpc.aio.insecure_channel(self.address, options=_OPTIONS)
+        return grpc.aio.secure_channel(self.address, credentials, options=_OPTIONS)

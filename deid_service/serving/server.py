@@ -18,6 +18,7 @@ from deid_service.serving.resolver import RESOLVE_DEADLINE_SECONDS, ProfileResol
 from deid_service.serving.servicer import SERVICE, DeidServicer
 from profile_service.serving.keyfile import KeyFile
 from profile_service.serving.reflection import enable_reflection
+from profile_service.serving.tls import ClientFiles, ServerCertificates
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,9 +73,16 @@ async def serve(
         on_count: called with the number of open streams when it changes.
 
     Raises:
-        OSError: the address cannot be listened on, or the file with the key not be read.
+        OSError: the address cannot be listened on, or a file not be read.
     """
-    connection = ProfileConnection(config.profile_service, patience=RESOLVE_DEADLINE_SECONDS)
+    certificates = None
+    if config.transport.certificate:
+        certificates = ServerCertificates(config.transport, LOG)
+    connection = ProfileConnection(
+        config.profile_service,
+        ClientFiles(*config.profile_tls),
+        patience=RESOLVE_DEADLINE_SECONDS,
+    )
     async with AsyncExitStack() as running:
         running.push_async_callback(connection.close)
         gate = StreamGate(config.limits.max_streams, config.limits.idle_seconds, on_count)
@@ -92,7 +100,11 @@ async def serve(
         if config.reflection:
             enable_reflection(server, SERVICE, health.SERVICE_NAME)
         try:
-            port = server.add_insecure_port(address)
+            port = (
+                server.add_insecure_port(address)
+                if certificates is None
+                else server.add_secure_port(address, certificates.credentials())
+            )
         except RuntimeError:
             raise OSError(f"Cannot listen on {address}.") from None
         for service in ("", SERVICE):
@@ -127,6 +139,7 @@ async def _follow(connection: ProfileConnection, healthiness: health.aio.HealthS
     while True:
         status: int = health_pb2.HealthCheckResponse.NOT_SERVING
         cause, code = "", None
+        connection.renew()
         channel = connection.channel
         try:
             check = channel.unary_unary(method, write, read)

@@ -103,6 +103,23 @@ class Options:
             )
         )
 
+    def add_flag(self, name: str, text: str) -> None:
+        """Adds an option that is said or not; its environment variable is 1 for the former.
+
+        Args:
+            name: as on the command line.
+            text: what it does, for --help.
+        """
+        self._command.params.append(
+            _Option(
+                [name],
+                is_flag=True,
+                envvar=self._prefix + name.removeprefix("--").replace("-", "_").upper(),
+                show_envvar=True,
+                help=text,
+            )
+        )
+
     def parse(self, arguments: Sequence[str]) -> SimpleNamespace:
         """Reads the command line.
 

@@ -11,12 +11,14 @@ from profile_service.serving.safeguards import (
     forbid_core_dumps,
     open_standard_streams,
 )
+from profile_service.serving.transport import require_safety
 from profile_service.serving.workers import Supervisor, Worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from profile_service.serving.logs import Log
+    from profile_service.serving.transport import Transport
 
 
 def run(
@@ -28,6 +30,7 @@ def run(
     drain_seconds: float,
     log: Log,
     work: Callable[[Worker], int],
+    transport: Transport,
 ) -> int:
     """Runs the supervisor, or one worker where the supervisor started this process.
 
@@ -39,6 +42,7 @@ def run(
         drain_seconds: how long the workers may take to finish what is open.
         log: is set up, and gets the starts and deaths of workers.
         work: what a worker does; returns its exit code.
+        transport: how it is reached.
 
     Returns:
         The exit code.
@@ -50,6 +54,7 @@ def run(
     try:
         if worker is not None:
             return work(worker)
+        require_safety(transport, listen, log)
         return Supervisor(
             [sys.executable, "-m", module, *arguments],
             listen=listen,

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 import os
+import select
 import socket
+import ssl
 import struct
 import threading
 from contextlib import ExitStack, contextmanager, suppress
@@ -99,6 +101,46 @@ def firewall(conninfo: str) -> Iterator[Firewall]:
     with _listening(lambda client: made[0].serve(client, _connect(conninfo))) as port:
         made.append(Firewall(port, conninfo))
         yield made[0]
+
+
+@contextmanager
+def tls_in_front(conninfo: str, certificate: str, key: str) -> Iterator[str]:
+    """Gives the conninfo of a database behind TLS, which the embedded server itself has not."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate, key)
+
+    def serve(client: socket.socket) -> None:
+        size, asked = struct.unpack("!II", _exactly(client, 8))
+        assert (size, asked) == (8, _SSL_REQUEST)
+        client.sendall(b"S")
+        with context.wrap_socket(client, server_side=True) as wrapped, _connect(conninfo) as server:
+            _carry(wrapped, server)
+
+    with _listening(serve) as port:
+        given = conninfo_to_dict(conninfo)
+        yield (f"host=localhost port={port} user={given['user']} dbname={given['dbname']}")
+
+
+def _carry(one: ssl.SSLSocket, other: socket.socket) -> None:
+    """Passes on what either end says, until one of them ends."""
+    one.setblocking(False)
+    while True:
+        readable: list[socket.socket] = []
+        if not one.pending():
+            readable, _, _ = select.select([one, other], [], [])
+        if one.pending() or one in readable:
+            with suppress(ssl.SSLWantReadError):
+                data = one.recv(65536)
+                if not data:
+                    return
+                other.sendall(data)
+        if other in readable:
+            data = other.recv(65536)
+            if not data:
+                return
+            one.setblocking(True)
+            one.sendall(data)
+            one.setblocking(False)
 
 
 # --- A pooler in transaction mode -----------------------------------------------------------

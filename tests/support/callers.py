@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import grpc
 
 from deid_service.client import open_channel as client_channel
-from deid_service.contract.credentials import with_credential
+from deid_service.contract.credentials import transport_channel, with_credential
 from profile_service.access.credentials import claims_of_key, read_key
 from profile_service.guard import Shown
 from tests.support.environment import ADMIN_KEY
@@ -26,9 +26,10 @@ def channel(
     options: Sequence[tuple[str, str | int]] | None = None,
     *,
     key: str = ADMIN_KEY,
+    tls: grpc.ChannelCredentials | None = None,
 ) -> grpc.Channel:
     """Opens a channel as any client does."""
-    return with_credential(grpc.insecure_channel(address, options), key)
+    return with_credential(transport_channel(address, options, tls), key)
 
 
 def open_channel(address: str, *, key: str = ADMIN_KEY) -> grpc.Channel:

@@ -24,6 +24,7 @@ from pydicom.data import get_testdata_file
 from deid_service.contract.rpc_errors import read_details
 from deid_service.serving.config import Config, Limits
 from deid_service.serving.server import serve
+from profile_service.serving.transport import PLAIN, Transport
 from tests.support.environment import SERVICE_KEY_FILE
 
 TARGET = "sites/s/groups/g/projects/p"
@@ -142,6 +143,8 @@ def running_deid_service(
     drain_seconds: float = 5.0,
     recheck_seconds: float = 30.0,
     address: str = "127.0.0.1:0",
+    transport: Transport = PLAIN,
+    profile_tls: tuple[str, str, str] = ("", "", ""),
 ) -> Iterator[Running]:
     """Gives a DeidService, on a port that the system chose or on that of an earlier one."""
     started: Future[Running] = Future()
@@ -164,6 +167,8 @@ def running_deid_service(
             limits or Limits(),
             key=str(SERVICE_KEY_FILE),
             recheck_seconds=recheck_seconds,
+            transport=transport,
+            profile_tls=profile_tls,
         )
         await serve(settings, settings.listen, listening=listening, stop=stop, on_count=counts.put)
 

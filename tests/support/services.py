@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from profile_service.config import Config
 from profile_service.server import serve
+from profile_service.serving.transport import PLAIN, Transport
 from tests.support.environment import ADMIN_KEY_FILE, SERVICE_KEY_FILE
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def running_profile_service(database: str) -> Iterator[str]:
+def running_profile_service(database: str, transport: Transport = PLAIN) -> Iterator[str]:
     """Gives the address of a ProfileService on a database; raises what `serve` raises."""
     address: Future[str] = Future()
     stop = threading.Event()
@@ -30,6 +31,7 @@ def running_profile_service(database: str) -> Iterator[str]:
                     workers=1,
                     admin_key=str(ADMIN_KEY_FILE),
                     service_key=str(SERVICE_KEY_FILE),
+                    transport=transport,
                 ),
                 "127.0.0.1:0",
                 listening=lambda port: address.set_result(f"127.0.0.1:{port}"),

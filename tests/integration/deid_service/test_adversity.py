@@ -210,7 +210,7 @@ def test_standard_streams_may_be_closed_or_full(
 def test_a_port_that_is_none_is_said_in_a_sentence(module: str) -> None:
     """An address that cannot be is refused without a traceback."""
     finished = subprocess.run(
-        [sys.executable, "-m", module, "--listen", ":99999"],
+        [sys.executable, "-m", module, "--listen", "127.0.0.1:99999"],
         capture_output=True,
         text=True,
         timeout=PATIENCE_SECONDS,
@@ -220,14 +220,15 @@ def test_a_port_that_is_none_is_said_in_a_sentence(module: str) -> None:
     assert finished.returncode == 1
     assert finished.stderr == (
         f"{module}: The address to listen on must be HOST:PORT with a port up to 65535, "
-        "not ':99999'.\n"
+        "not '127.0.0.1:99999'.\n"
     )
 
 
 def test_all_addresses_of_ipv4_are_not_those_of_ipv6(blank_profile_service: str) -> None:
     """Who listens on 0.0.0.0 is not reached over IPv6."""
     with service_process(
-        *("--profile-service", blank_profile_service, "--workers", "1", "--listen", "0.0.0.0:0")
+        *("--profile-service", blank_profile_service, "--workers", "1"),
+        *("--listen", "0.0.0.0:0", "--insecure-bind"),
     ) as service:
         port = int(service.address.rpartition(":")[2])
         socket.create_connection(("127.0.0.1", port)).close()
