@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from profile_service.access.actor import Actor
 
 # What an event says of a thing: flat, but for lists of such objects.
-Value: TypeAlias = "str | int | bool | Sequence[Facts]"
+Value: TypeAlias = "str | int | bool | Facts | Sequence[Facts]"
 Facts: TypeAlias = "Mapping[str, Value]"
 NOTHING: Facts = MappingProxyType({})
 
@@ -51,6 +51,8 @@ class Action(Enum):
     DELETE_ROLE = "role.delete"
     # A call that its caller may not make; what it was stands in the event.
     CALL = "call"
+    # What became of some files of a stream; it is told when they have been.
+    DEIDENTIFY_FILES = "files.deidentify"
     # What was kept for long enough was removed; the database itself writes it.
     EXPIRE_AUDIT = "audit.expire"
 
@@ -65,6 +67,8 @@ class Entry(NamedTuple):
         before: what was there before; nothing where nothing was.
         after: what is there now.
         denied: the stable reason for which it was not let; empty where it was done.
+        batch: who adds an event of the same batch again adds nothing; empty for one that
+            is always added.
     """
 
     action: Action
@@ -73,6 +77,7 @@ class Entry(NamedTuple):
     before: Facts = NOTHING
     after: Facts = NOTHING
     denied: str = ""
+    batch: str = ""
 
     @property
     def site(self) -> str:
@@ -95,6 +100,7 @@ class Entry(NamedTuple):
             "action": self.action.value,
             "actor": {name: value for name, value in actor.items() if value or name == "subject"},
             "after": self.after,
+            "batch": self.batch,
             "before": self.before,
             "outcome": "denied" if self.denied else "done",
             "reason": self.denied,

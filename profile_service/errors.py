@@ -5,7 +5,8 @@
             InvalidNameError, InvalidContainerError, InvalidUpdateMaskError,
             InvalidPageSizeError, InvalidPageTokenError, InvalidVersionError,
             InvalidDigestError, InvalidFilterError, InvalidNoteError,
-            InvalidPrincipalError, InvalidRoleError, InvalidKeyError
+            InvalidPrincipalError, InvalidRoleError, InvalidKeyError,
+            InvalidFileEventError
         ProfileInvalidError
         NotFoundError
             ContainerNotFoundError, ParentNotFoundError, TargetNotFoundError,
@@ -119,6 +120,10 @@ class InvalidRoleError(InvalidRequestError):
 
 class InvalidKeyError(InvalidRequestError):
     """An API key is to have a display name or an end that it cannot have."""
+
+
+class InvalidFileEventError(InvalidRequestError):
+    """What is told of files holds something that an event of the audit cannot hold."""
 
 
 class ProfileInvalidError(ProfileServiceError):

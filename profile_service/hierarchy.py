@@ -15,6 +15,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
 from profile_service.errors import InvalidNameError
+from profile_service.model import FileAudit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -131,11 +132,13 @@ class Level(NamedTuple):
         container: the name of the container.
         profile: what is attached to it, or None.
         locked: whether the levels below cannot override it.
+        file_audit: whether its site wants the audit told what becomes of files.
     """
 
     container: str
     profile: ProfileVersion | None
     locked: bool = False
+    file_audit: FileAudit = FileAudit.RECORDED
 
 
 class LevelVerdict(NamedTuple):
@@ -162,11 +165,15 @@ class Resolution(NamedTuple):
         outcome: what is to be done.
         profile: the profile that applies; None unless the outcome is PROFILE.
         levels: the verdict on each level, nearest first.
+        file_audit: whether the site wants the audit told what becomes of files.
+        caller: who uploads, where DeidService asks; empty otherwise.
     """
 
     outcome: Outcome
     profile: ProfileVersion | None
     levels: tuple[LevelVerdict, ...]
+    file_audit: FileAudit = FileAudit.RECORDED
+    caller: str = ""
 
 
 def cascade(levels: Sequence[Level], *, enforced: bool) -> Resolution:
@@ -203,4 +210,4 @@ def cascade(levels: Sequence[Level], *, enforced: bool) -> Resolution:
         outcome = Outcome.NO_VALID_PROFILE
     else:
         outcome = Outcome.PROFILE
-    return Resolution(outcome, selected, tuple(verdicts))
+    return Resolution(outcome, selected, tuple(verdicts), levels[0].file_audit)

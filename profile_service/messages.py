@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from deidcascade.v1 import profile_service_pb2 as pb
 
 from profile_service.hierarchy import Outcome, Verdict
+from profile_service.model import FileAudit
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -27,6 +28,13 @@ ENFORCEMENTS = {
     None: pb.ENFORCEMENT_UNSPECIFIED,
     True: pb.ENFORCEMENT_ENFORCED,
     False: pb.ENFORCEMENT_DISABLED,
+}
+
+FILE_AUDITS = {
+    None: pb.FILE_AUDIT_UNSPECIFIED,
+    FileAudit.RECORDED: pb.FILE_AUDIT_RECORDED,
+    FileAudit.REQUIRED: pb.FILE_AUDIT_REQUIRED,
+    FileAudit.OFF: pb.FILE_AUDIT_OFF,
 }
 
 OUTCOMES = {
@@ -60,6 +68,7 @@ def container(data: Container) -> pb.Container:
         etag=data.etag,
         profile_locked=data.profile_locked,
         profile_etag=data.profile_etag,
+        file_audit=FILE_AUDITS[data.file_audit],
     )
     set_time(message.create_time, data.create_time)
     set_time(message.update_time, data.update_time)
@@ -137,7 +146,11 @@ def resolution(data: Resolution, *, with_source: bool) -> pb.ResolveProfileRespo
     Its parts are filled where they are: protobuf copies a message that is put into
     another one by writing it out and reading it back.
     """
-    message = pb.ResolveProfileResponse(outcome=OUTCOMES[data.outcome])
+    message = pb.ResolveProfileResponse(
+        outcome=OUTCOMES[data.outcome],
+        file_audit=FILE_AUDITS[data.file_audit],
+        caller=data.caller,
+    )
     if data.profile is not None:
         _fill_profile(message.profile, data.profile, with_source=with_source)
     for level in data.levels:

@@ -5,12 +5,21 @@ Tuples: a resolution makes a dozen, and frozen data classes take three times as 
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from profile_service.language.model import Violation
+
+
+class FileAudit(Enum):
+    """Whether the audit is told what becomes of files; the value is how it is stored."""
+
+    RECORDED = None
+    REQUIRED = "required"
+    OFF = "off"
 
 
 class Container(NamedTuple):
@@ -25,6 +34,8 @@ class Container(NamedTuple):
         etag: changes with every change of it.
         profile_locked: whether what is attached to it holds for all levels below.
         profile_etag: changes with every change of what is attached to it.
+        file_audit: whether the audit is told what becomes of files; None for what is not
+            a site.
     """
 
     name: str
@@ -35,6 +46,7 @@ class Container(NamedTuple):
     etag: str
     profile_locked: bool
     profile_etag: str
+    file_audit: FileAudit | None
 
 
 class Decision(NamedTuple):

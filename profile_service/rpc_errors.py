@@ -43,6 +43,7 @@ STATUSES: dict[type[errors.ProfileServiceError], tuple[grpc.StatusCode, str]] = 
     errors.InvalidDigestError: (_INVALID, "INVALID_DIGEST"),
     errors.InvalidFilterError: (_INVALID, "INVALID_FILTER"),
     errors.InvalidNoteError: (_INVALID, "INVALID_NOTE"),
+    errors.InvalidFileEventError: (_INVALID, "INVALID_FILE_EVENT"),
     errors.ProfileInvalidError: (_INVALID, "PROFILE_INVALID"),
     errors.ContainerNotFoundError: (_NOT_FOUND, "CONTAINER_NOT_FOUND"),
     errors.ParentNotFoundError: (_NOT_FOUND, "PARENT_NOT_FOUND"),

@@ -229,6 +229,8 @@ class Profiles:
         if any(level.profile and is_outdated(level.profile.decision) for level in levels):
             levels = [self._level_decided(level) for level in levels]
         resolution = cascade(levels, enforced=enforced)
+        if for_caller is not None:
+            resolution = resolution._replace(caller=for_caller.name)
         profile = resolution.profile
         if profile is not None and profile.source is None:
             # Valid by a decision made anew: the query read no text of what was invalid.

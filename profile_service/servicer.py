@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from deidcascade.v1 import profile_service_pb2 as pb
 
-from profile_service import audit_requests, messages, paging
+from profile_service import audit_requests, file_events, messages, paging
 from profile_service.access.permissions import Permission
 from profile_service.errors import (
     InvalidContainerError,
@@ -21,6 +21,7 @@ from profile_service.errors import (
     InvalidVersionError,
 )
 from profile_service.hierarchy import PARENTS, TARGETS, Kind, parse_name
+from profile_service.model import FileAudit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,7 +40,7 @@ MAX_KNOWN_DIGESTS = 64
 # bigint
 MAX_VERSION = 2**63 - 1
 
-CHANGEABLE = frozenset({"display_name", "enforcement", "profile_locked"})
+CHANGEABLE = frozenset({"display_name", "enforcement", "profile_locked", "file_audit"})
 _LOCK_RULE = "can be set on a site or a group only: nothing is below the others."
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
@@ -63,6 +64,7 @@ class ProfileServicer:
             _display_name(request.container),
             enforced=_enforced(request.container, name.kind),
             profile_locked=_locked(request.container, name.kind),
+            file_audit=_file_audit(request.container, name.kind),
             actor=call.actor,
         )
         return pb.CreateContainerResponse(container=messages.container(created))
@@ -104,6 +106,7 @@ class ProfileServicer:
             profile_locked=(
                 _locked(request.container, name.kind) if "profile_locked" in paths else None
             ),
+            file_audit=_file_audit(request.container, name.kind) if "file_audit" in paths else None,
             etag=request.container.etag,
             actor=call.actor,
         )
@@ -227,6 +230,13 @@ class ProfileServicer:
             next_page_token=paging.write_token(listed, str(last)) if last else "",
         )
 
+    def RecordFiles(  # noqa: N802, D102
+        self, request: pb.RecordFilesRequest, call: Call
+    ) -> pb.RecordFilesResponse:
+        for entry in file_events.entries(request, call.actor):
+            self._store.record(entry)
+        return pb.RecordFilesResponse()
+
     def ListAuditHeads(  # noqa: N802, D102
         self, request: pb.ListAuditHeadsRequest, call: Call
     ) -> pb.ListAuditHeadsResponse:
@@ -279,8 +289,8 @@ def _paths(request: pb.UpdateContainerRequest, kind: Kind) -> frozenset[str]:
     paths = frozenset(request.update_mask.paths)
     if not paths <= CHANGEABLE:
         raise InvalidUpdateMaskError("update_mask", f"may name {', '.join(sorted(CHANGEABLE))}.")
-    if "enforcement" in paths and kind is not Kind.SITE:
-        raise InvalidContainerError("container.enforcement", "can be set on a site only.")
+    for path in {"enforcement", "file_audit"} & paths if kind is not Kind.SITE else ():
+        raise InvalidContainerError(f"container.{path}", "can be set on a site only.")
     if "profile_locked" in paths and kind not in PARENTS:
         raise InvalidContainerError("container.profile_locked", _LOCK_RULE)
     return paths
@@ -291,6 +301,19 @@ def _locked(container: pb.Container, kind: Kind) -> bool:
     if container.profile_locked and kind not in PARENTS:
         raise InvalidContainerError("container.profile_locked", _LOCK_RULE)
     return container.profile_locked
+
+
+def _file_audit(container: pb.Container, kind: Kind) -> FileAudit | None:
+    """Returns what a site wants told of files, by default what can be; None for anything else."""
+    value = container.file_audit
+    if kind is not Kind.SITE:
+        if value != pb.FILE_AUDIT_UNSPECIFIED:
+            raise InvalidContainerError("container.file_audit", "can be set on a site only.")
+        return None
+    wanted = {number: found for found, number in messages.FILE_AUDITS.items() if found}
+    if value and value not in wanted:
+        raise InvalidContainerError("container.file_audit", "must be a value of FileAudit.")
+    return wanted.get(value, FileAudit.RECORDED)
 
 
 def _note(note: str) -> str:

@@ -43,6 +43,17 @@ lock_option = click.option(
     default=None,
     help="Sites and groups only: groups and projects below cannot override its profile.",
 )
+FILE_AUDITS = {
+    "recorded": pb.FILE_AUDIT_RECORDED,
+    "required": pb.FILE_AUDIT_REQUIRED,
+    "off": pb.FILE_AUDIT_OFF,
+}
+file_audit_option = click.option(
+    "--file-audit",
+    type=click.Choice(list(FILE_AUDITS)),
+    help="Sites only. Whether the audit is told what becomes of files; 'required' lets none "
+    "out that it is not told of.",
+)
 etag_option = click.option(
     "--etag", metavar="ETAG", default="", help="Refuse when the container has changed since."
 )
@@ -69,6 +80,7 @@ def container_group() -> None:
 @enforcement_option
 @lock_option
 @click.option("--parents", is_flag=True, help="Create what it is in as well, where need be.")
+@file_audit_option
 @json_option
 @profile_service_option
 def create(
@@ -77,11 +89,12 @@ def create(
     enforcement: str | None,
     lock_profile: bool | None,
     parents: bool,
+    file_audit: str | None,
     as_json: bool,
     address: str,
 ) -> None:
     """Creates the container NAME; its parent must exist, or is made with --parents."""
-    wanted = container(name, display_name, enforcement, lock_profile)
+    wanted = container(name, display_name, enforcement, lock_profile, file_audit)
     with profile_service(address) as stub:
         if parents:
             make_parents(stub, name)
@@ -142,6 +155,7 @@ def list_(parent: str, as_tree: bool, as_json: bool, address: str) -> None:
 @display_name_option
 @enforcement_option
 @lock_option
+@file_audit_option
 @etag_option
 @yes_option
 @json_option
@@ -151,6 +165,7 @@ def update(
     display_name: str | None,
     enforcement: str | None,
     lock_profile: bool | None,
+    file_audit: str | None,
     etag: str,
     yes: bool,
     as_json: bool,
@@ -161,11 +176,12 @@ def update(
         "display_name": display_name,
         "enforcement": enforcement,
         "profile_locked": lock_profile,
+        "file_audit": file_audit,
     }
     paths = [field for field, value in changes.items() if value is not None]
     if not paths:
         raise click.UsageError("Nothing to change: see --help.")
-    wanted = container(name, display_name, enforcement, lock_profile)
+    wanted = container(name, display_name, enforcement, lock_profile, file_audit)
     wanted.etag = etag
     if wanted.enforcement == pb.ENFORCEMENT_DISABLED and not yes:
         ask(f"The bytes of every upload into {name} will go through unchanged, identified.")
@@ -204,7 +220,11 @@ def ask(what: str) -> None:
 
 
 def container(
-    name: str, display_name: str | None, enforcement: str | None, lock_profile: bool | None
+    name: str,
+    display_name: str | None,
+    enforcement: str | None,
+    lock_profile: bool | None,
+    file_audit: str | None,
 ) -> pb.Container:
     """Returns the container that the options describe."""
     return pb.Container(
@@ -212,6 +232,7 @@ def container(
         display_name=display_name or "",
         enforcement=ENFORCEMENTS.get(enforcement or "", pb.ENFORCEMENT_UNSPECIFIED),
         profile_locked=bool(lock_profile),
+        file_audit=FILE_AUDITS.get(file_audit or "", pb.FILE_AUDIT_UNSPECIFIED),
     )
 
 
@@ -245,6 +266,7 @@ def show(item: pb.Container, *, as_json: bool) -> None:
         "display name": item.display_name,
         "enforcement": enforcement_word(item),
         "profile": "locked" if item.profile_locked else "",
+        "file audit": enum_word(pb.FileAudit, item.file_audit) if item.file_audit else "",
         "created": item.create_time.ToJsonString(),
         "updated": item.update_time.ToJsonString(),
         "etag": item.etag,

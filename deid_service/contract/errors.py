@@ -56,6 +56,15 @@ class ProfileServiceUnavailableError(DeidServiceError):
         super().__init__("ProfileService does not answer, so nobody can say which profile applies.")
 
 
+class AuditUnavailableError(DeidServiceError):
+    """The site lets no file out that the audit is not told of, and it cannot be told."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The site lets no file out that the audit is not told of, and it cannot be told now."
+        )
+
+
 class ShuttingDownError(DeidServiceError):
     """The service is shutting down and takes no new streams and files."""
 

@@ -40,6 +40,7 @@ STATUSES: dict[type[errors.DeidServiceError], tuple[grpc.StatusCode, str]] = {
         grpc.StatusCode.FAILED_PRECONDITION,
         "PROFILE_NOT_SUPPORTED",
     ),
+    errors.AuditUnavailableError: (grpc.StatusCode.UNAVAILABLE, "AUDIT_UNAVAILABLE"),
     errors.ProfileServiceUnavailableError: (
         grpc.StatusCode.UNAVAILABLE,
         "PROFILE_SERVICE_UNAVAILABLE",

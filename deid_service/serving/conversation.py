@@ -17,7 +17,7 @@ parts would be as messages one after the other, and is answered by a batch.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
@@ -31,7 +31,7 @@ from deid_service.serving.digest import Digest, NoDigest
 from profile_service.serving.logs import origin
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from deid_service.contract.wire import Buffer
     from deid_service.serving.config import Limits
@@ -80,6 +80,8 @@ class FileRecord:
         origin: where in the program an unforeseen error came up, or the empty text.
         applied_bytes: how much of the input was de-identified by what was learned of
             files that are laid out alike.
+        sha256: of what was sent, in hex; empty where it was rejected, or not taken.
+        actions: how many elements each action changed.
     """
 
     bytes_in: int
@@ -90,6 +92,8 @@ class FileRecord:
     offset: int = 0
     origin: str = ""
     applied_bytes: int = 0
+    sha256: str = ""
+    actions: Mapping[str, int] = field(default_factory=dict)
 
 
 _DONE = object()
@@ -362,6 +366,8 @@ class _File:
         self._bytes_in = 0
         self._bytes_out = 0
         self._applied_bytes = 0
+        self._sha256 = ""
+        self._actions: Mapping[str, int] = {}
         self._announced = False
         # Copied, not referred to: a few bytes of output would otherwise keep the
         # whole message alive that they are a slice of.
@@ -419,10 +425,11 @@ class _File:
         result = self._engine.finish()
         self._applied_bytes = result.applied_bytes
         self._write(result.tail, sum(map(len, result.tail)), answers)
+        self._sha256, self._actions = self.digest.hexdigest(), result.actions
         own = pb.Receipt(
             bytes_in=self._bytes_in,
             bytes_out=self._bytes_out,
-            sha256=self.digest.hexdigest(),
+            sha256=self._sha256,
             warnings=result.warnings,
         )
         receipt = self._receipts.common(result.actions) + own.SerializeToString()
@@ -438,7 +445,12 @@ class _File:
         seconds = time.perf_counter() - self._began
         if rejection is None:
             return FileRecord(
-                self._bytes_in, self._bytes_out, seconds, applied_bytes=self._applied_bytes
+                self._bytes_in,
+                self._bytes_out,
+                seconds,
+                applied_bytes=self._applied_bytes,
+                sha256=self._sha256,
+                actions=self._actions,
             )
         return FileRecord(
             self._bytes_in,

@@ -11,7 +11,7 @@ import asyncio
 import hashlib
 import random
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import grpc
@@ -81,6 +81,8 @@ class AppliedProfile:
         name: the resource name of the profile; empty where enforcement is disabled.
         version: its version.
         sha256: the digest of its text, in hex.
+        file_audit: whether the site wants the audit told what becomes of the files.
+        caller: who uploads, as ProfileService knows them.
     """
 
     plan: Plan
@@ -89,6 +91,8 @@ class AppliedProfile:
     name: str = ""
     version: int = 0
     sha256: str = ""
+    file_audit: profile_pb.FileAudit.ValueType = profile_pb.FILE_AUDIT_RECORDED
+    caller: str = ""
 
 
 class ProfileResolver:
@@ -123,12 +127,15 @@ class ProfileResolver:
         request = profile_pb.ResolveProfileRequest(target=target, known_sha256=known)
         response = await self._ask(request, credential)
         if response.outcome == profile_pb.OUTCOME_PROFILE:
-            return await self._applied(response.profile, known)
+            applied = await self._applied(response.profile, known)
+            return replace(applied, file_audit=response.file_audit, caller=response.caller)
         if response.outcome == profile_pb.OUTCOME_DISABLED:
             return AppliedProfile(
                 plan=_UNCHANGED,
                 treatment=pb.TREATMENT_UNCHANGED_DISABLED,
                 outcome=profile_pb.OUTCOME_DISABLED,
+                file_audit=response.file_audit,
+                caller=response.caller,
             )
         if response.outcome == profile_pb.OUTCOME_NO_VALID_PROFILE:
             levels = profile_pb.CascadeVerdicts(levels=response.levels)

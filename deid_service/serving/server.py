@@ -11,6 +11,7 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from deid_service.serving.connection import ProfileConnection
+from deid_service.serving.events import FileEvents
 from deid_service.serving.gate import StreamGate
 from deid_service.serving.logs import LOG
 from deid_service.serving.rechecks import Rechecks
@@ -31,6 +32,9 @@ PROBE_DEADLINE_SECONDS = 2.0
 
 # When nothing is open any more, for the answers of health and reflection calls.
 STOP_GRACE_SECONDS = 0.5
+
+# When nothing is open any more, for what the audit is not yet told.
+LAST_EVENTS_SECONDS = 5.0
 
 SERVER_OPTIONS = (
     # Workers share the port.
@@ -92,7 +96,8 @@ async def serve(
             key.text()
         resolver = ProfileResolver(connection, key, learn=config.learning)
         rechecks = Rechecks(resolver, config.recheck_seconds)
-        servicer = DeidServicer(resolver, config.limits, gate, rechecks)
+        events = FileEvents(connection, key)
+        servicer = DeidServicer(resolver, config.limits, gate, rechecks, events)
         server = grpc.aio.server(options=SERVER_OPTIONS)
         server.add_generic_rpc_handlers((servicer.handler(),))
         healthiness = health.aio.HealthServicer()
@@ -112,6 +117,7 @@ async def serve(
         tasks = (
             asyncio.create_task(_follow(connection, healthiness)),
             asyncio.create_task(rechecks.run()),
+            asyncio.create_task(events.run()),
         )
         await server.start()
         listening(port)
@@ -122,6 +128,7 @@ async def serve(
         await gate.drain(config.drain_seconds)
         for task in tasks:
             task.cancel()
+        await events.close(LAST_EVENTS_SECONDS)
         await server.stop(STOP_GRACE_SECONDS)
 
 

@@ -11,6 +11,7 @@ import asyncio
 import logging
 import secrets
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, NoReturn, Protocol
 
 import grpc
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from deid_service.serving.config import Limits
+    from deid_service.serving.events import FileEvents, StreamEvents
     from deid_service.serving.gate import OpenStream, StreamGate
     from deid_service.serving.rechecks import Rechecks
     from deid_service.serving.resolver import AppliedProfile, ProfileResolver
@@ -80,12 +82,18 @@ class DeidServicer:
     """Serves Deidentify."""
 
     def __init__(
-        self, resolver: ProfileResolver, limits: Limits, gate: StreamGate, rechecks: Rechecks
+        self,
+        resolver: ProfileResolver,
+        limits: Limits,
+        gate: StreamGate,
+        rechecks: Rechecks,
+        events: FileEvents,
     ) -> None:
         self._resolver = resolver
         self._limits = limits
         self._gate = gate
         self._rechecks = rechecks
+        self._events = events
 
     def handler(self) -> grpc.GenericRpcHandler:
         """Returns what a server is given to serve it."""
@@ -141,16 +149,29 @@ class DeidServicer:
             record.target = target
             raise
         record.opened(target, applied)
+        if applied.file_audit == profile_pb.FILE_AUDIT_REQUIRED:
+            terms = replace(terms, digest=True)
         await write(_opened(applied, opening, terms))
         stream.touch(between_files=True)
-        with self._rechecks.watching(stream, target, credential):
-            await self._carry(
-                context, stream, Conversation(applied, self._limits, record.file_ended, terms)
-            )
+        events = self._events.of_stream(record.id, target, applied)
+
+        def ended(file: FileRecord) -> None:
+            record.file_ended(file)
+            events.ended(file)
+
+        try:
+            conversation = Conversation(applied, self._limits, ended, terms)
+            with self._rechecks.watching(stream, target, credential):
+                await self._carry(context, stream, conversation, events)
+        finally:
+            events.close()
 
     @staticmethod
     async def _carry(
-        context: MessageStream, stream: OpenStream, conversation: Conversation
+        context: MessageStream,
+        stream: OpenStream,
+        conversation: Conversation,
+        events: StreamEvents,
     ) -> None:
         read, write = context.read, context.write
         call_soon = asyncio.get_running_loop().call_soon
@@ -158,14 +179,17 @@ class DeidServicer:
             answers = conversation.receive(message)
             # Not kept for as long as a slow reader takes.
             del message
+            await events.answered()
             while answers:
                 # Neither is an answer, once it is on its way.
                 await write(answers.pop(0))
             while conversation.pending:
                 # Other streams have their turn.
                 await asyncio.sleep(0)
-                for answer in conversation.go_on():
-                    await write(answer)
+                answers = conversation.go_on()
+                await events.answered()
+                while answers:
+                    await write(answers.pop(0))
             stream.touch(between_files=conversation.between_files)
             # Runs when the next message has been asked for, and while it is on its way.
             call_soon(conversation.catch_up)
@@ -228,7 +252,7 @@ class _StreamRecord:
 
     def __init__(self) -> None:
         # Ties the lines of a stream together.
-        self._id = secrets.token_hex(6)
+        self.id = secrets.token_hex(6)
         self._began = time.perf_counter()
         self._files = 0
         self._rejected = 0
@@ -261,7 +285,7 @@ class _StreamRecord:
         LOG.write_soon(
             "file",
             level=logging.ERROR if file.origin else logging.INFO,
-            stream=self._id,
+            stream=self.id,
             index=self._files,
             result="REJECTED" if file.reason else "COMPLETE",
             reason=file.reason,
@@ -279,7 +303,7 @@ class _StreamRecord:
         LOG.write(
             "stream",
             level=logging.ERROR if self.origin else logging.INFO,
-            stream=self._id,
+            stream=self.id,
             code=self.code,
             reason=self.reason,
             target=self.target,

@@ -116,6 +116,8 @@ _FIELDS = {
     "display_name": Permission.SETTINGS_MANAGE,
     "enforcement": Permission.ENFORCEMENT_MANAGE,
     "profile_locked": Permission.PROFILES_MANAGE_SHARED,
+    # Who changes what is told of files is not who looks after the display name.
+    "file_audit": Permission.ENFORCEMENT_MANAGE,
 }
 
 
@@ -162,6 +164,11 @@ def _resolve_profile(request: pb.ResolveProfileRequest) -> Asked:
 @lru_cache(maxsize=4096)
 def _of_target(text: str) -> Asked:
     return _on(place_of(parse_name(text, field="target", kinds=TARGETS)), Permission.PROFILES_VIEW)
+
+
+def _record_files(request: pb.RecordFilesRequest) -> Asked:
+    target = parse_name(request.target, field="target", kinds=TARGETS)
+    return _on(place_of(target), Permission.AUDIT_RECORD)
 
 
 def _list_events(request: pb.ListAuditEventsRequest) -> Asked:
@@ -230,6 +237,7 @@ RULES: Mapping[str, Callable[[Any], Asked]] = MappingProxyType(
         "GetProfile": _read_profile,
         "ListProfileVersions": _read_profile,
         "ResolveProfile": _resolve_profile,
+        "RecordFiles": _record_files,
         "ListAuditEvents": _list_events,
         "ListAuditHeads": _list_heads,
         "TestPermissions": _test_permissions,

@@ -49,10 +49,10 @@ SELECT set_config('lock_timeout', $1, true), set_config('statement_timeout', $2,
 
 -- Makes a site.
 -- name: create_site
-INSERT INTO container (name, display_name, enforced, profile_locked)
-VALUES ($1, $2, $3, $4)
+INSERT INTO container (name, display_name, enforced, profile_locked, file_audit)
+VALUES ($1, $2, $3, $4, $5)
 RETURNING id, name, display_name, enforced, create_time, update_time, revision,
-    profile_locked, profile_revision
+    profile_locked, profile_revision, file_audit
 
 -- Makes a container below another; no row when that one does not exist.
 -- name: create_child
@@ -61,19 +61,19 @@ SELECT $1, parent.id, $2, $4
 FROM container AS parent
 WHERE parent.name = $3
 RETURNING id, name, display_name, enforced, create_time, update_time, revision,
-    profile_locked, profile_revision
+    profile_locked, profile_revision, file_audit
 
 -- One container.
 -- name: get_container
 SELECT id, name, display_name, enforced, create_time, update_time, revision,
-    profile_locked, profile_revision
+    profile_locked, profile_revision, file_audit
 FROM container
 WHERE name = $1
 
 -- One container, kept from changing until the transaction ends.
 -- name: lock_container
 SELECT id, name, display_name, enforced, create_time, update_time, revision,
-    profile_locked, profile_revision
+    profile_locked, profile_revision, file_audit
 FROM container
 WHERE name = $1
 FOR UPDATE
@@ -81,7 +81,7 @@ FOR UPDATE
 -- A page of sites.
 -- name: list_sites
 SELECT id, name, display_name, enforced, create_time, update_time, revision,
-    profile_locked, profile_revision
+    profile_locked, profile_revision, file_audit
 FROM container
 WHERE parent_id IS NULL AND name > $1
 ORDER BY name
@@ -94,7 +94,7 @@ SELECT child.*
 FROM container AS parent
 LEFT JOIN LATERAL (
     SELECT id, name, display_name, enforced, create_time, update_time, revision,
-    profile_locked, profile_revision
+    profile_locked, profile_revision, file_audit
     FROM container
     WHERE parent_id = parent.id AND name > $2
     ORDER BY name
@@ -106,11 +106,11 @@ ORDER BY child.name
 -- Changes a container that is locked.
 -- name: update_container
 UPDATE container
-SET display_name = $2, enforced = $3, profile_locked = $4,
+SET display_name = $2, enforced = $3, profile_locked = $4, file_audit = $5,
     update_time = now(), revision = revision + 1
 WHERE id = $1
 RETURNING id, name, display_name, enforced, create_time, update_time, revision,
-    profile_locked, profile_revision
+    profile_locked, profile_revision, file_audit
 
 -- Deletes a container that is locked; its versions stay, under the name that it had.
 -- name: delete_container
@@ -215,7 +215,7 @@ SELECT
         WHERE principal = ANY (string_to_array($9, E'\n'))
             AND (container_id IS NULL OR container_id IN (
                 SELECT id FROM container WHERE name IN ($1, $2, $3)))),
-    c.name, c.enforced, c.profile_locked, c.id, c.profile_revision,
+    c.name, c.enforced, c.profile_locked, c.file_audit, c.id, c.profile_revision,
     v.version, v.sha256, v.create_time,
     v.validator_version, v.blank, v.violations, v.warnings,
     CASE WHEN v.valid AND position(v.sha256 IN $4) = 0 THEN v.source END

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from psycopg.types.json import Json
 
 from profile_service.language.model import Violation
-from profile_service.model import Container, Decision, ProfileVersion
+from profile_service.model import Container, Decision, FileAudit, ProfileVersion
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,6 +33,7 @@ def to_container(row: Row) -> Container:
         revision,
         locked,
         profile_revision,
+        file_audit,
     ) = row
     return Container(
         name,
@@ -43,6 +44,7 @@ def to_container(row: Row) -> Container:
         etag(container_id, revision),
         locked,
         etag(container_id, profile_revision),
+        None if enforced is None else FileAudit(file_audit),
     )
 
 

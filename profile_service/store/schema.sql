@@ -28,7 +28,12 @@ CREATE TABLE container (
     -- What is attached to a site or a group, or is not, holds for all levels below.
     profile_locked boolean NOT NULL DEFAULT false,
     CONSTRAINT container_profile_locked_check
-        CHECK (NOT profile_locked OR name !~ '/(projects|devices)/')
+        CHECK (NOT profile_locked OR name !~ '/(projects|devices)/'),
+    -- Whether what became of files is told in the audit. Of sites alone; NULL where it is, as
+    -- far as it can be; 'required' where no file goes out that is not told of.
+    file_audit text,
+    CONSTRAINT container_file_audit_check
+        CHECK (file_audit IS NULL OR parent_id IS NULL AND file_audit IN ('off', 'required'))
 );
 
 -- The children of a container in the order of their names, and whether it has any.
@@ -119,8 +124,12 @@ CREATE TABLE audit_event (
     resource text COLLATE "C" NOT NULL GENERATED ALWAYS AS (event ->> 'resource') STORED,
     action text NOT NULL GENERATED ALWAYS AS (event ->> 'action') STORED,
     subject text NOT NULL GENERATED ALWAYS AS (event -> 'actor' ->> 'subject') STORED,
-    CONSTRAINT audit_event_pkey PRIMARY KEY (site, number)
+    CONSTRAINT audit_event_pkey PRIMARY KEY (site, number),
+    -- Of files: who records them again, not knowing that they were, adds nothing.
+    batch text GENERATED ALWAYS AS (event ->> 'batch') STORED
 );
+
+CREATE UNIQUE INDEX audit_event_batch_key ON audit_event (batch) WHERE batch IS NOT NULL;
 
 -- For how long events are kept: for ever while it is empty. Its owner sets it, the role of
 -- the service cannot.
@@ -147,6 +156,10 @@ BEGIN
             ON CONFLICT DO NOTHING;
         SELECT * INTO chain FROM audit_chain WHERE site IN (about, '')
             ORDER BY site DESC LIMIT 1 FOR NO KEY UPDATE;
+    END IF;
+    -- Who tells it again does not know that it was told.
+    IF EXISTS (SELECT FROM audit_event WHERE batch = what ->> 'batch') THEN
+        RETURN 0;
     END IF;
     at := clock_timestamp();
     chain.number := chain.number + 1;

@@ -21,6 +21,7 @@ from profile_service.errors import (
     StoreUnavailableError,
 )
 from profile_service.hierarchy import ContainerName, Kind, Level, parse_name
+from profile_service.model import FileAudit
 from profile_service.store import audit, rows
 from profile_service.store.access import AccessStore
 from profile_service.store.conninfo import complete
@@ -142,6 +143,7 @@ class Store:
         *,
         enforced: bool | None,
         profile_locked: bool = False,
+        file_audit: FileAudit | None = None,
         actor: Actor,
     ) -> Container:
         """Creates a container.
@@ -151,6 +153,8 @@ class Store:
             display_name: a text for people.
             enforced: the switch of a site; None for anything else.
             profile_locked: whether levels below cannot override its profile.
+            file_audit: what a site wants told of files; None for the default, and for
+                anything else.
             actor: who does it.
 
         Raises:
@@ -169,7 +173,10 @@ class Store:
                 query, third = "create_site", enforced  # type: str, bool | str | None
             else:
                 query, third = "create_child", parent
-            made = execute(connection, query, name.text, display_name, third, profile_locked)
+            given: tuple[object, ...] = (name.text, display_name, third, profile_locked)
+            if name.kind is Kind.SITE:
+                given = (*given, None if file_audit is None else file_audit.value)
+            made = execute(connection, query, *given)
             row = made.fetchone()
             if row is None:
                 raise no_parent
@@ -216,6 +223,7 @@ class Store:
         display_name: str | None,
         enforced: bool | None,
         profile_locked: bool | None = None,
+        file_audit: FileAudit | None = None,
         etag: str,
         actor: Actor,
     ) -> Container:
@@ -227,6 +235,7 @@ class Store:
             enforced: the new switch, or None to leave it.
             profile_locked: whether levels below can no longer override its profile, or None
                 to leave it.
+            file_audit: what the site wants told of files from now on, or None to leave it.
             etag: the one that it must have, or the empty text.
             actor: who does it.
 
@@ -240,10 +249,17 @@ class Store:
             new_name = before.display_name if display_name is None else display_name
             new_switch = before.enforced if enforced is None else enforced
             new_lock = before.profile_locked if profile_locked is None else profile_locked
-            new = (new_name, new_switch, new_lock)
-            if new == (before.display_name, before.enforced, before.profile_locked):
+            new_audit = before.file_audit if file_audit is None else file_audit
+            new = (new_name, new_switch, new_lock, new_audit)
+            if new == (
+                before.display_name,
+                before.enforced,
+                before.profile_locked,
+                before.file_audit,
+            ):
                 return before
-            update = execute(connection, "update_container", row[0], *new)
+            stored = None if new_audit is None else new_audit.value
+            update = execute(connection, "update_container", row[0], *new[:3], stored)
             changed = update.fetchone()
             assert changed is not None  # noqa: S101 -- the row is locked
             after = rows.to_container(changed)
@@ -424,7 +440,7 @@ class Store:
     # --- Audit --------------------------------------------------------------------------
 
     def record(self, entry: Entry) -> None:
-        """Adds an event that comes with no change: an attempt that was denied."""
+        """Adds an event that comes with no change: an attempt that was denied, or files."""
         if not self._readers.answers:
             raise StoreUnavailableError(KNOWN_TO_BE_GONE)
         with self._writers.transaction(entry.site) as connection:
@@ -515,9 +531,10 @@ class Store:
         found = {row[2]: row[3:] for row in told}
         if target.text not in found:
             return standings[0], standings[1], None
+        file_audit = FileAudit(found[target.site][2])
         # All are read, so that the text of a site is sent once for its devices, too.
         levels = [
-            Level(name, self._version_in(name, found[name][2:], recent), found[name][1])
+            Level(name, self._version_in(name, found[name][3:], recent), found[name][1], file_audit)
             for name in names
         ]
         enforced = found[target.site][0]

@@ -16,7 +16,6 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import grpc
 import psycopg
 from deidcascade.v1 import profile_service_pb2 as pb
 from deidcascade.v1.profile_service_pb2_grpc import ProfileServiceStub
@@ -26,6 +25,7 @@ from rich.table import Table
 from deid_service.embedded.postgres import EmbeddedPostgres
 from tests.benchmarks._processes import serving
 from tests.benchmarks.engine import profiles
+from tests.support.callers import channel
 
 CALLERS = 8
 ROUNDS = 5
@@ -84,8 +84,8 @@ def main() -> int:
 
 def _containers(address: str, sites: int) -> list[str]:
     """Makes a group for each caller, and returns their names."""
-    with grpc.insecure_channel(address) as channel:
-        service = ProfileServiceStub(channel)
+    with channel(address) as opened:
+        service = ProfileServiceStub(opened)
         groups = []
         for caller in range(CALLERS):
             site = f"sites/of-{sites}-{caller % sites}"
@@ -102,9 +102,8 @@ def _changes(address: str, groups: list[str], number: int, audited: bool) -> flo
 
     def change(group: str) -> None:
         # A connection each: they go to both workers.
-        options = [("grpc.use_local_subchannel_pool", 1)]
-        with grpc.insecure_channel(address, options) as channel:
-            service = ProfileServiceStub(channel)
+        with channel(address, options=[("grpc.use_local_subchannel_pool", 1)]) as opened:
+            service = ProfileServiceStub(opened)
             for one in range(CHANGES):
                 text = f"{source}# {number} {audited} {one}\n"
                 service.SetProfile(pb.SetProfileRequest(container=group, source=text))

@@ -11,7 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import cast
+from typing import Any, cast
 
 import grpc
 import pytest
@@ -75,11 +75,15 @@ class ScriptedProfileService:
     Attributes:
         answer: what it answers; may be replaced at any time.
         requests: what it was asked.
+        record: what it does when it is told of files.
+        told: the batches of files that it took.
     """
 
     def __init__(self) -> None:
         self.answer: Answer = lambda _request, _context: selected()
         self.requests: list[profile_pb.ResolveProfileRequest] = []
+        self.record: Callable[[grpc.ServicerContext], None] = lambda _context: None
+        self.told: queue.Queue[profile_pb.FileBatch] = queue.Queue()
 
     def resolve(
         self, request: profile_pb.ResolveProfileRequest, context: grpc.ServicerContext
@@ -87,6 +91,15 @@ class ScriptedProfileService:
         """Answers as told."""
         self.requests.append(request)
         return self.answer(request, context)
+
+    def record_files(
+        self, request: profile_pb.RecordFilesRequest, context: grpc.ServicerContext
+    ) -> profile_pb.RecordFilesResponse:
+        """Takes what it is told of files, unless `record` refuses."""
+        self.record(context)
+        for batch in request.batches:
+            self.told.put(batch)
+        return profile_pb.RecordFilesResponse()
 
 
 @contextmanager
@@ -99,10 +112,17 @@ def serving(scripted: ScriptedProfileService, address: str = "127.0.0.1:0") -> I
             profile_pb.ResolveProfileRequest.FromString,
             profile_pb.ResolveProfileResponse.SerializeToString,
         )
-        service = profile_pb.DESCRIPTOR.services_by_name["ProfileService"].full_name
-        server.add_generic_rpc_handlers(
-            (grpc.method_handlers_generic_handler(service, {"ResolveProfile": resolve}),)
+        record = grpc.unary_unary_rpc_method_handler(
+            scripted.record_files,
+            profile_pb.RecordFilesRequest.FromString,
+            profile_pb.RecordFilesResponse.SerializeToString,
         )
+        service = profile_pb.DESCRIPTOR.services_by_name["ProfileService"].full_name
+        methods: dict[str, grpc.RpcMethodHandler[Any, Any]] = {
+            "ResolveProfile": resolve,
+            "RecordFiles": record,
+        }
+        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, methods),))
         health_pb2_grpc.add_HealthServicer_to_server(health.HealthServicer(), server)
         port = server.add_insecure_port(address)
         server.start()

@@ -262,8 +262,8 @@ class OpenStream(_message.Message):
     comes in several. A caller that gives it is told in `opened` what the service takes.
     """
     digest: Global___Digest.ValueType
-    """What receipts say of the output. Where the service must have it, it takes it all
-    the same: see `StreamOpened`.
+    """What receipts say of the output. Where the service or the site must have it, it
+    is taken all the same: see `StreamOpened`.
     """
     def __init__(
         self,

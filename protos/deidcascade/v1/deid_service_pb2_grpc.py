@@ -84,7 +84,9 @@ class DeidServiceServicer:
         FAILED_PRECONDITION  NO_VALID_PROFILE, with every level's verdict in a
         CascadeVerdicts detail (of many violations, the
         first); PROFILE_NOT_SUPPORTED
-        UNAVAILABLE          PROFILE_SERVICE_UNAVAILABLE, SHUTTING_DOWN
+        UNAVAILABLE          PROFILE_SERVICE_UNAVAILABLE, SHUTTING_DOWN,
+        AUDIT_UNAVAILABLE (the site lets no file out that the
+        audit is not told of; no result was answered)
         RESOURCE_EXHAUSTED   TOO_MANY_STREAMS, STREAM_IDLE (for too long nothing
         was sent, or nothing that was answered was read)
         INTERNAL             INTERNAL

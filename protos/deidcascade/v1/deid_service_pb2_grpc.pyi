@@ -71,7 +71,9 @@ class DeidServiceStub:
       FAILED_PRECONDITION  NO_VALID_PROFILE, with every level's verdict in a
                            CascadeVerdicts detail (of many violations, the
                            first); PROFILE_NOT_SUPPORTED
-      UNAVAILABLE          PROFILE_SERVICE_UNAVAILABLE, SHUTTING_DOWN
+      UNAVAILABLE          PROFILE_SERVICE_UNAVAILABLE, SHUTTING_DOWN,
+                           AUDIT_UNAVAILABLE (the site lets no file out that the
+                           audit is not told of; no result was answered)
       RESOURCE_EXHAUSTED   TOO_MANY_STREAMS, STREAM_IDLE (for too long nothing
                            was sent, or nothing that was answered was read)
       INTERNAL             INTERNAL
@@ -120,7 +122,9 @@ class DeidServiceAsyncStub(DeidServiceStub):
       FAILED_PRECONDITION  NO_VALID_PROFILE, with every level's verdict in a
                            CascadeVerdicts detail (of many violations, the
                            first); PROFILE_NOT_SUPPORTED
-      UNAVAILABLE          PROFILE_SERVICE_UNAVAILABLE, SHUTTING_DOWN
+      UNAVAILABLE          PROFILE_SERVICE_UNAVAILABLE, SHUTTING_DOWN,
+                           AUDIT_UNAVAILABLE (the site lets no file out that the
+                           audit is not told of; no result was answered)
       RESOURCE_EXHAUSTED   TOO_MANY_STREAMS, STREAM_IDLE (for too long nothing
                            was sent, or nothing that was answered was read)
       INTERNAL             INTERNAL
@@ -172,7 +176,9 @@ class DeidServiceServicer(metaclass=_abc_1.ABCMeta):
           FAILED_PRECONDITION  NO_VALID_PROFILE, with every level's verdict in a
                                CascadeVerdicts detail (of many violations, the
                                first); PROFILE_NOT_SUPPORTED
-          UNAVAILABLE          PROFILE_SERVICE_UNAVAILABLE, SHUTTING_DOWN
+          UNAVAILABLE          PROFILE_SERVICE_UNAVAILABLE, SHUTTING_DOWN,
+                               AUDIT_UNAVAILABLE (the site lets no file out that the
+                               audit is not told of; no result was answered)
           RESOURCE_EXHAUSTED   TOO_MANY_STREAMS, STREAM_IDLE (for too long nothing
                                was sent, or nothing that was answered was read)
           INTERNAL             INTERNAL

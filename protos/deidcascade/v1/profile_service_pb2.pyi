@@ -87,6 +87,38 @@ receipt says so.
 """
 Global___Enforcement: _TypeAlias = Enforcement  # noqa: Y015
 
+class _FileAudit:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _FileAuditEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FileAudit.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    FILE_AUDIT_UNSPECIFIED: _FileAudit.ValueType  # 0
+    """Not given: FILE_AUDIT_RECORDED. The only value for a container that is not a site."""
+    FILE_AUDIT_RECORDED: _FileAudit.ValueType  # 1
+    """It is told moments later, and streams do not wait. What cannot be told is counted."""
+    FILE_AUDIT_REQUIRED: _FileAudit.ValueType  # 2
+    """No result of a file is answered that is not told of, with the SHA-256 of its
+    output, whatever the caller chose; else the stream ends with AUDIT_UNAVAILABLE.
+    """
+    FILE_AUDIT_OFF: _FileAudit.ValueType  # 3
+    """It is not told."""
+
+class FileAudit(_FileAudit, metaclass=_FileAuditEnumTypeWrapper):
+    """Whether the audit is told what becomes of files."""
+
+FILE_AUDIT_UNSPECIFIED: FileAudit.ValueType  # 0
+"""Not given: FILE_AUDIT_RECORDED. The only value for a container that is not a site."""
+FILE_AUDIT_RECORDED: FileAudit.ValueType  # 1
+"""It is told moments later, and streams do not wait. What cannot be told is counted."""
+FILE_AUDIT_REQUIRED: FileAudit.ValueType  # 2
+"""No result of a file is answered that is not told of, with the SHA-256 of its
+output, whatever the caller chose; else the stream ends with AUDIT_UNAVAILABLE.
+"""
+FILE_AUDIT_OFF: FileAudit.ValueType  # 3
+"""It is not told."""
+Global___FileAudit: _TypeAlias = FileAudit  # noqa: Y015
+
 class _Validity:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -193,6 +225,7 @@ class Container(_message.Message):
     ETAG_FIELD_NUMBER: _builtins.int
     PROFILE_LOCKED_FIELD_NUMBER: _builtins.int
     PROFILE_ETAG_FIELD_NUMBER: _builtins.int
+    FILE_AUDIT_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The resource name, which also says what kind of container it is."""
     display_name: _builtins.str
@@ -212,6 +245,8 @@ class Container(_message.Message):
     """The etag of the profile, also where none is attached: with it, of two first
     profiles that are set at once one is refused. Output only.
     """
+    file_audit: Global___FileAudit.ValueType
+    """Whether the audit is told what becomes of files. Sites only."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When the container was created. Output only."""
@@ -231,10 +266,11 @@ class Container(_message.Message):
         etag: _builtins.str = ...,
         profile_locked: _builtins.bool = ...,
         profile_etag: _builtins.str = ...,
+        file_audit: Global___FileAudit.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "display_name", b"display_name", "enforcement", b"enforcement", "etag", b"etag", "name", b"name", "profile_etag", b"profile_etag", "profile_locked", b"profile_locked", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "display_name", b"display_name", "enforcement", b"enforcement", "etag", b"etag", "file_audit", b"file_audit", "name", b"name", "profile_etag", b"profile_etag", "profile_locked", b"profile_locked", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -605,7 +641,7 @@ class UpdateContainerRequest(_message.Message):
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """Which of display_name, enforcement and profile_locked to change. Empty: each
+        """Which of display_name, enforcement, profile_locked and file_audit to change. Empty: each
         that is set in `container`. Named here and not set there: back to the default.
         """
 
@@ -1112,8 +1148,14 @@ class ResolveProfileResponse(_message.Message):
     OUTCOME_FIELD_NUMBER: _builtins.int
     PROFILE_FIELD_NUMBER: _builtins.int
     LEVELS_FIELD_NUMBER: _builtins.int
+    FILE_AUDIT_FIELD_NUMBER: _builtins.int
+    CALLER_FIELD_NUMBER: _builtins.int
     outcome: Global___Outcome.ValueType
     """What is to be done."""
+    file_audit: Global___FileAudit.ValueType
+    """Whether the site wants the audit told what becomes of the files."""
+    caller: _builtins.str
+    """Who uploads, where DeidService asks: what RecordFiles is told."""
     @_builtins.property
     def profile(self) -> Global___Profile:
         """The profile that applies. Set for OUTCOME_PROFILE only."""
@@ -1128,10 +1170,12 @@ class ResolveProfileResponse(_message.Message):
         outcome: Global___Outcome.ValueType = ...,
         profile: Global___Profile | None = ...,
         levels: _abc.Iterable[Global___LevelVerdict] | None = ...,
+        file_audit: Global___FileAudit.ValueType = ...,
+        caller: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["profile", b"profile"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["levels", b"levels", "outcome", b"outcome", "profile", b"profile"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["caller", b"caller", "file_audit", b"file_audit", "levels", b"levels", "outcome", b"outcome", "profile", b"profile"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1404,3 +1448,178 @@ class AuditHead(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___AuditHead: _TypeAlias = AuditHead  # noqa: Y015
+
+@_typing.final
+class RecordFilesRequest(_message.Message):
+    """The request of RecordFiles."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TARGET_FIELD_NUMBER: _builtins.int
+    BATCHES_FIELD_NUMBER: _builtins.int
+    target: _builtins.str
+    """The project or the device that the files belong to."""
+    @_builtins.property
+    def batches(self) -> _containers.RepeatedCompositeFieldContainer[Global___FileBatch]:
+        """At most 100. Each is an event files.deidentify of the target."""
+
+    def __init__(
+        self,
+        *,
+        target: _builtins.str = ...,
+        batches: _abc.Iterable[Global___FileBatch] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batches", b"batches", "target", b"target"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecordFilesRequest: _TypeAlias = RecordFilesRequest  # noqa: Y015
+
+@_typing.final
+class RecordFilesResponse(_message.Message):
+    """The response of RecordFiles."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecordFilesResponse: _TypeAlias = RecordFilesResponse  # noqa: Y015
+
+@_typing.final
+class FileBatch(_message.Message):
+    """What became of some files of one stream. Every field has a form that no value of a
+    file has, and is refused otherwise.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class ActionsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    ID_FIELD_NUMBER: _builtins.int
+    STREAM_FIELD_NUMBER: _builtins.int
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    PROFILE_NAME_FIELD_NUMBER: _builtins.int
+    PROFILE_VERSION_FIELD_NUMBER: _builtins.int
+    PROFILE_SHA256_FIELD_NUMBER: _builtins.int
+    ENGINE_VERSION_FIELD_NUMBER: _builtins.int
+    ACTIONS_FIELD_NUMBER: _builtins.int
+    FILES_FIELD_NUMBER: _builtins.int
+    UNRECORDED_FIELD_NUMBER: _builtins.int
+    CALLER_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """32 lower case hex digits at random, the same when the call is repeated."""
+    stream: _builtins.str
+    """Ties it to the lines of the stream in the log of DeidService, in hex."""
+    outcome: Global___Outcome.ValueType
+    """What applied to the files."""
+    profile_name: _builtins.str
+    """The name of the profile. Empty where enforcement is disabled."""
+    profile_version: _builtins.int
+    """Its version."""
+    profile_sha256: _builtins.str
+    """The SHA-256 of its text, in hex."""
+    engine_version: _builtins.str
+    """Which code it was, as receipts say it."""
+    unrecorded: _builtins.int
+    """Of how many files before these nothing could be told but their number."""
+    caller: _builtins.str
+    """Who uploaded them, as ResolveProfile said."""
+    @_builtins.property
+    def actions(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
+        """How many elements each action changed in these files together, by its name in
+        the profile language.
+        """
+
+    @_builtins.property
+    def files(self) -> _containers.RepeatedCompositeFieldContainer[Global___FileEvent]:
+        """The files, at most 1000, in the order in which they ended."""
+
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        stream: _builtins.str = ...,
+        outcome: Global___Outcome.ValueType = ...,
+        profile_name: _builtins.str = ...,
+        profile_version: _builtins.int = ...,
+        profile_sha256: _builtins.str = ...,
+        engine_version: _builtins.str = ...,
+        actions: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+        files: _abc.Iterable[Global___FileEvent] | None = ...,
+        unrecorded: _builtins.int = ...,
+        caller: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actions", b"actions", "caller", b"caller", "engine_version", b"engine_version", "files", b"files", "id", b"id", "outcome", b"outcome", "profile_name", b"profile_name", "profile_sha256", b"profile_sha256", "profile_version", b"profile_version", "stream", b"stream", "unrecorded", b"unrecorded"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FileBatch: _TypeAlias = FileBatch  # noqa: Y015
+
+@_typing.final
+class FileEvent(_message.Message):
+    """What became of a file. No name of it: that can say who a patient is."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REASON_FIELD_NUMBER: _builtins.int
+    TAG_FIELD_NUMBER: _builtins.int
+    BYTES_IN_FIELD_NUMBER: _builtins.int
+    BYTES_OUT_FIELD_NUMBER: _builtins.int
+    SHA256_FIELD_NUMBER: _builtins.int
+    reason: _builtins.str
+    """Why it was rejected, as RejectionReason without its prefix. Empty where it was not."""
+    tag: _builtins.str
+    """The element that the rejection is about, as (gggg,eeee). Empty when about none."""
+    bytes_in: _builtins.int
+    """The bytes received."""
+    bytes_out: _builtins.int
+    """The bytes sent."""
+    sha256: _builtins.str
+    """The SHA-256 of the bytes sent, in hex. Empty where it was rejected, or the caller
+    wanted none and the site does not ask for it.
+    """
+    def __init__(
+        self,
+        *,
+        reason: _builtins.str = ...,
+        tag: _builtins.str = ...,
+        bytes_in: _builtins.int = ...,
+        bytes_out: _builtins.int = ...,
+        sha256: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bytes_in", b"bytes_in", "bytes_out", b"bytes_out", "reason", b"reason", "sha256", b"sha256", "tag", b"tag"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FileEvent: _TypeAlias = FileEvent  # noqa: Y015

@@ -96,6 +96,11 @@ class ProfileServiceStub:
                 request_serializer=deidcascade_dot_v1_dot_profile__service__pb2.ListAuditEventsRequest.SerializeToString,
                 response_deserializer=deidcascade_dot_v1_dot_profile__service__pb2.ListAuditEventsResponse.FromString,
                 _registered_method=True)
+        self.RecordFiles = channel.unary_unary(
+                '/deidcascade.v1.ProfileService/RecordFiles',
+                request_serializer=deidcascade_dot_v1_dot_profile__service__pb2.RecordFilesRequest.SerializeToString,
+                response_deserializer=deidcascade_dot_v1_dot_profile__service__pb2.RecordFilesResponse.FromString,
+                _registered_method=True)
         self.ListAuditHeads = channel.unary_unary(
                 '/deidcascade.v1.ProfileService/ListAuditHeads',
                 request_serializer=deidcascade_dot_v1_dot_profile__service__pb2.ListAuditHeadsRequest.SerializeToString,
@@ -250,6 +255,16 @@ class ProfileServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RecordFiles(self, request, context):
+        """Tells the audit what became of files: DeidService does, in batches. A batch that
+        is told already is not told again, so that a call can be repeated.
+
+        INVALID_ARGUMENT INVALID_NAME, INVALID_FILE_EVENT (a field has not its form).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListAuditHeads(self, request, context):
         """Lists the ends of the chains of events. Kept where who runs the database
         cannot change it, one shows later whether its chain is still what it was.
@@ -322,6 +337,11 @@ def add_ProfileServiceServicer_to_server(servicer, server):
                     servicer.ListAuditEvents,
                     request_deserializer=deidcascade_dot_v1_dot_profile__service__pb2.ListAuditEventsRequest.FromString,
                     response_serializer=deidcascade_dot_v1_dot_profile__service__pb2.ListAuditEventsResponse.SerializeToString,
+            ),
+            'RecordFiles': grpc.unary_unary_rpc_method_handler(
+                    servicer.RecordFiles,
+                    request_deserializer=deidcascade_dot_v1_dot_profile__service__pb2.RecordFilesRequest.FromString,
+                    response_serializer=deidcascade_dot_v1_dot_profile__service__pb2.RecordFilesResponse.SerializeToString,
             ),
             'ListAuditHeads': grpc.unary_unary_rpc_method_handler(
                     servicer.ListAuditHeads,
@@ -655,6 +675,33 @@ class ProfileService:
             '/deidcascade.v1.ProfileService/ListAuditEvents',
             deidcascade_dot_v1_dot_profile__service__pb2.ListAuditEventsRequest.SerializeToString,
             deidcascade_dot_v1_dot_profile__service__pb2.ListAuditEventsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RecordFiles(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/deidcascade.v1.ProfileService/RecordFiles',
+            deidcascade_dot_v1_dot_profile__service__pb2.RecordFilesRequest.SerializeToString,
+            deidcascade_dot_v1_dot_profile__service__pb2.RecordFilesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -159,6 +159,12 @@ class ProfileServiceStub:
     INVALID_ARGUMENT INVALID_NAME, INVALID_FILTER, INVALID_PAGE_TOKEN,
     INVALID_PAGE_SIZE.
     """
+    RecordFiles: _grpc.UnaryUnaryMultiCallable[_profile_service_pb2.RecordFilesRequest, _profile_service_pb2.RecordFilesResponse]
+    """Tells the audit what became of files: DeidService does, in batches. A batch that
+    is told already is not told again, so that a call can be repeated.
+
+    INVALID_ARGUMENT INVALID_NAME, INVALID_FILE_EVENT (a field has not its form).
+    """
     ListAuditHeads: _grpc.UnaryUnaryMultiCallable[_profile_service_pb2.ListAuditHeadsRequest, _profile_service_pb2.ListAuditHeadsResponse]
     """Lists the ends of the chains of events. Kept where who runs the database
     cannot change it, one shows later whether its chain is still what it was.
@@ -266,6 +272,12 @@ class ProfileServiceAsyncStub(ProfileServiceStub):
 
     INVALID_ARGUMENT INVALID_NAME, INVALID_FILTER, INVALID_PAGE_TOKEN,
     INVALID_PAGE_SIZE.
+    """
+    RecordFiles: _aio.UnaryUnaryMultiCallable[_profile_service_pb2.RecordFilesRequest, _profile_service_pb2.RecordFilesResponse]  # type: ignore[assignment]
+    """Tells the audit what became of files: DeidService does, in batches. A batch that
+    is told already is not told again, so that a call can be repeated.
+
+    INVALID_ARGUMENT INVALID_NAME, INVALID_FILE_EVENT (a field has not its form).
     """
     ListAuditHeads: _aio.UnaryUnaryMultiCallable[_profile_service_pb2.ListAuditHeadsRequest, _profile_service_pb2.ListAuditHeadsResponse]  # type: ignore[assignment]
     """Lists the ends of the chains of events. Kept where who runs the database
@@ -443,6 +455,18 @@ class ProfileServiceServicer(metaclass=_abc_1.ABCMeta):
 
         INVALID_ARGUMENT INVALID_NAME, INVALID_FILTER, INVALID_PAGE_TOKEN,
         INVALID_PAGE_SIZE.
+        """
+
+    @_abc_1.abstractmethod
+    def RecordFiles(
+        self,
+        request: _profile_service_pb2.RecordFilesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_profile_service_pb2.RecordFilesResponse, _abc.Awaitable[_profile_service_pb2.RecordFilesResponse]]:
+        """Tells the audit what became of files: DeidService does, in batches. A batch that
+        is told already is not told again, so that a call can be repeated.
+
+        INVALID_ARGUMENT INVALID_NAME, INVALID_FILE_EVENT (a field has not its form).
         """
 
     @_abc_1.abstractmethod

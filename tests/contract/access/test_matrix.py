@@ -203,6 +203,13 @@ CASES: dict[str, Case] = {
         ("OK", "NOT_FOUND"),
         lambda name: kind(name) in {"projects", "devices"},
     ),
+    "RecordFiles": Case(
+        lambda name: pb.RecordFilesRequest(target=name),
+        lambda _: {"audit.record"},
+        here,
+        ("OK", "OK"),
+        lambda name: kind(name) in {"projects", "devices"},
+    ),
     "ListAuditEvents": Case(
         lambda name: pb.ListAuditEventsRequest(parent=name, page_size=1),
         lambda _: {"audit.view"},

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from typing import TYPE_CHECKING
 
 import grpc
+import psycopg
 import pytest
 from deidcascade.v1 import profile_service_pb2 as profile_pb
 
 from deid_service.contract.rpc_errors import read_details
+from deid_service.serving import events
 from tests.support import callers
+from tests.support.audit import told, troubles
 from tests.support.deid_service import (
     BLANK,
     PROFILE,
@@ -19,6 +24,7 @@ from tests.support.deid_service import (
     failure_of,
     opened,
     running_deid_service,
+    status_of,
     whole_file,
 )
 
@@ -151,3 +157,48 @@ def test_enforcement_that_is_disabled(hierarchy: ProfileServiceStub, channel: gr
     hierarchy.UpdateContainer(profile_pb.UpdateContainerRequest(container=container))
 
     assert upload(channel) == (ct(), "", 0)
+
+
+def test_the_audit_is_told_of_files(
+    hierarchy: ProfileServiceStub, profile_service_address: str
+) -> None:
+    """What became of a file stands in the chain of its site, with who uploaded it."""
+    attach(hierarchy, SITE, REMOVES)
+    with (
+        running_deid_service(profile_service_address) as running,
+        callers.channel(running.address) as channel,
+    ):
+        output, _, version = upload(channel)
+    # A service that ends tells what it has not told.
+    (event,) = told(hierarchy, TARGET, action="files.deidentify")
+    said = json.loads(event.event)["after"]
+    assert said["files"] == [
+        {"in": len(ct()), "out": len(output), "sha256": hashlib.sha256(output).hexdigest()}
+    ]
+    assert (said["profile"], said["version"]) == (f"{SITE}/profile", version)
+    assert said["caller"].startswith("key:")
+    assert event.subject
+    assert troubles(hierarchy) == {}
+    assert "CompressedSamples" not in event.event
+
+
+def test_a_site_can_let_no_file_out_untold(
+    hierarchy: ProfileServiceStub,
+    database: str,
+    channel: grpc.Channel,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """While the audit cannot be told, such a site gets no receipts; then it does."""
+    attach(hierarchy, SITE, REMOVES)
+    wanted = profile_pb.Container(name=SITE, file_audit=profile_pb.FILE_AUDIT_REQUIRED)
+    hierarchy.UpdateContainer(profile_pb.UpdateContainerRequest(container=wanted))
+    upload(channel)
+    assert len(told(hierarchy, TARGET, action="files.deidentify")) == 1
+    with psycopg.connect(database, autocommit=True) as connection, monkeypatch.context() as soon:
+        soon.setattr(events, "REQUIRED_SECONDS", 0.5)
+        connection.execute("ALTER FUNCTION audit_append RENAME TO gone")
+        caller = Caller(channel, opened(TARGET), *whole_file(ct()))
+        assert status_of(caller.receive_all) == ("UNAVAILABLE", "AUDIT_UNAVAILABLE")
+        connection.execute("ALTER FUNCTION gone RENAME TO audit_append")
+    upload(channel)
+    assert troubles(hierarchy) == {}
