@@ -14,6 +14,7 @@ from profile_service.serving import processes
 from profile_service.serving.workers import BEAT_SECONDS
 
 if TYPE_CHECKING:
+    from profile_service.serving.metrics import Family
     from profile_service.serving.workers import Worker
 
 
@@ -29,7 +30,21 @@ def main(arguments: list[str]) -> int:
         drain_seconds=settings.drain_seconds,
         log=LOG,
         work=lambda worker: asyncio.run(_work(settings, worker)),
+        metrics=processes.Metrics(settings.metrics, _families, _about),
     )
+
+
+def _families() -> tuple[Family, ...]:
+    # Not above: what is counted is named after parts of the contract.
+    from deid_service.serving.metrics import families
+
+    return families()
+
+
+def _about() -> dict[str, str]:
+    from deid_service.engine.version import ENGINE_VERSION
+
+    return {"engine": ENGINE_VERSION}
 
 
 async def _work(settings: config.Config, worker: Worker) -> int:

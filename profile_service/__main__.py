@@ -15,6 +15,7 @@ from profile_service.serving import processes
 from profile_service.serving.safeguards import complain
 
 if TYPE_CHECKING:
+    from profile_service.serving.metrics import Family
     from profile_service.serving.workers import Worker
 
 
@@ -35,7 +36,17 @@ def main(arguments: list[str]) -> int:
         drain_seconds=config.DRAIN_SECONDS,
         log=LOG,
         work=lambda worker: _work(settings, worker),
+        metrics=processes.Metrics(settings.metrics, _families),
     )
+
+
+def _families() -> tuple[Family, ...]:
+    # Not above: what is counted is named after parts of the contract.
+    from profile_service import access_servicer, servicer
+    from profile_service.metrics import families
+
+    services = (servicer.DESCRIPTOR, access_servicer.DESCRIPTOR)
+    return families([method.name for service in services for method in service.methods])
 
 
 def _set_up(settings: config.Config) -> int:

@@ -44,6 +44,7 @@ class Config:
         service_key: the file with the key of DeidService; empty: there is none.
         reflection: whether everybody may ask what the services are.
         transport: see there.
+        metrics: HOST:PORT where Prometheus may ask; empty for nowhere.
     """
 
     listen: str
@@ -54,6 +55,7 @@ class Config:
     service_key: str = ""
     reflection: bool = True
     transport: Transport = PLAIN
+    metrics: str = ""
 
     @property
     def readers(self) -> int:
@@ -121,6 +123,12 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Config:
         "1: who shows no credential may ask what the services are, as grpcurl does; 0: nobody may",
     )
     transport.add_options(options)
+    options.add(
+        "--metrics",
+        str,
+        "",
+        "HOST:PORT where Prometheus may ask what is counted; port 0 takes one that is free",
+    )
     parsed = options.parse(arguments)
     return Config(
         listen=parsed.listen,
@@ -131,4 +139,5 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Config:
         service_key=parsed.service_key_file,
         reflection=bool(parsed.reflection),
         transport=transport.read_options(parsed),
+        metrics=parsed.metrics,
     )

@@ -36,7 +36,11 @@ class Monitor:
     """
 
     def __init__(
-        self, store: Store, on_change: Callable[[bool], None], first_keys: FirstKeys
+        self,
+        store: Store,
+        on_change: Callable[[bool], None],
+        first_keys: FirstKeys,
+        room: tuple[int, int],
     ) -> None:
         """Prepares.
 
@@ -44,8 +48,10 @@ class Monitor:
             store: what is watched.
             on_change: called with whether the database serves, when that changes.
             first_keys: those that the database has from its first migration on.
+            room: how many connections there may be for reads, and for changes.
         """
         self._first_keys = first_keys
+        self._room = room
         self._recorded = time.monotonic()
         self._store = store
         self._on_change = on_change
@@ -96,10 +102,21 @@ class Monitor:
             SchemaTooNewError: see `look`.
         """
         while not stop.wait(INTERVAL_SECONDS):
+            self._tell()
             try:
                 self.look()
             except StoreFaultError as error:
                 self._set(serving=False, cause=error.cause)
+
+    def _tell(self) -> None:
+        readers, writers = self._store.busy()
+        LOG.tell(
+            "connections",
+            readers_busy=readers,
+            writers_busy=writers,
+            readers_most=self._room[0],
+            writers_most=self._room[1],
+        )
 
     def _record_uses(self) -> None:
         if time.monotonic() - self._recorded >= USES_SECONDS:

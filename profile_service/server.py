@@ -103,7 +103,10 @@ def serve(
         store.open()
         healthiness = health.Health(servicer.SERVICE)
         monitor = Monitor(
-            store, lambda serving: healthiness.set(serving=serving), FirstKeys(config)
+            store,
+            lambda serving: healthiness.set(serving=serving),
+            FirstKeys(config),
+            (config.readers, config.writers),
         )
         # Before the first call, so that it finds the schema.
         monitor.look()

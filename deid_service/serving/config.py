@@ -57,6 +57,7 @@ class Config:
         transport: see there.
         profile_tls: the files for the way to ProfileService: authorities, certificate, key;
             without the first it is plain text.
+        metrics: HOST:PORT where Prometheus may ask; empty for nowhere.
     """
 
     listen: str
@@ -70,6 +71,7 @@ class Config:
     reflection: bool = True
     transport: Transport = PLAIN
     profile_tls: tuple[str, str, str] = ("", "", "")
+    metrics: str = ""
 
 
 def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Config:
@@ -154,6 +156,12 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Config:
     option("--profile-tls-ca", str, "", "whose certificates ProfileService may have, as PEM: TLS")
     option("--profile-tls-cert", str, "", "the certificate to show ProfileService, as PEM")
     option("--profile-tls-key", str, "", "the key of that certificate, as PEM")
+    option(
+        "--metrics",
+        str,
+        "",
+        "HOST:PORT where Prometheus may ask what is counted; port 0 takes one that is free",
+    )
     parsed = options.parse(arguments)
     return Config(
         listen=parsed.listen,
@@ -173,4 +181,5 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Config:
         reflection=bool(parsed.reflection),
         transport=transport.read_options(parsed),
         profile_tls=(parsed.profile_tls_ca, parsed.profile_tls_cert, parsed.profile_tls_key),
+        metrics=parsed.metrics,
     )

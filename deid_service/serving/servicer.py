@@ -40,7 +40,7 @@ from deid_service.serving.logs import LOG
 from profile_service.serving.logs import Field, origin
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Coroutine, Iterable
 
     from deid_service.serving.config import Limits
     from deid_service.serving.events import FileEvents, StreamEvents
@@ -127,6 +127,14 @@ class DeidServicer:
             with self._gate.leaving():
                 await context.abort(status.code, status.details, status.trailing_metadata)
 
+    async def _timed(self, resolving: Coroutine[object, object, AppliedProfile]) -> AppliedProfile:
+        """Waits for what applies, and tells how long that took."""
+        began = time.perf_counter()
+        try:
+            return await resolving
+        finally:
+            LOG.tell("resolution", seconds=time.perf_counter() - began)
+
     async def _converse(
         self,
         context: MessageStream,
@@ -139,7 +147,7 @@ class DeidServicer:
         target = opening.target
         terms = _terms(opening, self._limits)
         try:
-            applied = await self._resolver.resolve(target, credential)
+            applied = await self._timed(self._resolver.resolve(target, credential))
         except ProfileServiceUnavailableError as error:
             record.cause = error.cause
             raise

@@ -57,6 +57,7 @@ class Log:
         self._logger = logging.getLogger(service)
         self._writer: _Writer | None = None
         self._process = os.getpid()
+        self._observe: Callable[[str, dict[str, Field]], None] | None = None
         # The last second, and how it is written.
         self._second = 0, ""
 
@@ -64,14 +65,30 @@ class Log:
         """Writes the lines to standard error, with the time and the process."""
         self._logger.setLevel(logging.INFO)
         self._logger.propagate = False
-        self._writer = _Writer(self._text, sys.stderr.fileno())
+        self._writer = _Writer(self._text, sys.stderr.fileno(), self._noted)
         atexit.register(self.flush)
+
+    def observe(self, observe: Callable[[str, dict[str, Field]], None]) -> None:
+        """Has each event and its fields given to somebody else, too, whoever reads the lines."""
+        self._observe = observe
+
+    def tell(self, event: str, **fields: Field) -> None:
+        """Gives an event to whom `observe` named; it is no line of its own."""
+        self._noted(event, fields)
+
+    def _noted(self, event: str, fields: dict[str, Field]) -> None:
+        if self._observe is not None:
+            self._observe(event, fields)
 
     def write(self, event: str, *, level: int = logging.INFO, **fields: Field) -> None:
         """Writes one line, and all before it; a field that is the empty text is left out.
 
         Waits until it is written, but no more than a moment.
         """
+        self._noted(event, fields)
+        self._write(event, level, fields)
+
+    def _write(self, event: str, level: int, fields: dict[str, Field]) -> None:
         if self._logger.isEnabledFor(level):
             if self._writer is None:
                 # Not as a format: a percent sign is one.
@@ -85,8 +102,9 @@ class Log:
 
         As `write` does in what is not a service, and never set up.
         """
+        self._noted(event, fields)
         if self._writer is None or level >= logging.ERROR or self._writer.waiting >= GATHERED_LINES:
-            self.write(event, level=level, **fields)
+            self._write(event, level, fields)
         elif self._logger.isEnabledFor(level):
             self._writer.put((time.time(), level, event, fields))
 
@@ -111,8 +129,14 @@ class Log:
 class _Writer:
     """The queue of lines, and the thread that writes them."""
 
-    def __init__(self, text: Callable[[_Line], str], descriptor: int) -> None:
+    def __init__(
+        self,
+        text: Callable[[_Line], str],
+        descriptor: int,
+        noted: Callable[[str, dict[str, Field]], None],
+    ) -> None:
         self._text = text
+        self._noted = noted
         self._descriptor = descriptor
         self._lines: deque[_Line] = deque()
         self._dropped = 0
@@ -164,6 +188,7 @@ class _Writer:
         dropped, self._dropped = self._dropped, 0
         if dropped:
             fields: dict[str, Field] = {"lines": dropped}
+            self._noted("log_dropped", fields)
             texts.append(self._text((time.time(), logging.ERROR, "log_dropped", fields)))
         data = memoryview(("\n".join(texts) + "\n").encode(errors="backslashreplace"))
         # A standard error that is closed or on a full device takes nothing: go on.

@@ -57,6 +57,10 @@ _ENVIRONMENT = "DEIDCASCADE_WORKER"
 
 _READY, _LISTEN, _SERVING, _MORE = b"R", b"L", b"S", b"+"
 
+# Where the numbers stand that a worker and its supervisor share, and how many they are;
+# behind them come those of what is served.
+_LOAD_AT, _BEATS_AT, _OWN = 0, 1, 2
+
 # A host name may stand for several addresses, each with a listening socket.
 _MAX_SOCKETS = 16
 
@@ -115,11 +119,12 @@ TUNING = {
 class Worker:
     """The end of a worker process; made from its environment."""
 
-    def __init__(self, address: str, control: socket.socket, board: mmap.mmap, slot: int) -> None:
+    def __init__(self, address: str, control: socket.socket, part: memoryview) -> None:
         self.address = address
         self._control = control
-        self._board = memoryview(board).cast("q")
-        self._load_at, self._beat_at = 2 * slot, 2 * slot + 1
+        self._part = part
+        # Numbers of its own, which the supervisor reads and keeps.
+        self.cells = part[_OWN:]
 
     @classmethod
     def from_environment(cls) -> Worker | None:
@@ -127,10 +132,10 @@ class Worker:
         text = os.environ.pop(_ENVIRONMENT, None)
         if text is None:
             return None
-        control, board, slot, address = text.split(" ", 3)
-        memory = mmap.mmap(int(board), 0)
+        control, board, begin, end, address = text.split(" ", 4)
+        memory = memoryview(mmap.mmap(int(board), 0)).cast("q")
         os.close(int(board))
-        return cls(address, socket.socket(fileno=int(control)), memory, int(slot))
+        return cls(address, socket.socket(fileno=int(control)), memory[int(begin) : int(end)])
 
     def wait_for_turn(self) -> bool:
         """Waits until this worker may listen; False when it is to exit instead.
@@ -150,8 +155,8 @@ class Worker:
 
     def report_load(self, load: int) -> None:
         """Notes how much this worker has to do, in whatever unit all workers use."""
-        grown = load > self._board[self._load_at]
-        self._board[self._load_at] = load
+        grown = load > self._part[_LOAD_AT]
+        self._part[_LOAD_AT] = load
         if grown:
             # A full buffer holds enough to wake the supervisor; one that is gone
             # is told of elsewhere.
@@ -160,7 +165,7 @@ class Worker:
 
     def beat(self) -> None:
         """Shows that the worker is alive; to be called every BEAT_SECONDS by what serves."""
-        self._board[self._beat_at] += 1
+        self._part[_BEATS_AT] += 1
         # The kernel ends what does not come by here again, whoever holds its threads.
         signal.alarm(ORPHAN_SECONDS)
 
@@ -255,6 +260,7 @@ class Supervisor:
         drain_seconds: float,
         announce: Callable[[str], None],
         log: Callable[..., None],
+        cells: int = 0,
     ) -> None:
         """Prepares; nothing is started yet.
 
@@ -265,6 +271,7 @@ class Supervisor:
             drain_seconds: how long the workers may take to finish what is open.
             announce: called once with HOST:PORT, when all workers serve.
             log: called with an event and its fields.
+            cells: how many numbers each worker has of its own, see `cells`.
         """
         self._command = list(command)
         self._listen = listen
@@ -278,12 +285,29 @@ class Supervisor:
         self._failed = False
         self._address = ""
         self._selector = selectors.DefaultSelector()
-        # Two numbers per worker, written by it and read here: its load and its beats.
-        size = 2 * 8 * count
+        # Numbers of each worker, written by it and read here.
+        self._part = _OWN + cells
+        size = 8 * self._part * count
         self._board_file = _shared_file(size)
         self._board = memoryview(mmap.mmap(self._board_file, size)).cast("q")
         self._balancer = Balancer()
         self._next_tick = 0.0
+
+    def cells(self) -> list[memoryview]:
+        """Returns the numbers of each worker's own; they outlive it."""
+        return [self._numbers(slot)[_OWN:] for slot in self._slots]
+
+    def processes(self) -> list[int | None]:
+        """Returns the process of each worker that runs now, None for one that does not."""
+        return [None if (run := slot.run) is None else run.process.pid for slot in self._slots]
+
+    def load(self) -> list[int]:
+        """Returns what each worker has to do, as `Worker.report_load` said."""
+        return [self._numbers(slot)[_LOAD_AT] for slot in self._slots]
+
+    def _numbers(self, slot: _Slot) -> memoryview:
+        begin = slot.number * self._part
+        return self._board[begin : begin + self._part]
 
     def run(self) -> int:
         """Runs until SIGTERM or SIGINT, and returns the exit code.
@@ -339,7 +363,7 @@ class Supervisor:
             run = slot.run
             if run is None or not (run.serving or self._turn is slot):
                 continue
-            beats = self._board[2 * slot.number + 1]
+            beats = self._numbers(slot)[_BEATS_AT]
             run.silent_ticks = run.silent_ticks + 1 if beats == run.beats else 0
             run.beats = beats
             if run.silent_ticks * TICK_SECONDS >= HUNG_SECONDS:
@@ -352,7 +376,7 @@ class Supervisor:
         return [
             math.inf
             if slot.run is not None and slot.run.silent_ticks * TICK_SECONDS >= SILENT_SECONDS
-            else self._board[2 * slot.number]
+            else self._numbers(slot)[_LOAD_AT]
             for slot in self._slots
         ]
 
@@ -377,13 +401,16 @@ class Supervisor:
 
     def _start(self, slot: _Slot, now: float) -> None:
         board = self._board_file
-        self._board[2 * slot.number] = 0
+        self._numbers(slot)[_LOAD_AT] = 0
         with ExitStack() as on_failure:
             try:
                 ours, theirs = socket.socketpair()
                 on_failure.callback(ours.close)
                 with theirs:
-                    given = f"{theirs.fileno()} {board} {slot.number} {self._address}"
+                    begin = slot.number * self._part
+                    given = (
+                        f"{theirs.fileno()} {board} {begin} {begin + self._part} {self._address}"
+                    )
                     process = subprocess.Popen(  # noqa: S603 - the service's own command
                         self._command,
                         env=TUNING | os.environ | {_ENVIRONMENT: given},
@@ -398,7 +425,7 @@ class Supervisor:
                 self._on_no_start(slot, now, error)
                 return
             on_failure.pop_all()
-        slot.run = _Run(process, ours, now, beats=self._board[2 * slot.number + 1])
+        slot.run = _Run(process, ours, now, beats=self._numbers(slot)[_BEATS_AT])
         self._selector.register(ours, selectors.EVENT_READ, slot)
         self._log("worker_started", worker=slot.number, pid=process.pid)
 

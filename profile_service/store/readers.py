@@ -112,6 +112,11 @@ class Readers:
         """Closes the connections that nobody uses."""
         self._drop_kept()
 
+    @property
+    def busy(self) -> int:
+        """How many of its places are in use."""
+        return self._count - len(self._at_hand) - self._places.qsize()
+
     def _kept_in_turn(self) -> Iterator[ReadingConnection | None]:
         """Takes what nobody uses now, those that were not used for longest first."""
         for _ in range(self._at_hand_count):

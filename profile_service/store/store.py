@@ -96,6 +96,10 @@ class Store:
         """Begins to make connections; does not wait for them."""
         self._writers.open()
 
+    def busy(self) -> tuple[int, int]:
+        """Returns how many connections are in use: for reads, and for changes."""
+        return self._readers.busy, self._writers.busy
+
     def close(self) -> None:
         """Closes all connections, for good."""
         self._readers.close()

@@ -109,6 +109,12 @@ class Writers:
         """Closes all connections, for good."""
         self._pool.close()
 
+    @property
+    def busy(self) -> int:
+        """How many of its connections are in use."""
+        stats = self._pool.get_stats()
+        return stats["pool_size"] - stats["pool_available"]
+
     @contextmanager
     def transaction(
         self, site: str, **constraints: ProfileServiceError

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 ROOT = Path(__file__).parents[2]
@@ -44,7 +45,10 @@ def test_bounds_are_those_of_the_stubs(name: str, stubs: str, said: str) -> None
 def test_pins_are_what_the_project_allows() -> None:
     """Each dependency is pinned, in a version within its bounds: `./dev pin` renews them."""
     text = (ROOT / "constraints.txt").read_text("utf-8")
-    pins = dict(re.findall(r"^([^#=]+)==(.+)$", text, re.MULTILINE))
+    pins = {
+        canonicalize_name(name): version
+        for name, version in re.findall(r"^([^#=]+)==(.+)$", text, re.MULTILINE)
+    }
     wanted = dependencies()
 
     allowed = [each.name for each in wanted if each.specifier.contains(pins.get(each.name, ""))]
