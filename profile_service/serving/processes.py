@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from profile_service.serving.logs import Log
-    from profile_service.serving.transport import Transport
     from profile_service.serving.metrics import Family
+    from profile_service.serving.transport import Transport
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,6 @@ def run(
                 log.observe(meter.note)
             return work(worker)
         require_safety(transport, listen, log)
-        return Supervisor(
         supervise = partial(
             Supervisor,
             [sys.executable, "-m", module, *arguments],

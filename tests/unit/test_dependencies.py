@@ -45,7 +45,7 @@ def test_bounds_are_those_of_the_stubs(name: str, stubs: str, said: str) -> None
 def test_pins_are_what_the_project_allows() -> None:
     """Each dependency is pinned, in a version within its bounds: `./dev pin` renews them."""
     text = (ROOT / "constraints.txt").read_text("utf-8")
-    pins = {
+    pins: dict[str, str] = {
         canonicalize_name(name): version
         for name, version in re.findall(r"^([^#=]+)==(.+)$", text, re.MULTILINE)
     }
