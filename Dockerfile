@@ -12,7 +12,7 @@ COPY pyproject.toml README.md LICENSE constraints.txt ./
 COPY protos protos
 COPY profile_service profile_service
 COPY deid_service deid_service
-RUN /opt/deid-cascade/bin/pip install --no-cache-dir --constraint constraints.txt .
+RUN /opt/deid-cascade/bin/pip install --no-cache-dir --constraint constraints.txt '.[oidc]'
 
 FROM python:3.13-slim
 # No shell, no home: the services write nothing to disk but the first keys, where a volume is.

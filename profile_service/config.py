@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 from profile_service.serving import transport
 from profile_service.serving.options import Number, Options, cores
+from profile_service.serving.safeguards import complain
 from profile_service.serving.transport import PLAIN, Transport
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from types import SimpleNamespace
 
 # Connections of all workers together, as long as each has one for reads and one for
 # changes. PostgreSQL has 100 by default, for everyone: two
@@ -29,6 +31,34 @@ MAX_WORKERS = 40
 DRAIN_SECONDS = 5.0
 
 
+# With two keys each: who can verify a token cannot make one.
+ALGORITHMS = (
+    *("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"),
+    *("ES256", "ES384", "ES512", "EdDSA"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """An identity provider whose tokens count.
+
+    Attributes:
+        issuer: who it is, as its tokens say.
+        audience: whom its tokens must be for.
+        keys: where its keys are: a URL that begins with https://, or a file.
+        algorithms: those that it signs with.
+        groups_claim: where its tokens say which groups somebody is in.
+        leeway_seconds: how far its clock may be off.
+    """
+
+    issuer: str
+    audience: str
+    keys: str
+    algorithms: tuple[str, ...] = ("RS256",)
+    groups_claim: str = "groups"
+    leeway_seconds: float = 30.0
+
+
 @dataclass(frozen=True, slots=True)
 class Config:
     """How the service runs.
@@ -45,6 +75,7 @@ class Config:
         reflection: whether everybody may ask what the services are.
         transport: see there.
         metrics: HOST:PORT where Prometheus may ask; empty for nowhere.
+        provider: whose tokens count; None: nobody's.
     """
 
     listen: str
@@ -56,6 +87,7 @@ class Config:
     reflection: bool = True
     transport: Transport = PLAIN
     metrics: str = ""
+    provider: Provider | None = None
 
     @property
     def readers(self) -> int:
@@ -129,6 +161,16 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Config:
         "",
         "HOST:PORT where Prometheus may ask what is counted; port 0 takes one that is free",
     )
+    options.add("--token-issuer", str, "", "whose tokens (JWT) count, as their `iss` says")
+    options.add("--token-audience", str, "", "whom these tokens must be for: their `aud`")
+    options.add("--token-keys", str, "", "the keys of the issuer (JWKS): https://..., or a file")
+    options.add(
+        "--token-algorithms", str, "RS256", f"those it signs with, of {', '.join(ALGORITHMS)}"
+    )
+    options.add("--token-groups-claim", str, "groups", "the claim that names groups")
+    options.add(
+        "--token-leeway-seconds", Number(float, 0, 300), "30", "how far its clock may be off"
+    )
     parsed = options.parse(arguments)
     return Config(
         listen=parsed.listen,
@@ -140,4 +182,27 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Config:
         reflection=bool(parsed.reflection),
         transport=transport.read_options(parsed),
         metrics=parsed.metrics,
+        provider=_provider(parsed),
     )
+
+
+def _provider(parsed: SimpleNamespace) -> Provider | None:
+    """Returns whose tokens count.
+
+    Raises:
+        SystemExit: something is missing, or cannot be (2).
+    """
+    said = (parsed.token_issuer, parsed.token_audience, parsed.token_keys)
+    if not any(said):
+        return None
+    algorithms = tuple(parsed.token_algorithms.replace(" ", "").split(","))
+    if not all(said):
+        wrong = "--token-issuer, --token-audience and --token-keys belong together"
+    elif not set(algorithms) <= set(ALGORITHMS):
+        wrong = f"--token-algorithms must be of {', '.join(ALGORITHMS)}"
+    elif parsed.token_keys.startswith("http://"):
+        wrong = "--token-keys must begin with https://, or be a file"
+    else:
+        return Provider(*said, algorithms, parsed.token_groups_claim, parsed.token_leeway_seconds)
+    complain(f"profile_service: {wrong}.")
+    raise SystemExit(2)

@@ -29,6 +29,7 @@
         SchemaTooNewError
         InvalidConninfoError
         KeyFileError
+        TokenSettingsError
 
 A message never repeats a profile text, nor what a caller sent in place of a name.
 """
@@ -343,6 +344,13 @@ class KeyFileError(ProfileServiceError):
 
     def __init__(self, path: str, cause: str) -> None:
         super().__init__(f"The key file {path} cannot be used: {cause}.")
+
+
+class TokenSettingsError(ProfileServiceError):
+    """Tokens cannot be verified as it was said."""
+
+    def __init__(self, cause: str) -> None:
+        super().__init__(f"Tokens cannot be verified: {cause}.")
 
 
 def _place(container: str) -> str:

@@ -12,6 +12,7 @@ from profile_service import access_servicer, servicer
 from profile_service.access_servicer import AccessServicer
 from profile_service.calls import handler
 from profile_service.config import DRAIN_SECONDS
+from profile_service.errors import TokenSettingsError
 from profile_service.first_keys import FirstKeys
 from profile_service.guard import Guard
 from profile_service.logs import LOG
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Callable
 
-    from profile_service.config import Config
+    from profile_service.access.credentials import Claims
+    from profile_service.config import Config, Provider
 
 # Calls that are carried out at once, or wait for their request or their turn. Most of the
 # time of a call is Python, which one core carries out, so more would not be faster. What
@@ -93,7 +95,9 @@ def serve(
         SchemaTooNewError: a newer build has used the database.
         StoreFaultError: the database cannot be migrated, for want of a privilege for instance.
         KeyFileError: a file with a key cannot be used.
+        TokenSettingsError: tokens cannot be verified as it was said.
     """
+    read_token = None if config.provider is None else _reader_of(config.provider)
     certificates = None
     if config.transport.certificate:
         certificates = ServerCertificates(config.transport, LOG)
@@ -126,7 +130,7 @@ def serve(
             options=SERVER_OPTIONS,
             maximum_concurrent_rpcs=MAX_CALLS,
         )
-        guard = Guard(store.access, store.record)
+        guard = Guard(store.access, store.record, read_token)
         access = AccessServicer(store.access)
         server.add_generic_rpc_handlers(
             (
@@ -153,3 +157,15 @@ def serve(
         running.callback(healthiness.shut_down)
         monitor.run(stop)
         LOG.write("drain")
+
+
+def _reader_of(provider: Provider) -> Callable[[str], Claims]:
+    """Returns what reads the tokens of a provider."""
+    try:
+        # Not above: it is an extra of the distribution.
+        from profile_service.tokens import Tokens
+    except ModuleNotFoundError as error:
+        raise TokenSettingsError(
+            f"the package {error.name} is not installed: pip install 'deid-cascade[oidc]'"
+        ) from None
+    return Tokens(provider).claims

@@ -7,7 +7,7 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from profile_service.config import Config
+from profile_service.config import Config, Provider
 from profile_service.server import serve
 from profile_service.serving.transport import PLAIN, Transport
 from tests.support.environment import ADMIN_KEY_FILE, SERVICE_KEY_FILE
@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def running_profile_service(database: str, transport: Transport = PLAIN) -> Iterator[str]:
+def running_profile_service(
+    database: str, transport: Transport = PLAIN, provider: Provider | None = None
+) -> Iterator[str]:
     """Gives the address of a ProfileService on a database; raises what `serve` raises."""
     address: Future[str] = Future()
     stop = threading.Event()
@@ -32,6 +34,7 @@ def running_profile_service(database: str, transport: Transport = PLAIN) -> Iter
                     admin_key=str(ADMIN_KEY_FILE),
                     service_key=str(SERVICE_KEY_FILE),
                     transport=transport,
+                    provider=provider,
                 ),
                 "127.0.0.1:0",
                 listening=lambda port: address.set_result(f"127.0.0.1:{port}"),

@@ -49,6 +49,7 @@ def test_every_error_has_a_status() -> None:
         errors.InvalidConninfoError,
         errors.KeyFileError,
         errors.SchemaTooNewError,
+        errors.TokenSettingsError,
     }
 
 
