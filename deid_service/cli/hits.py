@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING, Final, assert_never
 
+from deid_service.cli.elements import Step
 from deid_service.engine.encoding.tags import FILE_META, is_creator, is_private
+from deid_service.engine.rules.facts import Facts
 from deid_service.engine.rules.nodes import Rules
 from deid_service.engine.rules.ops import (
     Dropped,
@@ -22,8 +24,11 @@ from profile_service.language.model import Keep, OthersSelector, Profile, Remove
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from deid_service.cli.elements import Shown, Step
+    from deid_service.cli.elements import Shown
     from deid_service.engine.rules.ops import Case
+
+
+_SOP_CLASS: Final = 0x00020002
 
 
 def hits(rule: Rule, profile: Profile, found: Iterable[Shown]) -> list[Shown]:
@@ -49,14 +54,25 @@ def hits(rule: Rule, profile: Profile, found: Iterable[Shown]) -> list[Shown]:
         before = tuple(
             replace(each, action=Keep()) for each in profile.rules[: profile.rules.index(rule)]
         )
+    found = list(found)
+    if rule.when is not None and not facts_of(found).hold(rule.when):
+        return []
     settings = replace(
         profile.settings,
         remove_private_tags=False,
         remove_undefined=False,
         age_from_birthdate=None,
     )
-    rules = Rules.of(replace(profile, settings=settings, rules=(*before, rule), filenames=()))
-    found = list(found)
+    rules = Rules.of(
+        replace(
+            profile,
+            settings=settings,
+            rules=(*before, replace(rule, when=None)),
+            filenames=(),
+            rejections=(),
+            base=None,
+        )
+    )
     waiting = [shown for shown in found if _waits(rules, shown)]
     hit = [shown for shown in found if shown not in waiting and _acts_on(rules, shown)]
     if not waiting:
@@ -66,13 +82,27 @@ def hits(rule: Rule, profile: Profile, found: Iterable[Shown]) -> list[Shown]:
     return hit + [shown for shown in waiting if not any(_is_for(shown, steps) for steps in left)]
 
 
-def treatments(profile: Profile) -> Callable[[Shown], str]:
-    """Returns what says by what an element is treated, as receipts count it.
+def treatments(rules: Rules, found: Iterable[Shown]) -> Callable[[Shown], str]:
+    """Returns what says by what an element of a file is treated, as receipts count it.
 
     It says nothing where that is no rule and no setting.
+
+    Args:
+        rules: of the profile.
+        found: the elements of the file.
     """
-    rules = Rules.of(profile)
-    return lambda shown: ", ".join(_names(becomes_of(_op_of(rules, shown)), shown.vr == "SQ"))
+    of_file = rules.for_file(facts_of(found))
+    return lambda shown: ", ".join(_names(becomes_of(_op_of(of_file, shown)), shown.vr == "SQ"))
+
+
+def facts_of(found: Iterable[Shown]) -> Facts:
+    """Returns what a file says of itself, as the engine sees it."""
+    values = {
+        shown.steps[0].tag: tuple(str(shown.content).split("\\")) if shown.content else ()
+        for shown in found
+        if len(shown.steps) == 1
+    }
+    return Facts(values, "".join(values.get(_SOP_CLASS, ())))
 
 
 def lines_of_rules(profile: Profile, found: Iterable[Shown]) -> dict[tuple[Step, ...], list[int]]:

@@ -29,6 +29,7 @@ from deid_service.cli.sources import PROFILE_FILE, find_files, valid_profile
 from deid_service.client import expand
 from deid_service.engine import DicomError, compile_plan, deidentify
 from deid_service.engine.errors import format_tag
+from deid_service.engine.rules.nodes import Rules
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -108,7 +109,7 @@ class Inventory:
 
     def __post_init__(self) -> None:
         self._plan = compile_plan(self.profile)
-        self._by = treatments(self.profile)
+        self._rules = Rules.of(self.profile)
 
     def add(self, source: Source) -> None:
         """Takes a file in."""
@@ -139,6 +140,7 @@ class Inventory:
         kind: Kind,
     ) -> None:
         left = {each.element.steps: each.why for each in remaining(before, after)}
+        by = treatments(self._rules, before.values())
         seen = set()
         for steps in before | after:
             old, new = before.get(steps), after.get(steps)
@@ -148,7 +150,7 @@ class Inventory:
             line = self.lines.setdefault(path, Line(path, shown.tag, is_private(shown)))
             line.fates[fate(old, new)] += 1
             line.files += path not in seen
-            if treatment := self._by(shown):
+            if treatment := by(shown):
                 line.by.add(treatment)
             line.why = most_telling(line.why, left.get(steps))
             line.kinds[kind] += path not in seen

@@ -17,6 +17,7 @@ from deid_service.cli.pictures import picture
 from deid_service.cli.remaining import Remaining, Why, remaining
 from deid_service.cli.sources import profile_option, read_bytes, valid_profile
 from deid_service.engine import DicomError, compile_plan, deidentify
+from deid_service.engine.rules.nodes import Rules
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -65,7 +66,10 @@ def preview(
         raise Failure(f"{file} would be rejected: {error}.") from None
     try:
         before, after = elements(data), elements(output)
-        by, lines = treatments(parsed), lines_of_rules(parsed, before.values())
+        by, lines = (
+            treatments(Rules.of(parsed), before.values()),
+            lines_of_rules(parsed, before.values()),
+        )
     except ValueError as error:
         raise Failure(f"{file} can be de-identified, but not shown: {error}.") from None
     except DicomError:

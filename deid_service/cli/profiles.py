@@ -26,6 +26,7 @@ from deid_service.cli.console import (
 )
 from deid_service.cli.coverage import coverage
 from deid_service.cli.differences import diff, from_message, tell
+from deid_service.cli.expand import expand
 from deid_service.cli.explanation import explain
 from deid_service.cli.inventory import test
 from deid_service.cli.sources import PROFILE_FILE, print_problems, read_profile
@@ -249,6 +250,7 @@ def resolve(target: str, as_json: bool, address: str) -> None:
 
 profile_group.add_command(coverage)
 profile_group.add_command(diff)
+profile_group.add_command(expand)
 profile_group.add_command(explain)
 profile_group.add_command(test)
 

@@ -20,7 +20,14 @@ from deid_service.engine.rules.ops import (
 )
 from profile_service.language.checks import keeps
 from profile_service.language.dictionary import all_sequences, vrs_of
-from profile_service.language.model import Element, Keep, Profile, RepeaterElement
+from profile_service.language.model import (
+    ACTION_NAMES,
+    Dummy,
+    Element,
+    Keep,
+    Profile,
+    RepeaterElement,
+)
 from profile_service.language.standard import Attribute, attributes
 
 if TYPE_CHECKING:
@@ -203,6 +210,8 @@ def _on_sequence(op: Op | None) -> Treatment:
         # Where it stays, all that it holds goes but for what rules name.
         return Treatment(Effect.GOES, (becomes.sequence_name,))
     effect = effect_on_sequence(op)
+    if becomes.dummied and effect is Effect.STAYS:
+        return Treatment(Effect.CHANGES, (ACTION_NAMES[Dummy],))
     return Treatment(effect, () if effect is Effect.STAYS else (becomes.sequence_name,))
 
 

@@ -1,6 +1,10 @@
 """De-identifies one file as it streams through.
 
-    START --preamble, or none--> FILE_META --first other group--> DATA_SET
+    START --preamble, or none--> FILE_META --first other group--> OUTLOOK
+      |                                                              |
+      |                                      what conditions need is known
+      |                                                              |
+      |                                                           DATA_SET
       |                                                              |
       +--- a blank plan ---> UNCHANGED ------------ finish --> FINISHED
 
@@ -14,7 +18,7 @@ from enum import Enum, auto
 from time import perf_counter
 from typing import Final, NamedTuple
 
-from deid_service.engine.encoding.headers import BEGINNING, HEADER, Encoding
+from deid_service.engine.encoding.headers import BEGINNING, HEADER, IMPLICIT_LITTLE, Encoding
 from deid_service.engine.errors import DicomError, Reason
 from deid_service.engine.file.bodies import (
     Body,
@@ -23,6 +27,7 @@ from deid_service.engine.file.bodies import (
     Learner,
     PlainBody,
 )
+from deid_service.engine.file.deflate import beginning_of
 from deid_service.engine.file.directory import MEDIA_DIRECTORY
 from deid_service.engine.file.head import Head
 from deid_service.engine.file.meta import (
@@ -32,12 +37,16 @@ from deid_service.engine.file.meta import (
     TransferSyntax,
     guessed_encoding,
 )
+from deid_service.engine.file.outlook import look
+from deid_service.engine.file.people import IDENTIFYING, people_of
 from deid_service.engine.layouts.layout import Applied
 from deid_service.engine.layouts.learning import Layouts
 from deid_service.engine.limits import MAX_HELD_BYTES
 from deid_service.engine.plan import Plan
 from deid_service.engine.rules.budget import Budget, spend_from
+from deid_service.engine.rules.facts import Facts
 from deid_service.engine.rules.ops import AGE_NOT_COMPUTED, MISPLACED_FILE_META, STALE_LENGTH
+from deid_service.engine.rules.texts import Cleaner
 from deid_service.engine.walk.output import Buffer, Output
 from deid_service.engine.walk.patient import PatientFinder
 from deid_service.engine.walk.walk import Walk
@@ -58,6 +67,7 @@ _NO_OUTPUT: Final = Output()
 class _State(Enum):
     START = auto()
     FILE_META = auto()
+    OUTLOOK = auto()
     DATA_SET = auto()
     UNCHANGED = auto()
     FINISHED = auto()
@@ -344,6 +354,11 @@ class Deidentifier:
                     "the file ends in its file meta",
                     offset=self._offset + position,
                 )
+            self._state = _State.OUTLOOK
+        if self._state is _State.OUTLOOK:
+            if not self._knows_file(data, position, ended=ended):
+                self._offset += position
+                return position
             position = self._begin_data_set(data, position)
         if position < len(data):
             body = self._body_on()
@@ -373,7 +388,61 @@ class Deidentifier:
                 "neither the prefix of a DICOM file nor the first element of a data set",
                 offset=0,
             )
-        return self._begin_data_set(data, 0)
+        self._state = _State.OUTLOOK
+        return 0
+
+    def _knows_file(self, data: bytes, position: int, *, ended: bool) -> bool:
+        """Settles which rules are for the file, by what it says of itself.
+
+        Args:
+            data: the input.
+            position: where the data set begins in it.
+            ended: no more input comes.
+
+        Returns:
+            False where more of the input must be there for that.
+
+        Raises:
+            DicomError: what conditions depend on stands too far behind, or the profile
+                rejects the file.
+        """
+        meta, rules = self._meta, self._rules
+        facts = Facts()
+        if rules.wanted or rules.cleans:
+            held = data[position : position + self._max_held]
+            is_all = len(data) - position >= self._max_held
+            syntax = meta.transfer_syntax()
+            if syntax is not None and syntax.deflated:
+                held = beginning_of(held, self._max_held)
+                is_all = is_all or len(held) >= self._max_held
+            seen = guessed_encoding(held[:BEGINNING]) if len(held) >= HEADER else None
+            encoding = seen or (IMPLICIT_LITTLE if syntax is None else syntax.encoding)
+            found = look(held, encoding, rules.wanted, ended=ended and not is_all)
+            if found is None and is_all:
+                raise DicomError(
+                    Reason.LIMIT_EXCEEDED,
+                    f"what a condition depends on does not come within {self._max_held} bytes",
+                    offset=self._offset + position,
+                )
+            identity = None
+            if found is not None and rules.cleans:
+                identity = people_of(
+                    held,
+                    encoding,
+                    rules.changed_of(IDENTIFYING),
+                    with_dates=rules.hides_dates,
+                    ended=ended or is_all,
+                )
+            if found is None or (rules.cleans and identity is None):
+                self._need = min(max(2 * (len(data) - position), BEGINNING), self._max_held)
+                return False
+            facts = found
+            if identity is not None:
+                self._memo = self._memo.of(Cleaner(rules.vocabulary, identity))
+        self._need = 0
+        self._rules = self._rules.for_file(facts.of_class(meta.sop_class()))
+        self._head.use(self._rules)
+        return True
 
     def _begin_data_set(self, data: bytes, position: int) -> int:
         """Prepares for the data set, of which the first elements are seen.
@@ -418,7 +487,9 @@ class Deidentifier:
             finder = self._find_patient(encoding, data, position)
         walk = self._walk(encoding, self._output, base, layouts, finder)
         learner = (
-            None if layouts is None else Learner(self._rules, meta, layouts, base, self._budget)
+            None
+            if layouts is None
+            else Learner(self._rules, self._memo, meta, layouts, base, self._budget)
         )
         self._body = PlainBody(walk, self._output, learner)
         self._head.open(walk, base, is_directory=False)
@@ -520,6 +591,8 @@ class Deidentifier:
         data = bytes(self._tail)
         self._tail.clear()
         if self._state is not _State.DATA_SET:
+            # There is no other turn.
+            self._until = math.inf
             data = data[self._read(data, 0, ended=True) :]
         if self._applied is not None and self._applied.layout.ends and not data:
             return

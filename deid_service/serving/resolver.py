@@ -64,6 +64,8 @@ _UNCHANGED = compile_plan(
         settings=Settings(),
         rules=(),
         filenames=(),
+        rejections=(),
+        base=None,
         blank=True,
         warnings=(),
     )

@@ -25,6 +25,7 @@ from profile_service.language.model import (
     Selector,
     Settings,
     VrSelector,
+    When,
 )
 
 if TYPE_CHECKING:
@@ -99,19 +100,23 @@ def _matches(pattern: Pattern, path: str) -> bool:
         return True
 
 
-def check_rules(rules: list[tuple[Rule, Table]], settings: Settings, dicom: Table) -> bool:
+def check_rules(
+    rules: list[tuple[Rule, Table]], settings: Settings, dicom: Table, *, has_base: bool
+) -> bool:
     """Notes what rules do to each other, and that nothing changes data.
 
     Args:
         rules: each with the table that it was read from, in the order written.
         settings: of the profile.
         dicom: the section.
+        has_base: what no rule selects is changed by a base.
 
     Returns:
         Whether any rule or setting changes data.
     """
     _check_order(rules)
     changing_settings = (
+        has_base,
         settings.remove_private_tags,
         settings.remove_undefined,
         settings.age_from_birthdate is not None,
@@ -155,11 +160,12 @@ def _check_order(rules: list[tuple[Rule, Table]]) -> None:
     # As rules run: regex-sub first, the last of them first.
     substitutions = [pair for pair in rules if isinstance(pair[0].action, RegexSub)]
     others = [pair for pair in rules if not isinstance(pair[0].action, RegexSub | Keep)]
-    earlier: dict[Selector, tuple[Rule, Table]] = {}
+    earlier: dict[tuple[Selector, When | None], tuple[Rule, Table]] = {}
     for rule, table in (*reversed(substitutions), *others):
-        if rule.selector in earlier:
-            _compare(*earlier[rule.selector], rule, table)
-        earlier[rule.selector] = (rule, table)
+        key = (rule.selector, rule.when)
+        if key in earlier:
+            _compare(*earlier[key], rule, table)
+        earlier[key] = (rule, table)
 
 
 def _compare(first: Rule, first_table: Table, then: Rule, then_table: Table) -> None:

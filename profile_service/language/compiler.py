@@ -22,8 +22,10 @@ from profile_service.language.actions import (
     read_groups,
     read_on_error,
 )
-from profile_service.language.checks import KeywordSearch, check_rules
+from profile_service.language.base import read_base
+from profile_service.language.checks import KeywordSearch, check_rules, keeps
 from profile_service.language.codes import Code
+from profile_service.language.conditions import REJECT, WHEN, read_rejection, read_when
 from profile_service.language.dangers import check_dangers
 from profile_service.language.dates import DateFormats
 from profile_service.language.dictionary import name_of, vrs_of
@@ -36,9 +38,11 @@ from profile_service.language.model import (
     FilenameRule,
     KeyedAction,
     OthersSelector,
+    PathSelector,
     Profile,
     Pseudonym,
     RegexSelector,
+    Rejection,
     RepeaterElement,
     ReplaceWith,
     Rule,
@@ -62,9 +66,12 @@ from profile_service.language.vr import VRS
 # Part of every stored verdict: a text is decided again by a newer version. To be
 # changed with every change that could turn a verdict, or add or take a problem; a
 # test ties it to the golden answers.
-VALIDATOR_VERSION = "10"
+VALIDATOR_VERSION = "11"
 
 _LANGUAGE_VERSION = 1
+
+_FILE_META = 0x0002
+
 _DICOM = "dicom"
 _TEXTS = ("name", "description")
 _VERSION = "version"
@@ -176,7 +183,8 @@ class _Compiler:
         formats = DateFormats()
         settings, defaults = read_settings(dicom, formats)
         reading = Reading(defaults, self._patterns, formats, settings)
-        rules = self._read_rules(dicom, settings, reading)
+        base = read_base(dicom, defaults)
+        rules, rejections = self._read_rules(dicom, settings, reading)
         filenames = self._read_filenames(dicom, reading)
         fields = dicom.value(FIELDS)
         blank = list(dicom) == [FIELDS] and isinstance(fields, ListNode) and not fields.items
@@ -188,16 +196,19 @@ class _Compiler:
                 FIELDS,
                 "The profile is blank: data that it applies to is not de-identified.",
             )
-        reach = Reach((rule for rule, _ in rules), settings, self._search)
-        if not blank and check_rules(rules, settings, dicom):
+        reach = Reach((rule for rule, _ in rules), settings, self._search, base)
+        if not blank and check_rules(rules, settings, dicom, has_base=base is not None):
             check_dangers(rules, reach, settings, dicom)
-        added = provenance_rules(dicom, reach, name, self._digest)
+        keeps_any = any(keeps(rule) for rule, _ in rules)
+        added = provenance_rules(dicom, reach, name, self._digest, keeps_any=keeps_any)
         return Profile(
             name=name,
             description=description,
             settings=settings,
             rules=(*(rule for rule, _ in rules), *added),
             filenames=filenames,
+            rejections=rejections,
+            base=base,
             blank=blank,
             warnings=self._problems.warnings,
         )
@@ -270,8 +281,10 @@ class _Compiler:
 
     def _read_rules(
         self, dicom: Table, settings: Settings, reading: Reading
-    ) -> list[tuple[Rule, Table]]:
+    ) -> tuple[list[tuple[Rule, Table]], tuple[Rejection, ...]]:
         node = dicom.value(FIELDS)
+        if node is None and "base" in dicom:
+            return [], ()
         if node is None or (isinstance(node, Scalar) and node.is_null):
             self._problems.add(
                 Code.FIELDS_MISSING,
@@ -280,20 +293,25 @@ class _Compiler:
                 "The 'dicom' section needs 'fields', a list of rules, which may be empty beside "
                 "other settings.",
             )
-            return []
+            return [], ()
         rules: list[tuple[Rule, Table]] = []
+        rejections: list[Rejection] = []
         for index, item in enumerate(dicom.items(FIELDS, "rules")):
             if self._problems.full:
                 break
             path = f"{dicom.path}.{FIELDS}[{index}]"
             table = as_rule(item, path, dicom)
+            if table is not None and REJECT in table:
+                rejection = read_rejection(table)
+                rejections += [] if rejection is None else [rejection]
+                continue
             rule = None if table is None else self._read_rule(table, settings, reading)
             if table is not None and rule is not None:
                 rules.append((rule, table))
-        return rules
+        return rules, tuple(rejections)
 
     def _read_rule(self, table: Table, settings: Settings, reading: Reading) -> Rule | None:
-        name = action_of(table, frozenset(_SELECTORS))
+        name = action_of(table, frozenset((*_SELECTORS, WHEN)))
         action = None if name is None else read_action(name, table, reading)
         if name == "identity":
             table.report_key(
@@ -311,7 +329,14 @@ class _Compiler:
             if isinstance(selected, VrSelector):
                 fit_vrs(action, selected.vrs, name if name in table else "vr", table)
             action = _without_insert(action)
-        return Rule(selector, action, table.path, table.node.line, read_on_error(table))
+        if WHEN in table and _is_in_file_meta(selector):
+            table.report_key(
+                Code.CONDITION,
+                WHEN,
+                "The elements of the file meta are written before a condition is known to hold.",
+            )
+        on_error, when = read_on_error(table), read_when(table)
+        return Rule(selector, action, table.path, table.node.line, on_error, when)
 
     def _read_selector(
         self, table: Table, settings: Settings
@@ -425,6 +450,11 @@ class _Compiler:
             if output is not None:
                 rules.append(FilenameRule(pattern, output))
         return tuple(rules)
+
+
+def _is_in_file_meta(selector: Selector) -> bool:
+    element = selector.element if isinstance(selector, PathSelector) else None
+    return isinstance(element, Element) and element.tag >> 16 == _FILE_META
 
 
 def _read_vrs(table: Table) -> VrSelector | None:

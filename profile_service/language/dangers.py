@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from profile_service.language.base import MODIFIED_DATES
 from profile_service.language.checks import key_of
 from profile_service.language.codes import Code
 from profile_service.language.dictionary import (
@@ -119,6 +120,13 @@ _FALLS: Final = {
 _NUMBERS_FALL: Final = "all numbers of seven digits are tried within half a minute"
 
 
+_SAME_SHIFT: Final = (
+    "The dates of all patients move by the same amount: who knows one date of anybody "
+    "knows all. Use 'keyed-shift', which moves those of each patient by "
+    "their own amount, or empty them where nobody needs the time between examinations."
+)
+
+
 def check_dangers(rules: list[Read], reach: Reach, settings: Settings, dicom: Table) -> None:
     """Notes what leaks or breaks files.
 
@@ -134,7 +142,7 @@ def check_dangers(rules: list[Read], reach: Reach, settings: Settings, dicom: Ta
         _check_date_on_other(rule, table)
         _check_creators(rule, table)
         _check_needed(rule, table, reach)
-    _check_shifts(rules)
+    _check_shifts(rules, reach, dicom)
     _check_dates_apart(rules, reach)
     _check_undefined(reach, settings, dicom)
     _check_direct(reach, dicom)
@@ -244,9 +252,12 @@ def _check_needed(rule: Rule, table: Table, reach: Reach) -> None:
         )
 
 
-def _check_shifts(rules: list[Read]) -> None:
+def _check_shifts(rules: list[Read], reach: Reach, dicom: Table) -> None:
     """Notes the first shift that is the same for everybody, and the first that is random."""
     fixed = jittered = False
+    if reach.base is not None and MODIFIED_DATES in reach.base.options:
+        fixed = True
+        dicom.report_key(Code.SAME_SHIFT_FOR_ALL, "options", _SAME_SHIFT)
     for rule, table in rules:
         shift = shift_of(rule.action)
         if shift is None:
@@ -267,9 +278,7 @@ def _check_shifts(rules: list[Read]) -> None:
             table.report_key(
                 Code.SAME_SHIFT_FOR_ALL,
                 key,
-                "The dates of all patients move by the same amount: who knows one date of anybody "
-                "knows all. Use 'keyed-shift', which moves those of each patient by "
-                "their own amount, or empty them where nobody needs the time between examinations.",
+                _SAME_SHIFT,
             )
 
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from pydicom._dicom_dict import DicomDictionary, RepeatersDictionary
 from pydicom._private_dict import private_dictionaries
+from pydicom._uid_dict import UID_dictionary
 from pydicom.datadict import private_dictionary_VR
 
 from profile_service.language.model import (
@@ -56,6 +57,11 @@ def find_repeater(repeater: RepeaterElement) -> Entry | None:
 def find_keyword(keyword: str) -> Element | RepeaterElement | None:
     """Looks up a keyword, in any letter case, retired ones and repeaters too."""
     return _elements_by_keyword().get(keyword.lower())
+
+
+def find_uid(name: str) -> str | None:
+    """Looks up a UID of PS3.6 by its name or keyword, in any letter case."""
+    return _uids_by_name().get(_plain(name))
 
 
 @cache
@@ -139,6 +145,17 @@ def repeater_from(pattern: str) -> RepeaterElement:
 def _entry(found: tuple[str, str, str, str, str]) -> Entry:
     vrs = () if found[0] in {"", _NO_VR} else tuple(found[0].split(" or "))
     return Entry(found[4], vrs)
+
+
+@cache
+def _uids_by_name() -> dict[str, str]:
+    entries = UID_dictionary.items()
+    by_name = {_plain(entry[0]): uid for uid, entry in entries if entry[0]}
+    return by_name | {_plain(entry[4]): uid for uid, entry in entries if entry[4]}
+
+
+def _plain(name: str) -> str:
+    return name.replace(" ", "").casefold()
 
 
 @cache

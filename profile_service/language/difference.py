@@ -20,6 +20,7 @@ from profile_service.language.explain import (
     describe_action,
     describe_filename,
     describe_selector,
+    describe_when,
 )
 from profile_service.language.model import (
     Element,
@@ -96,10 +97,11 @@ def difference(before: Profile | None, after: Profile | None) -> list[Difference
         *_grouped(_treatments(old, matching), _treatments(new, matching)),
         *_grouped(_named(old), _named(new)),
         *_filenames(old, new),
+        *_whole(old, new),
     ]
 
 
-_NOTHING = Profile("", "", Settings(), (), (), blank=True, warnings=())
+_NOTHING = Profile("", "", Settings(), (), (), (), None, blank=True, warnings=())
 
 
 # --- The dictionary ---------------------------------------------------------------------
@@ -167,9 +169,31 @@ def _treatments(profile: Profile, matching: _Matching) -> dict[tuple[str, str], 
         said = [words[number] for number in selected if words[number]]
         if place.keyword == "PatientAge" and place.where == TOP and settings.age_from_birthdate:
             said.insert(0, "is computed from the date of birth")
-        rest = "is removed" if settings.remove_undefined and not selected else _STAYS
+        rest = _STAYS if selected else _of_others(profile, place)
         found[place.keyword, place.where] = ", then ".join(said) or rest
     return found
+
+
+def _of_others(profile: Profile, place: _Place) -> str:
+    """Says what becomes of an element that no rule selects."""
+    base = profile.base
+    if profile.settings.remove_undefined:
+        return "is removed"
+    if base is None:
+        return _STAYS
+    choice = None
+    if isinstance(place.element, Element):
+        choice = base.elements.get(place.element.tag)
+    else:
+        choice = next((each for element, each in base.ranges if element == place.element), None)
+    if choice is None:
+        choice = next((base.by_vr[vr] for vr in sorted(place.vrs) if vr in base.by_vr), None)
+    if choice is None:
+        return _STAYS
+    treatment = choice.items if place.where == ITEMS and choice.items else choice.unknown
+    if isinstance(treatment.action, Keep):
+        return _STAYS
+    return printable(describe_action(treatment.action, profile.settings)) + ", as its IOD allows"
 
 
 def _selects(
@@ -214,7 +238,8 @@ def _words(rule: Rule, settings: Settings) -> str:
     """Says what a rule does; nothing where it leaves all as it is."""
     if keeps(rule):
         return ""
-    return printable(describe_action(rule.action, settings) + ON_ERROR[rule.on_error])
+    files = "" if rule.when is None else f"in files {describe_when(rule.when)} "
+    return printable(files + describe_action(rule.action, settings) + ON_ERROR[rule.on_error])
 
 
 # --- What is named otherwise --------------------------------------------------------------
@@ -272,6 +297,24 @@ def _filenames(before: Profile, after: Profile) -> Iterator[Difference]:
     if old != new:
         default = "Files are named after their de-identified SOPInstanceUID."
         yield Difference(("names of files",), "", old or default, new or default)
+
+
+def _whole(before: Profile, after: Profile) -> Iterator[Difference]:
+    """Gives what differs in files that are rejected, and in the base as a whole."""
+    for what, say in (("files that are rejected", _rejections), ("the base", _base)):
+        old, new = say(before), say(after)
+        if old != new:
+            yield Difference((what,), "", old or "none", new or "none")
+
+
+def _rejections(profile: Profile) -> str:
+    return printable(
+        "; ".join(f"{describe_when(each.when)}: {each.reason}" for each in profile.rejections)
+    )
+
+
+def _base(profile: Profile) -> str:
+    return "" if profile.base is None else " ".join((profile.base.name, *profile.base.options))
 
 
 def _grouped(

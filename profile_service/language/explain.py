@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 from profile_service.language.dictionary import format_tag, name_of
 from profile_service.language.model import (
+    CapAge,
     Capture,
+    Clean,
     Dummy,
     Element,
     ElementValue,
@@ -29,7 +31,9 @@ from profile_service.language.model import (
     RelativeDate,
     Remove,
     RepeaterElement,
+    ReplaceUid,
     ReplaceWith,
+    Sweep,
     VrSelector,
     actions_in,
 )
@@ -40,6 +44,7 @@ if TYPE_CHECKING:
 
     from profile_service.language.model import (
         Action,
+        Base,
         DateBound,
         DateShift,
         ElementRef,
@@ -48,11 +53,13 @@ if TYPE_CHECKING:
         OnError,
         Profile,
         PseudonymSettings,
+        Rejection,
         Rule,
         Selector,
         Settings,
         Spelling,
         Template,
+        When,
     )
 
 _AGE_UNITS = {"D": "days", "M": "months", "Y": "years"}
@@ -62,6 +69,7 @@ ON_ERROR: Mapping[OnError, str] = {
     "reject": "",
     "remove": "; it is removed where that cannot be done to its value",
     "empty": "; it is emptied where that cannot be done to its value",
+    "dummy": "; it gets a dummy where that cannot be done to its value",
 }
 
 
@@ -78,6 +86,9 @@ def explain(profile: Profile) -> list[str]:
         sentences += _explain_keys(profile.settings.pseudonyms, profile.key_purposes)
     if any(map(_hashes, profile.rules)):
         sentences += _explain_hashes(profile.settings)
+    if profile.base is not None:
+        sentences.append(_explain_base(profile.base))
+    sentences += [_explain_rejection(each) for each in profile.rejections]
     sentences += [explain_rule(rule, profile.settings) for rule in profile.rules]
     sentences += [describe_filename(rule, profile.settings) for rule in profile.filenames]
     return [printable(sentence) for sentence in sentences]
@@ -92,7 +103,34 @@ def explain_rule(rule: Rule, settings: Settings) -> str:
     outcome = ON_ERROR[rule.on_error]
     if isinstance(rule.action, RegexSub) and rule.on_error == "reject":
         outcome = "; a value that matches nothing rejects the file"
+    if rule.when is not None:
+        where = f"in files {describe_when(rule.when)}, {where}"
     return f"Line {rule.line}: {where} {describe_action(rule.action, settings)}{outcome}."
+
+
+def _explain_rejection(rejection: Rejection) -> str:
+    return (
+        f"Line {rejection.line}: files {describe_when(rejection.when)} are rejected: "
+        f"{rejection.reason}."
+    )
+
+
+def describe_when(when: When) -> str:
+    """Describes which files a condition holds for."""
+    parts = [
+        f"{what} {' or '.join(values)}"
+        for what, values in (
+            ("of the modality", when.modalities),
+            ("of the SOP class", when.sop_classes),
+            ("of a manufacturer that begins with", when.manufacturers),
+            ("of the image type", when.image_types),
+            ("with BurnedInAnnotation", when.burned_in),
+            *(("with", (name_of(Element(tag)),)) for tag in when.present),
+            *(("without", (name_of(Element(tag)),)) for tag in when.absent),
+        )
+        if values
+    ]
+    return " and ".join(parts)
 
 
 def describe_selector(selector: Selector) -> str:
@@ -143,6 +181,14 @@ def _explain_settings(settings: Settings) -> list[str]:
     if settings.salt:
         sentences.append("A salt is put before every value that is hashed.")
     return sentences
+
+
+def _explain_base(base: Base) -> str:
+    options = f" with {', '.join(base.options)}" if base.options else ""
+    return (
+        f"What no rule selects is treated as {base.name}{options} says ('profile expand' shows it "
+        "element by element), at every depth, and by what the IOD of the file needs."
+    )
 
 
 def _explain_keys(patient: PseudonymSettings, purposes: frozenset[KeyPurpose]) -> list[str]:
@@ -216,6 +262,14 @@ def describe_action(action: Action, settings: Settings) -> str:
                 "becomes a dummy that its VR allows (and so do, in a sequence, the values of all "
                 "its items)"
             )
+        case ReplaceUid():
+            return "becomes a UID made of its SHA-256, unless it is one of the standard"
+        case Clean():
+            return "keeps what is known to be harmless"
+        case Sweep():
+            return "loses what identifies somebody in the file"
+        case CapAge():
+            return "becomes 90 years where it is an age of more than 89"
         case IncrementDate(form, shift):
             return f"is read as a date ({form}) and {_describe_shift(shift)}"
         case IncrementDateTime(form, shift):

@@ -11,6 +11,7 @@ docstring. Each value of a multi-valued element is transformed on its own.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Literal, Protocol
@@ -211,6 +212,41 @@ class HashUid:
 
 
 @dataclass(frozen=True, slots=True)
+class ReplaceUid:
+    """Another UID, made of SHA-256(salt + UID) alone (PS3.5 B.2); those of the standard stay.
+
+    What is no UID becomes one, too. Absent and empty: stay as they are.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class Clean:
+    """Of a text stays what is known to be harmless: words of a vocabulary, numbers, codes.
+
+    Never a word that identifies somebody in the same file, a date, a phone number, an
+    e-mail address or a URL. Absent and empty: stay as they are.
+
+    Attributes:
+        needed: a dummy stands where nothing is left.
+    """
+
+    needed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """What identifies somebody in the same file goes; all else of a text stays.
+
+    Absent and empty: stay as they are.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class CapAge:
+    """An age of more than 89 years becomes 90 years. Absent and empty: stay as they are."""
+
+
+@dataclass(frozen=True, slots=True)
 class Dummy:
     """A value that is legal for the VR, and the same whatever the value was.
 
@@ -354,6 +390,10 @@ SimpleAction = (
     | Hash
     | HashUid
     | Dummy
+    | ReplaceUid
+    | CapAge
+    | Clean
+    | Sweep
     | IncrementDate
     | IncrementDateTime
     | Jitter
@@ -415,6 +455,10 @@ ACTION_NAMES: dict[type[Action], str] = {
     Hash: "hash",
     HashUid: "hashuid",
     Dummy: "dummy",
+    ReplaceUid: "replace-uid",
+    CapAge: "cap-age",
+    Clean: "clean",
+    Sweep: "leftover",
     IncrementDate: "increment-date",
     IncrementDateTime: "increment-datetime",
     Jitter: "jitter",
@@ -438,8 +482,50 @@ def actions_in(action: Action) -> Iterator[SimpleAction]:
 
 
 # What becomes of an element whose value an action cannot work on: the file is rejected,
-# the element goes, or it is emptied.
-OnError = Literal["reject", "remove", "empty"]
+# the element goes, it is emptied, or gets a dummy.
+OnError = Literal["reject", "remove", "empty", "dummy"]
+
+
+@dataclass(frozen=True, slots=True)
+class When:
+    """A condition on a file: all that it says must hold; of several values one is enough.
+
+    What says nothing always holds.
+
+    Attributes:
+        modalities: Modality (0008,0060).
+        sop_classes: UIDs; SOP Class UID, in the data set or the file meta.
+        manufacturers: how Manufacturer (0008,0070) begins, in any letter case.
+        image_types: one of the values of Image Type (0008,0008).
+        burned_in: Burned In Annotation (0028,0301).
+        present: tags of elements that stand at the top level.
+        absent: tags of elements of which none stands there.
+    """
+
+    modalities: tuple[str, ...] = ()
+    sop_classes: tuple[str, ...] = ()
+    manufacturers: tuple[str, ...] = ()
+    image_types: tuple[str, ...] = ()
+    burned_in: tuple[str, ...] = ()
+    present: tuple[int, ...] = ()
+    absent: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """An entry of `dicom.fields` that rejects files.
+
+    Attributes:
+        when: which files.
+        reason: why, as whoever sent the file is told.
+        path: where it stands, for example `dicom.fields[3]`.
+        line: the line in the text, from 1.
+    """
+
+    when: When
+    reason: str
+    path: str
+    line: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -452,6 +538,7 @@ class Rule:
         path: where it stands, for example `dicom.fields[3]`.
         line: the line in the text, from 1.
         on_error: what happens where the action cannot work on a value.
+        when: for which files it is a rule; None for all.
     """
 
     selector: Selector
@@ -459,6 +546,92 @@ class Rule:
     path: str
     line: int
     on_error: OnError = "reject"
+    when: When | None = None
+
+
+# --- The base ------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Treatment:
+    """What a base does to an element.
+
+    Attributes:
+        action: that is done.
+        on_error: what happens where it cannot work on a value.
+    """
+
+    action: SimpleAction
+    on_error: OnError = "reject"
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What a base does to an element, by what the IOD of a file needs of it (PS3.5 7.4).
+
+    Attributes:
+        valued: the IOD needs a value there (type 1).
+        present: it needs the element there, which may be empty (type 2).
+        free: it can do without.
+        unknown: the IOD of the file is not known.
+        items: in items of sequences, where that is the same whatever the IOD needs.
+    """
+
+    valued: Treatment
+    present: Treatment
+    free: Treatment
+    unknown: Treatment
+    items: Treatment | None = None
+
+    @classmethod
+    def always(cls, treatment: Treatment) -> Choice:
+        """Returns the choice that depends on nothing."""
+        return cls(treatment, treatment, treatment, treatment)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Needs:
+    """What an IOD needs of elements: 1 a value, 2 that they are there; by their tags.
+
+    Attributes:
+        top: at the top level.
+        items: in items of sequences.
+    """
+
+    top: Mapping[int, int]
+    items: Mapping[int, int]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Base:
+    """What is done to each element that no rule of a profile selects.
+
+    Attributes:
+        name: with its edition.
+        options: of the standard, in the order of the alphabet.
+        elements: by tag.
+        ranges: elements of repeating groups.
+        by_vr: those that are in neither, by their VR. What has no entry stays.
+        kinds: of those, the elements whose UIDs say what something is; they stay.
+        strangers: public elements that no dictionary knows.
+        private: private elements that are safe; those without a choice of their own go by
+            their VR. All other private elements go.
+        needs: what the IOD of a file needs, by its SOP class.
+        vocabulary: words in lower case that say nothing about a person.
+        hides_dates: dates do not stay, and so are looked for in texts.
+    """
+
+    name: str
+    options: tuple[str, ...]
+    elements: Mapping[int, Choice]
+    ranges: tuple[tuple[RepeaterElement, Choice], ...]
+    by_vr: Mapping[str, Choice]
+    kinds: frozenset[int]
+    strangers: Choice
+    private: Mapping[PrivateElement, Choice | None]
+    needs: Mapping[str, Needs]
+    vocabulary: frozenset[str]
+    hides_dates: bool
 
 
 # --- The profile ----------------------------------------------------------------------
@@ -629,6 +802,8 @@ class Profile:
         settings: see there.
         rules: in the order written.
         filenames: in the order written.
+        rejections: files that are not de-identified at all, in the order written.
+        base: what is done where no rule selects; None for nothing.
         blank: `fields: []` and no other setting: data is not de-identified.
         warnings: what the author should know, in the order of the text.
     """
@@ -638,6 +813,8 @@ class Profile:
     settings: Settings
     rules: tuple[Rule, ...]
     filenames: tuple[FilenameRule, ...]
+    rejections: tuple[Rejection, ...]
+    base: Base | None
     blank: bool
     warnings: tuple[Violation, ...]
 

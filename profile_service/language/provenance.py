@@ -17,50 +17,99 @@ from profile_service.language.reach import EXAMINATION, element_of
 from profile_service.language.vr import MAX_CHARACTERS
 
 if TYPE_CHECKING:
+    from profile_service.language.model import Base
     from profile_service.language.reach import Reach
     from profile_service.language.values import Table
 
 PROVENANCE: Final = "provenance"
 
+BASE: Final = "base"
+
 _PROGRAM: Final = "deid-cascade"
 
+_BASIC: Final = "basic"
 
-def provenance_rules(dicom: Table, reach: Reach, name: str, digest: str) -> tuple[Rule, ...]:
+# PS3.16 CID 7050: the code for what was done, and its meaning.
+_CID_7050: Final = {
+    _BASIC: ("113100", "Basic Application Confidentiality Profile"),
+    "clean-graphics": ("113103", "Clean Graphics Option"),
+    "clean-structured-content": ("113104", "Clean Structured Content Option"),
+    "clean-descriptors": ("113105", "Clean Descriptors Option"),
+    "retain-longitudinal-full-dates": (
+        "113106",
+        "Retain Longitudinal Temporal Information Full Dates Option",
+    ),
+    "retain-longitudinal-modified-dates": (
+        "113107",
+        "Retain Longitudinal Temporal Information Modified Dates Option",
+    ),
+    "retain-patient-characteristics": ("113108", "Retain Patient Characteristics Option"),
+    "retain-device-identity": ("113109", "Retain Device Identity Option"),
+    "retain-uids": ("113110", "Retain UIDs Option"),
+    "retain-safe-private": ("113111", "Retain Safe Private Option"),
+    "retain-institution-identity": ("113112", "Retain Institution Identity Option"),
+}
+
+
+def provenance_rules(
+    dicom: Table, reach: Reach, name: str, digest: str, *, keeps_any: bool
+) -> tuple[Rule, ...]:
     """Returns the rules that say what was done; none where the profile asks for none.
 
-    Notes where what they say would not be true.
+    A base asks for it unless the profile says otherwise. Notes where what they say would
+    not be true.
 
     Args:
         dicom: the section.
         reach: which of the written rules select what.
         name: of the profile.
         digest: 64 hex digits for its text, as versions of profiles have it.
+        keeps_any: a written rule keeps something, which the base may not.
     """
-    if PROVENANCE not in dicom or not dicom.switch(PROVENANCE):
+    asked = dicom.switch(PROVENANCE) if PROVENANCE in dicom else reach.base is not None
+    if not asked:
         return ()
+    key = PROVENANCE if PROVENANCE in dicom else BASE
     left = reach.direct_left()
     if left:
         dicom.report_key(
             Code.PROVENANCE_UNTRUE,
-            PROVENANCE,
+            key,
             f"Files would say that the identity of the patient was removed, but no rule changes "
             f"{listed(left)}.",
         )
         return ()
-    said = {
-        "PatientIdentityRemoved": "YES",
-        "DeidentificationMethod": "\\".join(_method(name, digest)),
-        "LongitudinalTemporalInformationModified": _dates(reach),
-    }
-    return tuple(
-        Rule(
-            selector=PathSelector((), element_of(keyword)),
-            action=ReplaceWith(text, insert=True),
-            path=dicom.at(PROVENANCE),
-            line=dicom.key(PROVENANCE).line,
+    path, line = dicom.at(key), dicom.key(key).line
+    said = [
+        (PathSelector((), element_of(keyword)), text)
+        for keyword, text in (
+            ("PatientIdentityRemoved", "YES"),
+            ("DeidentificationMethod", "\\".join(_method(name, digest))),
+            ("LongitudinalTemporalInformationModified", _dates(reach)),
         )
-        for keyword, text in said.items()
+    ]
+    if reach.base is not None and not keeps_any:
+        said += _codes(reach.base)
+    return tuple(
+        Rule(selector=selector, action=ReplaceWith(text, insert=True), path=path, line=line)
+        for selector, text in said
     )
+
+
+def _codes(base: Base) -> list[tuple[PathSelector, str]]:
+    """Returns De-identification Method Code Sequence, with an item for each thing done."""
+    sequence = element_of("DeidentificationMethodCodeSequence")
+    # What other programs have said of the file before goes: it is not known to hold still.
+    said = [(PathSelector((), sequence), "")]
+    for index, done in enumerate((_BASIC, *base.options)):
+        value, meaning = _CID_7050[done]
+        for keyword, text in (
+            ("CodeValue", value),
+            ("CodingSchemeDesignator", "DCM"),
+            ("CodeMeaning", meaning),
+        ):
+            said.append((PathSelector(((sequence, index),), element_of(keyword)), text))
+    return said
 
 
 def _method(name: str, digest: str) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from profile_service.language.model import (
     EveryDepthSelector,
     IncrementDate,
     IncrementDateTime,
+    Keep,
     KeyedShift,
     OthersSelector,
     PathSelector,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from profile_service.language.checks import KeywordSearch
     from profile_service.language.model import (
         Action,
+        Base,
         DateShift,
         ElementRef,
         Rule,
@@ -49,13 +51,20 @@ EXAMINATION: Final = (
 )
 
 
+_KEEP: Final = Keep()
+
+
 class Reach:
     """Which rules select elements of the top level."""
 
-    def __init__(self, rules: Iterable[Rule], settings: Settings, search: KeywordSearch) -> None:
+    def __init__(
+        self, rules: Iterable[Rule], settings: Settings, search: KeywordSearch, base: Base | None
+    ) -> None:
         self._settings = settings
+        self.base = base
         self._search = search
-        self._rules = list(rules)
+        # What is done to some files is not done to all.
+        self._rules = [rule for rule in rules if rule.when is None]
         # Profiles name thousands of elements one by one, and few in other ways.
         self._by_element: dict[ElementRef, list[Rule]] = {}
         self._others: list[Rule] = []
@@ -91,7 +100,7 @@ class Reach:
         """Whether an element goes or changes."""
         selecting = self.selecting(keyword)
         if not selecting:
-            return self._settings.remove_undefined
+            return self._settings.remove_undefined or not isinstance(self._of_base(keyword), Keep)
         return any(not keeps(rule) for rule in selecting)
 
     def direct_left(self) -> list[str]:
@@ -108,11 +117,17 @@ class Reach:
             keyword
             for keyword in EXAMINATION
             if any(moves(rule) for rule in self.selecting(keyword))
+            or (not self.selecting(keyword) and shift_of(self._of_base(keyword)) is not None)
         ]
 
     def dates_left(self) -> list[str]:
         """Returns the dates of an examination that stay."""
         return [keyword for keyword in EXAMINATION if not self.treats(keyword)]
+
+    def _of_base(self, keyword: str) -> Action:
+        """Returns what the base does to an element that no rule selects."""
+        choice = None if self.base is None else self.base.elements.get(element_of(keyword).tag)
+        return _KEEP if choice is None else choice.unknown.action
 
     def _treats_other_ids(self) -> bool:
         """Whether the identifiers in the items of OtherPatientIDsSequence go or change."""

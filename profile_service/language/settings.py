@@ -69,6 +69,8 @@ SETTINGS = frozenset(
         TRANSFER_SYNTAXES,
         "provenance",
         PSEUDONYMS,
+        "base",
+        "options",
         *_WITHOUT_EFFECT,
     )
 )

@@ -23,6 +23,10 @@ PIXEL_DATA: Final = 0x7FE00010
 PIXEL_DATA_GROUP: Final = (0x7FE00001, 0x7FE00002, 0x7FE00003, 0x7FE00008, 0x7FE00009, PIXEL_DATA)
 
 
+# PS3.5 7.8.1: from here on, the elements of a private group stand in blocks of creators.
+PRIVATE_BLOCKS: Final = 0x1000
+
+
 def is_private(tag: int) -> bool:
     """Whether a tag is private: its group is odd (PS3.5 7.8)."""
     return bool(tag >> 16 & 1)

@@ -20,6 +20,14 @@ _MAX_PADDING: Final = 8
 _RAW: Final = -zlib.MAX_WBITS
 
 
+def beginning_of(data: bytes, size: int) -> bytes:
+    """Returns what deflated data begin with, at most so many bytes; nothing where they do not."""
+    try:
+        return zlib.decompressobj(_RAW).decompress(data, size)
+    except zlib.error:
+        return b""
+
+
 class Inflater:
     """Inflates a data set in pieces of bounded size."""
 

@@ -50,6 +50,11 @@ class Head:
         self._name_slot: Slot | None = None
         self._meta_slot: Slot | None = None
 
+    def use(self, rules: Rules) -> None:
+        """Takes the rules as they are for the file."""
+        self._rules = rules
+        self._meta.use(rules)
+
     def write(self, applied: Applied) -> None:
         """Writes all of it: a layout that the data set begins with has what it needs."""
         parts = self._output.parts

@@ -141,7 +141,7 @@ class KnownMeta:
         syntax_uid: its UID; empty without one.
         sop_class: the media storage SOP class.
         layouts: of the data sets that came with it, by all else that decides how their
-            bytes are read: the encoding, and how much may be held.
+            bytes are read: the encoding, how much may be held, and the rules for the file.
         used: when it was met last, in metas that were met.
         learnable: how its data sets are encoded, where layouts are for them; else None.
     """
@@ -152,7 +152,7 @@ class KnownMeta:
     syntax: TransferSyntax | None
     syntax_uid: str
     sop_class: str
-    layouts: dict[tuple[Encoding, int], Layouts] = field(default_factory=dict)
+    layouts: dict[tuple[Encoding, int, Rules], Layouts] = field(default_factory=dict)
     used: int = 0
     learnable: Encoding | None = field(init=False)
 
@@ -398,6 +398,10 @@ class FileMeta:
         )
         return end
 
+    def use(self, rules: Rules) -> None:
+        """Takes the rules as they are for the file, which are the same for the file meta."""
+        self._rules = rules
+
     def transfer_syntax_uid(self) -> str:
         """Returns the transfer syntax UID, or the empty text."""
         if self._known is not None:
@@ -461,7 +465,7 @@ class FileMeta:
         seen = guessed_encoding(beginning)
         if seen is not encoding and seen is not None:
             return None
-        way = (encoding, self.max_held_bytes)
+        way = (encoding, self.max_held_bytes, self._rules)
         layouts = known.layouts.get(way)
         if layouts is None and len(known.layouts) < _MAX_WAYS:
             layouts = known.layouts.setdefault(way, Layouts())

@@ -17,6 +17,7 @@ from deid_service.engine.rules.pseudonyms import Pseudonyms
 from deid_service.engine.rules.uids import hash_uid, stand_in_uid
 from profile_service.language.model import (
     ACTION_NAMES,
+    CapAge,
     Dummy,
     Hash,
     HashUid,
@@ -31,6 +32,7 @@ from profile_service.language.model import (
     Pseudonym,
     RelativeDate,
     Remove,
+    ReplaceUid,
     ReplaceWith,
     Settings,
     SimpleAction,
@@ -42,6 +44,12 @@ ValueFunction = Callable[[str, str], str]
 
 # The same with what makes pseudonyms.
 KeyedFunction = Callable[[str, str, Pseudonyms], str]
+# PS3.6 A: UIDs that the standard itself gives.
+_STANDARD_UID: Final = re.compile(r"1\.2\.840\.10008(?:\.[0-9]+)+", re.ASCII)
+
+# 45 CFR 164.514(b)(2)(i)(C): ages over 89 are one category.
+_AGE: Final = re.compile(r"[0-9]{3}[DWMY]", re.ASCII)
+_OLDEST: Final = "090Y"
 
 _UID_CHARACTERS: Final = re.compile(r"[0-9.]*", re.ASCII)
 
@@ -106,6 +114,10 @@ def step_of(action: SimpleAction, settings: Settings) -> ValueStep | KeyedStep:
 
         case Dummy():
             function = _dummy_with(settings)
+        case ReplaceUid():
+            function = _replace_uid_with(settings)
+        case CapAge():
+            function = _cap_age
         case Hash():
             function = _hash_with(settings)
         case HashUid():
@@ -166,6 +178,24 @@ def _dummy_with(settings: Settings) -> ValueFunction:
         return stand_in_uid(value, salt=salt) if vr == "UI" else dummy_text(vr)
 
     return apply
+
+
+def _replace_uid_with(settings: Settings) -> ValueFunction:
+    salt = settings.salt
+
+    def apply(value: str, vr: str) -> str:
+        if vr in OPAQUE_VRS or vr in NUMBER_VRS:
+            raise NotTransformableError(f"the VR {vr} cannot hold a UID")
+        value = value.strip()
+        return value if _STANDARD_UID.fullmatch(value) else stand_in_uid(value, salt=salt)
+
+    return apply
+
+
+def _cap_age(value: str, vr: str) -> str:
+    if _AGE.fullmatch(value) is None:
+        raise NotTransformableError(f"the value is not an age, in {vr}")
+    return min(value, _OLDEST) if value[-1] == "Y" else value
 
 
 def _hash_with(settings: Settings) -> ValueFunction:

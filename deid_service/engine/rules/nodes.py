@@ -17,7 +17,7 @@ the numbers of items, and of those no more than `_MAX_REMEMBERED`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from threading import Lock
 from typing import Final, TypeVar
@@ -43,6 +43,7 @@ from deid_service.engine.encoding.tags import (
 from deid_service.engine.errors import DicomError, Reason
 from deid_service.engine.rules.actions import KeyedStep, ValueStep, step_of
 from deid_service.engine.rules.budget import begin_element, match
+from deid_service.engine.rules.facts import Facts, wanted_by
 from deid_service.engine.rules.ops import (
     LENGTH_GOES,
     MISPLACED,
@@ -61,12 +62,17 @@ from deid_service.engine.rules.ops import (
     Op,
     RegexSubStep,
     Rewritten,
+    becomes_of,
     effect_on_value,
 )
+from deid_service.engine.rules.texts import TextStep
 from profile_service.language.model import (
     ACTION_NAMES,
     PATIENT_ID,
     Action,
+    Base,
+    Choice,
+    Clean,
     Dummy,
     Element,
     ElementRef,
@@ -77,6 +83,7 @@ from profile_service.language.model import (
     KeyedHash,
     KeyedShift,
     KeyPurpose,
+    Needs,
     OnError,
     OthersSelector,
     PathSelector,
@@ -87,13 +94,16 @@ from profile_service.language.model import (
     Pseudonym,
     RegexSelector,
     RegexSub,
+    Rejection,
     Remove,
     RepeaterElement,
     ReplaceWith,
     Rule,
     Selector,
     Settings,
+    Sweep,
     Template,
+    Treatment,
     VrSelector,
     actions_in,
 )
@@ -109,6 +119,10 @@ REMOVE_UNDEFINED: Final = "remove-undefined"
 # room left all of it is forgotten: to work it out again takes the others
 # microseconds for a tag, much less than such a file takes its sender.
 _MAX_REMEMBERED: Final = 65_536
+
+# Kinds of files whose rules are kept: there are some hundred IODs, and few conditions that
+# hold together. Those of other kinds are made for each file.
+_MAX_KINDS: Final = 512
 
 # What a node, or the children of one, count for, in tags.
 _NODE: Final = 16
@@ -298,11 +312,14 @@ class Node:
         # Whether private elements need their creators to be told apart: to be
         # selected, or to take their creators along where the others go.
         # The VR of a private element can depend on its creator, too.
-        self._by_vr = self.dummied or any(
+        by_vr = self.dummied or any(
             isinstance(active.rule.selector, VrSelector) for active in actives
         )
+        self._by_vr = by_vr or rules.base is not None
+        self._told_by_tag = _is_told_by_tag if by_vr else rules.is_told_by_tag
         by_creator = (
-            self._by_vr
+            by_vr
+            or (rules.base is not None and bool(rules.base.private))
             or rules.others_go
             or (removes_private and (rules.has_regex or bool(rules.kept)))
         )
@@ -318,6 +335,7 @@ class Node:
             or settings.remove_private_tags
             or any(active.anywhere for active in actives)
             or self.dummied
+            or rules.base is not None
         )
         # Rules that can select a tag which they do not name.
         self._open = (
@@ -326,6 +344,7 @@ class Node:
             or settings.remove_private_tags
             or self._by_creator
             or self.dummied
+            or rules.base is not None
             or any(isinstance(element, RepeaterElement) for element in self._selected_here())
         )
 
@@ -405,9 +424,10 @@ class Node:
         if not self.rules.has_dummies:
             return False
         rules, _ = self._rules_for(tag, creator, "SQ")
-        return any(isinstance(active.rule.action, Dummy) for active in rules) or (
-            self.dummied and not rules
-        )
+        if rules:
+            return any(isinstance(active.rule.action, Dummy) for active in rules)
+        treatment = self.rules.treatment((tag, creator), "SQ", top=self.top)
+        return self.dummied or (treatment is not None and isinstance(treatment.action, Dummy))
 
     # --- which rules select ---
 
@@ -441,7 +461,7 @@ class Node:
 
     def _make_op_of(self, element: tuple[int, str | None]) -> Case | ByVr | None:
         tag, creator = element
-        if not self._by_vr or _is_told_by_tag(tag):
+        if not self._by_vr or self._told_by_tag(tag):
             return self._make_op(tag, creator, vr_of(tag))
         return ByVr(Remembered(partial(self._make_op, tag, creator), self.rules.count))
 
@@ -470,6 +490,8 @@ class Node:
             self._add_settings((tag, creator), chain, sequences, on_path=on_path)
             if is_age:
                 chain.drop = None
+        if not rules and chain.drop is None and tag != SPECIFIC_CHARACTER_SET and not is_age:
+            self._add_base((tag, creator), vr, chain, sequences, on_path=on_path)
         op = self._described(
             tag,
             chain,
@@ -505,6 +527,23 @@ class Node:
             sequences.result = OnSequence.TENTATIVE if self.rules.has_tentative else OnSequence.DROP
         if on_path:
             sequences.result = OnSequence.DESCEND
+
+    def _add_base(
+        self,
+        element: tuple[int, str | None],
+        vr: str,
+        chain: _Chain,
+        sequences: _SequenceChain,
+        *,
+        on_path: bool,
+    ) -> None:
+        """Adds what the base does to an element that no rule selects."""
+        treatment = self.rules.treatment(element, vr, top=self.top)
+        if treatment is None or (sequences.dummied and not isinstance(treatment.action, Remove)):
+            return
+        chain.add_action(treatment.action, treatment.on_error)
+        if not on_path:
+            sequences.protect(treatment.action)
 
     def _is_kept(self, element: tuple[int, str | None]) -> bool:
         """Whether a rule of the top level keeps a private element, at every depth.
@@ -694,7 +733,8 @@ class _Chain:
             not self._rules.has_tentative
             and (self.constant is None or self.constant.isascii())
             and all(
-                isinstance(step, KeyedStep) or (isinstance(step, ValueStep) and step.repeatable)
+                isinstance(step, KeyedStep | TextStep)
+                or (isinstance(step, ValueStep) and step.repeatable)
                 for step in self.steps
             )
         )
@@ -739,6 +779,10 @@ class _Chain:
             step: AnyStep
             if isinstance(action, RegexSub):
                 step = RegexSubStep(name, action, _needed_by(action))
+            elif isinstance(action, Clean):
+                step = TextStep(name, keeps_known=True, needs_value=action.needed)
+            elif isinstance(action, Sweep):
+                step = TextStep(name, keeps_known=False, needs_value=True)
             else:
                 step = step_of(action, self._rules.settings)
             self.steps.append(step)
@@ -766,9 +810,24 @@ class _SequenceChain:
 
     def add(self, rule: Rule, *, inserts: bool) -> None:
         """Adds the action of the rule that runs next, as `_Chain.add` does."""
-        action = rule.action
-        names_it = not _selects_many(rule.selector)
-        if isinstance(action, Keep):
+        self.add_action(rule.action, inserts=inserts, names_it=not _selects_many(rule.selector))
+
+    def protect(self, action: Action) -> None:
+        """Adds what a base does: what is no sequence, by the standard, goes where it is one."""
+        if isinstance(action, Keep | Remove | ReplaceWith | Dummy | Sweep):
+            self.add_action(action)
+        else:
+            self.add_action(_REMOVE)
+
+    def add_action(self, action: Action, *, inserts: bool = False, names_it: bool = True) -> None:
+        """Adds an action.
+
+        Args:
+            action: that runs next.
+            inserts: as for `_Chain.add`.
+            names_it: it is meant for this element, and not for many.
+        """
+        if isinstance(action, Keep | Sweep):
             return
         if isinstance(action, Dummy):
             self.dummied = self.result is OnSequence.DESCEND
@@ -793,14 +852,20 @@ class Rules:
         filenames: of the profile.
         originals: top-level elements whose original values are needed elsewhere.
         finals: top-level elements whose resulting values are needed elsewhere.
-        creators: the private creators that rules name.
+        creators: the private creators that rules or the base name.
         kept: private elements that rules of the top level keep.
         changed: private elements that rules of the top level do something else to.
         has_regex: some rule selects by a regular expression.
         key_purposes: what keys are needed for; most profiles need none.
         needs_patient: who the patient is must be known.
         says_patient: the elements that say it, where anything depends on that.
-        actives: all rules, in the order in which they run.
+        actives: the rules for the files at hand, in the order in which they run; as long as
+            nothing is known of a file, those without a condition.
+        base: what is done where no rule selects, or None.
+        needs: what the IOD of the files at hand needs; None where that is not known.
+        rejections: of the profile.
+        running: all rules of the profile, in the order in which they run.
+        wanted: the elements of the top level that conditions depend on.
     """
 
     blank: bool
@@ -816,6 +881,13 @@ class Rules:
     needs_patient: bool
     says_patient: frozenset[int]
     actives: tuple[_Active, ...]
+    base: Base | None
+    rejections: tuple[Rejection, ...]
+    running: tuple[Rule, ...]
+    wanted: frozenset[int]
+    needs: Needs | None = None
+    _changed_of: dict[frozenset[int], frozenset[int]] = field(default_factory=dict)
+    _for_files: dict[object, Rules] = field(default_factory=dict)
     _nodes: dict[object, Node] = field(default_factory=dict)
     _counted: list[int] = field(default_factory=lambda: [0])
     _made: WeakSet[Node] = field(default_factory=WeakSet)
@@ -825,17 +897,7 @@ class Rules:
     def of(cls, profile: Profile) -> Rules:
         """Compiles a profile."""
         settings = profile.settings
-        actives = tuple(
-            _Active(
-                order,
-                rule,
-                depth=0,
-                anywhere=not isinstance(rule.selector, PathSelector)
-                or isinstance(rule.selector, EveryDepthSelector)
-                or (settings.recurse_sequence and not rule.selector.parents),
-            )
-            for order, rule in enumerate(_in_running_order(profile.rules))
-        )
+        running = _in_running_order(profile.rules)
         originals = frozenset[int]().union(
             *(
                 _needed_by(rule.action)
@@ -861,7 +923,11 @@ class Rules:
                 for rule in profile.rules
                 for element in _named_by(rule)
                 if isinstance(element, PrivateElement | PrivateCreatorBlock)
-            ),
+            )
+            | {
+                element.creator
+                for element in ({} if profile.base is None else profile.base.private)
+            },
             kept=_private_elements(profile.rules, kept=True),
             changed=_private_elements(profile.rules, kept=False),
             has_regex=any(isinstance(rule.selector, RegexSelector) for rule in profile.rules),
@@ -870,8 +936,143 @@ class Rules:
             says_patient=frozenset({PATIENT_ID, *settings.pseudonyms.elements})
             if asks_patient
             else frozenset(),
-            actives=actives,
+            actives=_actives(running, settings, None),
+            base=profile.base,
+            rejections=profile.rejections,
+            running=tuple(running),
+            wanted=frozenset[int]().union(
+                *(wanted_by(rule.when) for rule in running if rule.when is not None),
+                *(wanted_by(rejection.when) for rejection in profile.rejections),
+            ),
         )
+
+    def for_file(self, facts: Facts) -> Rules:
+        """Returns the rules as they are for a file.
+
+        They share what bounds the memory of all of them.
+
+        Raises:
+            DicomError: the profile rejects the file.
+        """
+        for rejection in self.rejections:
+            if facts.hold(rejection.when):
+                raise DicomError(Reason.REJECTED_BY_PROFILE, rejection.reason)
+        needs = None if self.base is None else self.base.needs.get(facts.sop_class)
+        holding = tuple(
+            rule.when is not None and facts.hold(rule.when) for rule in self._conditional
+        )
+        if needs is None and not any(holding):
+            return self
+        key = (id(needs), holding)
+        rules = self._for_files.get(key)
+        if rules is None:
+            rules = replace(
+                self,
+                needs=needs,
+                actives=_actives(self.running, self.settings, facts),
+                _nodes={},
+            )
+            if len(self._for_files) < _MAX_KINDS:
+                rules = self._for_files.setdefault(key, rules)
+        return rules
+
+    @cached_property
+    def cleans(self) -> bool:
+        """Whether texts are cleaned by what identifies somebody in the file."""
+        return self.base is not None
+
+    def changed_of(self, tags: frozenset[int]) -> frozenset[int]:
+        """Returns those of some elements of the top level that do not stay as they are."""
+        changed = self._changed_of.get(tags)
+        if changed is None:
+            changed = frozenset(tag for tag in tags if not self._stays(tag))
+            self._changed_of[tags] = changed
+        return changed
+
+    def _stays(self, tag: int) -> bool:
+        op = becomes_of(self.top.op(tag, None, vr_of(tag)))
+        return isinstance(op, Kept) or (isinstance(op, Rewritten) and op.cleans)
+
+    @cached_property
+    def hides_dates(self) -> bool:
+        """Whether dates are looked for in texts."""
+        return self.base is not None and self.base.hides_dates
+
+    @cached_property
+    def vocabulary(self) -> frozenset[str]:
+        """What cleaned texts keep."""
+        return frozenset() if self.base is None else self.base.vocabulary
+
+    @cached_property
+    def _conditional(self) -> tuple[Rule, ...]:
+        return tuple(rule for rule in self.running if rule.when is not None)
+
+    def is_told_by_tag(self, tag: int) -> bool:
+        """Whether what the base does to an element does not depend on its VR."""
+        base = self.base
+        if base is None or _is_told_by_tag(tag) or (is_private(tag) and not base.private):
+            return True
+        return self._choice_by_tag(tag) is not None
+
+    def _choice_by_tag(self, tag: int) -> Choice | None:
+        base = self.base
+        if base is None or is_private(tag):
+            return None
+        choice = base.elements.get(tag)
+        if choice is None:
+            choice = next(
+                (each for element, each in base.ranges if _selects(element, tag, None)), None
+            )
+        return choice
+
+    def treatment(self, element: tuple[int, str | None], vr: str, *, top: bool) -> Treatment | None:
+        """Returns what the base does to an element; None where that is nothing.
+
+        Args:
+            element: its tag and, for a private one, its creator.
+            vr: that it is read with.
+            top: it stands at the top level.
+        """
+        treatment = self._treatment(element, vr, top=top)
+        if treatment is not None and not isinstance(treatment.action, Keep):
+            return treatment
+        tag = element[0]
+        if self.base is None or _is_told_by_tag(tag):
+            return treatment
+        if vr in _SWEPT:
+            return _SWEPT_TEXT
+        return _SWEPT_BYTES if is_private(tag) and vr in _SWEPT_PRIVATE else treatment
+
+    def _treatment(
+        self, element: tuple[int, str | None], vr: str, *, top: bool
+    ) -> Treatment | None:
+        base, (tag, creator) = self.base, element
+        if base is None or is_group_length(tag):
+            return None
+        choice = self._choice_by_tag(tag)
+        if choice is None and is_private(tag):
+            private = PrivateElement(tag >> 16, creator or "", tag & 0xFF)
+            is_safe = tag & 0xFFFF > 0xFF and private in base.private
+            if not is_safe:
+                return _PRIVATE_GOES
+            choice = base.private[private]
+        elif choice is None and vr_of(tag) == "UN":
+            choice = base.strangers
+        if choice is None:
+            choice = None if tag in base.kinds else base.by_vr.get(vr)
+        if choice is None:
+            return None
+        if not top and choice.items is not None:
+            return choice.items
+        if self.needs is None:
+            return choice.unknown
+        match (self.needs.top if top else self.needs.items).get(tag):
+            case 1:
+                return choice.valued
+            case 2:
+                return choice.present
+            case _:
+                return choice.free
 
     @cached_property
     def everywhere(self) -> tuple[_Active, ...]:
@@ -890,8 +1091,10 @@ class Rules:
 
     @cached_property
     def has_dummies(self) -> bool:
-        """Whether a rule puts dummies."""
-        return any(isinstance(active.rule.action, Dummy) for active in self.actives)
+        """Whether a rule or the base puts dummies."""
+        return self.base is not None or any(
+            isinstance(active.rule.action, Dummy) for active in self.actives
+        )
 
     @cached_property
     def has_tentative(self) -> bool:
@@ -916,7 +1119,7 @@ class Rules:
 
     @cached_property
     def changes_instance_uid(self) -> bool:
-        """Whether a rule acts on the SOP Instance UID."""
+        """Whether something is done to the SOP Instance UID."""
         effect = effect_on_value(self.top.op(SOP_INSTANCE_UID, None, "UI"))
         return SOP_INSTANCE_UID in self.top.insertions or effect is not Effect.STAYS
 
@@ -1010,6 +1213,32 @@ def _private_elements(rules: tuple[Rule, ...], *, kept: bool) -> tuple[ElementRe
     )
 
 
+def _actives(
+    running: Iterable[Rule], settings: Settings, facts: Facts | None
+) -> tuple[_Active, ...]:
+    """Returns the rules for a file, in the order in which they run.
+
+    Where nothing is known of it, those without a condition.
+    """
+    return tuple(
+        _Active(
+            order,
+            rule,
+            depth=0,
+            anywhere=not isinstance(rule.selector, PathSelector)
+            or isinstance(rule.selector, EveryDepthSelector)
+            or (settings.recurse_sequence and not rule.selector.parents),
+        )
+        for order, rule in enumerate(running)
+        if rule.when is None or (facts is not None and facts.hold(rule.when))
+    )
+
+
+def _safe_creators(base: Base | None) -> frozenset[str]:
+    """Returns the creators of private elements that a base does not take away."""
+    return frozenset[str]() if base is None else frozenset(each.creator for each in base.private)
+
+
 def _in_running_order(rules: tuple[Rule, ...]) -> list[Rule]:
     """The regex-sub rules run first, the last of them first; then the others as written."""
     substituting = [rule for rule in rules if isinstance(rule.action, RegexSub)]
@@ -1025,6 +1254,14 @@ def _is_told_by_tag(tag: int) -> bool:
 
 # What the values inside of a dummied sequence are about is said by code strings and tags.
 _SAYS_WHAT: Final = frozenset({"AT", "CS"})
+
+# In these, what identifies somebody is looked for where they stay.
+_SWEPT: Final = frozenset({"AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"})
+_SWEPT_PRIVATE: Final = frozenset({"OB", "UN"})
+_SWEPT_TEXT: Final = Treatment(Sweep(), "dummy")
+_SWEPT_BYTES: Final = Treatment(Sweep(), "remove")
+
+_PRIVATE_GOES: Final = Treatment(Remove())
 
 _DUMMY: Final = Dummy()
 _REMOVE: Final = Remove()

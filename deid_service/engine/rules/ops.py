@@ -41,6 +41,7 @@ from enum import Enum, auto
 from typing import Final, assert_never
 
 from deid_service.engine.rules.actions import KeyedStep, ValueStep
+from deid_service.engine.rules.texts import TextStep
 from profile_service.language.model import OnError, RegexSub
 
 
@@ -64,7 +65,7 @@ class RegexSubStep:
         return sum(1 + len(case.output) for case in self.action.cases)
 
 
-AnyStep = ValueStep | KeyedStep | RegexSubStep
+AnyStep = ValueStep | KeyedStep | RegexSubStep | TextStep
 
 
 class OnSequence(Enum):
@@ -160,6 +161,20 @@ class Rewritten(_Selected):
     age: bool = False
     on_error: OnError = "reject"
     dummy: bool = False
+
+    @property
+    def cleans(self) -> bool:
+        """Whether all that is done is to clean the text: it may stay as it came."""
+        steps = self.steps
+        is_all = all(isinstance(step, TextStep) for step in steps)
+        return self.constant is None and bool(steps) and is_all
+
+    @property
+    def sweeps(self) -> bool:
+        """Whether only what identifies somebody goes, wherever that stands."""
+        return self.cleans and not any(
+            isinstance(step, TextStep) and step.keeps_known for step in self.steps
+        )
 
     @property
     def needs(self) -> frozenset[int]:

@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 
 from deid_service.engine.encoding.charsets import (
     CHARSET_VRS,
+    DEFAULT_CHARACTER_SETS,
     CharacterSetError,
     CharacterSets,
     UndefinedTermError,
@@ -30,7 +31,7 @@ from deid_service.engine.limits import (
 )
 from deid_service.engine.rules.actions import KeyedStep, ValueStep, step_of
 from deid_service.engine.rules.budget import begin_element, match, may_grow
-from deid_service.engine.rules.dummies import WITHOUT_TEXT, dummy_bytes
+from deid_service.engine.rules.dummies import WITHOUT_TEXT, dummy_bytes, dummy_text
 from deid_service.engine.rules.errors import NotTransformableError
 from deid_service.engine.rules.ops import (
     AnyStep,
@@ -41,6 +42,7 @@ from deid_service.engine.rules.ops import (
     Rewritten,
 )
 from deid_service.engine.rules.pseudonyms import Patient, Pseudonyms, patient_from
+from deid_service.engine.rules.texts import Cleaner, TextStep
 from profile_service.language.model import (
     Capture,
     Element,
@@ -64,6 +66,9 @@ _MAX_MEMO: Final = 1024
 _MAX_PATIENTS: Final = 4
 _MAX_MEMO_ELEMENT: Final = 256
 
+# For so many people or visits at once, where texts are cleaned.
+_MAX_IDENTITIES: Final = 4
+
 
 # What an element was, and what became of it.
 Remembered = tuple[Kept | Rewritten | CharacterSet, Encoding, Became]
@@ -71,6 +76,9 @@ Remembered = tuple[Kept | Rewritten | CharacterSet, Encoding, Became]
 
 class Memo(dict[bytes, Remembered]):
     """What became of elements, by their bytes; with the case and the encoding for both.
+
+    What becomes of texts depends on whom the file is about, so files of others have
+    another memo (`of`).
 
     The files of a series share most of what identifies them, so most elements
     that a rule changes have been seen a file before. A memo holds values of patients.
@@ -88,6 +96,7 @@ class Memo(dict[bytes, Remembered]):
         learns: bool = True,
         pseudonyms: Pseudonyms | None = None,
         awaits_patient: bool = False,
+        cleaner: Cleaner | None = None,
     ) -> None:
         """Starts empty.
 
@@ -95,10 +104,13 @@ class Memo(dict[bytes, Remembered]):
             learns: remembers anything.
             pseudonyms: see there.
             awaits_patient: see there.
+            cleaner: of the texts of the files at hand, which have it in common.
         """
         super().__init__()
         self.pseudonyms = pseudonyms
         self.awaits_patient = awaits_patient
+        self.cleaner = Cleaner() if cleaner is None else cleaner
+        self._by_identity: dict[object, Memo] = {}
         self._longest = _MAX_MEMO_ELEMENT if learns else 0
         self._of_patients: dict[Hashable, Memo] = {}
 
@@ -106,8 +118,27 @@ class Memo(dict[bytes, Remembered]):
         self, pseudonyms: Pseudonyms | None = None, *, awaits_patient: bool = False
     ) -> Memo:
         """Returns an empty one that learns where this does."""
-        learns = self._longest > 0
-        return Memo(learns=learns, pseudonyms=pseudonyms, awaits_patient=awaits_patient)
+        return Memo(
+            learns=self._longest > 0,
+            pseudonyms=pseudonyms,
+            awaits_patient=awaits_patient,
+            cleaner=self.cleaner,
+        )
+
+    def of(self, cleaner: Cleaner) -> Memo:
+        """Returns the one of files that are about the same people as some at hand."""
+        key = cleaner.identity.key()
+        memo = self._by_identity.get(key)
+        if memo is None:
+            if len(self._by_identity) >= _MAX_IDENTITIES:
+                self._by_identity.clear()
+            memo = self._by_identity[key] = Memo(
+                learns=self._longest > 0,
+                pseudonyms=self.pseudonyms,
+                awaits_patient=self.awaits_patient,
+                cleaner=cleaner,
+            )
+        return memo
 
     def of_patient(self, patient: Patient) -> Memo:
         """Returns the one of a patient, of which the last few are kept.
@@ -140,6 +171,7 @@ class Memo(dict[bytes, Remembered]):
         assert self.pseudonyms is not None
         if len(self._of_patients) >= _MAX_PATIENTS:
             self._of_patients.clear()
+        self._by_identity.clear()
         memo = self._of_patients[key] = self.another(self.pseudonyms.of(patient))
         return memo
 
@@ -147,6 +179,7 @@ class Memo(dict[bytes, Remembered]):
         """Forgets all."""
         super().clear()
         self._of_patients.clear()
+        self._by_identity.clear()
 
     def remember(
         self,
@@ -170,6 +203,10 @@ Originals = Mapping[int, str | None]
 # Of constants, which are a profile's.
 _cached_problem = lru_cache(maxsize=4096)(problem)
 _cached_step = lru_cache(maxsize=4096)(step_of)
+
+
+# Of a text about nobody, where none is cleaned.
+_NOBODY: Final = Cleaner()
 
 
 class Place:
@@ -321,6 +358,38 @@ def zeros_of(place: Place, length: int) -> bytes:
     return dummy_bytes(place.vr, length)
 
 
+def dummy_of(place: Place, length: int, encoding: Encoding) -> bytes:
+    """Returns the dummy that stands for a value of so many bytes that cannot be read."""
+    if place.vr in WITHOUT_TEXT:
+        return zeros_of(place, length)
+    text = "2.25.0" if place.vr == "UI" else dummy_text(place.vr)
+    return write_value(place.vr, [text], DEFAULT_CHARACTER_SETS, big=encoding.big)
+
+
+def swept_texts(
+    place: Place, value: bytes, charsets: CharacterSets, cleaner: Cleaner, *, big: bool
+) -> list[str] | None:
+    """Returns the values of a text that stays but for what identifies somebody.
+
+    None where the element stays as it came: what cannot be read, or is no text, and holds
+    nothing of that in any of some encodings.
+
+    Raises:
+        DicomError: it cannot be read, and holds something of it.
+    """
+    if place.vr not in OPAQUE_VRS:
+        try:
+            return texts_of(place, value, charsets, big=big)
+        except DicomError as error:
+            if error.reason is Reason.LIMIT_EXCEEDED:
+                raise
+    if cleaner.identity.may_be_in(value):
+        raise place.error(
+            Reason.VALUE_NOT_TRANSFORMABLE, "what identifies somebody cannot be taken out of it"
+        )
+    return None
+
+
 class Around(NamedTuple):
     """What the new value of an element depends on, beside the element and its op.
 
@@ -371,14 +440,19 @@ def became(
         return element_of(encoding, place, found_vr, zeros), op.names, ""
     if constant is not None:
         texts = constant_texts(place, constant)
+    elif isinstance(op, Rewritten) and op.sweeps:
+        swept = swept_texts(place, element[start:], charsets, memo.cleaner, big=big)
+        if swept is None:
+            return _UNCHANGED
+        texts = swept
     elif op.final or steps:
         texts = texts_of(place, element[start:], charsets, big=big)
     result: Became = (None, (), "\\".join(texts))
     if isinstance(op, Rewritten) and (constant is not None or (texts and steps)):
         before = texts
-        texts = apply_steps(place, texts, steps, settings, {}, pseudonyms)
-        # What a key leaves as it was, is left as it came.
-        if constant is not None or texts != before or not _may_leave(steps):
+        texts = apply_steps(place, texts, steps, settings, {}, pseudonyms, memo.cleaner)
+        # What a key, or cleaning, leaves as it was, is left as it came.
+        if constant is not None or texts != before or not (op.cleans or _may_leave(steps)):
             value = bytes_of(place, texts, charsets, big=big)
             new = element_of(encoding, place, found_vr, value)
             count_growth(place, new, len(element))
@@ -423,6 +497,7 @@ def apply_steps(
     settings: Settings,
     originals: Originals,
     pseudonyms: Pseudonyms | None,
+    cleaner: Cleaner = _NOBODY,
 ) -> list[str]:
     """Puts values through steps; empty ones stay empty.
 
@@ -433,6 +508,7 @@ def apply_steps(
         settings: of the profile.
         originals: see there.
         pseudonyms: what is done by a key; None where there is none.
+        cleaner: of the texts of the file.
 
     Raises:
         DicomError: a step cannot transform a value.
@@ -450,6 +526,8 @@ def apply_steps(
                 texts = [apply(text, vr) if text else text for text in texts]
             elif isinstance(step, KeyedStep):
                 texts = [_put_through_keyed(step, text, vr, pseudonyms) for text in texts]
+            elif isinstance(step, TextStep):
+                texts = cleaner.texts(step, texts, vr)
             else:
                 begin_element()
                 sources = Sources(settings, originals, pseudonyms)

@@ -146,6 +146,7 @@ class Level:
         children: what is done to its items; None where nothing is.
         lookup: `Node.lookup`.
         glance: `Node.glance`.
+        of_creator: `Node.op_of_creator`, where anything is done.
         index: of the next item.
         delta: what was added to its contents, in bytes.
         encapsulated: pixel data at this level is encapsulated (PS3.5 A.4).
@@ -209,6 +210,7 @@ class Level:
             return
         self.lookup = node.lookup
         self.glance = node.glance
+        self.of_creator = node.op_of_creator
         self.blocks: dict[int, PrivateBlock] = {}
         self.group_ends: set[int] = set()
         self.made_creators: dict[int, set[str]] = {}

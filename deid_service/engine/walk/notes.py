@@ -7,9 +7,10 @@ from typing import Final
 
 from deid_service.engine.encoding.tags import (
     PATIENT_BIRTH_DATE,
+    SPECIFIC_CHARACTER_SET,
     STUDY_DATE,
 )
-from deid_service.engine.errors import DicomError, Reason
+from deid_service.engine.errors import DicomError, Reason, format_tag
 from deid_service.engine.limits import MAX_ACTIONS_ON_ELEMENT, MAX_WAITING
 from deid_service.engine.rules.dates import age, read_date
 from deid_service.engine.rules.nodes import Rules
@@ -24,6 +25,7 @@ from deid_service.engine.rules.rewriting import (
     apply_steps,
     bytes_of,
     count_growth,
+    dummy_of,
     weight_of,
 )
 from deid_service.engine.walk.levels import (
@@ -66,12 +68,20 @@ class Deferred(Slot):
 
 def is_about_value(error: DicomError) -> bool:
     """Whether an action could not work on a value, as a rule may allow for."""
+    if error.reason is Reason.NOT_SUPPORTED:
+        # What character set it is in cannot be told.
+        return error.tag == format_tag(SPECIFIC_CHARACTER_SET)
     return error.reason in {Reason.VALUE_NOT_TRANSFORMABLE, Reason.VALUE_NOT_ENCODABLE}
 
 
 def given_up(level: Level, found: Found, op: Rewritten, place: Place) -> bytes:
     """Returns what stands for an element whose value an action could not work on."""
-    return b"" if op.on_error == "remove" else written(level, place, found.vr, b"")
+    if op.on_error == "remove":
+        return b""
+    value = b""
+    if op.on_error == "dummy":
+        value = dummy_of(place, found.end - found.start, level.encoding)
+    return written(level, place, found.vr, value)
 
 
 class Notes:

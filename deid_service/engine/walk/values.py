@@ -140,14 +140,22 @@ class Values:
         self, level: Level, found: Found, op: Rewritten, place: Place, texts: list[str]
     ) -> bytes:
         """Does the steps, writes the element, and returns its new value."""
+        before, memo = texts, self._notes.memo
         texts = apply_steps(
             place,
             texts,
             op.steps,
             self._rules.settings,
             self._notes.originals,
-            self._notes.memo.pseudonyms,
+            memo.pseudonyms,
+            memo.cleaner,
         )
+        if op.cleans and texts == before:
+            if op.final:
+                self._notes.note_final(place, "\\".join(texts))
+            value = self._splicer.buffer[found.start : found.end]
+            self._splicer.pass_over(found)
+            return value
         big = level.encoding.big and found.vr != "UN"
         value = bytes_of(place, texts, level.charsets, big=big)
         new = written(level, place, found.vr, value)

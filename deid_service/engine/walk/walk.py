@@ -43,6 +43,7 @@ from deid_service.engine.encoding.headers import (
 from deid_service.engine.encoding.tags import (
     FILE_META,
     PIXEL_DATA,
+    PRIVATE_BLOCKS,
     TRANSFER_SYNTAX,
     is_creator,
 )
@@ -366,6 +367,7 @@ class Walk:
                     end = position + HEADER + (code | length << 16)
                 tag = group << 16 | element
                 if end > limit or not _FIRST_TAG <= tag < boundary:
+                    op = None
                     break
                 op = glance(tag)
                 if op is None:
@@ -373,14 +375,27 @@ class Walk:
                         break
                     position = end
                     continue
-                if type(op) is ByVr:
+                if type(op) is ByCreator:
+                    # PS3.5 7.8.1: below are creators, and what belongs to none.
+                    is_plain = explicit and element >= PRIVATE_BLOCKS
+                    block = level.blocks.get(tag >> 8) if is_plain else None
+                    if block is None or block.inserted or block.made:
+                        break
+                    op = level.of_creator(tag, block.known)
+                    if type(op) is ByVr:
+                        op = op.of[names[code]]
+                    if type(op) is not Dropped and not block.stays:
+                        op = None
+                        break
+                    block.seen |= 1 << (tag & 0xFF)
+                elif type(op) is ByVr:
                     vr = names[code] if explicit else vr_of(tag)
                     if vr in PERHAPS_SEQUENCES:
                         break
                     op = op.of[vr]
-                    if op is None:
-                        position = end
-                        continue
+                if op is None:
+                    position = end
+                    continue
                 if type(op) is Dropped and (op.unseen or (explicit and not op.original)):
                     if run < position:
                         if splicer.cuts:
@@ -399,9 +414,6 @@ class Walk:
             tag = group << 16 | element
             if end <= limit:
                 if tag < boundary:
-                    op = glance(tag)
-                    if type(op) is ByVr:
-                        op = op.of[names[code] if explicit else vr_of(tag)]
                     if (
                         op is not None
                         and (known_as := recall(buffer[position:end])) is not None

@@ -1,10 +1,12 @@
 """What the standard asks of a de-identified file, as data.
 
-Two tables, made of published ones by `tests/tools/standard.py`; docs/standard.md says
+Tables, made of published ones by `tests/tools/standard.py`; docs/standard.md says
 of which, and under which licences.
 
 - Table E.1-1 of PS3.15: what the Basic Application Level Confidentiality Profile
   does to each attribute, and what its options do instead.
+- What the IODs of PS3.3 need of these attributes, by the SOP classes of PS3.4.
+- Words that a cleaned text may keep.
 - Private elements that are safe to keep: table E.3.10-1 of PS3.15, and the knowledge
   base of The Cancer Imaging Archive.
 """
@@ -114,6 +116,26 @@ def safe_private() -> Mapping[PrivateElement, SafePrivate]:
         treatment = next(known for known in _TREATMENTS if known == row["treatment"])
         found[element] = SafePrivate(element, treatment, row["source"] == "ps3.15")
     return found
+
+
+@cache
+def iod_needs() -> Mapping[str, tuple[Mapping[int, int], Mapping[int, int]]]:
+    """What IODs need, by SOP class: 1 a value, 2 that an element is there; by its tag.
+
+    First at the top level, then in the items of sequences. Classes of one IOD share theirs.
+    """
+    found: dict[str, tuple[dict[int, int], dict[int, int]]] = {}
+    for row in _rows("iod_needs.tsv"):
+        tag, kind = int(row["tag"], 16), int(row["type"])
+        for iod in row["iods"].split(","):
+            found.setdefault(iod, ({}, {}))[row["place"] == "items"][tag] = kind
+    return {row["uid"]: found[row["iod"]] for row in _rows("sop_classes.tsv")}
+
+
+@cache
+def vocabulary() -> frozenset[str]:
+    """Words in lower case that say nothing about a person."""
+    return frozenset(row["word"] for row in _rows("vocabulary.tsv"))
 
 
 _TREATMENTS: Final[tuple[Literal["keep", "uid", "date"], ...]] = ("keep", "uid", "date")

@@ -102,6 +102,8 @@ class _RejectionReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Rejec
     """The bytes sent are not as many as `size` said."""
     REJECTION_REASON_INTERNAL: _RejectionReason.ValueType  # 10
     """The service failed."""
+    REJECTION_REASON_REJECTED_BY_PROFILE: _RejectionReason.ValueType  # 11
+    """A rule of the profile rejects such files; the message is the reason that it gives."""
 
 class RejectionReason(_RejectionReason, metaclass=_RejectionReasonEnumTypeWrapper):
     """Why a file was rejected. Stable: names are not reused."""
@@ -128,6 +130,8 @@ REJECTION_REASON_SIZE_MISMATCH: RejectionReason.ValueType  # 9
 """The bytes sent are not as many as `size` said."""
 REJECTION_REASON_INTERNAL: RejectionReason.ValueType  # 10
 """The service failed."""
+REJECTION_REASON_REJECTED_BY_PROFILE: RejectionReason.ValueType  # 11
+"""A rule of the profile rejects such files; the message is the reason that it gives."""
 Global___RejectionReason: _TypeAlias = RejectionReason  # noqa: Y015
 
 @_typing.final

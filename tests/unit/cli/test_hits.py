@@ -126,7 +126,7 @@ def _profiles() -> dict[str, Profile]:
     for path in sorted([*folder.glob("corpus/*.yaml"), *folder.glob("profiles/*.yaml")]):
         with suppress(ProfileInvalid, UnicodeDecodeError):
             profile = parse_profile(path.read_text(encoding="utf-8"))
-            # What settings remove is not said of a rule.
+            # What settings remove, and what the base does, is not said of a rule.
             settings = replace(
                 profile.settings,
                 remove_private_tags=False,
@@ -134,7 +134,7 @@ def _profiles() -> dict[str, Profile]:
                 age_from_birthdate=None,
             )
             if profile.rules:
-                found[path.stem] = replace(profile, settings=settings)
+                found[path.stem] = replace(profile, settings=settings, base=None)
     return found
 
 

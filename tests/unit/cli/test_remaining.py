@@ -13,6 +13,7 @@ from deid_service.cli.hits import lines_of_rules, treatments
 from deid_service.cli.preview import differences
 from deid_service.cli.remaining import Why, remaining
 from deid_service.engine import compile_plan, deidentify
+from deid_service.engine.rules.nodes import Rules
 from profile_service.language import parse_profile
 
 FOLDER = Path(data.__file__).parent / "test_files"
@@ -105,7 +106,7 @@ def test_what_changed_it() -> None:
     profile = parse_profile(PROFILE)
     before = (FOLDER / "CT_small.dcm").read_bytes()
     old = elements(before)
-    by, lines = treatments(profile), lines_of_rules(profile, old.values())
+    by, lines = treatments(Rules.of(profile), old.values()), lines_of_rules(profile, old.values())
 
     changed = {
         each.element.path: (by(each.element), lines.get(each.element.steps, []))

@@ -7,6 +7,7 @@ import pytest
 from profile_service.language.vr import VRS, problem
 from tests.support.engine.build import SYNTAXES, El, Part, dicom, el, sq
 from tests.support.engine.every_way import every_way, plan_of, run
+from tests.support.engine.values import OF_VR as VALUES
 from tests.support.engine.walk import EXPLICIT, IMPLICIT, Element, Syntax, read_file
 
 CREATOR = el(0x00090010, "GEMS_IDEN_01", "LO")
@@ -15,41 +16,44 @@ UNKNOWN_CREATOR = el(0x00110010, "NOBODY KNOWS", "LO")
 PRIVATE = 0x00091002
 PRIVATE_VR = "SH"
 
-# PS3.5 table 6.2-1: for each VR an element of the dictionary that has it, and a value.
-OF_VR: dict[str, tuple[int, bytes]] = {
-    "AE": (0x00080054, b"TITLE "),
-    "AS": (0x00101010, b"030Y"),
-    "AT": (0x00280009, b"\x18\0\x63\x10"),
-    "CS": (0x00080060, b"CT"),
-    "DA": (0x00080020, b"20200102"),
-    "DS": (0x00101030, b"70\\71 "),
-    "DT": (0x0008002A, b"20200102030405"),
-    "FD": (0x00189073, bytes(range(8))),
-    "FL": (0x00089459, bytes(range(4))),
-    "IS": (0x00200013, b"7 "),
-    "LO": (0x00081030, b"CHEST OF DOE"),
-    "LT": (0x00104000, b"LONG\\TEXT "),
-    "OB": (0x00420011, b"%PDF-1"),
-    "OD": (0x00720073, bytes(range(8))),
-    "OF": (0x00720067, bytes(range(4))),
-    "OL": (0x00720075, bytes(range(8))),
-    "OV": (0x00720081, bytes(range(8))),
-    "OW": (0x00281201, b"\1\2\3\4"),
-    "PN": (0x00100010, b"DOE^JANE"),
-    "SH": (0x00200010, b"STUDY7"),
-    "SL": (0x00186020, b"\1\2\3\4"),
-    "SS": (0x00189219, b"\1\2"),
-    "ST": (0x00080081, b"STREET 1"),
-    "SV": (0x00720082, bytes(range(8))),
-    "TM": (0x00080030, b"101112"),
-    "UC": (0x00080119, b"LONG CODE "),
-    "UI": (0x0020000D, b"1.2.3.4 "[:-1] + b"\0"),
-    "UL": (0x00186016, b"\1\2\3\4"),
-    "UN": (0x00200999, b"SECRET"),
-    "UR": (0x00080120, b"http://doe"),
-    "US": (0x001021C0, b"\1\0"),
-    "UT": (0x0040A160, b"A TEXT"),
-    "UV": (0x00720083, bytes(range(8))),
+# For each VR an element of the dictionary that has it, and a value.
+OF_VR = {
+    vr: (tag, VALUES[vr])
+    for vr, tag in {
+        "AE": 0x00080054,
+        "AS": 0x00101010,
+        "AT": 0x00280009,
+        "CS": 0x00080060,
+        "DA": 0x00080020,
+        "DS": 0x00101030,
+        "DT": 0x0008002A,
+        "FD": 0x00189073,
+        "FL": 0x00089459,
+        "IS": 0x00200013,
+        "LO": 0x00081030,
+        "LT": 0x00104000,
+        "OB": 0x00420011,
+        "OD": 0x00720073,
+        "OF": 0x00720067,
+        "OL": 0x00720075,
+        "OV": 0x00720081,
+        "OW": 0x00281201,
+        "PN": 0x00100010,
+        "SH": 0x00200010,
+        "SL": 0x00186020,
+        "SS": 0x00189219,
+        "ST": 0x00080081,
+        "SV": 0x00720082,
+        "TM": 0x00080030,
+        "UC": 0x00080119,
+        "UI": 0x0020000D,
+        "UL": 0x00186016,
+        "UN": 0x00200999,
+        "UR": 0x00080120,
+        "US": 0x001021C0,
+        "UT": 0x0040A160,
+        "UV": 0x00720083,
+    }.items()
 }
 
 

