@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import secrets
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from profile_service.access.credentials import NOBODY
 from profile_service.errors import (
@@ -20,9 +20,10 @@ from profile_service.logs import LOG
 from profile_service.rpc_errors import UNFORESEEN, code_and_reason, to_status
 from profile_service.serving.calls import Arrivals, calls
 from profile_service.serving.logs import origin
+from profile_service.serving.tls import certificate_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Mapping
 
     import grpc
     from google.protobuf.descriptor import ServiceDescriptor
@@ -62,7 +63,7 @@ def _observed(method: str, carry_out: Carrying, guard: Guard) -> Behaviour:
         code, reason, cause, level = "OK", "", "", logging.INFO
         shown, key_name, request_id = _NOTHING_SHOWN, "", secrets.token_hex(8)
         try:
-            shown = guard.read(context.invocation_metadata())
+            shown = guard.read(context.invocation_metadata(), lambda: _certificate(context))
             key_name, granted = guard.admit(method, _came(request), shown)
             call = Call(granted, shown, key_name, request_id, context.peer, context.is_active)
             return carry_out(request, call)
@@ -94,6 +95,11 @@ def _observed(method: str, carry_out: Carrying, guard: Guard) -> Behaviour:
             )
 
     return answer
+
+
+def _certificate(context: grpc.ServicerContext) -> str:
+    # The types have one value for each name, where there are several.
+    return certificate_name(cast("Mapping[str, Iterable[bytes]]", context.auth_context()))
 
 
 def _named(shown: Shown) -> str:

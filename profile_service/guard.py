@@ -13,7 +13,14 @@ from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from profile_service.access.actor import Actor, Credential
-from profile_service.access.credentials import NOBODY, Claims, bearer, claims_of_key, read_key
+from profile_service.access.credentials import (
+    NOBODY,
+    Claims,
+    bearer,
+    claims_of_certificate,
+    claims_of_key,
+    read_key,
+)
 from profile_service.access.judging import judge
 from profile_service.access.permissions import Permission
 from profile_service.access.places import ALL_SITES
@@ -32,9 +39,11 @@ if TYPE_CHECKING:
 
     from profile_service.store.access import AccessStore
 
-# The metadata of a call. The second is DeidService's, for the credential of its caller.
+# The metadata of a call. Those after the first are DeidService's, for what its caller shows.
 AUTHORIZATION = "authorization"
 CALLER_AUTHORIZATION = "caller-authorization"
+# Or for the name in the certificate that its caller has shown.
+CALLER_CERTIFICATE = "caller-certificate"
 
 # Judged by what it reads itself.
 RESOLVING = "ResolveProfile"
@@ -106,20 +115,38 @@ class Guard:
         self._record = record
         self._recording = Bulkhead(places=1, waiting=MAX_DENIALS_WAITING, seconds=DENIAL_SECONDS)
 
-    def read(self, metadata: Iterable[tuple[str, str | bytes]]) -> Shown:
+    def read(
+        self,
+        metadata: Iterable[tuple[str, str | bytes]],
+        certificate: Callable[[], str] = lambda: "",
+    ) -> Shown:
         """Reads what a call shows.
+
+        Args:
+            metadata: that of the call.
+            certificate: tells whom the certificate of the connection names, if there is one;
+                asked where the call shows nothing else.
 
         Raises:
             UnauthenticatedError: it is none that is understood.
         """
-        own, of_caller = [], []
+        own, of_caller, certificates = [], [], []
         for name, value in metadata:
             if name == AUTHORIZATION:
                 own.append(str(value))
             elif name == CALLER_AUTHORIZATION:
                 of_caller.append(str(value))
+            elif name == CALLER_CERTIFICATE:
+                certificates.append(str(value))
+        if len(of_caller) + len(certificates) > 1:
+            raise UnauthenticatedError
         for_caller = self._claims(bearer(of_caller)) if of_caller else None
-        return Shown(self._claims(bearer(own)), for_caller)
+        if certificates:
+            for_caller = claims_of_certificate(certificates[0])
+        claims = self._claims(bearer(own))
+        if claims is NOBODY and (named := certificate()):
+            claims = claims_of_certificate(named)
+        return Shown(claims, for_caller)
 
     def admit(self, method: str, request: Any, shown: Shown) -> tuple[str, frozenset[Permission]]:
         """Lets a call pass, or does not.

@@ -39,10 +39,12 @@ class Rechecks:
         """
         self._resolver = resolver
         self._seconds = seconds
-        self._streams: dict[tuple[str, str], set[OpenStream]] = {}
+        self._streams: dict[tuple[str, tuple[str, str]], set[OpenStream]] = {}
 
     @contextmanager
-    def watching(self, stream: OpenStream, target: str, credential: str) -> Iterator[None]:
+    def watching(
+        self, stream: OpenStream, target: str, credential: tuple[str, str]
+    ) -> Iterator[None]:
         """Watches over a stream that is open."""
         of_caller = self._streams.setdefault((target, credential), set())
         of_caller.add(stream)

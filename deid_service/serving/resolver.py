@@ -107,12 +107,12 @@ class ProfileResolver:
         self._key = key
         self._plans = PlanCache(learn=learn)
 
-    async def resolve(self, target: str, credential: str) -> AppliedProfile:
+    async def resolve(self, target: str, credential: tuple[str, str]) -> AppliedProfile:
         """Returns what applies to uploads into a target, as it is now.
 
         Args:
             target: the project or device.
-            credential: what the caller has shown, as it has.
+            credential: what the caller has shown, as metadata.
 
         Raises:
             UnauthenticatedError: the credential is none that is accepted.
@@ -146,17 +146,16 @@ class ProfileResolver:
             "ProfileService answered with an outcome that this build does not know."
         )
 
-    async def check(self, target: str, credential: str) -> None:
+    async def check(self, target: str, credential: tuple[str, str]) -> None:
         """Asks whether a caller may still upload; see `resolve` for what it raises."""
         known = self._plans.snapshot()
         request = profile_pb.ResolveProfileRequest(target=target, known_sha256=known)
         await self._ask(request, credential, retries=0)
 
-    def _metadata(self, credential: str) -> tuple[tuple[str, str], ...]:
-        forwarded = (("caller-authorization", credential),)
+    def _metadata(self, credential: tuple[str, str]) -> tuple[tuple[str, str], ...]:
         if self._key is None:
-            return forwarded
-        return (("authorization", f"Bearer {self._key.text()}"), *forwarded)
+            return (credential,)
+        return (("authorization", f"Bearer {self._key.text()}"), credential)
 
     async def _applied(self, profile: profile_pb.Profile, known: dict[str, Plan]) -> AppliedProfile:
         if profile.validity != profile_pb.VALIDITY_VALID:
@@ -189,7 +188,11 @@ class ProfileResolver:
         )
 
     async def _ask(
-        self, request: profile_pb.ResolveProfileRequest, credential: str, *, retries: int = RETRIES
+        self,
+        request: profile_pb.ResolveProfileRequest,
+        credential: tuple[str, str],
+        *,
+        retries: int = RETRIES,
     ) -> profile_pb.ResolveProfileResponse:
         loop = asyncio.get_running_loop()
         end = loop.time() + RESOLVE_DEADLINE_SECONDS

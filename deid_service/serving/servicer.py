@@ -38,9 +38,10 @@ from deid_service.serving.conversation import (
 )
 from deid_service.serving.logs import LOG
 from profile_service.serving.logs import Field, origin
+from profile_service.serving.tls import certificate_name
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterable
+    from collections.abc import Coroutine, Iterable, Mapping, Sequence
 
     from deid_service.serving.config import Limits
     from deid_service.serving.events import FileEvents, StreamEvents
@@ -61,6 +62,10 @@ class MessageStream(Protocol):
 
     def invocation_metadata(self) -> Iterable[tuple[str, str | bytes]] | None:
         """Returns what the call came with."""
+        ...
+
+    def auth_context(self) -> Mapping[str, Sequence[bytes]]:
+        """Returns what is known of the other end of the connection."""
         ...
 
     async def read(self) -> object:
@@ -206,8 +211,8 @@ class DeidServicer:
         conversation.end()
 
 
-def _credential(context: MessageStream) -> str:
-    """Returns what a caller shows, for ProfileService to judge.
+def _credential(context: MessageStream) -> tuple[str, str]:
+    """Returns what a caller shows, as metadata for ProfileService, which judges it.
 
     Raises:
         UnauthenticatedError: it shows nothing, or more than one thing.
@@ -215,9 +220,11 @@ def _credential(context: MessageStream) -> str:
     shown = [
         value for name, value in context.invocation_metadata() or () if name == "authorization"
     ]
+    if not shown and (named := certificate_name(context.auth_context())):
+        return "caller-certificate", named
     if len(shown) != 1 or not isinstance(shown[0], str):
         raise UnauthenticatedError
-    return shown[0]
+    return "caller-authorization", shown[0]
 
 
 def _opening(message: object) -> pb.OpenStream:

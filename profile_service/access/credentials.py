@@ -116,6 +116,11 @@ def bearer(values: list[str]) -> str:
     return value[len(_SCHEME) :]
 
 
+def claims_of_certificate(name: str) -> Claims:
+    """Returns what a client certificate claims that was verified."""
+    return Claims(Credential.CERTIFICATE, name, (f"certificate:{name}",))
+
+
 def claims_of_key(key: ApiKey) -> Claims:
     """Returns what an API key claims."""
     return Claims(Credential.API_KEY, "", (principal_of_key(key.id),), key.id, key.hash)

@@ -22,6 +22,8 @@ OF_VIEWER = frozenset({Permission.PROFILES_VIEW})
 # What a caller needs in whose name DeidService asks, and what DeidService needs for that.
 OF_CALLER = frozenset({Permission.UPLOADS_CREATE})
 FOR_CALLER = frozenset({Permission.UPLOADS_RESOLVE})
+# For a caller whose certificate DeidService has seen, and nobody else can.
+FOR_CERTIFICATE = FOR_CALLER | {Permission.UPLOADS_VOUCH}
 
 
 def judge(claims: Claims, standing: Standing, needed: frozenset[Permission]) -> None:
@@ -47,8 +49,9 @@ def judge_resolution(
 ) -> None:
     """Lets somebody know which profile applies, or DeidService in the name of a caller.
 
-    Nothing that DeidService says of a caller counts: the caller's own credential does. And
-    DeidService by itself may not ask at all.
+    Nothing that DeidService says of a caller counts: the caller's own credential does. Only
+    where a caller has shown a certificate there is its word alone, for which it needs a
+    permission of its own. And by itself it may not ask at all.
 
     Args:
         asking: who asks.
@@ -62,7 +65,8 @@ def judge_resolution(
     if caller is None:
         return judge(*asking, OF_VIEWER)
     try:
-        judge(*asking, FOR_CALLER)
+        vouching = caller[0].credential is Credential.CERTIFICATE
+        judge(*asking, FOR_CERTIFICATE if vouching else FOR_CALLER)
     except (UnauthenticatedError, PermissionDeniedError):
         raise ServiceRefusedError from None
     judge(*caller, OF_CALLER)

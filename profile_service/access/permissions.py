@@ -33,6 +33,8 @@ class Permission(Enum):
     UPLOADS_CREATE = "uploads.create"
     # Asks which profile applies in the name of a caller who may upload.
     UPLOADS_RESOLVE = "uploads.resolve"
+    # Says by a certificate that it has seen who that caller is, as nobody but it can know.
+    UPLOADS_VOUCH = "uploads.vouch"
     ACCESS_VIEW = "access.view"
     ACCESS_MANAGE = "access.manage"
     AUDIT_VIEW = "audit.view"

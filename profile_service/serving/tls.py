@@ -15,8 +15,14 @@ from typing import TYPE_CHECKING
 import grpc
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from profile_service.serving.logs import Log
     from profile_service.serving.transport import Transport
+
+
+# As long as what bindings can name.
+MAX_NAME = 255
 
 
 class ServerCertificates:
@@ -89,6 +95,24 @@ class ServerCertificates:
             [(key.read_bytes(), certificate.read_bytes())],
             client_ca[0].read_bytes() if client_ca else None,
         )
+
+
+def certificate_name(properties: Mapping[str, Iterable[bytes]]) -> str:
+    """Returns whom the certificate of a caller names; empty where it names nobody, or is none.
+
+    Its SPIFFE ID where it has one, and its subject otherwise, if that is printable ASCII.
+
+    Args:
+        properties: those of the connection, as gRPC has them.
+    """
+    alternatives = properties.get("x509_subject_alternative_name", ())
+    ids = [each for each in alternatives if each.startswith(b"spiffe://")]
+    named = ids or list(properties.get("x509_subject", ()))
+    # A SPIFFE certificate has exactly one such name (SPIFFE X509-SVID, 2).
+    if len(named) != 1:
+        return ""
+    text = named[0].decode("latin-1")
+    return text if text.isascii() and text.isprintable() and len(text) <= MAX_NAME else ""
 
 
 def _stamp_of(files: list[Path]) -> tuple[object, ...]:

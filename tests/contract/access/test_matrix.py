@@ -41,7 +41,13 @@ VIEW = {"containers.view", "profiles.view"}
 PROJECT_ADMIN = VIEW | {"settings.manage", "profiles.manage"}
 EVERYTHING = PROJECT_ADMIN | {
     *("sites.create", "containers.manage", "enforcement.manage"),
-    *("profiles.manage_shared", "profiles.bypass", "uploads.create", "uploads.resolve"),
+    *(
+        "profiles.manage_shared",
+        "profiles.bypass",
+        "uploads.create",
+        "uploads.resolve",
+        "uploads.vouch",
+    ),
     *("access.view", "access.manage", "audit.view", "audit.record"),
 }
 ROLES: dict[str, set[str]] = {
