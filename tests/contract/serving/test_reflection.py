@@ -14,6 +14,7 @@ from grpc_reflection.v1alpha.reflection_pb2 import (
 
 from tests.support import callers
 from tests.support.deid_service import running_deid_service
+from tests.support.processes import service_process
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -118,3 +119,22 @@ def test_what_is_not_there_is_not_found(deid_service_address: str, symbol: str) 
     """Any other symbol is answered with NOT_FOUND, and the server goes on."""
     answer = ask(deid_service_address, ServerReflectionRequest(file_containing_symbol=symbol))
     assert answer.error_response.error_code == grpc.StatusCode.NOT_FOUND.value[0]
+
+
+def test_reflection_can_be_closed(database: str) -> None:
+    """Where reflection is off nobody is told anything by it, with or without a credential."""
+    closed = []
+    for module, arguments in (
+        ("profile_service", ["--database", database]),
+        ("deid_service", ["--profile-service", "127.0.0.1:1"]),
+    ):
+        with service_process(
+            *arguments, "--workers", "1", "--reflection", "0", module=module
+        ) as service:
+            for version in ("v1", "v1alpha"):
+                request = ServerReflectionRequest(list_services="")
+                with pytest.raises(grpc.RpcError) as refused:
+                    ask(service.address, request, version)
+                closed.append(refused.value.code().name)
+
+    assert closed == 4 * ["UNIMPLEMENTED"]
