@@ -65,6 +65,7 @@ def _set_up(settings: config.Config) -> int:
 def _work(settings: config.Config, worker: Worker) -> int:
     # Not above: the supervisor needs neither gRPC nor a database.
     from profile_service.errors import ProfileServiceError
+    from profile_service.keys.errors import SecretFileError
     from profile_service.server import serve
 
     stop = threading.Event()
@@ -91,6 +92,9 @@ def _work(settings: config.Config, worker: Worker) -> int:
         )
     except ProfileServiceError as error:
         complain(f"profile_service: {error} {error.cause}".rstrip())
+        return 1
+    except SecretFileError as error:
+        complain(f"profile_service: {error}")
         return 1
     return 0
 

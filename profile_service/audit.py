@@ -53,6 +53,9 @@ class Action(Enum):
     CALL = "call"
     # What became of some files of a stream; it is told when they have been.
     DEIDENTIFY_FILES = "files.deidentify"
+    # A site gets its first key for pseudonyms, when a profile needs one.
+    CREATE_SITE_KEY = "site-key.create"
+    ROTATE_SITE_KEY = "site-key.rotate"
     # What was kept for long enough was removed; the database itself writes it.
     EXPIRE_AUDIT = "audit.expire"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from profile_service.serving import transport
@@ -25,6 +25,9 @@ MAX_CONNECTIONS = 40
 MAX_READERS = 4
 MAX_WRITERS = 2
 MAX_WORKERS = 40
+
+# What holds the master key itself, where it is in no file.
+MASTER_KEY = "DEIDCASCADE_MASTER_KEY"
 
 # How long calls that are under way may take to finish after SIGTERM. None takes longer
 # than its waits for the database.
@@ -76,6 +79,8 @@ class Config:
         transport: see there.
         metrics: HOST:PORT where Prometheus may ask; empty for nowhere.
         provider: whose tokens count; None: nobody's.
+        master_key_file: what encrypts the keys of sites; empty where none is named.
+        master_key: it itself; empty where it is not in the environment.
     """
 
     listen: str
@@ -88,6 +93,8 @@ class Config:
     transport: Transport = PLAIN
     metrics: str = ""
     provider: Provider | None = None
+    master_key_file: str = ""
+    master_key: str = field(default="", repr=False)
 
     @property
     def readers(self) -> int:
@@ -171,6 +178,14 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Config:
     options.add(
         "--token-leeway-seconds", Number(float, 0, 300), "30", "how far its clock may be off"
     )
+    options.add(
+        "--master-key-file",
+        str,
+        "",
+        "the file of the key that the keys of sites are encrypted with in the database; "
+        f"{MASTER_KEY} can hold it itself",
+        variable=f"{MASTER_KEY}_FILE",
+    )
     parsed = options.parse(arguments)
     return Config(
         listen=parsed.listen,
@@ -183,6 +198,8 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Config:
         transport=transport.read_options(parsed),
         metrics=parsed.metrics,
         provider=_provider(parsed),
+        master_key_file=parsed.master_key_file,
+        master_key=environment.get(MASTER_KEY, ""),
     )
 
 

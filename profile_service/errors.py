@@ -219,6 +219,16 @@ class ContainerNotEmptyError(ProfileServiceError):
         )
 
 
+class NoMasterKeyError(ProfileServiceError):
+    """The service has no master key to encrypt a key with."""
+
+    def __init__(self, site: str) -> None:
+        super().__init__(
+            "The service has no master key, so it can keep no keys: see --master-key-file.",
+            site=site,
+        )
+
+
 class EtagMismatchError(ProfileServiceError):
     """What was to be changed has changed since the etag was read."""
 

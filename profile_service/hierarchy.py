@@ -48,6 +48,7 @@ class Kind(Enum):
 # By the group of the pattern that matched last.
 _KINDS = {None: Kind.SITE, "group": Kind.GROUP, "project": Kind.PROJECT, "device": Kind.DEVICE}
 
+SITES = frozenset({Kind.SITE})
 PARENTS = frozenset({Kind.SITE, Kind.GROUP})
 TARGETS = frozenset({Kind.PROJECT, Kind.DEVICE})
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from deidcascade.v1 import profile_service_pb2 as pb
 
 from profile_service.hierarchy import Outcome, Verdict
-from profile_service.model import FileAudit
+from profile_service.model import FileAudit, KeyProblem
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from profile_service.hierarchy import Resolution
     from profile_service.language import Violation
     from profile_service.language.difference import Difference
-    from profile_service.model import Container, Decision, ProfileVersion
+    from profile_service.model import Container, Decision, Delivery, ProfileVersion, SiteKey
 
 # Of elements that are treated differently in one way, so many are named.
 MAX_ELEMENTS = 100
@@ -49,6 +49,13 @@ VERDICTS = {
     Verdict.INVALID: pb.VERDICT_INVALID,
     Verdict.NOT_CONSULTED: pb.VERDICT_NOT_CONSULTED,
     Verdict.OVERRIDDEN_BY_LOCK: pb.VERDICT_OVERRIDDEN_BY_LOCK,
+}
+
+
+KEY_PROBLEMS = {
+    KeyProblem.NO_MASTER_KEY: pb.KEY_PROBLEM_NO_MASTER_KEY,
+    KeyProblem.NO_SUCH_GENERATION: pb.KEY_PROBLEM_NO_SUCH_GENERATION,
+    KeyProblem.NO_SERVICE_KEY: pb.KEY_PROBLEM_NO_SERVICE_KEY,
 }
 
 
@@ -205,3 +212,17 @@ def difference(data: Difference) -> pb.ProfileDifference:
         elements=data.elements[:MAX_ELEMENTS],
         element_count=len(data.elements),
     )
+
+
+def fill_keys(message: pb.StreamKeys, delivery: Delivery) -> None:
+    """Fills in what a stream is given."""
+    message.sealed = delivery.sealed
+    if delivery.problem is not None:
+        message.problem = KEY_PROBLEMS[delivery.problem]
+
+
+def site_key(data: SiteKey) -> pb.SiteKey:
+    """Returns a generation of the key of a site as a message, without the key."""
+    message = pb.SiteKey(generation=data.generation)
+    set_time(message.create_time, data.create_time)
+    return message

@@ -6,12 +6,18 @@ Tuples: a resolution makes a dozen, and frozen data classes take three times as 
 from __future__ import annotations
 
 from enum import Enum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, get_args
+
+from profile_service.language.model import KeyPurpose, KeyScope
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from profile_service.keys.sealing import Sealed
     from profile_service.language.model import Violation
+
+_SCOPES: dict[str, KeyScope] = {each: each for each in get_args(KeyScope)}
+_PURPOSES: dict[str, KeyPurpose] = {each: each for each in get_args(KeyPurpose)}
 
 
 class FileAudit(Enum):
@@ -49,6 +55,32 @@ class Container(NamedTuple):
     file_audit: FileAudit | None
 
 
+class KeyUse(NamedTuple):
+    """What a profile needs keys for.
+
+    Attributes:
+        scope: where the same patient has the same pseudonym.
+        generation: of the key of the site; 0 for the one in use.
+        purposes: each has a key of its own.
+    """
+
+    scope: KeyScope
+    generation: int
+    purposes: tuple[KeyPurpose, ...]
+
+    @property
+    def text(self) -> str:
+        """It as it is stored."""
+        return f"{self.scope}/{self.generation}/{','.join(self.purposes)}"
+
+    @classmethod
+    def read(cls, text: str) -> KeyUse:
+        """Reads what `text` has written."""
+        scope, generation, purposes = text.split("/")
+        named = tuple(_PURPOSES[each] for each in purposes.split(","))
+        return cls(_SCOPES[scope], int(generation), named)
+
+
 class Decision(NamedTuple):
     """What one version of the validator says of a text on one kind of container.
 
@@ -57,12 +89,14 @@ class Decision(NamedTuple):
         blank: data that the profile applies to is not de-identified.
         violations: in the order of the text; none makes the profile valid.
         warnings: in the order of the text.
+        key_use: what it needs keys for; None where it is invalid, or needs none.
     """
 
     validator_version: str
     blank: bool
     violations: tuple[Violation, ...]
     warnings: tuple[Violation, ...]
+    key_use: KeyUse | None = None
 
     @property
     def valid(self) -> bool:
@@ -96,3 +130,37 @@ class ProfileVersion(NamedTuple):
     source: str | None
     author: str = ""
     note: str = ""
+
+
+class SiteKey(NamedTuple):
+    """A generation of the key of a site, as it is stored.
+
+    Attributes:
+        generation: from 1.
+        sealed: it, encrypted.
+        create_time: when it was made.
+    """
+
+    generation: int
+    sealed: Sealed
+    create_time: datetime
+
+
+class KeyProblem(Enum):
+    """Why a stream is not given the keys that its profile needs."""
+
+    NO_MASTER_KEY = "the service has no master key, or not the one that the key is encrypted with"
+    NO_SUCH_GENERATION = "the site never had a key of that generation"
+    NO_SERVICE_KEY = "the caller has not shown the service key of this service"
+
+
+class Delivery(NamedTuple):
+    """What a stream is given.
+
+    Attributes:
+        sealed: the keys, for who has asked alone; empty where there are none.
+        problem: why there are none; None where there are.
+    """
+
+    sealed: bytes
+    problem: KeyProblem | None = None

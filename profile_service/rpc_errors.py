@@ -58,6 +58,7 @@ STATUSES: dict[type[errors.ProfileServiceError], tuple[grpc.StatusCode, str]] = 
         grpc.StatusCode.FAILED_PRECONDITION,
         "CONTAINER_NOT_EMPTY",
     ),
+    errors.NoMasterKeyError: (grpc.StatusCode.FAILED_PRECONDITION, "NO_MASTER_KEY"),
     errors.EtagMismatchError: (grpc.StatusCode.ABORTED, "ETAG_MISMATCH"),
     errors.InvalidPrincipalError: (_INVALID, "INVALID_PRINCIPAL"),
     errors.InvalidRoleError: (_INVALID, "INVALID_ROLE"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import grpc
@@ -11,10 +12,12 @@ import grpc
 from profile_service import access_servicer, servicer
 from profile_service.access_servicer import AccessServicer
 from profile_service.calls import handler
-from profile_service.config import DRAIN_SECONDS
+from profile_service.config import DRAIN_SECONDS, MASTER_KEY
 from profile_service.errors import TokenSettingsError
 from profile_service.first_keys import FirstKeys
 from profile_service.guard import Guard
+from profile_service.keys.files import secret_from
+from profile_service.keys.sealing import MasterKey
 from profile_service.logs import LOG
 from profile_service.monitor import Monitor
 from profile_service.retention import Retention
@@ -22,8 +25,10 @@ from profile_service.service import Profiles
 from profile_service.servicer import ProfileServicer
 from profile_service.serving import health
 from profile_service.serving.calls import Arrivals
+from profile_service.serving.keyfile import KeyFile
 from profile_service.serving.reflection import reflection_handlers
 from profile_service.serving.tls import ServerCertificates
+from profile_service.site_keys import SiteKeys
 from profile_service.store import Store
 
 if TYPE_CHECKING:
@@ -96,11 +101,13 @@ def serve(
         StoreFaultError: the database cannot be migrated, for want of a privilege for instance.
         KeyFileError: a file with a key cannot be used.
         TokenSettingsError: tokens cannot be verified as it was said.
+        SecretFileError: the master key cannot be read.
     """
     read_token = None if config.provider is None else _reader_of(config.provider)
     certificates = None
     if config.transport.certificate:
         certificates = ServerCertificates(config.transport, LOG)
+    master = secret_from(config.master_key_file, config.master_key, MASTER_KEY)
     with ExitStack() as running:
         store = Store(config.database, readers=config.readers, writers=config.writers)
         running.callback(store.close)
@@ -116,6 +123,11 @@ def serve(
         monitor.look()
         if not may_listen():
             return
+        keys = SiteKeys(
+            store,
+            None if master is None else MasterKey(master),
+            KeyFile(Path(config.service_key)) if config.service_key else None,
+        )
         profiles = Profiles(store)
         running.callback(profiles.close)
         retention = Retention(store)
@@ -131,10 +143,11 @@ def serve(
             maximum_concurrent_rpcs=MAX_CALLS,
         )
         guard = Guard(store.access, store.record, read_token)
+        serving = ProfileServicer(store, profiles, keys)
         access = AccessServicer(store.access)
         server.add_generic_rpc_handlers(
             (
-                handler(servicer.DESCRIPTOR, ProfileServicer(store, profiles), guard, arrivals),
+                handler(servicer.DESCRIPTOR, serving, guard, arrivals),
                 handler(access_servicer.DESCRIPTOR, access, guard, arrivals),
                 healthiness.handler(arrivals),
             )

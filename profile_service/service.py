@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from profile_service.language.difference import Difference
     from profile_service.model import Decision, ProfileVersion
     from profile_service.store import Store
+    from profile_service.store.store import Found
 
 # Decisions made anew that are remembered. One is needed again only until it is written
 # back, which takes moments; a decision can hold a thousand violations.
@@ -203,14 +204,18 @@ class Profiles:
         return self._decided(found, name.kind)
 
     def resolve(self, target: ContainerName, shown: Shown) -> Resolution:
-        """Says which profile applies to an upload, and why.
+        """Says which profile applies to an upload, and why; see `answer`."""
+        return self.answer(target, shown)[0]
+
+    def answer(self, target: ContainerName, shown: Shown) -> tuple[Resolution, Found]:
+        """Says which profile applies to an upload, and why, and from what that was read.
 
         Args:
             target: the project or the device.
             shown: the credentials of who asks, which are judged by what is read here.
 
         Returns:
-            The answer; its profile comes with the text.
+            The answer, whose profile comes with the text, and what was read.
 
         Raises:
             UnauthenticatedError: see `judge_resolution`.
@@ -225,10 +230,10 @@ class Profiles:
         )
         if found is None:
             raise TargetNotFoundError(target.text)
-        enforced, levels = found
+        levels = found.levels
         if any(level.profile and is_outdated(level.profile.decision) for level in levels):
             levels = [self._level_decided(level) for level in levels]
-        resolution = cascade(levels, enforced=enforced)
+        resolution = cascade(levels, enforced=found.enforced)
         if for_caller is not None:
             resolution = resolution._replace(caller=for_caller.name)
         profile = resolution.profile
@@ -238,7 +243,7 @@ class Profiles:
             if source is None:
                 raise TargetNotFoundError(target.text)
             resolution = resolution._replace(profile=profile._replace(source=source))
-        return resolution
+        return resolution, found
 
     def _level_decided(self, level: Level) -> Level:
         if level.profile is None:

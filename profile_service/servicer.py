@@ -20,7 +20,7 @@ from profile_service.errors import (
     InvalidUpdateMaskError,
     InvalidVersionError,
 )
-from profile_service.hierarchy import PARENTS, TARGETS, Kind, parse_name
+from profile_service.hierarchy import PARENTS, SITES, TARGETS, Kind, parse_name
 from profile_service.model import FileAudit
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from profile_service.guard import Call
     from profile_service.service import Profiles
+    from profile_service.site_keys import SiteKeys
     from profile_service.store import Store
 
 DESCRIPTOR = pb.DESCRIPTOR.services_by_name["ProfileService"]
@@ -49,9 +50,10 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 class ProfileServicer:
     """The calls of the contract; each is described there."""
 
-    def __init__(self, store: Store, profiles: Profiles) -> None:
+    def __init__(self, store: Store, profiles: Profiles, keys: SiteKeys) -> None:
         self._store = store
         self._profiles = profiles
+        self._keys = keys
         # Digests that were checked last.
         self._known: Sequence[str] = []
 
@@ -210,11 +212,30 @@ class ProfileServicer:
         if known != self._known:
             _check_digests(known)
             self._known = known
-        resolution = self._profiles.resolve(target, call.shown)
+        resolution, found = self._profiles.answer(target, call.shown)
         profile = resolution.profile
-        return messages.resolution(
+        message = messages.resolution(
             resolution, with_source=profile is None or profile.sha256.hex() not in known
         )
+        use = None if profile is None else profile.decision.key_use
+        if use is not None and request.key_request:
+            given = self._keys.deliver(use, found, target, request.key_request, call.actor)
+            messages.fill_keys(message.keys, given)
+        return message
+
+    def ListSiteKeys(  # noqa: N802, D102
+        self, request: pb.ListSiteKeysRequest, call: Call
+    ) -> pb.ListSiteKeysResponse:
+        del call
+        site = parse_name(request.site, field="site", kinds=SITES)
+        return pb.ListSiteKeysResponse(keys=map(messages.site_key, self._keys.list(site)))
+
+    def RotateSiteKey(  # noqa: N802, D102
+        self, request: pb.RotateSiteKeyRequest, call: Call
+    ) -> pb.RotateSiteKeyResponse:
+        site = parse_name(request.site, field="site", kinds=SITES)
+        made = self._keys.rotate(site, call.actor)
+        return pb.RotateSiteKeyResponse(key=messages.site_key(made))
 
     def ListAuditEvents(  # noqa: N802, D102
         self, request: pb.ListAuditEventsRequest, call: Call

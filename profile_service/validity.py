@@ -6,9 +6,9 @@ from dataclasses import replace
 from functools import lru_cache
 
 from profile_service.hierarchy import Kind
-from profile_service.language import VALIDATOR_VERSION, Violation, check_profile
+from profile_service.language import VALIDATOR_VERSION, Profile, Violation, check_profile
 from profile_service.language.codes import Code
-from profile_service.model import Decision
+from profile_service.model import Decision, KeyUse
 
 # Where a blank profile would switch de-identification off for everything below.
 NEVER_BLANK = frozenset({Kind.SITE, Kind.GROUP})
@@ -34,7 +34,15 @@ def decide(source: str, kind: Kind | None) -> Decision:
         said = [warning for warning in warnings if warning.code == Code.BLANK_PROFILE.name]
         violations = (_blank_here(kind, said[0] if said else _NOWHERE),)
         warnings = tuple(warning for warning in warnings if warning not in said)
-    return Decision(VALIDATOR_VERSION, blank, violations, warnings)
+    key_use = None if violations else _key_use(checked.profile)
+    return Decision(VALIDATOR_VERSION, blank, violations, warnings, key_use)
+
+
+def _key_use(profile: Profile | None) -> KeyUse | None:
+    if profile is None or not profile.key_purposes:
+        return None
+    wanted = profile.settings.pseudonyms
+    return KeyUse(wanted.scope, wanted.generation or 0, tuple(sorted(profile.key_purposes)))
 
 
 def lets_through(decision: Decision) -> bool:

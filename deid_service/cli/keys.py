@@ -1,4 +1,4 @@
-"""`deidcascade keys`, and the keys that commands without a server use."""
+"""`deidcascade keys`: those of sites, and those that commands without a server use."""
 
 from __future__ import annotations
 
@@ -6,11 +6,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from deidcascade.v1 import profile_service_pb2 as pb
 
-from deid_service.cli.console import Failure
+from deid_service.cli.connection import profile_service, profile_service_option
+from deid_service.cli.console import (
+    Failure,
+    as_json_value,
+    console,
+    json_option,
+    print_json,
+    table,
+)
+from deid_service.cli.containers import yes_option
 from deid_service.engine import Keys
 from profile_service.keys.derivation import stream_keys
-from profile_service.keys.errors import KeyFileError
+from profile_service.keys.errors import SecretFileError
 from profile_service.keys.files import new_secret, read_secret, write_secret
 
 if TYPE_CHECKING:
@@ -56,6 +66,46 @@ def show(file: Path) -> None:
     click.echo(key_id_of(file))
 
 
+@keys_group.command("list")
+@click.argument("site")
+@json_option
+@profile_service_option
+def list_(site: str, as_json: bool, address: str) -> None:
+    """Lists the keys that SITE has had, newest first; never a key itself."""
+    with profile_service(address) as stub:
+        keys = stub.ListSiteKeys(pb.ListSiteKeysRequest(site=site)).keys
+    if as_json:
+        print_json([as_json_value(key) for key in keys])
+        return
+    if not keys:
+        click.echo(f"{site} has no key yet: it gets one when a profile needs it.")
+        return
+    rows = [(str(key.generation), key.create_time.ToJsonString()) for key in keys]
+    console().print(table(("GENERATION", "MADE"), rows))
+
+
+@keys_group.command("rotate")
+@click.argument("site")
+@yes_option
+@profile_service_option
+def rotate(site: str, yes: bool, address: str) -> None:
+    """Gives SITE a new key, for when the one before may be known to others.
+
+    From the next stream on the same patient, UID and date becomes another one: what was made
+    before cannot be linked with what is made from now on. The key before stays, for profiles
+    that name it: `pseudonyms: {generation: N}`.
+    """
+    if not yes:
+        click.confirm(
+            f"All pseudonyms of {site} become others, and cannot be linked with those before. "
+            "Go on?",
+            abort=True,
+        )
+    with profile_service(address) as stub:
+        key = stub.RotateSiteKey(pb.RotateSiteKeyRequest(site=site)).key
+    click.echo(f"{site} has a new key: generation {key.generation}.")
+
+
 def key_id_of(file: Path) -> str:
     """Returns the id of the key in a file."""
     return stream_keys(_secret_in(file), _SCOPE, ()).id
@@ -95,5 +145,5 @@ def _keys(profile: Profile, secret: bytes) -> Keys:
 def _secret_in(file: Path) -> bytes:
     try:
         return read_secret(file)
-    except KeyFileError as error:
+    except SecretFileError as error:
         raise Failure(f"{error}.") from None

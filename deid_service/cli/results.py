@@ -58,6 +58,7 @@ class Receipt:
     sha256: str
     engine_version: str
     warnings: list[str]
+    key_id: str
 
 
 @dataclass(frozen=True, slots=True)

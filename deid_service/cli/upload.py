@@ -178,6 +178,7 @@ def receipt_of(receipt: pb.Receipt) -> Receipt:
         sha256=receipt.sha256,
         engine_version=receipt.engine_version,
         warnings=list(receipt.warnings),
+        key_id=receipt.key_id,
     )
 
 

@@ -173,7 +173,7 @@ class Job:
         """Tells whether an earlier run has done a file, and reports it if so."""
         if self._ledger is None:
             return False
-        earlier = self._ledger.finished(file.source, opened.profile_sha256)
+        earlier = self._ledger.finished(file.source, opened.profile_sha256, opened.key_id)
         if earlier is None or not earlier.current:
             return False
         source = file.source
@@ -218,7 +218,8 @@ class Job:
     ) -> Path:
         """Gives an output file its name, the suggested one if there is one; OutputError."""
         ledger = self._ledger
-        finished = ledger.finished(source, receipt.profile_sha256) if ledger else None
+        applied = (receipt.profile_sha256, receipt.key_id)
+        finished = ledger.finished(source, *applied) if ledger else None
         earlier = finished.path if finished else None
 
         def note(target: Path) -> None:

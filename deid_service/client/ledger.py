@@ -95,12 +95,13 @@ class Ledger:
                 os.close(self._file)
                 self._file = None
 
-    def finished(self, source: Source, profile: str) -> Finished | None:
+    def finished(self, source: Source, profile: str, key_id: str) -> Finished | None:
         """Returns what an earlier run made of a source; None when it made nothing that is there.
 
         Args:
             source: the source.
             profile: the digest of the text that applies now; empty when none does.
+            key_id: of the keys that pseudonyms are made with now; empty without.
         """
         entry = self._entries.get(self._name(source)) if source.origin else None
         if entry is None or ".." in Path(entry.output).parts:
@@ -111,7 +112,8 @@ class Ledger:
             if path.stat().st_size != receipt.bytes_out:
                 return None
             same = (entry.size, entry.modified) == (source.size, source.modified)
-            current = same and receipt.profile_sha256 == profile and not self._again
+            applied = (receipt.profile_sha256, receipt.key_id) == (profile, key_id)
+            current = same and applied and not self._again
             # What is replaced is read: it may be somebody's own work by now.
             if not (current and entry.confirmed) and _digest(path) != receipt.sha256:
                 return None

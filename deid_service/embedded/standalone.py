@@ -29,6 +29,7 @@ from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 
 from deid_service.embedded.errors import StandaloneError
 from deid_service.embedded.logfile import LogFile, end_of_log
+from profile_service.keys.files import kept_secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -171,6 +172,8 @@ class Standalone:
             str(self.admin_key),
             "--service-key-file",
             str(service_key),
+            "--master-key-file",
+            self._key("master"),
         )
         self.deid_service = self._serve(
             "deid-service",
@@ -192,6 +195,15 @@ class Standalone:
         Process(
             "set-up", "profile_service", arguments, self.logs / "set-up.log", SimpleQueue()
         ).said(re.compile("(the database is set up)"))
+
+    def _key(self, name: str) -> str:
+        """Returns the path of a key, which is made where it is not there."""
+        try:
+            return str(kept_secret(self._data / f"{name}.key"))
+        except OSError as error:
+            raise StandaloneError(
+                f"cannot write a key into {self._data}: {error.strerror}."
+            ) from error
 
     def _serve(self, name: str, module: str, port: int, *arguments: str) -> str:
         service = self._spawn(name, module, "--listen", f"{HOST}:{port}", *arguments)

@@ -136,13 +136,16 @@ class Conversation:
             ended: called with the record of each file when its result is answered.
             terms: how it is answered.
         """
-        # What is remembered of values goes with the stream.
-        self._applied = applied = replace(applied, plan=applied.plan.for_stream())
+        key_id = "" if applied.keys is None else applied.keys.id
+        # What is remembered of values, and the keys, go with the stream.
+        self._applied = applied = replace(
+            applied, plan=applied.plan.for_stream(applied.keys), keys=None
+        )
         self._limits = limits
         self._ended = ended
         self._terms = terms
         self._state = _State.BETWEEN
-        self._receipts = _Receipts(applied)
+        self._receipts = _Receipts(applied, key_id)
         self._file = _File(applied, self._receipts, limits, terms, pb.FileStart())
         most = min(MAX_CHUNK_BYTES, terms.max_response_bytes - AROUND_CHUNK)
         self._messages = Messages(MIN_CHUNK_BYTES, most)
@@ -320,13 +323,14 @@ class _Receipts:
     same actions in each file, and a map is the dearest field to write.
     """
 
-    def __init__(self, applied: AppliedProfile) -> None:
+    def __init__(self, applied: AppliedProfile, key_id: str) -> None:
         self._fixed = pb.Receipt(
             treatment=applied.treatment,
             profile_name=applied.name,
             profile_version=applied.version,
             profile_sha256=applied.sha256,
             engine_version=ENGINE_VERSION,
+            key_id=key_id,
         ).SerializeToString()
         self._known: dict[tuple[tuple[str, int], ...], bytes] = {}
 

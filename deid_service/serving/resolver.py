@@ -21,7 +21,9 @@ from deidcascade.v1 import profile_service_pb2_grpc as profile_rpc
 
 from deid_service.contract import errors
 from deid_service.contract.rpc_errors import read_details, verdicts_of
-from deid_service.engine import compile_plan
+from deid_service.engine import Keys, compile_plan
+from profile_service.keys.delivery import ServiceKey
+from profile_service.keys.errors import DeliveryError
 from profile_service.language import ProfileInvalid, parse_profile
 from profile_service.language.model import Profile, Settings
 
@@ -49,6 +51,18 @@ FIRST_WAIT_SECONDS = 0.1
 
 # What another attempt may not meet: a restart, and a worker that hangs.
 _PASSING = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED}
+
+# Why there is no key for a profile that needs one.
+_NO_KEY = "ProfileService gave none: both services need the same API key of DeidService"
+_NO_KEYS: dict[int, str] = {
+    profile_pb.KEY_PROBLEM_NO_MASTER_KEY: (
+        "ProfileService has no master key, or another one than before: see its --master-key-file"
+    ),
+    profile_pb.KEY_PROBLEM_NO_SUCH_GENERATION: (
+        "the site never had one of the generation that the profile names"
+    ),
+    profile_pb.KEY_PROBLEM_NO_SERVICE_KEY: _NO_KEY,
+}
 
 # Why ProfileService refuses a caller. That it refuses this service is none of these.
 _REFUSALS = {
@@ -85,6 +99,7 @@ class AppliedProfile:
         sha256: the digest of its text, in hex.
         file_audit: whether the site wants the audit told what becomes of the files.
         caller: who uploads, as ProfileService knows them.
+        keys: what pseudonyms are made with; None where the profile needs none.
     """
 
     plan: Plan
@@ -95,6 +110,7 @@ class AppliedProfile:
     sha256: str = ""
     file_audit: profile_pb.FileAudit.ValueType = profile_pb.FILE_AUDIT_RECORDED
     caller: str = ""
+    keys: Keys | None = None
 
 
 class ProfileResolver:
@@ -127,9 +143,15 @@ class ProfileResolver:
         # while the answer is on its way.
         known = self._plans.snapshot()
         request = profile_pb.ResolveProfileRequest(target=target, known_sha256=known)
+        service = None if self._key is None else ServiceKey(self._key.text())
+        if service is not None:
+            request.key_request = service.request(target)
         response = await self._ask(request, credential)
         if response.outcome == profile_pb.OUTCOME_PROFILE:
             applied = await self._applied(response.profile, known)
+            if applied.plan.key_purposes:
+                keys = _keys(response.keys, request, applied.plan, service)
+                applied = replace(applied, keys=keys)
             return replace(applied, file_audit=response.file_audit, caller=response.caller)
         if response.outcome == profile_pb.OUTCOME_DISABLED:
             return AppliedProfile(
@@ -171,10 +193,6 @@ class ProfileResolver:
             # ProfileService decides by this where a blank profile may stand.
             raise errors.ProfileNotSupportedError(
                 "ProfileService and DeidService disagree on whether the profile is blank."
-            )
-        if plan.key_purposes:
-            raise errors.ProfileNotSupportedError(
-                "The profile makes pseudonyms with a key, and ProfileService gave none."
             )
         return AppliedProfile(
             plan=plan,
@@ -285,3 +303,37 @@ def _compile(source: str, *, learn: bool = True) -> Plan:
             f"This build finds {count} violation{'s' if count > 1 else ''} in the profile "
             "that ProfileService selected."
         ) from None
+
+
+def _keys(
+    sent: profile_pb.StreamKeys,
+    request: profile_pb.ResolveProfileRequest,
+    plan: Plan,
+    service: ServiceKey | None,
+) -> Keys:
+    """Reads the keys that came with an answer.
+
+    Raises:
+        ProfileNotSupportedError: they are not there, or not what the profile needs.
+    """
+    if service is None or not sent.sealed:
+        why = _NO_KEYS.get(sent.problem, _NO_KEY)
+        raise errors.ProfileNotSupportedError(
+            f"The profile makes pseudonyms with a key, and {why}."
+        )
+    try:
+        opened = service.open(sent.sealed, request.key_request, request.target)
+    except DeliveryError:
+        raise errors.ProfileNotSupportedError(
+            "The profile makes pseudonyms with a key, and the one that came is not for this stream."
+        ) from None
+    if not plan.key_purposes <= opened.keys.keys():
+        raise errors.ProfileNotSupportedError(
+            "ProfileService and DeidService disagree on what the profile needs keys for."
+        )
+    return Keys(
+        opened.id,
+        hash_key=opened.keys.get("hash", b""),
+        uid_key=opened.keys.get("uid", b""),
+        shift_key=opened.keys.get("shift", b""),
+    )

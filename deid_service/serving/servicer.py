@@ -253,6 +253,7 @@ def _opened(applied: AppliedProfile, opening: pb.OpenStream, terms: Terms) -> by
         profile_version=applied.version,
         profile_sha256=applied.sha256,
         unchanged=applied.plan.blank,
+        key_id="" if applied.keys is None else applied.keys.id,
     )
     # What a caller has not asked about, it need not know.
     if opening.max_response_bytes:
@@ -288,6 +289,7 @@ class _StreamRecord:
             "profile": applied.name,
             "version": applied.version,
             "sha256": applied.sha256,
+            "key": "" if applied.keys is None else applied.keys.id,
         }
 
     def file_ended(self, file: FileRecord) -> None:

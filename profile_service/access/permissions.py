@@ -30,6 +30,8 @@ class Permission(Enum):
     PROFILES_MANAGE_SHARED = "profiles.manage_shared"
     # One that lets data through as it is.
     PROFILES_BYPASS = "profiles.bypass"
+    # The keys that pseudonyms are made with: changes them. Nobody sees one.
+    KEYS_MANAGE = "keys.manage"
     UPLOADS_CREATE = "uploads.create"
     # Asks which profile applies in the name of a caller who may upload.
     UPLOADS_RESOLVE = "uploads.resolve"

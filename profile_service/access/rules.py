@@ -22,6 +22,8 @@
     ResolveProfile         profiles.view                           the target
       for a caller         uploads.resolve, and of the caller      the target
                            uploads.create
+    ListSiteKeys           profiles.view                           the site
+    RotateSiteKey          keys.manage                             the site
     ListAuditEvents,       audit.view                              the container, or all sites
     ListAuditHeads
     TestPermissions        a credential
@@ -58,7 +60,7 @@ from profile_service.access.places import (
     place_of,
     site_of_role,
 )
-from profile_service.hierarchy import PARENTS, TARGETS, Kind, parse_name
+from profile_service.hierarchy import PARENTS, SITES, TARGETS, Kind, parse_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -183,6 +185,16 @@ def _list_heads(request: pb.ListAuditHeadsRequest) -> Asked:
     return _on(place_of(site), Permission.AUDIT_VIEW)
 
 
+def _list_site_keys(request: pb.ListSiteKeysRequest) -> Asked:
+    site = parse_name(request.site, field="site", kinds=SITES)
+    return _on(place_of(site), Permission.PROFILES_VIEW)
+
+
+def _rotate_site_key(request: pb.RotateSiteKeyRequest) -> Asked:
+    site = parse_name(request.site, field="site", kinds=SITES)
+    return _on(place_of(site), Permission.KEYS_MANAGE)
+
+
 def _test_permissions(request: access_pb.TestPermissionsRequest) -> Asked:
     return _on(_place(parse_optional(request.container, field="container")))
 
@@ -238,6 +250,8 @@ RULES: Mapping[str, Callable[[Any], Asked]] = MappingProxyType(
         "ListProfileVersions": _read_profile,
         "ResolveProfile": _resolve_profile,
         "RecordFiles": _record_files,
+        "ListSiteKeys": _list_site_keys,
+        "RotateSiteKey": _rotate_site_key,
         "ListAuditEvents": _list_events,
         "ListAuditHeads": _list_heads,
         "TestPermissions": _test_permissions,

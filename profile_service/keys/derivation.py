@@ -19,7 +19,7 @@ _KEY_BYTES: Final = 32
 _ID_BYTES: Final = 8
 
 # Tells what is derived here from what others derive of the same secret.
-_WHAT: Final = b"deidcascade pseudonyms 1"
+_WHAT: Final = b"deidcascade keys 1"
 
 
 class StreamKeys(NamedTuple):
@@ -45,11 +45,12 @@ def stream_keys(secret: bytes, scope: str, purposes: Iterable[KeyPurpose]) -> St
         scope: within which the same patient has the same pseudonym; no two are alike.
         purposes: that keys are needed for.
     """
-    key_id = _derived(secret, "id", scope, _ID_BYTES).hex()
-    keys = {purpose: _derived(secret, purpose, scope, _KEY_BYTES) for purpose in purposes}
+    key_id = derived(secret, "id", scope, length=_ID_BYTES).hex()
+    keys = {each: derived(secret, each, scope, length=_KEY_BYTES) for each in purposes}
     return StreamKeys(key_id, keys)
 
 
-def _derived(secret: bytes, purpose: str, scope: str, length: int) -> bytes:
+def derived(secret: bytes, purpose: str, scope: str = "", *, length: int) -> bytes:
+    """Returns so many bytes of a secret, other ones for each purpose and scope."""
     info = b"\0".join((_WHAT, purpose.encode(), scope.encode()))
     return HKDF(SHA256(), length, salt=None, info=info).derive(secret)

@@ -3,5 +3,13 @@
 from __future__ import annotations
 
 
-class KeyFileError(Exception):
+class SecretFileError(Exception):
     """A file of a key cannot be used. The message says why, without any part of the key."""
+
+
+class MasterKeyError(Exception):
+    """What is stored was not encrypted with this master key."""
+
+
+class DeliveryError(Exception):
+    """Keys that came were not sent for who reads them."""

@@ -7,10 +7,11 @@ import binascii
 import os
 import secrets
 import stat
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from profile_service.keys.errors import KeyFileError
+from profile_service.keys.errors import SecretFileError
 
 SECRET_BYTES: Final = 32
 
@@ -45,16 +46,17 @@ def read_secret(path: Path) -> bytes:
     """Reads the secret in a file.
 
     Raises:
-        KeyFileError: there is none, or others than its owner may read it.
+        SecretFileError: there is none, or everybody may read it. That its group may is for
+            systems that hand out secrets so.
     """
     try:
         with path.open("rb") as file:
             mode = os.fstat(file.fileno()).st_mode
             text = file.read(_MOST)
     except OSError as error:
-        raise KeyFileError(f"{path} cannot be read: {error.strerror}") from None
-    if os.name == "posix" and mode & (stat.S_IRWXG | stat.S_IRWXO):
-        raise KeyFileError(f"{path} can be read by others than its owner: chmod 600 {path}")
+        raise SecretFileError(f"{path} cannot be read: {error.strerror}") from None
+    if os.name == "posix" and mode & stat.S_IRWXO:
+        raise SecretFileError(f"{path} can be read by everybody: chmod 600 {path}")
     return parse_secret(text.decode("ascii", "replace"), str(path))
 
 
@@ -66,7 +68,7 @@ def parse_secret(text: str, where: str) -> bytes:
         where: it stands, for the error.
 
     Raises:
-        KeyFileError: it is none.
+        SecretFileError: it is none.
     """
     text = text.strip()
     try:
@@ -74,8 +76,35 @@ def parse_secret(text: str, where: str) -> bytes:
     except (binascii.Error, ValueError):
         secret = b""
     if not text.startswith(_PREFIX) or len(secret) != SECRET_BYTES:
-        raise KeyFileError(f"{where} holds no key: 'deidcascade keys create FILE' makes one")
+        raise SecretFileError(f"{where} holds no key: 'deidcascade keys create FILE' makes one")
     return secret
+
+
+def secret_from(path: str, text: str, variable: str) -> bytes | None:
+    """Returns the secret that a service was given; None where it was given none.
+
+    Args:
+        path: of its file; empty where none is named.
+        text: it itself, from the environment; empty where it is not there.
+        variable: the name of that variable, for the error.
+
+    Raises:
+        SecretFileError: it is none.
+    """
+    if path:
+        return read_secret(Path(path))
+    return parse_secret(text, variable) if text else None
+
+
+def kept_secret(path: Path) -> Path:
+    """Makes a file with a new secret where there is none; returns it.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    with suppress(FileExistsError):
+        write_secret(path)
+    return path
 
 
 def written(secret: bytes) -> str:

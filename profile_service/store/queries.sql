@@ -24,6 +24,7 @@ FROM (SELECT coalesce(nullif($1, ''), current_user)) AS role (name), (VALUES
     ('container', 'SELECT'), ('container', 'INSERT'),
     ('container', 'UPDATE'), ('container', 'DELETE'),
     ('profile_version', 'SELECT'), ('profile_version', 'INSERT'), ('profile_version', 'UPDATE'),
+    ('site_key', 'SELECT'), ('site_key', 'INSERT'),
     ('deleted_container', 'SELECT'), ('deleted_container', 'INSERT'),
     ('audit_chain', 'SELECT'), ('audit_event', 'SELECT'), ('audit_retention', 'SELECT'),
     ('api_key', 'SELECT'), ('api_key', 'INSERT'), ('api_key', 'UPDATE'),
@@ -131,10 +132,10 @@ FOR NO KEY UPDATE
 -- name: insert_version
 INSERT INTO profile_version
     (container_id, version, source, author, note,
-     validator_version, valid, blank, violations, warnings)
+     validator_version, valid, blank, violations, warnings, key_use)
 VALUES
     ($1, $2, $3, $4, $5,
-     $6, $7, $8, $9, $10)
+     $6, $7, $8, $9, $10, $11)
 
 -- Attaches a version to a container that is locked, or none.
 -- name: attach_version
@@ -148,7 +149,7 @@ WHERE id = $1
 -- name: record_decision
 UPDATE profile_version
 SET validator_version = $4, valid = $5, blank = $6,
-    violations = $7, warnings = $8
+    violations = $7, warnings = $8, key_use = $9
 WHERE container_id = $1 AND version = $2
     AND validator_version = $3
 
@@ -157,7 +158,8 @@ WHERE container_id = $1 AND version = $2
 -- name: get_version
 SELECT c.id, c.profile_revision,
     v.version, v.sha256, v.create_time,
-    v.validator_version, v.blank, v.violations, v.warnings, v.source, v.author, v.note
+    v.validator_version, v.blank, v.violations, v.warnings, v.key_use, v.source,
+    v.author, v.note
 FROM container AS c
 LEFT JOIN profile_version AS v
     ON v.container_id = c.id
@@ -169,7 +171,7 @@ WHERE c.name = $1
 -- name: get_version_by_digest
 SELECT c.id, c.profile_revision,
     v.version, v.sha256, v.create_time,
-    v.validator_version, v.blank, v.violations, v.warnings, v.source, v.author, v.note
+    v.validator_version, v.blank, v.violations, v.warnings, v.key_use, v.source, v.author, v.note
 FROM (
     SELECT id, profile_revision FROM container WHERE name = $1
     UNION ALL SELECT id, 0 FROM deleted_container WHERE name = $1
@@ -184,7 +186,8 @@ LIMIT 1
 -- name: list_versions
 SELECT coalesce(c.current_version, 0), c.id, c.profile_revision,
     v.version, v.sha256, v.create_time,
-    v.validator_version, v.blank, v.violations, v.warnings, NULL::bytea, v.author, v.note
+    v.validator_version, v.blank, v.violations, v.warnings, v.key_use, NULL::bytea,
+    v.author, v.note
 FROM container AS c
 LEFT JOIN LATERAL (
     SELECT *
@@ -205,7 +208,8 @@ SELECT source FROM profile_version WHERE container_id = $1 AND version = $2
 -- attached to it; where no container exists those columns are NULL. A valid version comes
 -- with its text, unless its digest is among the known ones, which are bytes one after the
 -- other: an array would cost more. Two lookups by unique keys for each container; by the
--- names, which tell what is in what, it is two steps of a plan in place of eleven.
+-- names, which tell what is in what, it is two steps of a plan in place of eleven. A site
+-- comes with its keys, those of one length one after the other.
 -- name: resolve
 SELECT
     (SELECT string_agg(id, ' ') FROM api_key
@@ -215,9 +219,14 @@ SELECT
         WHERE principal = ANY (string_to_array($9, E'\n'))
             AND (container_id IS NULL OR container_id IN (
                 SELECT id FROM container WHERE name IN ($1, $2, $3)))),
-    c.name, c.enforced, c.profile_locked, c.file_audit, c.id, c.profile_revision,
+    c.name, c.enforced,
+    CASE WHEN c.enforced THEN
+        (SELECT string_agg(int4send(generation) || master_key || sealed, ''::bytea)
+         FROM site_key WHERE site_id = c.id)
+    END,
+    c.profile_locked, c.file_audit, c.id, c.profile_revision,
     v.version, v.sha256, v.create_time,
-    v.validator_version, v.blank, v.violations, v.warnings,
+    v.validator_version, v.blank, v.violations, v.warnings, v.key_use,
     CASE WHEN v.valid AND position(v.sha256 IN $4) = 0 THEN v.source END
 FROM (VALUES (1)) AS one
 LEFT JOIN container AS c ON c.name IN ($1, $2, $3)
@@ -415,3 +424,18 @@ SELECT r.name, r.permissions
 FROM custom_role AS r JOIN container AS site ON site.id = r.site_id
 WHERE site.name = $1
 ORDER BY r.name
+
+-- The generations of the key of a site, newest first, as they are encrypted; one row of NULLs
+-- when it has none, and no row when it does not exist.
+-- name: list_site_keys
+SELECT c.id, k.generation, k.master_key, k.sealed, k.create_time
+FROM container AS c
+LEFT JOIN site_key AS k ON k.site_id = c.id
+WHERE c.name = $1
+ORDER BY k.generation DESC
+
+-- Adds a generation to the key of a site that is locked.
+-- name: insert_site_key
+INSERT INTO site_key (site_id, generation, master_key, sealed)
+VALUES ($1, $2, $3, $4)
+RETURNING create_time

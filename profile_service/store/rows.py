@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+import struct
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from psycopg.types.json import Json
 
+from profile_service.keys.sealing import Sealed
 from profile_service.language.model import Violation
-from profile_service.model import Container, Decision, FileAudit, ProfileVersion
+from profile_service.model import (
+    Container,
+    Decision,
+    FileAudit,
+    KeyUse,
+    ProfileVersion,
+    SiteKey,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 Row = tuple[Any, ...]
+
+# A generation of a key in a resolution: its number, which master key, and what is encrypted.
+_KEY = struct.Struct("!i8s60s")
+_KEY_BYTES = _KEY.size
 
 
 def etag(container_id: int, revision: int) -> str:
@@ -55,7 +68,7 @@ def to_version(container: str, row: Row) -> ProfileVersion | None:
         container: the name of the container.
         row: the columns of a version in every query that gives one: the id of the
             container and its profile_revision; version, sha256, create_time,
-            validator_version, blank, violations, warnings, source; and but for a
+            validator_version, blank, violations, warnings, key_use, source; and but for a
             resolution, author and note.
     """
     (
@@ -68,6 +81,7 @@ def to_version(container: str, row: Row) -> ProfileVersion | None:
         blank,
         violations,
         warnings,
+        key_use,
         source,
         *who,
     ) = row
@@ -83,6 +97,7 @@ def to_version(container: str, row: Row) -> ProfileVersion | None:
             blank,
             _to_violations(violations) if violations else (),
             _to_violations(warnings) if warnings else (),
+            KeyUse.read(key_use) if key_use else None,
         ),
         create_time,
         etag(container_id, revision),
@@ -99,6 +114,7 @@ def decision_parameters(decision: Decision) -> tuple[Any, ...]:
         decision.blank,
         _to_json(decision.violations),
         _to_json(decision.warnings),
+        None if decision.key_use is None else decision.key_use.text,
     )
 
 
@@ -118,3 +134,18 @@ def _to_violations(items: list[dict[str, Any]]) -> tuple[Violation, ...]:
         )
         for item in items
     )
+
+
+def to_site_keys(read: bytes) -> dict[int, Sealed]:
+    """Reads the generations of the key of a site, one after the other, by their numbers."""
+    keys = {}
+    for start in range(0, len(read), _KEY_BYTES):
+        generation, master_key, data = _KEY.unpack_from(read, start)
+        keys[generation] = Sealed(master_key, data)
+    return keys
+
+
+def to_site_key(row: Row) -> SiteKey:
+    """Reads a generation of the key of a site."""
+    _, generation, master_key, data, create_time = row
+    return SiteKey(generation, Sealed(master_key, data), create_time)

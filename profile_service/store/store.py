@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from hashlib import sha256
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from profile_service.access.actor import Actor, Credential
 from profile_service.audit import Action, Entry, Event, Head
@@ -21,7 +21,7 @@ from profile_service.errors import (
     StoreUnavailableError,
 )
 from profile_service.hierarchy import ContainerName, Kind, Level, parse_name
-from profile_service.model import FileAudit
+from profile_service.model import FileAudit, SiteKey
 from profile_service.store import audit, rows
 from profile_service.store.access import AccessStore
 from profile_service.store.conninfo import complete
@@ -32,11 +32,13 @@ from profile_service.store.recent import Read, RecentVersions
 from profile_service.store.writers import Rollback, Writers, WritingConnection, execute
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from contextlib import AbstractContextManager
 
     from profile_service.access.credentials import Claims
     from profile_service.access.model import Standing
+    from profile_service.audit import Facts
+    from profile_service.keys.sealing import Sealed
     from profile_service.model import Container, Decision, ProfileVersion
     from profile_service.store.rows import Row
     from profile_service.store.statement import Parameter
@@ -47,6 +49,24 @@ VALIDATOR = Actor("validator", Credential.NONE)
 
 # SQLSTATE insufficient_privilege.
 _NO_RIGHT = "42501"
+
+
+class Found(NamedTuple):
+    """What a resolution reads.
+
+    Attributes:
+        site: of the target.
+        enforced: whether the site enforces de-identification.
+        levels: nearest first, each valid profile with its text.
+        ids: of the target and the containers that it is in, by their names.
+        keys: the generations of the key of the site, encrypted.
+    """
+
+    site: ContainerName
+    enforced: bool
+    levels: list[Level]
+    ids: dict[str, int]
+    keys: dict[int, Sealed]
 
 
 class Store:
@@ -511,7 +531,7 @@ class Store:
 
     def levels(
         self, target: ContainerName, asking: Claims, caller: Claims
-    ) -> tuple[Standing, Standing, tuple[bool, list[Level]] | None]:
+    ) -> tuple[Standing, Standing, Found | None]:
         """Reads what the cascade asks for, and whether that may be asked: one query.
 
         Args:
@@ -520,9 +540,8 @@ class Store:
             caller: in whose name.
 
         Returns:
-            What both are worth for the target; and whether the site enforces
-            de-identification, and the levels, nearest first, each valid profile with its
-            text. None in place of these when the target does not exist.
+            What both are worth for the target; and what was read of it. None in place of that
+            when the target does not exist.
         """
         # The site of a device stands for a group as well.
         names = (target.text, target.parent or "", target.site)
@@ -535,18 +554,72 @@ class Store:
         found = {row[2]: row[3:] for row in told}
         if target.text not in found:
             return standings[0], standings[1], None
-        file_audit = FileAudit(found[target.site][2])
+        file_audit = FileAudit(found[target.site][3])
         # All are read, so that the text of a site is sent once for its devices, too.
         levels = [
-            Level(name, self._version_in(name, found[name][3:], recent), found[name][1], file_audit)
+            Level(name, self._version_in(name, found[name][4:], recent), found[name][2], file_audit)
             for name in names
         ]
-        enforced = found[target.site][0]
-        return (
-            standings[0],
-            standings[1],
-            (enforced, levels if target.kind is Kind.PROJECT else levels[:1]),
+        enforced, keys = found[target.site][:2]
+        read = Found(
+            parse_name(target.site, field="target"),
+            enforced,
+            levels if target.kind is Kind.PROJECT else levels[:1],
+            {name: row[4] for name, row in found.items()},
+            rows.to_site_keys(keys or b""),
         )
+        return standings[0], standings[1], read
+
+    # --- Keys ---------------------------------------------------------------------------
+
+    def list_site_keys(self, site: ContainerName) -> tuple[int, list[SiteKey]]:
+        """Returns the identity of a site, and the generations of its key, newest first.
+
+        Raises:
+            ContainerNotFoundError: it does not exist.
+        """
+        found = self._read("list_site_keys", site.text)
+        if not found:
+            raise ContainerNotFoundError(site.text)
+        return found[0][0], [rows.to_site_key(row) for row in found if row[1] is not None]
+
+    def add_site_key(
+        self,
+        site: ContainerName,
+        after: int,
+        make: Callable[[int, int], Sealed],
+        *,
+        action: Action,
+        actor: Actor,
+    ) -> SiteKey:
+        """Adds a generation to the key of a site, unless another one was faster.
+
+        Args:
+            site: which one.
+            after: the generation before it; 0 for the first.
+            make: makes it, of the identity of the site and its number.
+            action: what the audit calls it.
+            actor: who does it.
+
+        Returns:
+            The one that is in use now.
+
+        Raises:
+            ContainerNotFoundError: it does not exist.
+        """
+        with self._transaction(site) as connection:
+            site_id = self._lock(connection, site, "")[0]
+            known = execute(connection, "list_site_keys", site.text).fetchone()
+            if known is not None and known[1] is not None and known[1] > after:
+                return rows.to_site_key(known)
+            sealed = make(site_id, after + 1)
+            values = (site_id, after + 1, sealed.master_key, sealed.data)
+            added = execute(connection, "insert_site_key", *values).fetchone()
+            assert added is not None  # noqa: S101 -- it returns what it has added
+            facts: Facts = {"generation": after + 1, "master_key": sealed.master_key.hex()}
+            before: Facts = {"generation": after} if after else {}
+            audit.append(connection, Entry(action, site.text, actor, before, facts))
+        return SiteKey(after + 1, sealed, added[0])
 
     # --- Parts --------------------------------------------------------------------------
 

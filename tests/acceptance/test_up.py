@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from typing import TYPE_CHECKING
 
 import psutil
 
-from tests.acceptance.conftest import PATIENCE_SECONDS, Installation, Up
+from tests.acceptance.conftest import PATIENCE_SECONDS, Installation, Up, dicom_files
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,6 +22,17 @@ dicom:
     - {name: PatientBirthDate, replace-with: ''}
     - {name: OtherPatientIDs, remove: true}
     - {name: OtherPatientIDsSequence, remove: true}
+"""
+
+KEYED = """\
+dicom:
+  pseudonyms: {shift-days: [-365, -30]}
+  recurse-sequence: true
+  fields:
+    - {name: PatientName, pseudonym: true}
+    - {regex: '.*PatientID', keyed-hash: true}
+    - {regex: '.*Date$', keyed-shift: true}
+    - {regex: '.*UID$', keyed-uid: true}
 """
 
 
@@ -42,6 +54,34 @@ def test_data_survives_a_restart(installation: Installation, tmp_path: Path) -> 
         kept = installation.run("profile", "get", "sites/kept", **second.addresses)
 
     assert (kept.returncode, kept.stdout, kept.stderr) == (0, PROFILE, "")
+
+
+def test_keys_survive_a_restart(installation: Installation, tmp_path: Path) -> None:
+    """The same patient is the same after the next start; keys are read by their owner alone."""
+    (ct,) = dicom_files("CT_small.dcm")
+    project = "sites/s/groups/g/projects/p"
+    receipts = []
+    for number in range(2):
+        with Up(installation, tmp_path / "data") as up:
+            if not number:
+                for name in ("sites/s", "sites/s/groups/g", project):
+                    installation.run("container", "create", name, **up.addresses)
+                keyed = installation.run(
+                    "profile", "set", "sites/s", "-", stdin=KEYED, **up.addresses
+                )
+                assert keyed.returncode == 0, keyed.stderr
+            done = installation.run(
+                *("upload", ct, "--to", project, "--out", tmp_path / str(number), "--json"),
+                **up.addresses,
+            )
+            assert done.returncode == 0, done.stderr
+            ((report,)) = json.loads(done.stdout)
+            receipts.append((report["receipt"]["sha256"], report["receipt"]["key_id"]))
+
+    assert receipts[0] == receipts[1]
+    assert len(receipts[0][1]) == 16
+    for name in ("master.key", "service.key"):
+        assert (tmp_path / "data" / name).stat().st_mode & 0o777 == 0o600
 
 
 def test_nothing_runs_after_ctrl_c(installation: Installation, tmp_path: Path) -> None:

@@ -165,6 +165,7 @@ def running_deid_service(
     address: str = "127.0.0.1:0",
     transport: Transport = PLAIN,
     profile_tls: tuple[str, str, str] = ("", "", ""),
+    key: str = str(SERVICE_KEY_FILE),
 ) -> Iterator[Running]:
     """Gives a DeidService, on a port that the system chose or on that of an earlier one."""
     started: Future[Running] = Future()
@@ -185,7 +186,7 @@ def running_deid_service(
             1,
             drain_seconds,
             limits or Limits(),
-            key=str(SERVICE_KEY_FILE),
+            key=key,
             recheck_seconds=recheck_seconds,
             transport=transport,
             profile_tls=profile_tls,

@@ -18,7 +18,12 @@ if TYPE_CHECKING:
 
 @contextmanager
 def running_profile_service(
-    database: str, transport: Transport = PLAIN, provider: Provider | None = None
+    database: str,
+    transport: Transport = PLAIN,
+    provider: Provider | None = None,
+    *,
+    master_key_file: str = "",
+    service_key: str = str(SERVICE_KEY_FILE),
 ) -> Iterator[str]:
     """Gives the address of a ProfileService on a database; raises what `serve` raises."""
     address: Future[str] = Future()
@@ -32,9 +37,10 @@ def running_profile_service(
                     database,
                     workers=1,
                     admin_key=str(ADMIN_KEY_FILE),
-                    service_key=str(SERVICE_KEY_FILE),
+                    service_key=service_key,
                     transport=transport,
                     provider=provider,
+                    master_key_file=master_key_file,
                 ),
                 "127.0.0.1:0",
                 listening=lambda port: address.set_result(f"127.0.0.1:{port}"),

@@ -455,6 +455,7 @@ class StreamOpened(_message.Message):
     UNCHANGED_FIELD_NUMBER: _builtins.int
     MAX_REQUEST_BYTES_FIELD_NUMBER: _builtins.int
     DIGEST_FIELD_NUMBER: _builtins.int
+    KEY_ID_FIELD_NUMBER: _builtins.int
     outcome: _profile_service_pb2.Outcome.ValueType
     """OUTCOME_PROFILE or OUTCOME_DISABLED."""
     profile_name: _builtins.str
@@ -474,6 +475,11 @@ class StreamOpened(_message.Message):
     """
     digest: Global___Digest.ValueType
     """What receipts say of the output, where the caller chose."""
+    key_id: _builtins.str
+    """Which keys pseudonyms are made with: 16 hex digits, that say nothing about them.
+    The same patient becomes the same with the same id only. Empty where the profile
+    needs none.
+    """
     def __init__(
         self,
         *,
@@ -484,10 +490,11 @@ class StreamOpened(_message.Message):
         unchanged: _builtins.bool = ...,
         max_request_bytes: _builtins.int = ...,
         digest: Global___Digest.ValueType = ...,
+        key_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["digest", b"digest", "max_request_bytes", b"max_request_bytes", "outcome", b"outcome", "profile_name", b"profile_name", "profile_sha256", b"profile_sha256", "profile_version", b"profile_version", "unchanged", b"unchanged"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["digest", b"digest", "key_id", b"key_id", "max_request_bytes", b"max_request_bytes", "outcome", b"outcome", "profile_name", b"profile_name", "profile_sha256", b"profile_sha256", "profile_version", b"profile_version", "unchanged", b"unchanged"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -595,6 +602,7 @@ class Receipt(_message.Message):
     SHA256_FIELD_NUMBER: _builtins.int
     ENGINE_VERSION_FIELD_NUMBER: _builtins.int
     WARNINGS_FIELD_NUMBER: _builtins.int
+    KEY_ID_FIELD_NUMBER: _builtins.int
     treatment: Global___Treatment.ValueType
     """Whether the profile was applied, or why not."""
     profile_name: _builtins.str
@@ -613,6 +621,8 @@ class Receipt(_message.Message):
     """Which code it was: the release, "+", and a digest of the sources of the engine
     and the profile language, as `deidcascade --version` says it.
     """
+    key_id: _builtins.str
+    """As in `opened`."""
     @_builtins.property
     def actions(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
         """How many elements each action changed, by the action's name in the profile
@@ -637,10 +647,11 @@ class Receipt(_message.Message):
         sha256: _builtins.str = ...,
         engine_version: _builtins.str = ...,
         warnings: _abc.Iterable[_builtins.str] | None = ...,
+        key_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actions", b"actions", "bytes_in", b"bytes_in", "bytes_out", b"bytes_out", "engine_version", b"engine_version", "profile_name", b"profile_name", "profile_sha256", b"profile_sha256", "profile_version", b"profile_version", "sha256", b"sha256", "treatment", b"treatment", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actions", b"actions", "bytes_in", b"bytes_in", "bytes_out", b"bytes_out", "engine_version", b"engine_version", "key_id", b"key_id", "profile_name", b"profile_name", "profile_sha256", b"profile_sha256", "profile_version", b"profile_version", "sha256", b"sha256", "treatment", b"treatment", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

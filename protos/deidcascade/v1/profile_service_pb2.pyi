@@ -211,6 +211,38 @@ VERDICT_OVERRIDDEN_BY_LOCK: Verdict.ValueType  # 5
 """Skipped, whatever is attached to it: a level above is locked."""
 Global___Verdict: _TypeAlias = Verdict  # noqa: Y015
 
+class _KeyProblem:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _KeyProblemEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_KeyProblem.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    KEY_PROBLEM_UNSPECIFIED: _KeyProblem.ValueType  # 0
+    """They are given."""
+    KEY_PROBLEM_NO_MASTER_KEY: _KeyProblem.ValueType  # 1
+    """ProfileService has no master key, or not the one that the keys of the site were
+    encrypted with.
+    """
+    KEY_PROBLEM_NO_SUCH_GENERATION: _KeyProblem.ValueType  # 2
+    """The site never had a key of the generation that the profile names."""
+    KEY_PROBLEM_NO_SERVICE_KEY: _KeyProblem.ValueType  # 3
+    """Both services need the same service key, and the caller has not shown it."""
+
+class KeyProblem(_KeyProblem, metaclass=_KeyProblemEnumTypeWrapper):
+    """Why a stream is not given the keys that its profile needs."""
+
+KEY_PROBLEM_UNSPECIFIED: KeyProblem.ValueType  # 0
+"""They are given."""
+KEY_PROBLEM_NO_MASTER_KEY: KeyProblem.ValueType  # 1
+"""ProfileService has no master key, or not the one that the keys of the site were
+encrypted with.
+"""
+KEY_PROBLEM_NO_SUCH_GENERATION: KeyProblem.ValueType  # 2
+"""The site never had a key of the generation that the profile names."""
+KEY_PROBLEM_NO_SERVICE_KEY: KeyProblem.ValueType  # 3
+"""Both services need the same service key, and the caller has not shown it."""
+Global___KeyProblem: _TypeAlias = KeyProblem  # noqa: Y015
+
 @_typing.final
 class Container(_message.Message):
     """A site, group, project or device."""
@@ -1117,8 +1149,13 @@ class ResolveProfileRequest(_message.Message):
 
     TARGET_FIELD_NUMBER: _builtins.int
     KNOWN_SHA256_FIELD_NUMBER: _builtins.int
+    KEY_REQUEST_FIELD_NUMBER: _builtins.int
     target: _builtins.str
     """The project or the device."""
+    key_request: _builtins.bytes
+    """From a DeidService: what proves that it is one, and that the answer is for it
+    alone. Others leave it empty.
+    """
     @_builtins.property
     def known_sha256(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Digests (Profile.sha256) of texts that the caller has already. When the
@@ -1130,10 +1167,11 @@ class ResolveProfileRequest(_message.Message):
         *,
         target: _builtins.str = ...,
         known_sha256: _abc.Iterable[_builtins.str] | None = ...,
+        key_request: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["known_sha256", b"known_sha256", "target", b"target"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["key_request", b"key_request", "known_sha256", b"known_sha256", "target", b"target"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1150,6 +1188,7 @@ class ResolveProfileResponse(_message.Message):
     LEVELS_FIELD_NUMBER: _builtins.int
     FILE_AUDIT_FIELD_NUMBER: _builtins.int
     CALLER_FIELD_NUMBER: _builtins.int
+    KEYS_FIELD_NUMBER: _builtins.int
     outcome: Global___Outcome.ValueType
     """What is to be done."""
     file_audit: Global___FileAudit.ValueType
@@ -1164,6 +1203,10 @@ class ResolveProfileResponse(_message.Message):
     def levels(self) -> _containers.RepeatedCompositeFieldContainer[Global___LevelVerdict]:
         """Each level, nearest first: project, group, site; or the device alone."""
 
+    @_builtins.property
+    def keys(self) -> Global___StreamKeys:
+        """The keys that the profile needs, for the DeidService that has asked for them."""
+
     def __init__(
         self,
         *,
@@ -1172,14 +1215,163 @@ class ResolveProfileResponse(_message.Message):
         levels: _abc.Iterable[Global___LevelVerdict] | None = ...,
         file_audit: Global___FileAudit.ValueType = ...,
         caller: _builtins.str = ...,
+        keys: Global___StreamKeys | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["profile", b"profile"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["keys", b"keys", "profile", b"profile"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["caller", b"caller", "file_audit", b"file_audit", "levels", b"levels", "outcome", b"outcome", "profile", b"profile"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["caller", b"caller", "file_audit", b"file_audit", "keys", b"keys", "levels", b"levels", "outcome", b"outcome", "profile", b"profile"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ResolveProfileResponse: _TypeAlias = ResolveProfileResponse  # noqa: Y015
+
+@_typing.final
+class StreamKeys(_message.Message):
+    """What a stream needs of the key of its site. Only the DeidService that has asked for
+    it can read it.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SEALED_FIELD_NUMBER: _builtins.int
+    PROBLEM_FIELD_NUMBER: _builtins.int
+    sealed: _builtins.bytes
+    """The keys, encrypted. Empty where there are none; `problem` then says why."""
+    problem: Global___KeyProblem.ValueType
+    """Why there are none."""
+    def __init__(
+        self,
+        *,
+        sealed: _builtins.bytes = ...,
+        problem: Global___KeyProblem.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["problem", b"problem", "sealed", b"sealed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StreamKeys: _TypeAlias = StreamKeys  # noqa: Y015
+
+@_typing.final
+class ListSiteKeysRequest(_message.Message):
+    """The request of ListSiteKeys."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SITE_FIELD_NUMBER: _builtins.int
+    site: _builtins.str
+    """The site."""
+    def __init__(
+        self,
+        *,
+        site: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["site", b"site"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListSiteKeysRequest: _TypeAlias = ListSiteKeysRequest  # noqa: Y015
+
+@_typing.final
+class ListSiteKeysResponse(_message.Message):
+    """The response of ListSiteKeys."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEYS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def keys(self) -> _containers.RepeatedCompositeFieldContainer[Global___SiteKey]:
+        """Newest first: the first is in use, unless a profile names another."""
+
+    def __init__(
+        self,
+        *,
+        keys: _abc.Iterable[Global___SiteKey] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["keys", b"keys"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListSiteKeysResponse: _TypeAlias = ListSiteKeysResponse  # noqa: Y015
+
+@_typing.final
+class SiteKey(_message.Message):
+    """A generation of the key of a site."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GENERATION_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    generation: _builtins.int
+    """From 1."""
+    @_builtins.property
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was made."""
+
+    def __init__(
+        self,
+        *,
+        generation: _builtins.int = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "generation", b"generation"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SiteKey: _TypeAlias = SiteKey  # noqa: Y015
+
+@_typing.final
+class RotateSiteKeyRequest(_message.Message):
+    """The request of RotateSiteKey."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SITE_FIELD_NUMBER: _builtins.int
+    site: _builtins.str
+    """The site."""
+    def __init__(
+        self,
+        *,
+        site: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["site", b"site"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RotateSiteKeyRequest: _TypeAlias = RotateSiteKeyRequest  # noqa: Y015
+
+@_typing.final
+class RotateSiteKeyResponse(_message.Message):
+    """The response of RotateSiteKey."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEY_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def key(self) -> Global___SiteKey:
+        """The new one."""
+
+    def __init__(
+        self,
+        *,
+        key: Global___SiteKey | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["key", b"key"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RotateSiteKeyResponse: _TypeAlias = RotateSiteKeyResponse  # noqa: Y015
 
 @_typing.final
 class ListAuditEventsRequest(_message.Message):

@@ -106,6 +106,16 @@ class ProfileServiceStub:
                 request_serializer=deidcascade_dot_v1_dot_profile__service__pb2.ListAuditHeadsRequest.SerializeToString,
                 response_deserializer=deidcascade_dot_v1_dot_profile__service__pb2.ListAuditHeadsResponse.FromString,
                 _registered_method=True)
+        self.ListSiteKeys = channel.unary_unary(
+                '/deidcascade.v1.ProfileService/ListSiteKeys',
+                request_serializer=deidcascade_dot_v1_dot_profile__service__pb2.ListSiteKeysRequest.SerializeToString,
+                response_deserializer=deidcascade_dot_v1_dot_profile__service__pb2.ListSiteKeysResponse.FromString,
+                _registered_method=True)
+        self.RotateSiteKey = channel.unary_unary(
+                '/deidcascade.v1.ProfileService/RotateSiteKey',
+                request_serializer=deidcascade_dot_v1_dot_profile__service__pb2.RotateSiteKeyRequest.SerializeToString,
+                response_deserializer=deidcascade_dot_v1_dot_profile__service__pb2.RotateSiteKeyResponse.FromString,
+                _registered_method=True)
 
 
 class ProfileServiceServicer:
@@ -234,6 +244,9 @@ class ProfileServiceServicer:
         in the metadata `caller-authorization`, as it has come: then the caller
         must be one who may upload into the target, and nothing else is asked of it.
 
+        Where the profile makes pseudonyms by a key, a DeidService that proves to be one
+        is given the keys for one stream; nobody else is, and none of them is ever shown.
+
         INVALID_ARGUMENT INVALID_NAME (also for a site or a group, which cannot be
         uploaded into), INVALID_DIGEST; NOT_FOUND TARGET_NOT_FOUND;
         PERMISSION_DENIED SERVICE_REFUSED (who shows the credential of a caller may
@@ -270,6 +283,30 @@ class ProfileServiceServicer:
         cannot change it, one shows later whether its chain is still what it was.
 
         INVALID_ARGUMENT INVALID_NAME, INVALID_PAGE_TOKEN, INVALID_PAGE_SIZE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListSiteKeys(self, request, context):
+        """Lists the generations of the key of a site, from which all that its profiles do
+        by a key is derived, newest first; never a key. A site has none before a profile
+        needs it.
+
+        INVALID_ARGUMENT INVALID_NAME; NOT_FOUND CONTAINER_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RotateSiteKey(self, request, context):
+        """Gives a site a new key. From the next stream on, the same patient, UID and date
+        becomes another one than before: what was made with the key before cannot be
+        linked with it any more. That one stays, for profiles that name its generation.
+
+        INVALID_ARGUMENT INVALID_NAME; NOT_FOUND CONTAINER_NOT_FOUND;
+        FAILED_PRECONDITION NO_MASTER_KEY (the service has none, or not the one that the
+        keys were encrypted with).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -347,6 +384,16 @@ def add_ProfileServiceServicer_to_server(servicer, server):
                     servicer.ListAuditHeads,
                     request_deserializer=deidcascade_dot_v1_dot_profile__service__pb2.ListAuditHeadsRequest.FromString,
                     response_serializer=deidcascade_dot_v1_dot_profile__service__pb2.ListAuditHeadsResponse.SerializeToString,
+            ),
+            'ListSiteKeys': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListSiteKeys,
+                    request_deserializer=deidcascade_dot_v1_dot_profile__service__pb2.ListSiteKeysRequest.FromString,
+                    response_serializer=deidcascade_dot_v1_dot_profile__service__pb2.ListSiteKeysResponse.SerializeToString,
+            ),
+            'RotateSiteKey': grpc.unary_unary_rpc_method_handler(
+                    servicer.RotateSiteKey,
+                    request_deserializer=deidcascade_dot_v1_dot_profile__service__pb2.RotateSiteKeyRequest.FromString,
+                    response_serializer=deidcascade_dot_v1_dot_profile__service__pb2.RotateSiteKeyResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -729,6 +776,60 @@ class ProfileService:
             '/deidcascade.v1.ProfileService/ListAuditHeads',
             deidcascade_dot_v1_dot_profile__service__pb2.ListAuditHeadsRequest.SerializeToString,
             deidcascade_dot_v1_dot_profile__service__pb2.ListAuditHeadsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListSiteKeys(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/deidcascade.v1.ProfileService/ListSiteKeys',
+            deidcascade_dot_v1_dot_profile__service__pb2.ListSiteKeysRequest.SerializeToString,
+            deidcascade_dot_v1_dot_profile__service__pb2.ListSiteKeysResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RotateSiteKey(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/deidcascade.v1.ProfileService/RotateSiteKey',
+            deidcascade_dot_v1_dot_profile__service__pb2.RotateSiteKeyRequest.SerializeToString,
+            deidcascade_dot_v1_dot_profile__service__pb2.RotateSiteKeyResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -146,6 +146,9 @@ class ProfileServiceStub:
     in the metadata `caller-authorization`, as it has come: then the caller
     must be one who may upload into the target, and nothing else is asked of it.
 
+    Where the profile makes pseudonyms by a key, a DeidService that proves to be one
+    is given the keys for one stream; nobody else is, and none of them is ever shown.
+
     INVALID_ARGUMENT INVALID_NAME (also for a site or a group, which cannot be
     uploaded into), INVALID_DIGEST; NOT_FOUND TARGET_NOT_FOUND;
     PERMISSION_DENIED SERVICE_REFUSED (who shows the credential of a caller may
@@ -170,6 +173,22 @@ class ProfileServiceStub:
     cannot change it, one shows later whether its chain is still what it was.
 
     INVALID_ARGUMENT INVALID_NAME, INVALID_PAGE_TOKEN, INVALID_PAGE_SIZE.
+    """
+    ListSiteKeys: _grpc.UnaryUnaryMultiCallable[_profile_service_pb2.ListSiteKeysRequest, _profile_service_pb2.ListSiteKeysResponse]
+    """Lists the generations of the key of a site, from which all that its profiles do
+    by a key is derived, newest first; never a key. A site has none before a profile
+    needs it.
+
+    INVALID_ARGUMENT INVALID_NAME; NOT_FOUND CONTAINER_NOT_FOUND.
+    """
+    RotateSiteKey: _grpc.UnaryUnaryMultiCallable[_profile_service_pb2.RotateSiteKeyRequest, _profile_service_pb2.RotateSiteKeyResponse]
+    """Gives a site a new key. From the next stream on, the same patient, UID and date
+    becomes another one than before: what was made with the key before cannot be
+    linked with it any more. That one stays, for profiles that name its generation.
+
+    INVALID_ARGUMENT INVALID_NAME; NOT_FOUND CONTAINER_NOT_FOUND;
+    FAILED_PRECONDITION NO_MASTER_KEY (the service has none, or not the one that the
+    keys were encrypted with).
     """
 
 @_typing.type_check_only
@@ -260,6 +279,9 @@ class ProfileServiceAsyncStub(ProfileServiceStub):
     in the metadata `caller-authorization`, as it has come: then the caller
     must be one who may upload into the target, and nothing else is asked of it.
 
+    Where the profile makes pseudonyms by a key, a DeidService that proves to be one
+    is given the keys for one stream; nobody else is, and none of them is ever shown.
+
     INVALID_ARGUMENT INVALID_NAME (also for a site or a group, which cannot be
     uploaded into), INVALID_DIGEST; NOT_FOUND TARGET_NOT_FOUND;
     PERMISSION_DENIED SERVICE_REFUSED (who shows the credential of a caller may
@@ -284,6 +306,22 @@ class ProfileServiceAsyncStub(ProfileServiceStub):
     cannot change it, one shows later whether its chain is still what it was.
 
     INVALID_ARGUMENT INVALID_NAME, INVALID_PAGE_TOKEN, INVALID_PAGE_SIZE.
+    """
+    ListSiteKeys: _aio.UnaryUnaryMultiCallable[_profile_service_pb2.ListSiteKeysRequest, _profile_service_pb2.ListSiteKeysResponse]  # type: ignore[assignment]
+    """Lists the generations of the key of a site, from which all that its profiles do
+    by a key is derived, newest first; never a key. A site has none before a profile
+    needs it.
+
+    INVALID_ARGUMENT INVALID_NAME; NOT_FOUND CONTAINER_NOT_FOUND.
+    """
+    RotateSiteKey: _aio.UnaryUnaryMultiCallable[_profile_service_pb2.RotateSiteKeyRequest, _profile_service_pb2.RotateSiteKeyResponse]  # type: ignore[assignment]
+    """Gives a site a new key. From the next stream on, the same patient, UID and date
+    becomes another one than before: what was made with the key before cannot be
+    linked with it any more. That one stays, for profiles that name its generation.
+
+    INVALID_ARGUMENT INVALID_NAME; NOT_FOUND CONTAINER_NOT_FOUND;
+    FAILED_PRECONDITION NO_MASTER_KEY (the service has none, or not the one that the
+    keys were encrypted with).
     """
 
 class ProfileServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -437,6 +475,9 @@ class ProfileServiceServicer(metaclass=_abc_1.ABCMeta):
         in the metadata `caller-authorization`, as it has come: then the caller
         must be one who may upload into the target, and nothing else is asked of it.
 
+        Where the profile makes pseudonyms by a key, a DeidService that proves to be one
+        is given the keys for one stream; nobody else is, and none of them is ever shown.
+
         INVALID_ARGUMENT INVALID_NAME (also for a site or a group, which cannot be
         uploaded into), INVALID_DIGEST; NOT_FOUND TARGET_NOT_FOUND;
         PERMISSION_DENIED SERVICE_REFUSED (who shows the credential of a caller may
@@ -479,6 +520,34 @@ class ProfileServiceServicer(metaclass=_abc_1.ABCMeta):
         cannot change it, one shows later whether its chain is still what it was.
 
         INVALID_ARGUMENT INVALID_NAME, INVALID_PAGE_TOKEN, INVALID_PAGE_SIZE.
+        """
+
+    @_abc_1.abstractmethod
+    def ListSiteKeys(
+        self,
+        request: _profile_service_pb2.ListSiteKeysRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_profile_service_pb2.ListSiteKeysResponse, _abc.Awaitable[_profile_service_pb2.ListSiteKeysResponse]]:
+        """Lists the generations of the key of a site, from which all that its profiles do
+        by a key is derived, newest first; never a key. A site has none before a profile
+        needs it.
+
+        INVALID_ARGUMENT INVALID_NAME; NOT_FOUND CONTAINER_NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def RotateSiteKey(
+        self,
+        request: _profile_service_pb2.RotateSiteKeyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_profile_service_pb2.RotateSiteKeyResponse, _abc.Awaitable[_profile_service_pb2.RotateSiteKeyResponse]]:
+        """Gives a site a new key. From the next stream on, the same patient, UID and date
+        becomes another one than before: what was made with the key before cannot be
+        linked with it any more. That one stays, for profiles that name its generation.
+
+        INVALID_ARGUMENT INVALID_NAME; NOT_FOUND CONTAINER_NOT_FOUND;
+        FAILED_PRECONDITION NO_MASTER_KEY (the service has none, or not the one that the
+        keys were encrypted with).
         """
 
 def add_ProfileServiceServicer_to_server(servicer: ProfileServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

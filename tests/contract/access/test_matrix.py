@@ -48,7 +48,7 @@ EVERYTHING = PROJECT_ADMIN | {
         "uploads.resolve",
         "uploads.vouch",
     ),
-    *("access.view", "access.manage", "audit.view", "audit.record"),
+    *("access.view", "access.manage", "audit.view", "audit.record", "keys.manage"),
 }
 ROLES: dict[str, set[str]] = {
     "site-admin": EVERYTHING,
@@ -229,6 +229,21 @@ CASES: dict[str, Case] = {
         here,
         ("OK", "OK"),
         lambda name: kind(name) in {"all", "sites"},
+    ),
+    "ListSiteKeys": Case(
+        lambda name: pb.ListSiteKeysRequest(site=name),
+        lambda _: {"profiles.view"},
+        here,
+        ("OK", "NOT_FOUND"),
+        lambda name: kind(name) == "sites",
+    ),
+    # The service of these tests has no master key.
+    "RotateSiteKey": Case(
+        lambda name: pb.RotateSiteKeyRequest(site=name),
+        lambda _: {"keys.manage"},
+        here,
+        ("FAILED_PRECONDITION", "NOT_FOUND"),
+        lambda name: kind(name) == "sites",
     ),
     "TestPermissions": Case(
         lambda name: access_pb.TestPermissionsRequest(container=name),

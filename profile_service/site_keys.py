@@ -1,0 +1,139 @@
+"""The keys of sites: made when a profile needs one, given to DeidServices, and changed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from profile_service.audit import Action
+from profile_service.errors import NoMasterKeyError
+from profile_service.hierarchy import Kind
+from profile_service.keys.delivery import ServiceKey
+from profile_service.keys.derivation import stream_keys
+from profile_service.keys.errors import MasterKeyError
+from profile_service.keys.files import new_secret
+from profile_service.keys.sealing import Sealed
+from profile_service.model import Delivery, KeyProblem
+
+if TYPE_CHECKING:
+    from profile_service.access.actor import Actor
+    from profile_service.hierarchy import ContainerName
+    from profile_service.keys.sealing import MasterKey
+    from profile_service.language.model import KeyScope
+    from profile_service.model import KeyUse, SiteKey
+    from profile_service.serving.keyfile import KeyFile
+    from profile_service.store import Store
+    from profile_service.store.store import Found
+
+_FIRST: Final = 1
+
+
+class SiteKeys:
+    """Makes, gives and changes the keys of sites."""
+
+    def __init__(self, store: Store, master: MasterKey | None, service: KeyFile | None) -> None:
+        """Takes what the keys are kept with.
+
+        Args:
+            store: where they are kept.
+            master: encrypts them there; None where the service has none, and can make none.
+            service: the API key of DeidService, which encrypts them on their way; None where
+                nobody is given any.
+        """
+        self._store = store
+        self._master = master
+        self._service = service
+
+    def deliver(
+        self, use: KeyUse, found: Found, target: ContainerName, request: bytes, actor: Actor
+    ) -> Delivery:
+        """Returns the keys that a profile needs, for the DeidService that asks.
+
+        Args:
+            use: what the profile needs.
+            found: what the resolution has read of the target and its site.
+            target: the project or the device.
+            request: of the DeidService.
+            actor: who asks: of a site that has no key yet, one is made.
+        """
+        service = None if self._service is None else ServiceKey(self._service.text())
+        if service is None or not service.is_mine(request, target.text):
+            return Delivery(b"", KeyProblem.NO_SERVICE_KEY)
+        site, site_id = found.site, found.ids[found.site.text]
+        keys = found.keys
+        if not keys and use.generation in {0, _FIRST} and self._master is not None:
+            made = self._add(site, 0, Action.CREATE_SITE_KEY, actor)
+            keys = {made.generation: made.sealed}
+        generation = use.generation or max(keys, default=_FIRST)
+        sealed = keys.get(generation)
+        if self._master is None:
+            return Delivery(b"", KeyProblem.NO_MASTER_KEY)
+        if sealed is None:
+            return Delivery(b"", KeyProblem.NO_SUCH_GENERATION)
+        try:
+            secret = self._master.open(sealed, _what(site_id, generation))
+        except MasterKeyError:
+            return Delivery(b"", KeyProblem.NO_MASTER_KEY)
+        scope = scope_of(use.scope, target, found.ids)
+        derived = stream_keys(secret, scope, use.purposes)
+        return Delivery(service.seal(derived, request, target.text))
+
+    def list(self, site: ContainerName) -> list[SiteKey]:
+        """Returns the generations of the key of a site, newest first.
+
+        Raises:
+            ContainerNotFoundError: it does not exist.
+        """
+        return self._store.list_site_keys(site)[1]
+
+    def rotate(self, site: ContainerName, actor: Actor) -> SiteKey:
+        """Gives a site a new key; those before it stay.
+
+        Raises:
+            ContainerNotFoundError: it does not exist.
+            NoMasterKeyError: there is nothing to encrypt it with.
+        """
+        _, keys = self._store.list_site_keys(site)
+        action = Action.ROTATE_SITE_KEY if keys else Action.CREATE_SITE_KEY
+        return self._add(site, keys[0].generation if keys else 0, action, actor)
+
+    def _add(self, site: ContainerName, after: int, action: Action, actor: Actor) -> SiteKey:
+        """Adds a generation after one; another one that was faster stands for it.
+
+        Args:
+            site: whose key.
+            after: the one before it; 0 for the first.
+            action: what it is called.
+            actor: who does it.
+        """
+        master = self._master
+        if master is None:
+            raise NoMasterKeyError(site.text)
+
+        def make(site_id: int, generation: int) -> Sealed:
+            return master.seal(new_secret(), _what(site_id, generation))
+
+        return self._store.add_site_key(site, after, make, action=action, actor=actor)
+
+
+def scope_of(scope: KeyScope, target: ContainerName, ids: dict[str, int]) -> str:
+    """Returns what tells a scope from all others of its site, now and later.
+
+    By identities, which a container that is made anew under the same name does not share. A
+    device is in no group: its site stands for that.
+
+    Args:
+        scope: of the profile.
+        target: the project or the device that a stream goes to.
+        ids: of it and of the containers that it is in, by their names.
+    """
+    is_device = target.kind is Kind.DEVICE
+    if scope == "site" or (scope == "group" and is_device):
+        return "site"
+    if scope == "group":
+        return f"container {ids[target.parent or '']}"
+    return f"container {ids[target.text]}"
+
+
+def _what(site_id: int, generation: int) -> str:
+    """Returns what a key is of, so that none stands for another."""
+    return f"site {site_id} generation {generation}"
