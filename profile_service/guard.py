@@ -78,6 +78,7 @@ class Call:
         request_id: ties the call to its line in the log.
         peer: tells the address that the call came from.
         is_wanted: tells whether the caller still waits.
+        proposed_by: who proposed what the caller approves; None where nobody did.
     """
 
     granted: frozenset[Permission]
@@ -86,6 +87,7 @@ class Call:
     request_id: str
     peer: Callable[[], str]
     is_wanted: Callable[[], bool]
+    proposed_by: str | None = None
 
     @cached_property
     def actor(self) -> Actor:
