@@ -6,7 +6,6 @@ What is wrong raises a ProfileServiceError; `calls.py` makes a status of it.
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from deidcascade.v1 import profile_service_pb2 as pb
@@ -330,7 +329,7 @@ class ProfileServicer:
             if call.actor.identity == found.author_identity:
                 raise SamePersonError(name.text)
             # Its etag is that of when it was proposed: it is made once.
-            getattr(self, method)(inner, replace(call, proposed_by=found.author))
+            getattr(self, method)(inner, call._replace(proposed_by=found.author))
         decided = self._store.changes.decide(found, call.actor, approved=request.approve)
         return pb.DecideChangeResponse(change=messages.change(decided))
 
