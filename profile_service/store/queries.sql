@@ -35,10 +35,11 @@ FROM (SELECT coalesce(nullif($1, ''), current_user)) AS role (name), (VALUES
 ) AS needed (thing, action)
 GROUP BY role.name
 
--- Whether the role of the service could change what the audit says: it owns the tables, or
--- has been given more than it needs.
+-- Whether the role of the service could change what the audit says: it owns the tables, has
+-- been given more than it needs, or could make what its functions would take for their own.
 -- name: may_change_audit
-SELECT bool_or(has_table_privilege(thing, 'INSERT, UPDATE, DELETE, TRUNCATE, TRIGGER'))
+SELECT has_schema_privilege(current_schema(), 'CREATE')
+    OR bool_or(has_table_privilege(thing, 'INSERT, UPDATE, DELETE, TRUNCATE, TRIGGER'))
 FROM (VALUES ('audit_chain'), ('audit_event'), ('audit_retention')) AS kept (thing)
 
 -- The last migration that the database has had.
