@@ -13,10 +13,17 @@ from pydicom.sequence import Sequence
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
 
-def slices(count: int) -> list[bytes]:
-    """Makes a CT series of small slices, which differ in what those of a scanner differ in."""
+def slices(count: int, size: int = 0) -> list[bytes]:
+    """Makes a CT series of small slices, which differ in what those of a scanner differ in.
+
+    Args:
+        count: how many.
+        size: how long their pixel data are made, in bytes; 0 leaves them at 32 KiB.
+    """
     rng = random.Random(0)  # noqa: S311
     ds = pydicom.dcmread(str(get_testdata_file("CT_small.dcm")))
+    if size:
+        ds.PixelData = bytes(size)
     files = []
     for number in range(1, count + 1):
         position = -120 + number * 0.625

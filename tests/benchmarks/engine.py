@@ -50,7 +50,7 @@ _TWELVE = """\
     - {name: SOPInstanceUID, hashuid: true}
     - {name: StudyDescription, replace-with: STUDY}
 """
-_DCMANON_ACTIONS = {
+DCMANON_ACTIONS = {
     "00100010": {"action": "replace", "value": "ANON"},
     "00100020": {"action": "hash", "length": 16},
     "00100030": {"action": "remove"},
@@ -146,7 +146,7 @@ def _speed() -> Table:
                             "peer": peer,
                             "folder": str(folder),
                             "profile": str(profile_path),
-                            "actions": _DCMANON_ACTIONS,
+                            "actions": DCMANON_ACTIONS,
                             "seconds": SECONDS,
                         },
                     )
