@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -24,8 +25,9 @@ from deid_service.cli.sources import (
     valid_profile,
 )
 from deid_service.client import expand
+from deid_service.client.archives import is_junk
 from deid_service.client.outputs import Destination, OutputError
-from deid_service.engine import Deidentifier, DicomError, compile_plan
+from deid_service.engine import HEAD_BYTES, Deidentifier, DicomError, compile_plan, is_dicom
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -119,7 +121,7 @@ def _reports(
     prepare = partial(Work, settings)
     count = processes_for(files)
     if count > 1:
-        processes = Processes(count, prepare, moved)
+        processes = Processes(count, prepare, moved, preload=__name__)
         interruption.then(processes.stop)
         yield from processes.run(files)
         return
@@ -152,7 +154,8 @@ class Work:
             source: the file.
             moved: told how many bytes more have been read.
         """
-        for one in expand(source):
+        whole = _whole(source)
+        for one in (whole,) if whole is not None else expand(source):
             yield self._apply_to(one, moved)
 
     def _apply_to(self, source: Source, moved: Callable[[int], None]) -> FileReport:
@@ -184,7 +187,7 @@ class Work:
     def _write(self, source: Source, moved: Callable[[int], None]) -> Path | None:
         filename = PurePosixPath(readable(source.name)).name
         deidentifier = Deidentifier(self._plan, filename=filename)
-        output = self._destination.begin(digest=False)
+        output = self._destination.begin(digest=False, in_one_go=True)
         try:
             with source.open() as file:
                 while self._may_go_on() and (chunk := file.read(CHUNK_BYTES)):
@@ -209,3 +212,16 @@ class Work:
         """Writes buffers by one call: a call costs as much as some kilobytes."""
         if buffers:
             output.write(buffers[0] if len(buffers) == 1 else b"".join(buffers))
+
+
+def _whole(source: Source) -> Source | None:
+    """Returns a file that is read at once, if it is a small DICOM file: to open one costs time."""
+    if source.path is None or not 0 < source.size <= CHUNK_BYTES or is_junk(source.name):
+        return None
+    try:
+        with source.open() as file:
+            data = file.read()
+    except OSError:
+        return None  # Who expands it says why.
+    is_one = is_dicom(data[:HEAD_BYTES])
+    return replace(source, open=partial(io.BytesIO, data)) if is_one else None

@@ -55,20 +55,28 @@ def processes_for(files: Sequence[Source]) -> int:
 class Processes:
     """Does work in several processes, and gives its reports in the order of the files."""
 
-    def __init__(self, count: int, prepare: Prepare, moved: Callable[[int], None]) -> None:
+    def __init__(
+        self, count: int, prepare: Prepare, moved: Callable[[int], None], *, preload: str
+    ) -> None:
         """Prepares; the processes are started as there is work.
 
         Args:
             count: how many.
             prepare: makes what each of them does; is pickled.
             moved: told how many bytes have been read, of all files.
+            preload: the module that has what is prepared.
         """
         self._count = count
         self._prepare = prepare
         self._moved = moved
         self._read = 0
-        # Fork does not go together with threads, of which there are some.
-        self._context = multiprocessing.get_context("spawn")
+        # Fork does not go together with threads, of which there are some. A process without
+        # any, which imports all once, forks the others where the system can do that.
+        known = multiprocessing.get_all_start_methods()
+        self._context = multiprocessing.get_context(
+            "forkserver" if "forkserver" in known else "spawn"
+        )
+        self._context.set_forkserver_preload([preload])
         self._stopped = self._context.Event()
 
     def stop(self) -> None:

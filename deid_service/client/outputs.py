@@ -13,6 +13,8 @@ import os
 import secrets
 import threading
 from contextlib import ExitStack, suppress
+from functools import cached_property
+from io import FileIO
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -20,7 +22,6 @@ from deid_service.client.locks import LOCKS_ARE_KNOWN, lock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from io import FileIO
 
     from deid_service.contract.wire import Buffer
 
@@ -61,16 +62,28 @@ class Destination:
         for partial in folder.glob(f".*{PARTIAL_SUFFIX}") if tidy else ():
             _remove_if_left(partial)
 
-    def begin(self, *, digest: bool = True) -> PartialFile:
+    def begin(self, *, digest: bool = True, in_one_go: bool = False) -> PartialFile:
         """Begins an output file.
 
         Args:
             digest: whether its SHA-256 is taken.
+            in_one_go: it is complete in a moment, and takes the place of no other: nobody
+                need see it before.
 
         Raises:
             OutputError: it cannot be made.
         """
-        return PartialFile(self.folder, digest=digest)
+        unnamed = in_one_go and self._makes_unnamed
+        return PartialFile(self.folder, digest=digest, unnamed=unnamed)
+
+    @cached_property
+    def _makes_unnamed(self) -> bool:
+        """Whether there are files without a name here, to which one can be given."""
+        try:
+            with _unnamed(self.folder) as file:
+                return Path(_by_number(file)).exists()
+        except (OSError, AttributeError):
+            return False
 
     def keep(
         self,
@@ -157,16 +170,20 @@ class Destination:
 class PartialFile:
     """An output file that is being received."""
 
-    def __init__(self, folder: Path, *, digest: bool = True) -> None:
-        """Makes the file and locks it.
+    def __init__(self, folder: Path, *, digest: bool = True, unnamed: bool = False) -> None:
+        """Makes the file, and locks it if it has a name.
 
         Raises:
             OutputError: that is not possible.
         """
         self._digest = hashlib.sha256() if digest else None
         self.size = 0
+        self._path: Path | None = None
         try:
-            self._path, self._file = _begin(folder)
+            if unnamed:
+                self._file = _unnamed(folder)
+            else:
+                self._path, self._file = _begin(folder)
         except OSError as error:
             raise OutputError(f"No file can be made in {folder}: {_text(error)}.") from None
 
@@ -201,40 +218,45 @@ class PartialFile:
         Raises:
             OSError: the file system does not let it.
         """
-        if os.name == "nt":
-            return self._name_on_windows(target, replace=replace)
-        if replace:
-            self._path.replace(target)
+        path = self._path
+        if os.name == "nt" and path is not None:
+            return self._name_on_windows(path, target, replace=replace)
+        if replace and path is not None:
+            path.replace(target)
             self._file.close()
             return True
         try:
-            os.link(self._path, target)
+            if path is None:
+                # A link that is followed; without a folder's descriptor it would not be.
+                os.link(_by_number(self._file), target, src_dir_fd=self._file.fileno())
+            else:
+                os.link(path, target)
         except FileExistsError:
             return False
         except OSError as error:
-            if error.errno not in _NO_LINKS:
+            if path is None or error.errno not in _NO_LINKS:
                 raise
-            return self._rename_as(target)
+            return self._rename_as(path, target)
         self.discard()
         return True
 
-    def _name_on_windows(self, target: Path, *, replace: bool) -> bool:
+    def _name_on_windows(self, path: Path, target: Path, *, replace: bool) -> bool:
         # A file that is open cannot be renamed there, and renaming replaces nothing.
         self._file.close()
         try:
-            (self._path.replace if replace else self._path.rename)(target)
+            (path.replace if replace else path.rename)(target)
         except FileExistsError:
             return False
         return True
 
-    def _rename_as(self, target: Path) -> bool:
+    def _rename_as(self, path: Path, target: Path) -> bool:
         # Renaming alone would replace what is there: take the name first.
         try:
             target.open("xb").close()
         except FileExistsError:
             return False
         try:
-            self._path.replace(target)
+            path.replace(target)
         except OSError:
             target.unlink()
             raise
@@ -245,8 +267,19 @@ class PartialFile:
         """Removes the file if it is still there under its partial name."""
         if os.name == "nt":
             self._file.close()
-        self._path.unlink(missing_ok=True)
+        if self._path is not None:
+            self._path.unlink(missing_ok=True)
         self._file.close()
+
+
+def _unnamed(folder: Path) -> FileIO:
+    """Makes a file without a name (Linux, `open(2)`: O_TMPFILE), which goes when it is closed."""
+    return FileIO(os.open(folder, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o666), "r+")
+
+
+def _by_number(file: FileIO) -> str:
+    """Returns a path that leads to an open file, whether it has a name or not."""
+    return f"/proc/self/fd/{file.fileno()}"
 
 
 def _begin(folder: Path) -> tuple[Path, FileIO]:

@@ -47,7 +47,9 @@ def test_reports_come_in_the_order_of_the_files(folder: Path, tmp_path: Path) ->
     out = tmp_path / "out"
     read: list[int] = []
 
-    reports = list(Processes(2, prepare(out), read.append).run(list(find_sources([folder]))))
+    reports = list(
+        Processes(2, prepare(out), read.append, preload=__name__).run(list(find_sources([folder])))
+    )
 
     assert [one.source for one in reports] == [f"{number:03}.dcm" for number in range(FILES)]
     assert [one.source for one in reports if one.output is None] == ["050.dcm"]
@@ -59,7 +61,7 @@ def test_reports_come_in_the_order_of_the_files(folder: Path, tmp_path: Path) ->
 def test_a_process_that_dies_takes_nothing_along(folder: Path, tmp_path: Path) -> None:
     """What it had is reported as failed, and the rest is done by another one."""
     out = tmp_path / "out"
-    processes = Processes(1, prepare(out), lambda _: None)
+    processes = Processes(1, prepare(out), lambda _: None, preload=__name__)
     running = processes.run(list(find_sources([folder])))
 
     reports = [next(running)]

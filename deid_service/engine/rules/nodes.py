@@ -105,6 +105,7 @@ from profile_service.language.model import (
     Template,
     Treatment,
     VrSelector,
+    actions_in,
 )
 
 # What stands for a value of which nothing is taken.
@@ -909,7 +910,7 @@ class Rules:
         finals = frozenset({SOP_INSTANCE_UID, MODALITY}).union(
             *(_elements_in(filename.output) for filename in profile.filenames)
         )
-        keyed = profile.action_types
+        keyed = {type(action) for rule in profile.rules for action in actions_in(rule.action)}
         asks_patient = bool(keyed & {KeyedHash, KeyedShift, Pseudonym})
         return cls(
             blank=profile.blank,
