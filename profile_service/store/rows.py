@@ -47,7 +47,6 @@ def to_container(row: Row) -> Container:
         locked,
         profile_revision,
         file_audit,
-        approval_required,
     ) = row
     return Container(
         name,
@@ -59,7 +58,6 @@ def to_container(row: Row) -> Container:
         locked,
         etag(container_id, profile_revision),
         None if enforced is None else FileAudit(file_audit),
-        approval_required,
     )
 
 
