@@ -56,6 +56,10 @@ class Action(Enum):
     # A site gets its first key for pseudonyms, when a profile needs one.
     CREATE_SITE_KEY = "site-key.create"
     ROTATE_SITE_KEY = "site-key.rotate"
+    # A change that a second person is to approve before it is in force.
+    PROPOSE_CHANGE = "change.propose"
+    APPROVE_CHANGE = "change.approve"
+    REJECT_CHANGE = "change.reject"
     # What was kept for long enough was removed; the database itself writes it.
     EXPIRE_AUDIT = "audit.expire"
 

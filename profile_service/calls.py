@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-import secrets
+import random
 import time
 from typing import TYPE_CHECKING, Any, cast
 
@@ -23,10 +23,10 @@ from profile_service.serving.logs import origin
 from profile_service.serving.tls import certificate_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     import grpc
-    from google.protobuf.descriptor import ServiceDescriptor
+    from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
     from google.protobuf.message import Message
 
     from profile_service.serving.calls import Behaviour
@@ -51,17 +51,27 @@ def handler(
         arrivals: the calls whose requests are on their way.
     """
     behaviours = {
-        method.name: _observed(method.name, getattr(servicer, method.name), guard)
+        method.name: _observed(method, getattr(servicer, method.name), guard)
         for method in service.methods
     }
     return calls(service, behaviours, arrivals)
 
 
-def _observed(method: str, carry_out: Carrying, guard: Guard) -> Behaviour:
+def _observed(described: MethodDescriptor, carry_out: Carrying, guard: Guard) -> Behaviour:
+    method = described.name
+    # Asking a message for a field that it has not takes longer than all the rest.
+    of_binding = "binding" in described.input_type.fields_by_name
+    fields = [field for field in _SUBJECTS if field in described.input_type.fields_by_name]
+
+    def subject(request: Any) -> str:
+        if of_binding:
+            return _subject(request.binding, ("container",)) if request is not None else ""
+        return _subject(request, fields)
+
     def answer(request: Message | None, context: grpc.ServicerContext) -> Message:
         begin = time.perf_counter()
         code, reason, cause, level = "OK", "", "", logging.INFO
-        shown, key_name, request_id = _NOTHING_SHOWN, "", secrets.token_hex(8)
+        shown, key_name, request_id = _NOTHING_SHOWN, "", _request_id()
         try:
             shown = guard.read(context.invocation_metadata(), lambda: _certificate(context))
             key_name, granted = guard.admit(method, _came(request), shown)
@@ -73,7 +83,7 @@ def _observed(method: str, carry_out: Carrying, guard: Guard) -> Behaviour:
             level = logging.ERROR if cause else logging.INFO
             if isinstance(error, PermissionDeniedError | ServiceRefusedError):
                 actor = actor_of(shown, key_name, context.peer(), request_id)
-                guard.tell_denied(method, _subject(request), actor, reason)
+                guard.tell_denied(method, subject(request), actor, reason)
             context.abort_with_status(to_status(error))
         except Exception as error:  # noqa: BLE001 -- whatever it is, the caller gets INTERNAL
             code, reason = _code_and_reason(UNFORESEEN)
@@ -85,7 +95,7 @@ def _observed(method: str, carry_out: Carrying, guard: Guard) -> Behaviour:
                 "call",
                 level=level,
                 method=method,
-                resource=_subject(request),
+                resource=subject(request),
                 code=code,
                 reason=reason,
                 seconds=time.perf_counter() - begin,
@@ -118,12 +128,15 @@ def _code_and_reason(error: ProfileServiceError) -> tuple[str, str]:
     return code.name, reason
 
 
-def _subject(request: Any) -> str:
+def _request_id() -> str:
+    """Returns what tells calls apart; no secret."""
+    return f"{random.getrandbits(64):016x}"
+
+
+def _subject(request: Any, fields: Sequence[str]) -> str:
     """Returns the resource name that a call is about; the empty text where it has none."""
-    if hasattr(request, "binding"):
-        request = request.binding
-    for field in _SUBJECTS:
-        value = getattr(request, field, "")
+    for field in fields if request is not None else ():
+        value = getattr(request, field)
         text = value if isinstance(value, str) else value.name
         if text:
             return text if is_name(text) else ""

@@ -6,14 +6,15 @@
             InvalidPageSizeError, InvalidPageTokenError, InvalidVersionError,
             InvalidDigestError, InvalidFilterError, InvalidNoteError,
             InvalidPrincipalError, InvalidRoleError, InvalidKeyError,
-            InvalidFileEventError
+            InvalidFileEventError, InvalidChangeError
         ProfileInvalidError
         NotFoundError
             ContainerNotFoundError, ParentNotFoundError, TargetNotFoundError,
             ProfileNotFoundError, VersionNotFoundError, RoleNotFoundError,
-            KeyNotFoundError, BindingNotFoundError
+            KeyNotFoundError, BindingNotFoundError, ChangeNotFoundError
         ContainerAlreadyExistsError
         ContainerNotEmptyError
+        ApprovalRequiredError, SamePersonError, ChangeDecidedError
         EtagMismatchError
         UnauthenticatedError
         PermissionDeniedError
@@ -227,6 +228,42 @@ class NoMasterKeyError(ProfileServiceError):
             "The service has no master key, so it can keep no keys: see --master-key-file.",
             site=site,
         )
+
+
+class ChangeNotFoundError(NotFoundError):
+    """No change of that number was proposed."""
+
+    def __init__(self, container: str, number: int) -> None:
+        super().__init__(f"{container} has no change {number}.", container=container)
+
+
+class ApprovalRequiredError(ProfileServiceError):
+    """The site lets nobody make this change alone."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"{name} cannot be changed by one person: propose the change, and another one who "
+            "may make it approves it.",
+            container=name,
+        )
+
+
+class SamePersonError(ProfileServiceError):
+    """Who proposed a change cannot approve it."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__("Who proposed a change cannot approve it.", container=name)
+
+
+class ChangeDecidedError(ProfileServiceError):
+    """The change was approved or rejected before."""
+
+    def __init__(self, name: str, number: int) -> None:
+        super().__init__(f"Change {number} of {name} was decided before.", container=name)
+
+
+class InvalidChangeError(InvalidRequestError):
+    """A change is none that can be proposed."""
 
 
 class EtagMismatchError(ProfileServiceError):

@@ -8,8 +8,7 @@ and judges them then.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from profile_service.access.actor import Actor, Credential
@@ -67,8 +66,7 @@ class Shown(NamedTuple):
     for_caller: Claims | None
 
 
-@dataclass(frozen=True)
-class Call:
+class Call(NamedTuple):
     """What a method of the service is told of a call beside its request.
 
     Attributes:
@@ -78,6 +76,7 @@ class Call:
         request_id: ties the call to its line in the log.
         peer: tells the address that the call came from.
         is_wanted: tells whether the caller still waits.
+        proposed_by: who proposed what the caller approves; None where nobody did.
     """
 
     granted: frozenset[Permission]
@@ -86,8 +85,9 @@ class Call:
     request_id: str
     peer: Callable[[], str]
     is_wanted: Callable[[], bool]
+    proposed_by: str | None = None
 
-    @cached_property
+    @property
     def actor(self) -> Actor:
         """Who calls; handed down to whatever changes something."""
         return actor_of(self.shown, self.key_name, self.peer(), self.request_id)
@@ -146,6 +146,8 @@ class Guard:
         claims = self._claims(bearer(own))
         if claims is NOBODY and (named := certificate()):
             claims = claims_of_certificate(named)
+        if for_caller is not None:
+            _tell_apart(claims, for_caller)
         return Shown(claims, for_caller)
 
     def admit(self, method: str, request: Any, shown: Shown) -> tuple[str, frozenset[Permission]]:
@@ -221,6 +223,12 @@ def _claims_of(token: str) -> Claims:
     if key is None:
         raise UnauthenticatedError
     return claims_of_key(key)
+
+
+def _tell_apart(one: Claims, other: Claims) -> None:
+    """A resolution could not tell which of two keys with one id is the right one."""
+    if one.key_id == other.key_id and one.key_hash != other.key_hash:
+        raise UnauthenticatedError
 
 
 def actor_of(shown: Shown, key_name: str, peer: str, request_id: str) -> Actor:

@@ -19,7 +19,14 @@ if TYPE_CHECKING:
     from profile_service.hierarchy import Resolution
     from profile_service.language import Violation
     from profile_service.language.difference import Difference
-    from profile_service.model import Container, Decision, Delivery, ProfileVersion, SiteKey
+    from profile_service.model import (
+        Change,
+        Container,
+        Decision,
+        Delivery,
+        ProfileVersion,
+        SiteKey,
+    )
 
 # Of elements that are treated differently in one way, so many are named.
 MAX_ELEMENTS = 100
@@ -76,6 +83,7 @@ def container(data: Container) -> pb.Container:
         profile_locked=data.profile_locked,
         profile_etag=data.profile_etag,
         file_audit=FILE_AUDITS[data.file_audit],
+        approval_required=data.approval_required,
     )
     set_time(message.create_time, data.create_time)
     set_time(message.update_time, data.update_time)
@@ -201,6 +209,39 @@ def audit_head(data: Head) -> pb.AuditHead:
         expired_number=data.expired_number,
         expired_hash=data.expired_hash.hex(),
     )
+
+
+# The fields of a proposal, by the calls that can be proposed.
+PROPOSALS = {
+    "SetProfile": "set_profile",
+    "ClearProfile": "clear_profile",
+    "UpdateContainer": "update_container",
+}
+
+CHANGE_STATES = {
+    None: pb.CHANGE_STATE_PROPOSED,
+    True: pb.CHANGE_STATE_APPROVED,
+    False: pb.CHANGE_STATE_REJECTED,
+}
+
+
+def change(data: Change, *, with_source: bool = True) -> pb.Change:
+    """Returns a change that was proposed as a message, with or without the profile's text."""
+    message = pb.Change(
+        container=data.container,
+        number=data.number,
+        author=data.author,
+        state=CHANGE_STATES[data.approved],
+        decided_by=data.decided_by,
+    )
+    message.proposal.note = data.note
+    getattr(message.proposal, PROPOSALS[data.method]).MergeFromString(data.request)
+    if not with_source and data.method == "SetProfile":
+        message.proposal.set_profile.source = ""
+    set_time(message.create_time, data.create_time)
+    if data.decide_time is not None:
+        set_time(message.decide_time, data.decide_time)
+    return message
 
 
 def difference(data: Difference) -> pb.ProfileDifference:

@@ -42,6 +42,8 @@ class Container(NamedTuple):
         profile_etag: changes with every change of what is attached to it.
         file_audit: whether the audit is told what becomes of files; None for what is not
             a site.
+        approval_required: whether what is changed in a site must be approved by a second
+            person.
     """
 
     name: str
@@ -53,6 +55,37 @@ class Container(NamedTuple):
     profile_locked: bool
     profile_etag: str
     file_audit: FileAudit | None
+    approval_required: bool
+
+
+class Change(NamedTuple):
+    """A change that was proposed.
+
+    Attributes:
+        container: the resource name of what it is about.
+        number: tells it from others.
+        method: the call that would make it.
+        request: its request, as the contract writes it.
+        note: why, in the words of who proposed it.
+        author: who did.
+        author_identity: the same, so that it is told whether another one approves.
+        create_time: when.
+        approved: what was decided; None while nobody has.
+        decided_by: who decided.
+        decide_time: when.
+    """
+
+    container: str
+    number: int
+    method: str
+    request: bytes
+    note: str
+    author: str
+    author_identity: str
+    create_time: datetime
+    approved: bool | None
+    decided_by: str
+    decide_time: datetime | None
 
 
 class KeyUse(NamedTuple):

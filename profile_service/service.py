@@ -92,6 +92,7 @@ class Profiles:
         allow_invalid: bool,
         etag: str,
         actor: Actor,
+        proposed_by: str | None = None,
         may_bypass: bool = False,
         is_wanted: Callable[[], bool] = lambda: True,
     ) -> ProfileVersion:
@@ -104,6 +105,7 @@ class Profiles:
             allow_invalid: store it even if it is invalid; the cascade skips it then.
             etag: the one that the profile must have, or the empty text.
             actor: who does it.
+            proposed_by: who proposed it, where it was approved.
             may_bypass: whether it may let data through as it is.
             is_wanted: see `check`.
 
@@ -112,12 +114,19 @@ class Profiles:
             PermissionDeniedError: it lets data through as it is, and may not.
             ContainerNotFoundError: the container does not exist.
             EtagMismatchError: another profile was attached since.
+            ApprovalRequiredError: the site lets nobody do this alone.
         """
         decision = self._acceptable(
             name, source, is_wanted, allow_invalid=allow_invalid, may_bypass=may_bypass
         )
         stored, _ = self._store.set_profile(
-            name, source.encode(), decision, note=note, etag=etag, actor=actor
+            name,
+            source.encode(),
+            decision,
+            note=note,
+            etag=etag,
+            actor=actor,
+            proposed_by=proposed_by,
         )
         return self._decided(stored, name.kind)
 

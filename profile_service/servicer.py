@@ -12,13 +12,18 @@ from deidcascade.v1 import profile_service_pb2 as pb
 
 from profile_service import audit_requests, file_events, messages, paging
 from profile_service.access.permissions import Permission
+from profile_service.access.rules import RULES, proposed
 from profile_service.errors import (
+    ChangeDecidedError,
+    InvalidChangeError,
     InvalidContainerError,
     InvalidDigestError,
     InvalidNoteError,
     InvalidPageTokenError,
     InvalidUpdateMaskError,
     InvalidVersionError,
+    PermissionDeniedError,
+    SamePersonError,
 )
 from profile_service.hierarchy import PARENTS, SITES, TARGETS, Kind, parse_name
 from profile_service.model import FileAudit
@@ -41,7 +46,10 @@ MAX_KNOWN_DIGESTS = 64
 # bigint
 MAX_VERSION = 2**63 - 1
 
-CHANGEABLE = frozenset({"display_name", "enforcement", "profile_locked", "file_audit"})
+CHANGEABLE = frozenset(
+    {"display_name", "enforcement", "profile_locked", "file_audit", "approval_required"}
+)
+_OF_SITES = frozenset({"enforcement", "file_audit", "approval_required"})
 _LOCK_RULE = "can be set on a site or a group only: nothing is below the others."
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
@@ -109,8 +117,12 @@ class ProfileServicer:
                 _locked(request.container, name.kind) if "profile_locked" in paths else None
             ),
             file_audit=_file_audit(request.container, name.kind) if "file_audit" in paths else None,
+            approval_required=(
+                _approval(request.container, name.kind) if "approval_required" in paths else None
+            ),
             etag=request.container.etag,
             actor=call.actor,
+            proposed_by=call.proposed_by,
         )
         return pb.UpdateContainerResponse(container=messages.container(updated))
 
@@ -158,6 +170,7 @@ class ProfileServicer:
             allow_invalid=request.allow_invalid,
             etag=request.etag,
             actor=call.actor,
+            proposed_by=call.proposed_by,
             may_bypass=Permission.PROFILES_BYPASS in call.granted,
             is_wanted=call.is_wanted,
         )
@@ -167,7 +180,9 @@ class ProfileServicer:
         self, request: pb.ClearProfileRequest, call: Call
     ) -> pb.ClearProfileResponse:
         name = parse_name(request.container, field="container")
-        self._store.clear_profile(name, etag=request.etag, actor=call.actor)
+        self._store.clear_profile(
+            name, etag=request.etag, actor=call.actor, proposed_by=call.proposed_by
+        )
         return pb.ClearProfileResponse()
 
     def GetProfile(  # noqa: N802, D102
@@ -251,6 +266,73 @@ class ProfileServicer:
             next_page_token=paging.write_token(listed, str(last)) if last else "",
         )
 
+    def ProposeChange(  # noqa: N802, D102
+        self, request: pb.ProposeChangeRequest, call: Call
+    ) -> pb.ProposeChangeResponse:
+        method, inner = proposed(request)
+        note = _note(request.note)
+        if isinstance(inner, pb.UpdateContainerRequest):
+            name = parse_name(inner.container.name, field="update_container.container.name")
+            _paths(inner, name.kind)
+            inner.container.etag = inner.container.etag or self._store.get_container(name).etag
+        else:
+            name = parse_name(inner.container, field=f"{request.WhichOneof('change')}.container")
+            inner.etag = inner.etag or self._store.get_container(name).profile_etag
+        if isinstance(inner, pb.SetProfileRequest):
+            if inner.validate_only:
+                raise InvalidChangeError("set_profile.validate_only", "must be false.")
+            # Refused now is better than when it is approved.
+            preview = pb.SetProfileRequest()
+            preview.CopyFrom(inner)
+            preview.validate_only = True
+            self.SetProfile(preview, call)
+        made = self._store.changes.propose(
+            name, method, inner.SerializeToString(), note, call.actor
+        )
+        return pb.ProposeChangeResponse(change=messages.change(made))
+
+    def ListChanges(  # noqa: N802, D102
+        self, request: pb.ListChangesRequest, call: Call
+    ) -> pb.ListChangesResponse:
+        del call
+        name = parse_name(request.container, field="container")
+        size = paging.page_size(request.page_size)
+        listed = f"{name}/changes"
+        before = _number_in(paging.read_token(listed, request.page_token)) or MAX_VERSION
+        found = self._store.changes.page(name, before=before, limit=size + 1)
+        page = found[:size]
+        more = len(found) > size
+        return pb.ListChangesResponse(
+            changes=(messages.change(each, with_source=False) for each in page),
+            next_page_token=paging.write_token(listed, str(page[-1].number)) if more else "",
+        )
+
+    def GetChange(  # noqa: N802, D102
+        self, request: pb.GetChangeRequest, call: Call
+    ) -> pb.GetChangeResponse:
+        del call
+        name = parse_name(request.container, field="container")
+        found = self._store.changes.get(name, request.number)
+        return pb.GetChangeResponse(change=messages.change(found))
+
+    def DecideChange(  # noqa: N802, D102
+        self, request: pb.DecideChangeRequest, call: Call
+    ) -> pb.DecideChangeResponse:
+        name = parse_name(request.container, field="container")
+        found = self._store.changes.get(name, request.number)
+        if found.approved is not None:
+            raise ChangeDecidedError(name.text, found.number)
+        method, inner = proposed(messages.change(found).proposal)
+        if not RULES[method](inner).permissions <= call.granted:
+            raise PermissionDeniedError
+        if request.approve:
+            if call.actor.identity == found.author_identity:
+                raise SamePersonError(name.text)
+            # Its etag is that of when it was proposed: it is made once.
+            getattr(self, method)(inner, call._replace(proposed_by=found.author))
+        decided = self._store.changes.decide(found, call.actor, approved=request.approve)
+        return pb.DecideChangeResponse(change=messages.change(decided))
+
     def RecordFiles(  # noqa: N802, D102
         self, request: pb.RecordFilesRequest, call: Call
     ) -> pb.RecordFilesResponse:
@@ -310,7 +392,7 @@ def _paths(request: pb.UpdateContainerRequest, kind: Kind) -> frozenset[str]:
     paths = frozenset(request.update_mask.paths)
     if not paths <= CHANGEABLE:
         raise InvalidUpdateMaskError("update_mask", f"may name {', '.join(sorted(CHANGEABLE))}.")
-    for path in {"enforcement", "file_audit"} & paths if kind is not Kind.SITE else ():
+    for path in _OF_SITES & paths if kind is not Kind.SITE else ():
         raise InvalidContainerError(f"container.{path}", "can be set on a site only.")
     if "profile_locked" in paths and kind not in PARENTS:
         raise InvalidContainerError("container.profile_locked", _LOCK_RULE)
@@ -335,6 +417,13 @@ def _file_audit(container: pb.Container, kind: Kind) -> FileAudit | None:
     if value and value not in wanted:
         raise InvalidContainerError("container.file_audit", "must be a value of FileAudit.")
     return wanted.get(value, FileAudit.RECORDED)
+
+
+def _approval(container: pb.Container, kind: Kind) -> bool:
+    """Returns whether a site wants changes approved; nothing else can."""
+    if container.approval_required and kind is not Kind.SITE:
+        raise InvalidContainerError("container.approval_required", "can be set on a site only.")
+    return container.approval_required
 
 
 def _note(note: str) -> str:

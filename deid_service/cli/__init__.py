@@ -22,6 +22,7 @@ COMMANDS = {
     "demo": ("demo", "demo"),
     "container": ("containers", "container_group"),
     "profile": ("profiles", "profile_group"),
+    "change": ("changes", "change_group"),
     "audit": ("audit", "audit_group"),
     "access": ("access", "access_group"),
     "upload": ("upload", "upload"),

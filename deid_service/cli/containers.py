@@ -10,6 +10,8 @@ import grpc
 from deidcascade.v1 import profile_service_pb2 as pb
 from google.protobuf.field_mask_pb2 import FieldMask
 
+from deid_service.cli.changes import propose as propose_change
+from deid_service.cli.changes import propose_option
 from deid_service.cli.connection import PAGE_SIZE, profile_service, profile_service_option
 from deid_service.cli.console import (
     as_json_value,
@@ -53,6 +55,11 @@ file_audit_option = click.option(
     type=click.Choice(list(FILE_AUDITS)),
     help="Sites only. Whether the audit is told what becomes of files; 'required' lets none "
     "out that it is not told of.",
+)
+approval_option = click.option(
+    "--require-approval/--no-require-approval",
+    default=None,
+    help="Sites only: changes of profiles and switches need a second person who approves.",
 )
 etag_option = click.option(
     "--etag", metavar="ETAG", default="", help="Refuse when the container has changed since."
@@ -156,6 +163,8 @@ def list_(parent: str, as_tree: bool, as_json: bool, address: str) -> None:
 @enforcement_option
 @lock_option
 @file_audit_option
+@approval_option
+@propose_option
 @etag_option
 @yes_option
 @json_option
@@ -166,6 +175,8 @@ def update(
     enforcement: str | None,
     lock_profile: bool | None,
     file_audit: str | None,
+    require_approval: bool | None,
+    propose: bool,
     etag: str,
     yes: bool,
     as_json: bool,
@@ -177,18 +188,22 @@ def update(
         "enforcement": enforcement,
         "profile_locked": lock_profile,
         "file_audit": file_audit,
+        "approval_required": require_approval,
     }
     paths = [field for field, value in changes.items() if value is not None]
     if not paths:
         raise click.UsageError("Nothing to change: see --help.")
     wanted = container(name, display_name, enforcement, lock_profile, file_audit)
+    wanted.approval_required = bool(require_approval)
     wanted.etag = etag
+    request = pb.UpdateContainerRequest(container=wanted, update_mask=FieldMask(paths=paths))
     if wanted.enforcement == pb.ENFORCEMENT_DISABLED and not yes:
         ask(f"The bytes of every upload into {name} will go through unchanged, identified.")
+    if propose:
+        propose_change(address, pb.ProposeChangeRequest(update_container=request))
+        return
     with profile_service(address) as stub:
-        answer = stub.UpdateContainer(
-            pb.UpdateContainerRequest(container=wanted, update_mask=FieldMask(paths=paths)),
-        )
+        answer = stub.UpdateContainer(request)
     show(answer.container, as_json=as_json)
 
 
@@ -266,6 +281,7 @@ def show(item: pb.Container, *, as_json: bool) -> None:
         "display name": item.display_name,
         "enforcement": enforcement_word(item),
         "profile": "locked" if item.profile_locked else "",
+        "approval": "required" if item.approval_required else "",
         "file audit": enum_word(pb.FileAudit, item.file_audit) if item.file_audit else "",
         "created": item.create_time.ToJsonString(),
         "updated": item.update_time.ToJsonString(),

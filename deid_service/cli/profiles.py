@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import click
 from deidcascade.v1 import profile_service_pb2 as pb
 
+from deid_service.cli.changes import propose as propose_change
+from deid_service.cli.changes import propose_option
 from deid_service.cli.connection import (
     PAGE_SIZE,
     ServiceError,
@@ -93,6 +95,7 @@ def validate(profile: str, as_json: bool) -> None:
 @click.option(
     "--dry-run", is_flag=True, help="Say what would be treated differently, and keep nothing."
 )
+@propose_option
 @json_option
 @profile_service_option
 def set_(
@@ -102,6 +105,7 @@ def set_(
     note: str,
     etag: str,
     dry_run: bool,
+    propose: bool,
     as_json: bool,
     address: str,
 ) -> None:
@@ -115,6 +119,9 @@ def set_(
         etag=etag,
         validate_only=dry_run,
     )
+    if propose:
+        propose_change(address, pb.ProposeChangeRequest(set_profile=request, note=note))
+        return
     try:
         with profile_service(address) as stub:
             answer = stub.SetProfile(request)
@@ -220,9 +227,15 @@ def restore(container: str, version: int, note: str, address: str) -> None:
 @profile_group.command("clear")
 @click.argument("container")
 @etag_option
+@note_option
+@propose_option
 @profile_service_option
-def clear(container: str, etag: str, address: str) -> None:
+def clear(container: str, etag: str, note: str, propose: bool, address: str) -> None:
     """Detaches the profile of CONTAINER; its versions stay readable."""
+    if propose:
+        request = pb.ClearProfileRequest(container=container, etag=etag)
+        propose_change(address, pb.ProposeChangeRequest(clear_profile=request, note=note))
+        return
     with profile_service(address) as stub:
         stub.ClearProfile(pb.ClearProfileRequest(container=container, etag=etag))
     click.echo(f"{container} has no profile now.")

@@ -487,9 +487,7 @@ class Deidentifier:
             finder = self._find_patient(encoding, data, position)
         walk = self._walk(encoding, self._output, base, layouts, finder)
         learner = (
-            None
-            if layouts is None
-            else Learner(self._rules, self._memo, meta, layouts, base, self._budget)
+            None if layouts is None else Learner(self._rules, meta, layouts, base, self._budget)
         )
         self._body = PlainBody(walk, self._output, learner)
         self._head.open(walk, base, is_directory=False)

@@ -37,6 +37,11 @@ class Actor:
     request_id: str = ""
 
     @property
+    def identity(self) -> str:
+        """What tells one who calls from another; display names can be alike."""
+        return f"{self.credential.value}:{self.key_id or self.subject}"
+
+    @property
     def principal(self) -> str:
         """Who it is, as bindings name callers; others by how they were known."""
         if self.credential is Credential.API_KEY:

@@ -11,10 +11,13 @@ import hashlib
 import re
 import secrets
 import string
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from profile_service.access.actor import Actor, Credential
 from profile_service.errors import UnauthenticatedError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 # 60 and 256 random bits.
 _ID_CHARACTERS = string.digits + string.ascii_lowercase
@@ -99,7 +102,7 @@ class Claims(NamedTuple):
 NOBODY = Claims(Credential.NONE, "", ())
 
 
-def bearer(values: list[str]) -> str:
+def bearer(values: Sequence[str]) -> str:
     """Returns the token of the `authorization` metadata of a call; empty where there is none.
 
     Args:
@@ -110,8 +113,12 @@ def bearer(values: list[str]) -> str:
     """
     if not values:
         return ""
-    (value, *more) = values
-    if more or len(value) > MAX_CREDENTIAL_BYTES or value[: len(_SCHEME)].lower() != _SCHEME:
+    value = values[0]
+    if (
+        len(values) > 1
+        or len(value) > MAX_CREDENTIAL_BYTES
+        or value[: len(_SCHEME)].lower() != _SCHEME
+    ):
         raise UnauthenticatedError
     return value[len(_SCHEME) :]
 

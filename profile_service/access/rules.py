@@ -19,6 +19,9 @@
     ClearProfile           as SetProfile                           the container
     GetProfile,            profiles.view                           the container
     ListProfileVersions
+    ProposeChange          what the change itself needs            the container
+    ListChanges, GetChange profiles.view                           the container
+    DecideChange           that, and what the change needs         the container
     ResolveProfile         profiles.view                           the target
       for a caller         uploads.resolve, and of the caller      the target
                            uploads.create
@@ -60,6 +63,7 @@ from profile_service.access.places import (
     place_of,
     site_of_role,
 )
+from profile_service.errors import InvalidChangeError
 from profile_service.hierarchy import PARENTS, SITES, TARGETS, Kind, parse_name
 
 if TYPE_CHECKING:
@@ -68,6 +72,30 @@ if TYPE_CHECKING:
     from profile_service.hierarchy import ContainerName
 
 _SHARED = frozenset({Kind.SITE, Kind.GROUP})
+
+
+# The calls that can be proposed, by the fields of the proposal.
+PROPOSABLE = MappingProxyType(
+    {
+        "set_profile": "SetProfile",
+        "clear_profile": "ClearProfile",
+        "update_container": "UpdateContainer",
+    }
+)
+
+Proposable = pb.SetProfileRequest | pb.ClearProfileRequest | pb.UpdateContainerRequest
+
+
+def proposed(request: pb.ProposeChangeRequest) -> tuple[str, Proposable]:
+    """Returns the call that a proposal is about, and its request.
+
+    Raises:
+        InvalidChangeError: it is about none.
+    """
+    field = request.WhichOneof("change")
+    if field is None:
+        raise InvalidChangeError("change", "must be one of the calls that can be proposed.")
+    return PROPOSABLE[field], getattr(request, field)
 
 
 class Asked(NamedTuple):
@@ -120,6 +148,7 @@ _FIELDS = {
     "profile_locked": Permission.PROFILES_MANAGE_SHARED,
     # Who changes what is told of files is not who looks after the display name.
     "file_audit": Permission.ENFORCEMENT_MANAGE,
+    "approval_required": Permission.ENFORCEMENT_MANAGE,
 }
 
 
@@ -166,6 +195,19 @@ def _resolve_profile(request: pb.ResolveProfileRequest) -> Asked:
 @lru_cache(maxsize=4096)
 def _of_target(text: str) -> Asked:
     return _on(place_of(parse_name(text, field="target", kinds=TARGETS)), Permission.PROFILES_VIEW)
+
+
+def _propose_change(request: pb.ProposeChangeRequest) -> Asked:
+    # What making it would need.
+    method, inner = proposed(request)
+    return RULES[method](inner)
+
+
+def _see_changes(
+    request: pb.ListChangesRequest | pb.GetChangeRequest | pb.DecideChangeRequest,
+) -> Asked:
+    name = parse_name(request.container, field="container")
+    return _on(place_of(name), Permission.PROFILES_VIEW)
 
 
 def _record_files(request: pb.RecordFilesRequest) -> Asked:
@@ -249,6 +291,10 @@ RULES: Mapping[str, Callable[[Any], Asked]] = MappingProxyType(
         "GetProfile": _read_profile,
         "ListProfileVersions": _read_profile,
         "ResolveProfile": _resolve_profile,
+        "ProposeChange": _propose_change,
+        "ListChanges": _see_changes,
+        "GetChange": _see_changes,
+        "DecideChange": _see_changes,
         "RecordFiles": _record_files,
         "ListSiteKeys": _list_site_keys,
         "RotateSiteKey": _rotate_site_key,

@@ -32,6 +32,7 @@ from profile_service.language.codes import Code
 from profile_service.language.dictionary import all_keywords, find_keyword, vrs_of
 from profile_service.language.document import Scalar
 from profile_service.language.model import (
+    PATIENT_ID,
     Base,
     CapAge,
     Choice,
@@ -42,13 +43,18 @@ from profile_service.language.model import (
     IncrementDate,
     IncrementDateTime,
     Keep,
+    KeyedHash,
+    KeyedShift,
+    KeyedUid,
     Needs,
     Remove,
     RepeaterElement,
     ReplaceUid,
     ReplaceWith,
+    Spelling,
     Treatment,
 )
+from profile_service.language.pseudonyms import ALPHABET, LENGTH, PSEUDONYMS
 from profile_service.language.standard import (
     EDITION,
     OPTIONS,
@@ -60,7 +66,14 @@ from profile_service.language.standard import (
 from profile_service.language.suggest import nearest
 
 if TYPE_CHECKING:
-    from profile_service.language.model import Action, PrivateElement
+    from collections.abc import Iterator
+
+    from profile_service.language.model import (
+        KeyedAction,
+        PrivateElement,
+        Settings,
+        SimpleAction,
+    )
     from profile_service.language.settings import Defaults
     from profile_service.language.standard import ActionCode, Attribute, Option
     from profile_service.language.values import Table
@@ -101,6 +114,8 @@ _DUMMY: Final = Treatment(Dummy(), "dummy")
 _ANOTHER_UID: Final = Treatment(ReplaceUid(), "dummy")
 
 _KEPT: Final = Choice.always(_KEEP)
+_KEYED_UID: Final = Choice.always(Treatment(KeyedUid(), "dummy"))
+_PSEUDONYM: Final = KeyedHash(Spelling(ALPHABET, LENGTH))
 _NEW_UID: Final = Choice.always(_ANOTHER_UID)
 _GONE: Final = Choice(valued=_DUMMY, present=_EMPTY, free=_GOES, unknown=_GOES, items=_GOES)
 
@@ -146,18 +161,23 @@ class Wanted(NamedTuple):
 
     Attributes:
         options: of the standard.
-        days: by how many days dates move; None where they do not.
+        days: by how many days dates move; None where they do not, or by a key.
+        keyed: what becomes of identifiers and UIDs is said by a key.
+        keyed_shift: by how many days the dates of a patient move is, too.
     """
 
     options: frozenset[Option]
-    days: float | None
+    days: float | None = None
+    keyed: bool = False
+    keyed_shift: bool = False
 
 
-def read_base(dicom: Table, defaults: Defaults) -> Base | None:
+def read_base(dicom: Table, settings: Settings, defaults: Defaults) -> Base | None:
     """Reads `base` and `options` of the section; None where it names no base.
 
     Args:
         dicom: the section.
+        settings: of the section.
         defaults: of its date actions.
     """
     if "base" not in dicom:
@@ -178,16 +198,21 @@ def read_base(dicom: Table, defaults: Defaults) -> Base | None:
             "options",
             f"'{FULL_DATES}' and '{MODIFIED_DATES}' exclude each other.",
         )
-    days = defaults.date_increment if MODIFIED_DATES in options else None
-    if MODIFIED_DATES in options and (not days or days % 1):
+    moves = MODIFIED_DATES in options
+    keyed = PSEUDONYMS in dicom
+    keyed_shift = moves and keyed and settings.pseudonyms.shift is not None
+    days = defaults.date_increment if moves and not keyed_shift else None
+    if moves and not keyed_shift and (not days or days % 1):
         dicom.report(
             Code.BASE_OPTIONS,
             "options",
-            f"'{MODIFIED_DATES}' needs a 'date-increment': by how many whole days dates move. "
-            "It is not 0.",
+            f"'{MODIFIED_DATES}' needs to know by how many days dates move: 'shift-days' of "
+            "'pseudonyms', by a key for each patient, or one 'date-increment' for all, of whole "
+            "days and not 0.",
+            "pseudonyms: {shift-days: [-365, -30]}",
         )
         return None
-    return base_of(Wanted(frozenset(options), days))
+    return base_of(Wanted(frozenset(options), days, keyed, keyed_shift))
 
 
 def _read_options(dicom: Table) -> set[Option]:
@@ -228,6 +253,10 @@ def _made(wanted: Wanted) -> Base:
     ranges.append((_OVERLAYS, _GONE))
     # PS3.10 7.1: who sent and received a file, and what a vendor adds to its meta.
     elements |= dict.fromkeys(_FILE_META, _GONE)
+    new_uid = _keyed_uid(wanted)
+    if new_uid is not _NEW_UID:
+        elements = {tag: new_uid if each is _NEW_UID else each for tag, each in elements.items()}
+        elements[PATIENT_ID] = Choice.always(Treatment(_PSEUDONYM, "dummy"))
     if elements[_PATIENT_AGE.tag] is _KEPT:
         elements[_PATIENT_AGE.tag] = Choice.always(Treatment(CapAge(), "remove"))
     return Base(
@@ -237,7 +266,7 @@ def _made(wanted: Wanted) -> Base:
         ranges=tuple(ranges),
         by_vr={
             "PN": _CODES["X/Z/D"],
-            "UI": _KEPT if _UIDS in options else _NEW_UID,
+            "UI": _KEPT if _UIDS in options else new_uid,
             **{vr: _date_choice(vr, _CODES["X/Z/D"], wanted) for vr in sorted(_DATE_VRS)},
         },
         kinds=_kinds(),
@@ -246,7 +275,22 @@ def _made(wanted: Wanted) -> Base:
         needs=_needs(),
         vocabulary=vocabulary(),
         hides_dates=FULL_DATES not in options,
+        keyed=tuple(_keyed(wanted)),
     )
+
+
+def _keyed(wanted: Wanted) -> Iterator[KeyedAction]:
+    """Yields what is done by a key."""
+    if wanted.keyed:
+        yield _PSEUDONYM
+        yield KeyedUid()
+    if wanted.keyed_shift:
+        yield KeyedShift()
+
+
+def _keyed_uid(wanted: Wanted) -> Choice:
+    """Returns what is done to UIDs."""
+    return _KEYED_UID if wanted.keyed else _NEW_UID
 
 
 def _choice_of(attribute: Attribute, wanted: Wanted) -> Choice:
@@ -256,11 +300,7 @@ def _choice_of(attribute: Attribute, wanted: Wanted) -> Choice:
         return _KEPT
     if "C" not in codes:
         return basic
-    if (
-        wanted.days is not None
-        and MODIFIED_DATES in wanted.options
-        and MODIFIED_DATES in attribute.options
-    ):
+    if MODIFIED_DATES in wanted.options and MODIFIED_DATES in attribute.options:
         vrs = () if attribute.element is None else vrs_of(attribute.element)
         # The dictionary can be of an earlier edition.
         vr = vrs[0] if vrs else "DT" if attribute.name.endswith(" DateTime") else ""
@@ -277,11 +317,13 @@ def _date_choice(vr: str, basic: Choice, wanted: Wanted) -> Choice:
     """Returns what is done to dates and times of a VR."""
     if FULL_DATES in wanted.options:
         return _KEPT
-    if MODIFIED_DATES not in wanted.options or wanted.days is None:
+    if MODIFIED_DATES not in wanted.options:
         return basic
-    action: Action
-    shift = DateShift(wanted.days, None, None, None)
+    action: SimpleAction
+    shift = DateShift(wanted.days or 0.0, None, None, None)
     match vr:
+        case "DA" | "DT" if wanted.keyed_shift:
+            action = KeyedShift()
         case "DA":
             action = IncrementDate("%Y%m%d", shift)
         case "DT":
@@ -307,7 +349,7 @@ def _private(wanted: Wanted) -> dict[PrivateElement, Choice | None]:
     elif MODIFIED_DATES in wanted.options:
         # By their VR: as what else a date would stand is not said.
         dates = _date_choice("DT", _GONE, wanted)
-    uids = None if _UIDS in wanted.options else _NEW_UID
+    uids = None if _UIDS in wanted.options else _keyed_uid(wanted)
     treated = {"keep": None, "uid": uids, "date": dates}
     return {element: treated[each.treatment] for element, each in safe_private().items()}
 

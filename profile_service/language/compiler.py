@@ -66,7 +66,7 @@ from profile_service.language.vr import VRS
 # Part of every stored verdict: a text is decided again by a newer version. To be
 # changed with every change that could turn a verdict, or add or take a problem; a
 # test ties it to the golden answers.
-VALIDATOR_VERSION = "11"
+VALIDATOR_VERSION = "12"
 
 _LANGUAGE_VERSION = 1
 
@@ -183,7 +183,7 @@ class _Compiler:
         formats = DateFormats()
         settings, defaults = read_settings(dicom, formats)
         reading = Reading(defaults, self._patterns, formats, settings)
-        base = read_base(dicom, defaults)
+        base = read_base(dicom, settings, defaults)
         rules, rejections = self._read_rules(dicom, settings, reading)
         filenames = self._read_filenames(dicom, reading)
         fields = dicom.value(FIELDS)

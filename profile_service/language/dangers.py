@@ -20,6 +20,7 @@ from profile_service.language.model import (
     Hash,
     HashUid,
     IncrementDate,
+    KeyedShift,
     PathSelector,
     PrivateCreatorBlock,
     PrivateElement,
@@ -255,7 +256,8 @@ def _check_needed(rule: Rule, table: Table, reach: Reach) -> None:
 def _check_shifts(rules: list[Read], reach: Reach, dicom: Table) -> None:
     """Notes the first shift that is the same for everybody, and the first that is random."""
     fixed = jittered = False
-    if reach.base is not None and MODIFIED_DATES in reach.base.options:
+    base = reach.base
+    if base is not None and MODIFIED_DATES in base.options and KeyedShift() not in base.keyed:
         fixed = True
         dicom.report_key(Code.SAME_SHIFT_FOR_ALL, "options", _SAME_SHIFT)
     for rule, table in rules:

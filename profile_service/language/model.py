@@ -619,6 +619,7 @@ class Base:
         needs: what the IOD of a file needs, by its SOP class.
         vocabulary: words in lower case that say nothing about a person.
         hides_dates: dates do not stay, and so are looked for in texts.
+        keyed: what it does by a key; nothing where there is none.
     """
 
     name: str
@@ -632,6 +633,7 @@ class Base:
     needs: Mapping[str, Needs]
     vocabulary: frozenset[str]
     hides_dates: bool
+    keyed: tuple[KeyedAction, ...]
 
 
 # --- The profile ----------------------------------------------------------------------
@@ -822,11 +824,15 @@ class Profile:
     def key_purposes(self) -> frozenset[KeyPurpose]:
         """What keys the profile needs; none for most."""
         return frozenset(
-            purpose
-            for rule in self.rules
-            for action in actions_in(rule.action)
-            for purpose in _KEY_PURPOSES.get(type(action), ())
+            purpose for kind in self.action_types for purpose in _KEY_PURPOSES.get(kind, ())
         )
+
+    @property
+    def action_types(self) -> frozenset[type[SimpleAction]]:
+        """What is done by rules, and by a base with a key."""
+        of_base: tuple[SimpleAction, ...] = () if self.base is None else self.base.keyed
+        of_rules = (action for rule in self.rules for action in actions_in(rule.action))
+        return frozenset(type(action) for action in (*of_base, *of_rules))
 
 
 _KEY_PURPOSES: dict[type[SimpleAction], tuple[KeyPurpose, ...]] = {

@@ -117,7 +117,7 @@ class Reach:
             keyword
             for keyword in EXAMINATION
             if any(moves(rule) for rule in self.selecting(keyword))
-            or (not self.selecting(keyword) and shift_of(self._of_base(keyword)) is not None)
+            or (not self.selecting(keyword) and _is_shift(self._of_base(keyword)))
         ]
 
     def dates_left(self) -> list[str]:
@@ -161,5 +161,8 @@ def shift_of(action: Action) -> DateShift | None:
 
 def moves(rule: Rule) -> bool:
     """Whether a rule moves dates."""
-    moved = isinstance(rule.action, KeyedShift) or shift_of(rule.action) is not None
-    return moved and not keeps(rule)
+    return _is_shift(rule.action) and not keeps(rule)
+
+
+def _is_shift(action: Action) -> bool:
+    return isinstance(action, KeyedShift) or shift_of(action) is not None

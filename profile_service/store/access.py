@@ -33,7 +33,7 @@ from profile_service.store.audit import append
 from profile_service.store.writers import WritingConnection, execute
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
     from contextlib import AbstractContextManager
     from datetime import datetime
 
@@ -100,12 +100,9 @@ class AccessStore:
         """
         in_force = keys.split() if keys else ()
         self._used.update(in_force)
-        words = _by_principal(lines or "")
+        lines = lines or ""
         return [
-            Standing(
-                "" if each.key_id in in_force else None,
-                granted(" ".join([words.get(one, "") for one in each.principals])),
-            )
+            Standing("" if each.key_id in in_force else None, _granted(each.principals, lines))
             for each in claims
         ]
 
@@ -344,13 +341,10 @@ class AccessStore:
 
 
 @lru_cache(maxsize=1024)
-def _by_principal(lines: str) -> Mapping[str, str]:
-    """Reads what principals have: a line for each binding."""
-    found: dict[str, str] = {}
-    for line in lines.splitlines():
-        principal, _, words = line.partition("\t")
-        found[principal] = f"{found.get(principal, '')} {words}"
-    return found
+def _granted(principals: tuple[str, ...], lines: str) -> frozenset[Permission]:
+    """Reads what some principals have: a line for each binding, of theirs and of others."""
+    found = [line.partition("\t") for line in lines.splitlines()]
+    return granted(" ".join([words for principal, _, words in found if principal in principals]))
 
 
 def _key(container: ContainerName | None, key_id: str) -> str:

@@ -93,6 +93,8 @@ def facts_of(container: Container) -> Facts:
     facts: dict[str, Value] = {"display_name": container.display_name, "etag": container.etag}
     if container.enforced is not None:
         facts["enforcement"] = "enforced" if container.enforced else "disabled"
+    if container.approval_required:
+        facts["approval_required"] = True
     if container.file_audit is not None:
         facts["file_audit"] = container.file_audit.name.lower()
     if container.profile_locked:

@@ -26,6 +26,7 @@ FROM (SELECT coalesce(nullif($1, ''), current_user)) AS role (name), (VALUES
     ('profile_version', 'SELECT'), ('profile_version', 'INSERT'), ('profile_version', 'UPDATE'),
     ('site_key', 'SELECT'), ('site_key', 'INSERT'),
     ('deleted_container', 'SELECT'), ('deleted_container', 'INSERT'),
+    ('change_proposal', 'SELECT'), ('change_proposal', 'INSERT'), ('change_proposal', 'UPDATE'),
     ('audit_chain', 'SELECT'), ('audit_event', 'SELECT'), ('audit_retention', 'SELECT'),
     ('api_key', 'SELECT'), ('api_key', 'INSERT'), ('api_key', 'UPDATE'),
     ('custom_role', 'SELECT'), ('custom_role', 'INSERT'),
@@ -34,10 +35,11 @@ FROM (SELECT coalesce(nullif($1, ''), current_user)) AS role (name), (VALUES
 ) AS needed (thing, action)
 GROUP BY role.name
 
--- Whether the role of the service could change what the audit says: it owns the tables, or
--- has been given more than it needs.
+-- Whether the role of the service could change what the audit says: it owns the tables, has
+-- been given more than it needs, or could make what its functions would take for their own.
 -- name: may_change_audit
-SELECT bool_or(has_table_privilege(thing, 'INSERT, UPDATE, DELETE, TRUNCATE, TRIGGER'))
+SELECT has_schema_privilege(current_schema(), 'CREATE')
+    OR bool_or(has_table_privilege(thing, 'INSERT, UPDATE, DELETE, TRUNCATE, TRIGGER'))
 FROM (VALUES ('audit_chain'), ('audit_event'), ('audit_retention')) AS kept (thing)
 
 -- The last migration that the database has had.
@@ -53,7 +55,7 @@ SELECT set_config('lock_timeout', $1, true), set_config('statement_timeout', $2,
 INSERT INTO container (name, display_name, enforced, profile_locked, file_audit)
 VALUES ($1, $2, $3, $4, $5)
 RETURNING id, name, display_name, enforced, create_time, update_time, revision,
-    profile_locked, profile_revision, file_audit
+    profile_locked, profile_revision, file_audit, approval_required
 
 -- Makes a container below another; no row when that one does not exist.
 -- name: create_child
@@ -62,19 +64,19 @@ SELECT $1, parent.id, $2, $4
 FROM container AS parent
 WHERE parent.name = $3
 RETURNING id, name, display_name, enforced, create_time, update_time, revision,
-    profile_locked, profile_revision, file_audit
+    profile_locked, profile_revision, file_audit, approval_required
 
 -- One container.
 -- name: get_container
 SELECT id, name, display_name, enforced, create_time, update_time, revision,
-    profile_locked, profile_revision, file_audit
+    profile_locked, profile_revision, file_audit, approval_required
 FROM container
 WHERE name = $1
 
 -- One container, kept from changing until the transaction ends.
 -- name: lock_container
 SELECT id, name, display_name, enforced, create_time, update_time, revision,
-    profile_locked, profile_revision, file_audit
+    profile_locked, profile_revision, file_audit, approval_required
 FROM container
 WHERE name = $1
 FOR UPDATE
@@ -82,7 +84,7 @@ FOR UPDATE
 -- A page of sites.
 -- name: list_sites
 SELECT id, name, display_name, enforced, create_time, update_time, revision,
-    profile_locked, profile_revision, file_audit
+    profile_locked, profile_revision, file_audit, approval_required
 FROM container
 WHERE parent_id IS NULL AND name > $1
 ORDER BY name
@@ -95,7 +97,7 @@ SELECT child.*
 FROM container AS parent
 LEFT JOIN LATERAL (
     SELECT id, name, display_name, enforced, create_time, update_time, revision,
-    profile_locked, profile_revision, file_audit
+    profile_locked, profile_revision, file_audit, approval_required
     FROM container
     WHERE parent_id = parent.id AND name > $2
     ORDER BY name
@@ -107,11 +109,11 @@ ORDER BY child.name
 -- Changes a container that is locked.
 -- name: update_container
 UPDATE container
-SET display_name = $2, enforced = $3, profile_locked = $4, file_audit = $5,
+SET display_name = $2, enforced = $3, profile_locked = $4, file_audit = $5, approval_required = $6,
     update_time = now(), revision = revision + 1
 WHERE id = $1
 RETURNING id, name, display_name, enforced, create_time, update_time, revision,
-    profile_locked, profile_revision, file_audit
+    profile_locked, profile_revision, file_audit, approval_required
 
 -- Deletes a container that is locked; its versions stay, under the name that it had.
 -- name: delete_container
@@ -120,6 +122,43 @@ WITH kept AS (
     SELECT id, name FROM container WHERE id = $1 AND latest_version > 0
 )
 DELETE FROM container WHERE id = $1
+
+-- Whether what is changed in a site must be approved.
+-- name: needs_approval
+SELECT approval_required FROM container WHERE name = $1
+
+-- Stores a change that is not made yet; no row when there is no container.
+-- name: propose_change
+INSERT INTO change_proposal (container_id, method, request, note, author, author_identity)
+SELECT id, $2, $3, $4, $5, $6 FROM container WHERE name = $1
+RETURNING id, method, request, note, author, author_identity, create_time,
+    approved, decided_by, decide_time
+
+-- A change of a container.
+-- name: get_change
+SELECT p.id, method, request, note, author, author_identity, p.create_time,
+    approved, decided_by, decide_time
+FROM change_proposal AS p
+JOIN container AS c ON c.id = p.container_id
+WHERE c.name = $1 AND p.id = $2
+
+-- A page of the changes of a container, newest first.
+-- name: list_changes
+SELECT p.id, method, request, note, author, author_identity, p.create_time,
+    approved, decided_by, decide_time
+FROM change_proposal AS p
+JOIN container AS c ON c.id = p.container_id
+WHERE c.name = $1 AND p.id < $2
+ORDER BY p.id DESC
+LIMIT $3
+
+-- Notes what was decided of a change; no row when that was done before.
+-- name: decide_change
+UPDATE change_proposal
+SET approved = $2, decided_by = $3, decide_time = now()
+WHERE id = $1 AND approved IS NULL
+RETURNING id, method, request, note, author, author_identity, create_time,
+    approved, decided_by, decide_time
 
 -- What is attached to a container, kept from changing until the transaction ends.
 -- name: lock_profile

@@ -47,6 +47,7 @@ def to_container(row: Row) -> Container:
         locked,
         profile_revision,
         file_audit,
+        approval_required,
     ) = row
     return Container(
         name,
@@ -58,6 +59,7 @@ def to_container(row: Row) -> Container:
         locked,
         etag(container_id, profile_revision),
         None if enforced is None else FileAudit(file_audit),
+        approval_required,
     )
 
 

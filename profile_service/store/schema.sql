@@ -33,7 +33,11 @@ CREATE TABLE container (
     -- far as it can be; 'required' where no file goes out that is not told of.
     file_audit text,
     CONSTRAINT container_file_audit_check
-        CHECK (file_audit IS NULL OR parent_id IS NULL AND file_audit IN ('off', 'required'))
+        CHECK (file_audit IS NULL OR parent_id IS NULL AND file_audit IN ('off', 'required')),
+    -- Whether what is changed in a site must be approved by a second person.
+    approval_required boolean NOT NULL DEFAULT false,
+    CONSTRAINT container_approval_required_check
+        CHECK (NOT approval_required OR parent_id IS NULL)
 );
 
 -- The children of a container in the order of their names, and whether it has any.
@@ -113,6 +117,27 @@ CREATE TRIGGER profile_version_update
 CREATE TRIGGER profile_version_truncate
     BEFORE TRUNCATE ON profile_version
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_profile_version_change();
+
+-- Changes that a second person approves before they are in force.
+CREATE TABLE change_proposal (
+    id bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT change_proposal_pkey PRIMARY KEY,
+    container_id bigint NOT NULL CONSTRAINT change_proposal_container_id_fkey
+        REFERENCES container (id) ON DELETE CASCADE,
+    -- The call that would make it, and its request as the contract writes it.
+    method text NOT NULL,
+    request bytea NOT NULL,
+    note text NOT NULL,
+    -- Who proposed it: for people, and so that it is told whether another one approves.
+    author text NOT NULL,
+    author_identity text NOT NULL,
+    create_time timestamptz NOT NULL DEFAULT now(),
+    -- NULL while nobody has decided.
+    approved boolean,
+    decided_by text NOT NULL DEFAULT '',
+    decide_time timestamptz
+);
+
+CREATE INDEX change_proposal_container_id_idx ON change_proposal (container_id, id);
 
 -- --- Audit: a chain of events for each site, to which is only ever added ---------------
 

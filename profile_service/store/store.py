@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from profile_service.access.actor import Actor, Credential
 from profile_service.audit import Action, Entry, Event, Head
 from profile_service.errors import (
+    ApprovalRequiredError,
     ContainerAlreadyExistsError,
     ContainerNotEmptyError,
     ContainerNotFoundError,
@@ -24,6 +25,7 @@ from profile_service.hierarchy import ContainerName, Kind, Level, parse_name
 from profile_service.model import FileAudit, SiteKey
 from profile_service.store import audit, rows
 from profile_service.store.access import AccessStore
+from profile_service.store.changes import ChangeStore
 from profile_service.store.conninfo import complete
 from profile_service.store.faults import translated
 from profile_service.store.migrate import migrate, migrations
@@ -95,6 +97,7 @@ class Store:
         self._readers = Readers(self._conninfo, readers)
         self._writers = Writers(self._conninfo, writers)
         self.access = AccessStore(self._read, self._change)
+        self.changes = ChangeStore(self._read, self._change)
 
     def migrate(self) -> list[int]:
         """Brings the database to the schema of this build.
@@ -248,8 +251,10 @@ class Store:
         enforced: bool | None,
         profile_locked: bool | None = None,
         file_audit: FileAudit | None = None,
+        approval_required: bool | None = None,
         etag: str,
         actor: Actor,
+        proposed_by: str | None = None,
     ) -> Container:
         """Changes a container; a change that changes nothing leaves the etag as it is.
 
@@ -260,12 +265,16 @@ class Store:
             profile_locked: whether levels below can no longer override its profile, or None
                 to leave it.
             file_audit: what the site wants told of files from now on, or None to leave it.
+            approval_required: whether a second person must approve changes from now on, or
+                None to leave it.
             etag: the one that it must have, or the empty text.
             actor: who does it.
+            proposed_by: who proposed it, where it was approved.
 
         Raises:
             ContainerNotFoundError: it does not exist.
             EtagMismatchError: it has changed since.
+            ApprovalRequiredError: it says more than the display name, and nobody approved.
         """
         with self._transaction(name) as connection:
             row = self._lock(connection, name, etag)
@@ -274,16 +283,21 @@ class Store:
             new_switch = before.enforced if enforced is None else enforced
             new_lock = before.profile_locked if profile_locked is None else profile_locked
             new_audit = before.file_audit if file_audit is None else file_audit
-            new = (new_name, new_switch, new_lock, new_audit)
-            if new == (
-                before.display_name,
-                before.enforced,
-                before.profile_locked,
-                before.file_audit,
-            ):
+            new_rule = before.approval_required if approval_required is None else approval_required
+            after = before._replace(
+                display_name=new_name,
+                enforced=new_switch,
+                profile_locked=new_lock,
+                file_audit=new_audit,
+                approval_required=new_rule,
+            )
+            if after == before:
                 return before
+            if after != before._replace(display_name=new_name):
+                self._require_approval(connection, name, proposed_by)
             stored = None if new_audit is None else new_audit.value
-            update = execute(connection, "update_container", row[0], *new[:3], stored)
+            new = (new_name, new_switch, new_lock, stored, new_rule)
+            update = execute(connection, "update_container", row[0], *new)
             changed = update.fetchone()
             assert changed is not None  # noqa: S101 -- the row is locked
             after = rows.to_container(changed)
@@ -305,15 +319,19 @@ class Store:
             ContainerNotFoundError: it does not exist.
             ContainerNotEmptyError: it has children.
             EtagMismatchError: it has changed since.
+            ApprovalRequiredError: it has a profile, and its site lets nobody detach that alone.
         """
         with self._transaction(
             name, container_parent_id_fkey=ContainerNotEmptyError(name.text)
         ) as connection:
             row = self._lock(connection, name, etag)
             attached = execute(connection, "get_version", name.text, 0).fetchone()
-            execute(connection, "delete_container", row[0])
             before = audit.facts_of(rows.to_container(row))
             profile = None if attached is None else rows.to_version(name.text, attached)
+            if profile is not None:
+                # Detached first, which can be proposed: what is below a level above depends on it.
+                self._require_approval(connection, name, None)
+            execute(connection, "delete_container", row[0])
             if profile is not None:
                 before = {**before, **audit.facts_of_version(profile)}
             audit.append(connection, Entry(Action.DELETE_CONTAINER, name.text, actor, before))
@@ -329,6 +347,7 @@ class Store:
         note: str,
         etag: str,
         actor: Actor,
+        proposed_by: str | None = None,
         keep: bool = True,
     ) -> tuple[ProfileVersion, ProfileVersion | None]:
         """Attaches a text as a new version, unless it is the one that is attached.
@@ -341,6 +360,7 @@ class Store:
             note: why, in the words of who does it.
             etag: the one that the profile must have, or the empty text.
             actor: who does it.
+            proposed_by: who proposed it, where it was approved.
             keep: False to undo it in the end, for who wants to know what would be.
 
         Returns:
@@ -349,14 +369,18 @@ class Store:
         Raises:
             ContainerNotFoundError: it does not exist.
             EtagMismatchError: another profile was attached since.
+            ApprovalRequiredError: the site lets nobody do this alone.
         """
         with self._transaction(name) as connection:
             container_id, current, latest = self._lock_profile(connection, name, etag)
             attached = None if current is None else self._version(connection, name, current)
             if attached is not None and attached.sha256 == sha256(source).digest():
                 return attached, attached
+            if keep:
+                self._require_approval(connection, name, proposed_by)
             version = latest + 1
-            said = (actor.subject, note, *rows.decision_parameters(decision))
+            author = actor.subject if proposed_by is None else proposed_by
+            said = (author, note, *rows.decision_parameters(decision))
             execute(connection, "insert_version", container_id, version, source, *said)
             execute(connection, "attach_version", container_id, version)
             stored = self._version(connection, name, version)
@@ -367,23 +391,28 @@ class Store:
             audit.append(connection, Entry(Action.SET_PROFILE, name.text, actor, before, after))
         return stored, attached
 
-    def clear_profile(self, name: ContainerName, *, etag: str, actor: Actor) -> None:
+    def clear_profile(
+        self, name: ContainerName, *, etag: str, actor: Actor, proposed_by: str | None = None
+    ) -> None:
         """Detaches what is attached; the versions stay.
 
         Args:
             name: the container.
             etag: the one that the profile must have, or the empty text.
             actor: who does it.
+            proposed_by: who proposed it, where it was approved.
 
         Raises:
             ContainerNotFoundError: it does not exist.
             ProfileNotFoundError: nothing is attached.
             EtagMismatchError: another profile was attached since.
+            ApprovalRequiredError: the site lets nobody do this alone.
         """
         with self._transaction(name) as connection:
             container_id, current, _ = self._lock_profile(connection, name, etag)
             if current is None:
                 raise ProfileNotFoundError(name.text)
+            self._require_approval(connection, name, proposed_by)
             before = audit.facts_of_version(self._version(connection, name, current))
             execute(connection, "attach_version", container_id, None)
             audit.append(connection, Entry(Action.CLEAR_PROFILE, name.text, actor, before))
@@ -681,6 +710,15 @@ class Store:
                 yield connection
         except StoreFaultError as error:
             raise self._explained(error) from None
+
+    @staticmethod
+    def _require_approval(
+        connection: WritingConnection, name: ContainerName, proposed_by: str | None
+    ) -> None:
+        if proposed_by is None:
+            ((needed,),) = execute(connection, "needs_approval", name.site).fetchall()
+            if needed:
+                raise ApprovalRequiredError(name.text)
 
     @staticmethod
     def _lock(connection: WritingConnection, name: ContainerName, etag: str) -> Row:

@@ -145,6 +145,37 @@ def test_profiles_are_compared_by_what_they_do(run: Run, project: str, tmp_path:
     assert "Only a comment." in versions
 
 
+def test_a_second_person_approves(
+    installation: Installation, up: Up, run: Run, project: str, tmp_path: Path
+) -> None:
+    """What one proposes is shown, and made when the holder of another key approves it."""
+    site = site_of(project)
+    key = tmp_path / "second.key"
+    made = run("access", "key", "create", "--on", site, "--role", "site-admin", "--out", str(key))
+    assert made.returncode == 0, made.stderr
+    assert run("container", "update", site, "--require-approval").returncode == 0
+
+    refused = run("profile", "set", project, "-", stdin=VALID)
+    assert refused.returncode == 1
+    assert "propose the change" in refused.stderr
+    proposed = run("profile", "set", project, "-", "--propose", "--note", "Why.", stdin=VALID)
+    assert (proposed.returncode, proposed.stderr) == (0, "")
+    approve = shlex.split(proposed.stdout.partition("runs: deidcascade ")[2])
+    number = approve[-1]
+    assert run("change", "show", project, number).stdout == VALID
+    assert run("profile", "get", project).returncode == 1
+    assert run(*approve).returncode == 1
+    variables = up.addresses | {"DEIDCASCADE_KEY_FILE": str(key)}
+    second = installation.run(*approve, **variables)
+    assert (second.returncode, second.stderr) == (0, "")
+    assert run("profile", "get", project).stdout == VALID
+
+    off = run("container", "update", site, "--no-require-approval", "--propose")
+    approve = shlex.split(off.stdout.partition("runs: deidcascade ")[2])
+    assert run("change", "reject", *approve[-2:]).returncode == 0
+    assert " rejected " in run("change", "list", site).stdout
+
+
 def test_a_lock_is_shown(run: Run, project: str) -> None:
     """A site that is locked says so, and so do the resolutions of what is below."""
     site = site_of(project)

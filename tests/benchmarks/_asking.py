@@ -5,18 +5,21 @@ Usage: python -m tests.benchmarks._asking OPTIONS
 OPTIONS is JSON: `address`, `groups` and `each` (projects of a group), `calls` and
 `callers` at once, and `known`: whether it asks again and again for a few projects, and
 says that it has the texts of their profiles. It shows two API keys, as DeidService does:
-its own, and that of its caller. Prints median and p95 in seconds, and the
-number of calls, those before the measurement included, as JSON.
+its own, and that of its caller. `tokens` is a file with tokens, a line each, that are shown
+in turn in place of the latter, and `ca` one with an authority, for TLS. Prints median and
+p95 in seconds, and the number of calls, those before the measurement included, as JSON.
 """
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import random
 import statistics
 import sys
 import time
+from pathlib import Path
 
 import grpc
 from deidcascade.v1 import profile_service_pb2 as pb
@@ -33,7 +36,15 @@ DIGESTS = 64
 
 
 async def main(
-    *, address: str, groups: int, each: int, calls: int, callers: int, known: bool
+    *,
+    address: str,
+    groups: int,
+    each: int,
+    calls: int,
+    callers: int,
+    known: bool,
+    tokens: str = "",
+    ca: str = "",
 ) -> None:
     """Asks, and prints what it took."""
     draw = random.Random(1)  # noqa: S311 - the same projects in each run, no secret
@@ -50,7 +61,18 @@ async def main(
         target = draw.choice(few) if known else anyone()
         return pb.ResolveProfileRequest(target=target, known_sha256=digests)
 
-    async with grpc.aio.insecure_channel(address) as channel:
+    shown = itertools.cycle([AS_SERVICE])
+    if tokens:
+        lines = Path(tokens).read_text("ascii").split()
+        shown = itertools.cycle(
+            [(AS_SERVICE[0], ("caller-authorization", f"Bearer {line}")) for line in lines]
+        )
+    opened = (
+        grpc.aio.secure_channel(address, grpc.ssl_channel_credentials(Path(ca).read_bytes()))
+        if ca
+        else grpc.aio.insecure_channel(address)
+    )
+    async with opened as channel:
         call = channel.unary_unary(
             METHOD,
             request_serializer=pb.ResolveProfileRequest.SerializeToString,
@@ -70,7 +92,7 @@ async def main(
             for _ in range(count):
                 asked = request()
                 began = time.perf_counter()
-                await call(asked, metadata=AS_SERVICE)
+                await call(asked, metadata=next(shown))
                 times.append(time.perf_counter() - began)
             return times
 

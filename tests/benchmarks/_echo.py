@@ -15,6 +15,7 @@ import asyncio
 import hashlib
 import sys
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import grpc
 from deidcascade.v1 import deid_service_pb2 as pb
@@ -100,7 +101,13 @@ async def main(arguments: list[str]) -> None:
     server = grpc.aio.server()
     rpc.add_DeidServiceServicer_to_server(Echo(digest="--digest" in arguments), server)
     server.add_generic_rpc_handlers((resolving(answer),))
-    port = server.add_insecure_port("127.0.0.1:0")
+    if "--tls" in arguments:
+        at = arguments.index("--tls")
+        chain, key = (Path(name).read_bytes() for name in arguments[at + 1 : at + 3])
+        credentials = grpc.ssl_server_credentials([(key, chain)])
+        port = server.add_secure_port("127.0.0.1:0", credentials)
+    else:
+        port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     print(f"listening on 127.0.0.1:{port}", flush=True)
     await server.wait_for_termination()

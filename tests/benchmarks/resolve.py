@@ -7,7 +7,9 @@ and several at once, as DeidService asks: with the digests of the texts that it 
 Any project at random, whose text DeidService does not have, and again and again a
 few projects, whose texts it has: then the answers are smaller. The echo is written as
 gRPC's documentation has it: generated stubs, `grpc.aio`, default settings; it answers
-with a real answer, with the text or without. Of the rounds the middle one counts.
+with a real answer, with the text or without. Of the rounds the middle one counts. All show
+credentials; over TLS, an API key is compared with tokens that are known and tokens that
+are verified each.
 """
 
 from __future__ import annotations
@@ -15,12 +17,17 @@ from __future__ import annotations
 import os
 import platform
 import statistics
+import tempfile
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 
+import grpc
 import psycopg
+from deidcascade.v1 import access_service_pb2 as access_pb
 from deidcascade.v1 import profile_service_pb2 as pb
+from deidcascade.v1.access_service_pb2_grpc import AccessServiceStub
 from deidcascade.v1.profile_service_pb2_grpc import ProfileServiceStub
 from rich.console import Console
 from rich.table import Table
@@ -30,6 +37,8 @@ from profile_service.store.migrate import migrate
 from tests.benchmarks._processes import Server, postgres, run_client, serving
 from tests.benchmarks.engine import profiles
 from tests.support.callers import channel
+from tests.support.certificates import Authority
+from tests.support.identities import AUDIENCE, ISSUER, Identities
 
 PROJECTS = (1_000, 1_000_000)
 PROJECTS_PER_GROUP = 100
@@ -66,11 +75,7 @@ UPDATE container SET current_version = 1, latest_version = 1, profile_revision =
 def main() -> int:
     """Prints the table."""
     console = Console(width=130)
-    table = Table(
-        "projects", "text", "callers", "server", "median", "of the echo", "p95", "of the echo",
-        "CPU per call", "of the echo",
-        title="ResolveProfile and a unary echo",
-    )  # fmt: skip
+    table = _table("ResolveProfile and a unary echo")
     for projects in PROJECTS:
         with ExitStack() as running:
             database = running.enter_context(postgres())
@@ -87,10 +92,57 @@ def main() -> int:
                 for callers in CALLERS:
                     _compare(table, _Asked(projects, callers, known), servers)
     console.print(table)
+    console.print(_over_tls())
     console.print(
         f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
     )
     return 0
+
+
+def _table(title: str) -> Table:
+    return Table(
+        "projects", "text", "callers", "server", "median", "of the echo", "p95", "of the echo",
+        "CPU per call", "of the echo",
+        title=title,
+    )  # fmt: skip
+
+
+def _over_tls() -> Table:
+    """Compares the same over TLS, with an API key and with tokens of an identity provider."""
+    table = _table("the same over TLS, beside an echo over TLS")
+    with ExitStack() as running:
+        folder = Path(running.enter_context(tempfile.TemporaryDirectory()))
+        authority = running.enter_context(Authority())
+        identities = Identities(folder / "jwks.json")
+        database = running.enter_context(postgres())
+        load_hierarchy(database, PROJECTS[0])
+        chain, key = authority.certificate()
+        service = running.enter_context(
+            serving(
+                "profile_service",
+                *("--listen", "127.0.0.1:0", "--database", database),
+                *("--tls-cert", chain, "--tls-key", key),
+                *("--token-issuer", ISSUER, "--token-audience", AUDIENCE),
+                *("--token-keys", str(folder / "jwks.json")),
+            )
+        )
+        answer = _answer(service.address, known=True, tls=authority.trusted())
+        echo = running.enter_context(serving("tests.benchmarks._echo", "--tls", chain, key, answer))
+        with channel(service.address, tls=authority.trusted()) as opened:
+            binding = access_pb.Binding(principal="user:jo", role="site-admin")
+            AccessServiceStub(opened).GrantRole(access_pb.GrantRoleRequest(binding=binding))
+        one, each = folder / "one", folder / "each"
+        one.write_text(identities.token())
+        # Made before, and shown once.
+        each.write_text("\n".join(identities.token(jti=str(number)) for number in range(CALLS)))
+        shown = {
+            "API key": _Asked(PROJECTS[0], 1, known=True, ca=authority.ca),
+            "token": _Asked(PROJECTS[0], 1, known=True, ca=authority.ca, tokens=str(one)),
+            "new tokens": _Asked(PROJECTS[0], 1, known=True, ca=authority.ca, tokens=str(each)),
+        }
+        for name, asked in shown.items():
+            _compare(table, asked, {"echo": echo, f"profile_service, {name}": service})
+    return table
 
 
 def load_hierarchy(database: str, projects: int) -> None:
@@ -111,9 +163,9 @@ def load_hierarchy(database: str, projects: int) -> None:
         connection.execute("VACUUM ANALYZE")
 
 
-def _answer(address: str, *, known: bool) -> str:
+def _answer(address: str, *, known: bool, tls: grpc.ChannelCredentials | None = None) -> str:
     """Returns the answer for a project, in hex."""
-    with channel(address) as opened:
+    with channel(address, tls=tls) as opened:
         service = ProfileServiceStub(opened)
         request = pb.ResolveProfileRequest(target=f"{SITE}/groups/g0/projects/p0")
         answer = service.ResolveProfile(request)
@@ -130,6 +182,8 @@ class _Asked:
     projects: int
     callers: int
     known: bool
+    ca: str = ""
+    tokens: str = ""
 
 
 def _compare(table: Table, asked: _Asked, servers: dict[str, Server]) -> None:
@@ -163,5 +217,7 @@ def _round(server: Server, asked: _Asked) -> dict[str, float]:
         calls=CALLS,
         callers=asked.callers,
         known=asked.known,
+        ca=asked.ca,
+        tokens=asked.tokens,
     )
     return answer | {"cpu": (server.cpu_seconds() - before) / answer["calls"]}

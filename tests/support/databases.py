@@ -40,8 +40,8 @@ class Databases:
         self._numbers = itertools.count(1)
         self._used: deque[str] = deque()
         self._execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(TEMPLATE)))
-        migrate(self._of(TEMPLATE))
-        store = Store(self._of(TEMPLATE), readers=1, writers=1)
+        migrate(self.of(TEMPLATE))
+        store = Store(self.of(TEMPLATE), readers=1, writers=1)
         store.open()
         settings = Config(
             "", "", 1, admin_key=str(ADMIN_KEY_FILE), service_key=str(SERVICE_KEY_FILE)
@@ -59,14 +59,15 @@ class Databases:
             )
         )
         try:
-            yield self._of(name)
+            yield self.of(name)
         finally:
             self._used.append(name)
             if len(self._used) > KEPT:
                 oldest = sql.Identifier(self._used.popleft())
                 self._execute(sql.SQL("DROP DATABASE {} (FORCE)").format(oldest))
 
-    def _of(self, name: str) -> str:
+    def of(self, name: str) -> str:
+        """Returns how its owner connects to a database."""
         return make_conninfo(self._conninfo, dbname=name)
 
     def _execute(self, statement: sql.Composed) -> None:

@@ -18,7 +18,6 @@ from deid_service.engine.file.meta import FileMeta
 from deid_service.engine.layouts.learning import Layouts
 from deid_service.engine.rules.budget import Budget, spend_from
 from deid_service.engine.rules.nodes import Rules
-from deid_service.engine.rules.rewriting import Memo
 from deid_service.engine.walk.output import Buffer, Output
 from deid_service.engine.walk.recorder import Rehearsal
 from deid_service.engine.walk.walk import Walk
@@ -304,7 +303,6 @@ class Learner:
     def __init__(
         self,
         rules: Rules,
-        memo: Memo,
         meta: FileMeta,
         layouts: Layouts,
         base: int,
@@ -314,7 +312,6 @@ class Learner:
 
         Args:
             rules: of the profile.
-            memo: of the file.
             meta: of the file.
             layouts: of files with that file meta.
             base: where the data set begins in the file.
@@ -322,7 +319,6 @@ class Learner:
         """
         self._budget = budget
         self._rules = rules
-        self._memo = memo
         self._meta = meta
         self._layouts = layouts
         self._base = base

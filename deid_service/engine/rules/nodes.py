@@ -105,7 +105,6 @@ from profile_service.language.model import (
     Template,
     Treatment,
     VrSelector,
-    actions_in,
 )
 
 # What stands for a value of which nothing is taken.
@@ -910,7 +909,7 @@ class Rules:
         finals = frozenset({SOP_INSTANCE_UID, MODALITY}).union(
             *(_elements_in(filename.output) for filename in profile.filenames)
         )
-        keyed = {type(action) for rule in profile.rules for action in actions_in(rule.action)}
+        keyed = profile.action_types
         asks_patient = bool(keyed & {KeyedHash, KeyedShift, Pseudonym})
         return cls(
             blank=profile.blank,

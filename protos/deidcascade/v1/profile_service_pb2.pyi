@@ -243,6 +243,34 @@ KEY_PROBLEM_NO_SERVICE_KEY: KeyProblem.ValueType  # 3
 """Both services need the same service key, and the caller has not shown it."""
 Global___KeyProblem: _TypeAlias = KeyProblem  # noqa: Y015
 
+class _ChangeState:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ChangeStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ChangeState.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    CHANGE_STATE_UNSPECIFIED: _ChangeState.ValueType  # 0
+    """Not given."""
+    CHANGE_STATE_PROPOSED: _ChangeState.ValueType  # 1
+    """Nothing yet."""
+    CHANGE_STATE_APPROVED: _ChangeState.ValueType  # 2
+    """It was made."""
+    CHANGE_STATE_REJECTED: _ChangeState.ValueType  # 3
+    """It will not be made."""
+
+class ChangeState(_ChangeState, metaclass=_ChangeStateEnumTypeWrapper):
+    """What was decided of a change."""
+
+CHANGE_STATE_UNSPECIFIED: ChangeState.ValueType  # 0
+"""Not given."""
+CHANGE_STATE_PROPOSED: ChangeState.ValueType  # 1
+"""Nothing yet."""
+CHANGE_STATE_APPROVED: ChangeState.ValueType  # 2
+"""It was made."""
+CHANGE_STATE_REJECTED: ChangeState.ValueType  # 3
+"""It will not be made."""
+Global___ChangeState: _TypeAlias = ChangeState  # noqa: Y015
+
 @_typing.final
 class Container(_message.Message):
     """A site, group, project or device."""
@@ -258,6 +286,7 @@ class Container(_message.Message):
     PROFILE_LOCKED_FIELD_NUMBER: _builtins.int
     PROFILE_ETAG_FIELD_NUMBER: _builtins.int
     FILE_AUDIT_FIELD_NUMBER: _builtins.int
+    APPROVAL_REQUIRED_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The resource name, which also says what kind of container it is."""
     display_name: _builtins.str
@@ -279,6 +308,10 @@ class Container(_message.Message):
     """
     file_audit: Global___FileAudit.ValueType
     """Whether the audit is told what becomes of files. Sites only."""
+    approval_required: _builtins.bool
+    """Sites only: who changes a profile in it, or a switch of it, needs somebody else
+    who approves that. See ProposeChange.
+    """
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When the container was created. Output only."""
@@ -299,10 +332,11 @@ class Container(_message.Message):
         profile_locked: _builtins.bool = ...,
         profile_etag: _builtins.str = ...,
         file_audit: Global___FileAudit.ValueType = ...,
+        approval_required: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "display_name", b"display_name", "enforcement", b"enforcement", "etag", b"etag", "file_audit", b"file_audit", "name", b"name", "profile_etag", b"profile_etag", "profile_locked", b"profile_locked", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval_required", b"approval_required", "create_time", b"create_time", "display_name", b"display_name", "enforcement", b"enforcement", "etag", b"etag", "file_audit", b"file_audit", "name", b"name", "profile_etag", b"profile_etag", "profile_locked", b"profile_locked", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -673,7 +707,8 @@ class UpdateContainerRequest(_message.Message):
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """Which of display_name, enforcement, profile_locked and file_audit to change. Empty: each
+        """Which of display_name, enforcement, profile_locked, file_audit and
+        approval_required to change. Empty: each
         that is set in `container`. Named here and not set there: back to the default.
         """
 
@@ -1815,3 +1850,287 @@ class FileEvent(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___FileEvent: _TypeAlias = FileEvent  # noqa: Y015
+
+@_typing.final
+class ProposeChangeRequest(_message.Message):
+    """The request of ProposeChange."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SET_PROFILE_FIELD_NUMBER: _builtins.int
+    CLEAR_PROFILE_FIELD_NUMBER: _builtins.int
+    UPDATE_CONTAINER_FIELD_NUMBER: _builtins.int
+    NOTE_FIELD_NUMBER: _builtins.int
+    note: _builtins.str
+    """Why, for who is to approve it; at most 1000 characters."""
+    @_builtins.property
+    def set_profile(self) -> Global___SetProfileRequest:
+        """Of SetProfile. Its note is kept with the version."""
+
+    @_builtins.property
+    def clear_profile(self) -> Global___ClearProfileRequest:
+        """Of ClearProfile."""
+
+    @_builtins.property
+    def update_container(self) -> Global___UpdateContainerRequest:
+        """Of UpdateContainer."""
+
+    def __init__(
+        self,
+        *,
+        set_profile: Global___SetProfileRequest | None = ...,
+        clear_profile: Global___ClearProfileRequest | None = ...,
+        update_container: Global___UpdateContainerRequest | None = ...,
+        note: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["change", b"change", "clear_profile", b"clear_profile", "set_profile", b"set_profile", "update_container", b"update_container"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["change", b"change", "clear_profile", b"clear_profile", "note", b"note", "set_profile", b"set_profile", "update_container", b"update_container"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_change: _TypeAlias = _typing.Literal["set_profile", "clear_profile", "update_container"]  # noqa: Y015
+    _WhichOneofArgType_change: _TypeAlias = _typing.Literal["change", b"change"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_change) -> _WhichOneofReturnType_change | None: ...
+
+Global___ProposeChangeRequest: _TypeAlias = ProposeChangeRequest  # noqa: Y015
+
+@_typing.final
+class ProposeChangeResponse(_message.Message):
+    """The response of ProposeChange."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHANGE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def change(self) -> Global___Change:
+        """The change as proposed."""
+
+    def __init__(
+        self,
+        *,
+        change: Global___Change | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["change", b"change"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["change", b"change"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ProposeChangeResponse: _TypeAlias = ProposeChangeResponse  # noqa: Y015
+
+@_typing.final
+class Change(_message.Message):
+    """A change that was proposed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONTAINER_FIELD_NUMBER: _builtins.int
+    NUMBER_FIELD_NUMBER: _builtins.int
+    PROPOSAL_FIELD_NUMBER: _builtins.int
+    AUTHOR_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    DECIDED_BY_FIELD_NUMBER: _builtins.int
+    DECIDE_TIME_FIELD_NUMBER: _builtins.int
+    container: _builtins.str
+    """The container that it is about."""
+    number: _builtins.int
+    """Tells it from others."""
+    author: _builtins.str
+    """Who proposed it."""
+    state: Global___ChangeState.ValueType
+    """What was decided."""
+    decided_by: _builtins.str
+    """Who decided. Empty while nobody has."""
+    @_builtins.property
+    def proposal(self) -> Global___ProposeChangeRequest:
+        """The change."""
+
+    @_builtins.property
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """When."""
+
+    @_builtins.property
+    def decide_time(self) -> _timestamp_pb2.Timestamp:
+        """When. Not set while nobody has."""
+
+    def __init__(
+        self,
+        *,
+        container: _builtins.str = ...,
+        number: _builtins.int = ...,
+        proposal: Global___ProposeChangeRequest | None = ...,
+        author: _builtins.str = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+        state: Global___ChangeState.ValueType = ...,
+        decided_by: _builtins.str = ...,
+        decide_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "decide_time", b"decide_time", "proposal", b"proposal"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["author", b"author", "container", b"container", "create_time", b"create_time", "decide_time", b"decide_time", "decided_by", b"decided_by", "number", b"number", "proposal", b"proposal", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Change: _TypeAlias = Change  # noqa: Y015
+
+@_typing.final
+class ListChangesRequest(_message.Message):
+    """The request of ListChanges."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONTAINER_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    container: _builtins.str
+    """The container."""
+    page_size: _builtins.int
+    """How many to return at most, up to 1000; 0 means 100."""
+    page_token: _builtins.str
+    """The next_page_token of the page before; empty for the first page."""
+    def __init__(
+        self,
+        *,
+        container: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["container", b"container", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListChangesRequest: _TypeAlias = ListChangesRequest  # noqa: Y015
+
+@_typing.final
+class ListChangesResponse(_message.Message):
+    """The response of ListChanges."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHANGES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Gives the next page; empty on the last one."""
+    @_builtins.property
+    def changes(self) -> _containers.RepeatedCompositeFieldContainer[Global___Change]:
+        """The changes of this page, newest first, without the texts of profiles."""
+
+    def __init__(
+        self,
+        *,
+        changes: _abc.Iterable[Global___Change] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changes", b"changes", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListChangesResponse: _TypeAlias = ListChangesResponse  # noqa: Y015
+
+@_typing.final
+class GetChangeRequest(_message.Message):
+    """The request of GetChange."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONTAINER_FIELD_NUMBER: _builtins.int
+    NUMBER_FIELD_NUMBER: _builtins.int
+    container: _builtins.str
+    """The container that the change is about."""
+    number: _builtins.int
+    """Which change."""
+    def __init__(
+        self,
+        *,
+        container: _builtins.str = ...,
+        number: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["container", b"container", "number", b"number"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetChangeRequest: _TypeAlias = GetChangeRequest  # noqa: Y015
+
+@_typing.final
+class GetChangeResponse(_message.Message):
+    """The response of GetChange."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHANGE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def change(self) -> Global___Change:
+        """The change."""
+
+    def __init__(
+        self,
+        *,
+        change: Global___Change | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["change", b"change"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["change", b"change"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetChangeResponse: _TypeAlias = GetChangeResponse  # noqa: Y015
+
+@_typing.final
+class DecideChangeRequest(_message.Message):
+    """The request of DecideChange."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONTAINER_FIELD_NUMBER: _builtins.int
+    NUMBER_FIELD_NUMBER: _builtins.int
+    APPROVE_FIELD_NUMBER: _builtins.int
+    container: _builtins.str
+    """The container that the change is about."""
+    number: _builtins.int
+    """Which change."""
+    approve: _builtins.bool
+    """Whether it is made, or rejected."""
+    def __init__(
+        self,
+        *,
+        container: _builtins.str = ...,
+        number: _builtins.int = ...,
+        approve: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approve", b"approve", "container", b"container", "number", b"number"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DecideChangeRequest: _TypeAlias = DecideChangeRequest  # noqa: Y015
+
+@_typing.final
+class DecideChangeResponse(_message.Message):
+    """The response of DecideChange."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHANGE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def change(self) -> Global___Change:
+        """The change as decided."""
+
+    def __init__(
+        self,
+        *,
+        change: Global___Change | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["change", b"change"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["change", b"change"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DecideChangeResponse: _TypeAlias = DecideChangeResponse  # noqa: Y015

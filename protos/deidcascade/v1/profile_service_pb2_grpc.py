@@ -96,6 +96,26 @@ class ProfileServiceStub:
                 request_serializer=deidcascade_dot_v1_dot_profile__service__pb2.ListAuditEventsRequest.SerializeToString,
                 response_deserializer=deidcascade_dot_v1_dot_profile__service__pb2.ListAuditEventsResponse.FromString,
                 _registered_method=True)
+        self.ProposeChange = channel.unary_unary(
+                '/deidcascade.v1.ProfileService/ProposeChange',
+                request_serializer=deidcascade_dot_v1_dot_profile__service__pb2.ProposeChangeRequest.SerializeToString,
+                response_deserializer=deidcascade_dot_v1_dot_profile__service__pb2.ProposeChangeResponse.FromString,
+                _registered_method=True)
+        self.ListChanges = channel.unary_unary(
+                '/deidcascade.v1.ProfileService/ListChanges',
+                request_serializer=deidcascade_dot_v1_dot_profile__service__pb2.ListChangesRequest.SerializeToString,
+                response_deserializer=deidcascade_dot_v1_dot_profile__service__pb2.ListChangesResponse.FromString,
+                _registered_method=True)
+        self.GetChange = channel.unary_unary(
+                '/deidcascade.v1.ProfileService/GetChange',
+                request_serializer=deidcascade_dot_v1_dot_profile__service__pb2.GetChangeRequest.SerializeToString,
+                response_deserializer=deidcascade_dot_v1_dot_profile__service__pb2.GetChangeResponse.FromString,
+                _registered_method=True)
+        self.DecideChange = channel.unary_unary(
+                '/deidcascade.v1.ProfileService/DecideChange',
+                request_serializer=deidcascade_dot_v1_dot_profile__service__pb2.DecideChangeRequest.SerializeToString,
+                response_deserializer=deidcascade_dot_v1_dot_profile__service__pb2.DecideChangeResponse.FromString,
+                _registered_method=True)
         self.RecordFiles = channel.unary_unary(
                 '/deidcascade.v1.ProfileService/RecordFiles',
                 request_serializer=deidcascade_dot_v1_dot_profile__service__pb2.RecordFilesRequest.SerializeToString,
@@ -268,6 +288,48 @@ class ProfileServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ProposeChange(self, request, context):
+        """Proposes a change without making it: somebody else who may make it approves it
+        with DecideChange. A site can demand that (`Container.approval_required`); then
+        SetProfile, ClearProfile, and UpdateContainer but for the display name, fail with
+        FAILED_PRECONDITION APPROVAL_REQUIRED, as does deleting what has a profile.
+
+        INVALID_ARGUMENT INVALID_CHANGE, and whatever the change would fail with now.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListChanges(self, request, context):
+        """Lists the changes that were proposed for a container, newest first, in pages.
+
+        INVALID_ARGUMENT INVALID_NAME, INVALID_PAGE_TOKEN, INVALID_PAGE_SIZE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetChange(self, request, context):
+        """Returns a change that was proposed.
+
+        INVALID_ARGUMENT INVALID_NAME; NOT_FOUND CHANGE_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DecideChange(self, request, context):
+        """Makes a change that was proposed, or rejects it. Needs what the change itself
+        needs. Who proposed it can reject it, and not approve it.
+
+        INVALID_ARGUMENT INVALID_NAME; NOT_FOUND CHANGE_NOT_FOUND; FAILED_PRECONDITION
+        SAME_PERSON, CHANGE_DECIDED; ABORTED ETAG_MISMATCH (what it is about has changed
+        since it was proposed); and whatever the change fails with.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def RecordFiles(self, request, context):
         """Tells the audit what became of files: DeidService does, in batches. A batch that
         is told already is not told again, so that a call can be repeated.
@@ -374,6 +436,26 @@ def add_ProfileServiceServicer_to_server(servicer, server):
                     servicer.ListAuditEvents,
                     request_deserializer=deidcascade_dot_v1_dot_profile__service__pb2.ListAuditEventsRequest.FromString,
                     response_serializer=deidcascade_dot_v1_dot_profile__service__pb2.ListAuditEventsResponse.SerializeToString,
+            ),
+            'ProposeChange': grpc.unary_unary_rpc_method_handler(
+                    servicer.ProposeChange,
+                    request_deserializer=deidcascade_dot_v1_dot_profile__service__pb2.ProposeChangeRequest.FromString,
+                    response_serializer=deidcascade_dot_v1_dot_profile__service__pb2.ProposeChangeResponse.SerializeToString,
+            ),
+            'ListChanges': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListChanges,
+                    request_deserializer=deidcascade_dot_v1_dot_profile__service__pb2.ListChangesRequest.FromString,
+                    response_serializer=deidcascade_dot_v1_dot_profile__service__pb2.ListChangesResponse.SerializeToString,
+            ),
+            'GetChange': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetChange,
+                    request_deserializer=deidcascade_dot_v1_dot_profile__service__pb2.GetChangeRequest.FromString,
+                    response_serializer=deidcascade_dot_v1_dot_profile__service__pb2.GetChangeResponse.SerializeToString,
+            ),
+            'DecideChange': grpc.unary_unary_rpc_method_handler(
+                    servicer.DecideChange,
+                    request_deserializer=deidcascade_dot_v1_dot_profile__service__pb2.DecideChangeRequest.FromString,
+                    response_serializer=deidcascade_dot_v1_dot_profile__service__pb2.DecideChangeResponse.SerializeToString,
             ),
             'RecordFiles': grpc.unary_unary_rpc_method_handler(
                     servicer.RecordFiles,
@@ -722,6 +804,114 @@ class ProfileService:
             '/deidcascade.v1.ProfileService/ListAuditEvents',
             deidcascade_dot_v1_dot_profile__service__pb2.ListAuditEventsRequest.SerializeToString,
             deidcascade_dot_v1_dot_profile__service__pb2.ListAuditEventsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ProposeChange(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/deidcascade.v1.ProfileService/ProposeChange',
+            deidcascade_dot_v1_dot_profile__service__pb2.ProposeChangeRequest.SerializeToString,
+            deidcascade_dot_v1_dot_profile__service__pb2.ProposeChangeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListChanges(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/deidcascade.v1.ProfileService/ListChanges',
+            deidcascade_dot_v1_dot_profile__service__pb2.ListChangesRequest.SerializeToString,
+            deidcascade_dot_v1_dot_profile__service__pb2.ListChangesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetChange(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/deidcascade.v1.ProfileService/GetChange',
+            deidcascade_dot_v1_dot_profile__service__pb2.GetChangeRequest.SerializeToString,
+            deidcascade_dot_v1_dot_profile__service__pb2.GetChangeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DecideChange(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/deidcascade.v1.ProfileService/DecideChange',
+            deidcascade_dot_v1_dot_profile__service__pb2.DecideChangeRequest.SerializeToString,
+            deidcascade_dot_v1_dot_profile__service__pb2.DecideChangeResponse.FromString,
             options,
             channel_credentials,
             insecure,

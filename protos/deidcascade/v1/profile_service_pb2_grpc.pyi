@@ -162,6 +162,32 @@ class ProfileServiceStub:
     INVALID_ARGUMENT INVALID_NAME, INVALID_FILTER, INVALID_PAGE_TOKEN,
     INVALID_PAGE_SIZE.
     """
+    ProposeChange: _grpc.UnaryUnaryMultiCallable[_profile_service_pb2.ProposeChangeRequest, _profile_service_pb2.ProposeChangeResponse]
+    """Proposes a change without making it: somebody else who may make it approves it
+    with DecideChange. A site can demand that (`Container.approval_required`); then
+    SetProfile, ClearProfile, and UpdateContainer but for the display name, fail with
+    FAILED_PRECONDITION APPROVAL_REQUIRED, as does deleting what has a profile.
+
+    INVALID_ARGUMENT INVALID_CHANGE, and whatever the change would fail with now.
+    """
+    ListChanges: _grpc.UnaryUnaryMultiCallable[_profile_service_pb2.ListChangesRequest, _profile_service_pb2.ListChangesResponse]
+    """Lists the changes that were proposed for a container, newest first, in pages.
+
+    INVALID_ARGUMENT INVALID_NAME, INVALID_PAGE_TOKEN, INVALID_PAGE_SIZE.
+    """
+    GetChange: _grpc.UnaryUnaryMultiCallable[_profile_service_pb2.GetChangeRequest, _profile_service_pb2.GetChangeResponse]
+    """Returns a change that was proposed.
+
+    INVALID_ARGUMENT INVALID_NAME; NOT_FOUND CHANGE_NOT_FOUND.
+    """
+    DecideChange: _grpc.UnaryUnaryMultiCallable[_profile_service_pb2.DecideChangeRequest, _profile_service_pb2.DecideChangeResponse]
+    """Makes a change that was proposed, or rejects it. Needs what the change itself
+    needs. Who proposed it can reject it, and not approve it.
+
+    INVALID_ARGUMENT INVALID_NAME; NOT_FOUND CHANGE_NOT_FOUND; FAILED_PRECONDITION
+    SAME_PERSON, CHANGE_DECIDED; ABORTED ETAG_MISMATCH (what it is about has changed
+    since it was proposed); and whatever the change fails with.
+    """
     RecordFiles: _grpc.UnaryUnaryMultiCallable[_profile_service_pb2.RecordFilesRequest, _profile_service_pb2.RecordFilesResponse]
     """Tells the audit what became of files: DeidService does, in batches. A batch that
     is told already is not told again, so that a call can be repeated.
@@ -294,6 +320,32 @@ class ProfileServiceAsyncStub(ProfileServiceStub):
 
     INVALID_ARGUMENT INVALID_NAME, INVALID_FILTER, INVALID_PAGE_TOKEN,
     INVALID_PAGE_SIZE.
+    """
+    ProposeChange: _aio.UnaryUnaryMultiCallable[_profile_service_pb2.ProposeChangeRequest, _profile_service_pb2.ProposeChangeResponse]  # type: ignore[assignment]
+    """Proposes a change without making it: somebody else who may make it approves it
+    with DecideChange. A site can demand that (`Container.approval_required`); then
+    SetProfile, ClearProfile, and UpdateContainer but for the display name, fail with
+    FAILED_PRECONDITION APPROVAL_REQUIRED, as does deleting what has a profile.
+
+    INVALID_ARGUMENT INVALID_CHANGE, and whatever the change would fail with now.
+    """
+    ListChanges: _aio.UnaryUnaryMultiCallable[_profile_service_pb2.ListChangesRequest, _profile_service_pb2.ListChangesResponse]  # type: ignore[assignment]
+    """Lists the changes that were proposed for a container, newest first, in pages.
+
+    INVALID_ARGUMENT INVALID_NAME, INVALID_PAGE_TOKEN, INVALID_PAGE_SIZE.
+    """
+    GetChange: _aio.UnaryUnaryMultiCallable[_profile_service_pb2.GetChangeRequest, _profile_service_pb2.GetChangeResponse]  # type: ignore[assignment]
+    """Returns a change that was proposed.
+
+    INVALID_ARGUMENT INVALID_NAME; NOT_FOUND CHANGE_NOT_FOUND.
+    """
+    DecideChange: _aio.UnaryUnaryMultiCallable[_profile_service_pb2.DecideChangeRequest, _profile_service_pb2.DecideChangeResponse]  # type: ignore[assignment]
+    """Makes a change that was proposed, or rejects it. Needs what the change itself
+    needs. Who proposed it can reject it, and not approve it.
+
+    INVALID_ARGUMENT INVALID_NAME; NOT_FOUND CHANGE_NOT_FOUND; FAILED_PRECONDITION
+    SAME_PERSON, CHANGE_DECIDED; ABORTED ETAG_MISMATCH (what it is about has changed
+    since it was proposed); and whatever the change fails with.
     """
     RecordFiles: _aio.UnaryUnaryMultiCallable[_profile_service_pb2.RecordFilesRequest, _profile_service_pb2.RecordFilesResponse]  # type: ignore[assignment]
     """Tells the audit what became of files: DeidService does, in batches. A batch that
@@ -496,6 +548,56 @@ class ProfileServiceServicer(metaclass=_abc_1.ABCMeta):
 
         INVALID_ARGUMENT INVALID_NAME, INVALID_FILTER, INVALID_PAGE_TOKEN,
         INVALID_PAGE_SIZE.
+        """
+
+    @_abc_1.abstractmethod
+    def ProposeChange(
+        self,
+        request: _profile_service_pb2.ProposeChangeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_profile_service_pb2.ProposeChangeResponse, _abc.Awaitable[_profile_service_pb2.ProposeChangeResponse]]:
+        """Proposes a change without making it: somebody else who may make it approves it
+        with DecideChange. A site can demand that (`Container.approval_required`); then
+        SetProfile, ClearProfile, and UpdateContainer but for the display name, fail with
+        FAILED_PRECONDITION APPROVAL_REQUIRED, as does deleting what has a profile.
+
+        INVALID_ARGUMENT INVALID_CHANGE, and whatever the change would fail with now.
+        """
+
+    @_abc_1.abstractmethod
+    def ListChanges(
+        self,
+        request: _profile_service_pb2.ListChangesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_profile_service_pb2.ListChangesResponse, _abc.Awaitable[_profile_service_pb2.ListChangesResponse]]:
+        """Lists the changes that were proposed for a container, newest first, in pages.
+
+        INVALID_ARGUMENT INVALID_NAME, INVALID_PAGE_TOKEN, INVALID_PAGE_SIZE.
+        """
+
+    @_abc_1.abstractmethod
+    def GetChange(
+        self,
+        request: _profile_service_pb2.GetChangeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_profile_service_pb2.GetChangeResponse, _abc.Awaitable[_profile_service_pb2.GetChangeResponse]]:
+        """Returns a change that was proposed.
+
+        INVALID_ARGUMENT INVALID_NAME; NOT_FOUND CHANGE_NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def DecideChange(
+        self,
+        request: _profile_service_pb2.DecideChangeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_profile_service_pb2.DecideChangeResponse, _abc.Awaitable[_profile_service_pb2.DecideChangeResponse]]:
+        """Makes a change that was proposed, or rejects it. Needs what the change itself
+        needs. Who proposed it can reject it, and not approve it.
+
+        INVALID_ARGUMENT INVALID_NAME; NOT_FOUND CHANGE_NOT_FOUND; FAILED_PRECONDITION
+        SAME_PERSON, CHANGE_DECIDED; ABORTED ETAG_MISMATCH (what it is about has changed
+        since it was proposed); and whatever the change fails with.
         """
 
     @_abc_1.abstractmethod

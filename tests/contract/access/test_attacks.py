@@ -397,6 +397,7 @@ def test_a_stolen_service_key(gateway: Gateway) -> None:
     assert resolve(OTHER_PROJECT, uploader) == denied
     assert resolve(PROJECT, viewer) == denied
     assert resolve(PROJECT, SERVICE_KEY) == denied
+    assert resolve(PROJECT, f"{SERVICE_KEY[:-1]}T") == unknown
     assert resolve(PROJECT, uploader[:-1]) == unknown
     assert resolve(PROJECT, uploader, uploader) == unknown
     assert gateway.permissions(SERVICE_KEY) == ["audit.record", "uploads.resolve"]

@@ -209,6 +209,32 @@ CASES: dict[str, Case] = {
         ("OK", "NOT_FOUND"),
         lambda name: kind(name) in {"projects", "devices"},
     ),
+    "ProposeChange": Case(
+        lambda name: pb.ProposeChangeRequest(
+            clear_profile=pb.ClearProfileRequest(container=name, etag="1-1"), note="\n" * 1001
+        ),
+        profile_permission,
+        here,
+        ("INVALID_ARGUMENT", "INVALID_ARGUMENT"),
+    ),
+    "ListChanges": Case(
+        lambda name: pb.ListChangesRequest(container=name),
+        lambda _: {"profiles.view"},
+        here,
+        ("OK", "OK"),
+    ),
+    "GetChange": Case(
+        lambda name: pb.GetChangeRequest(container=name, number=1),
+        lambda _: {"profiles.view"},
+        here,
+        ("NOT_FOUND", "NOT_FOUND"),
+    ),
+    "DecideChange": Case(
+        lambda name: pb.DecideChangeRequest(container=name, number=1),
+        lambda _: {"profiles.view"},
+        here,
+        ("NOT_FOUND", "NOT_FOUND"),
+    ),
     "RecordFiles": Case(
         lambda name: pb.RecordFilesRequest(target=name),
         lambda _: {"audit.record"},

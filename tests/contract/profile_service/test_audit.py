@@ -12,7 +12,7 @@ from deidcascade.v1 import profile_service_pb2 as pb
 from deidcascade.v1.profile_service_pb2_grpc import ProfileServiceStub
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.timestamp_pb2 import Timestamp
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from deid_service.cli.audit import kept_heads, line_of, verified_file
 from deid_service.cli.chains import BEGINNING, Link
@@ -393,6 +393,21 @@ def test_the_role_of_the_service_cannot_change_the_audit(
             pytest.raises(psycopg.errors.InsufficientPrivilege),
         ):
             connection.execute(change)
+
+
+def test_a_right_too_many_is_told(served: str, databases: Databases) -> None:
+    """A role that could change the audit, or what its functions call, is known as such."""
+    name = conninfo_to_dict(served)["dbname"]
+    assert isinstance(name, str)
+    store = Store(served, readers=1, writers=1)
+    assert not store.may_change_audit()
+    with psycopg.connect(databases.of(name), autocommit=True) as owner:
+        for right in ("UPDATE ON audit_chain", "INSERT ON audit_event", "CREATE ON SCHEMA public"):
+            owner.execute(f"GRANT {right} TO audit_server")
+            assert store.may_change_audit(), right
+            owner.execute(f"REVOKE {right} FROM audit_server")
+    assert not store.may_change_audit()
+    store.close()
 
 
 def test_no_table_stands_in_the_place_of_the_audit(served: str) -> None:

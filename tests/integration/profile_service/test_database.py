@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -24,6 +25,7 @@ from profile_service.store import Store
 from profile_service.store.migrate import migrate, migrations
 from tests.integration.profile_service.test_faults import SITE, watched
 from tests.support import callers
+from tests.support.audit import told, troubles
 from tests.support.processes import service_process
 from tests.support.refusals import refused
 from tests.support.services import running_profile_service
@@ -101,6 +103,9 @@ def test_data_of_each_migration_is_served(
             assert found.profile.source == VALID
             stored = service.SetProfile(pb.SetProfileRequest(container=TARGET, source=VALID))
             assert stored.profile.version == 3
+            (event,) = told(service, TARGET, action="profile.set")
+            assert json.loads(event.event)["before"]["version"] == 2
+            assert troubles(service) == {}
 
 
 def test_a_verdict_of_no_known_version_is_decided_again(database: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import date, timedelta
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -17,12 +18,14 @@ from profile_service.language.model import RepeaterElement
 from profile_service.language.standard import OPTIONS, attributes, iod_needs, safe_private
 from tests.support.engine.build import El, Part, dicom, el, sq
 from tests.support.engine.every_way import every_way
+from tests.support.engine.keys import with_keys
 from tests.support.engine.values import OF_VR
 from tests.support.engine.walk import Element, read_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from deid_service.engine import Plan
     from profile_service.language.standard import Attribute
 
 NAMED = [option for option in OPTIONS if option not in NOT_IMPLEMENTED]
@@ -633,3 +636,46 @@ def test_others_than_in_this_file() -> None:
     assert doe.applied_bytes > 0
     assert texts(doe.output, 0x00080070) == [b"AND ROE "]
     assert texts(roe.output, 0x00080070) == [b"DOE AND "]
+
+
+def keyed(patient: str, plan: Plan, sop_class: str = CLASSES["CT"]) -> bytes:
+    """De-identifies a file of a patient in every way."""
+    data = dicom(
+        el("StudyDate", "20200102"),
+        el("AcquisitionDateTime", "20200103101112"),
+        el("StudyTime", "101112"),
+        el("PatientID", patient),
+        el("StudyInstanceUID", "1.2.3"),
+        el("SeriesInstanceUID", "1.2.840.10008.1"),
+        sq("RequestAttributesSequence", [el("StudyInstanceUID", "1.2.3")]),
+        meta=[el(0x00020002, sop_class), el(0x00020003, "1.2.3")],
+    )
+    found = every_way(data, plan, byte_by_byte=False)
+    assert found.error is None, found.error
+    return found.output
+
+
+def test_by_a_key() -> None:
+    """With a key, UIDs, the patient's ID and the days that dates move by are the key's."""
+    text = (
+        "dicom:\n  base: ps3.15-2026c-basic\n  options: [retain-longitudinal-modified-dates]\n"
+        "  pseudonyms: {shift-days: [-300, -30]}\n"
+    )
+    plan = compile_plan(parse_profile(text))
+
+    one, again, other = (with_keys(plan, name) for name in ("a", "a", "b"))
+    first, second, third = (keyed("7", each) for each in (one, again, other))
+    another = keyed("8", one)
+
+    assert first == second
+    for tag in (0x00100020, 0x0020000D):
+        assert texts(first, tag) != texts(third, tag)
+    assert texts(first, 0x00100020) != texts(another, 0x00100020)
+    assert texts(first, 0x0020000D) == texts(another, 0x0020000D)
+    assert texts(first, 0x0020000E) == [b"1.2.840.10008.1\0"]
+    moved = [
+        date.fromisoformat(texts(first, tag)[0].decode()[:8]) for tag in (0x00080020, 0x0008002A)
+    ]
+    assert moved[1] - moved[0] == timedelta(days=1)
+    assert texts(first, 0x0008002A)[0][8:] == b"101112"
+    assert texts(first, 0x00280303) == [b"MODIFIED"]
