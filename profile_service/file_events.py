@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from profile_service.hierarchy import ContainerName
 
 MAX_BATCHES = 100
-MAX_FILES = 1000
+# With the longest reason and tag each, an event of 70 kB.
+MAX_FILES = 500
 
 _ID = re.compile("[0-9a-f]{32}")
 _STREAM = re.compile("[0-9a-f]{0,32}")

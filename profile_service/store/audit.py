@@ -25,6 +25,11 @@ if TYPE_CHECKING:
 # connection for longer than the others.
 STRETCH = 20_000
 
+# What a page has at most, but for the events that are read together: those of files have up to
+# 70 kB each, and a gRPC client receives 4 MiB unless told otherwise.
+MAX_PAGE_BYTES = 1 << 20
+AT_ONCE = 16
+
 # The year 10000: PostgreSQL knows no later moments than those of a few hundred thousand years.
 END_OF_TIME = 253_402_300_800_000_000
 

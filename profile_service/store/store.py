@@ -514,15 +514,25 @@ class Store:
             more also where there are none on this one.
         """
         head = self.audit_head(wanted.site)
-        numbers = wanted.stretch(head, beyond)
-        if not numbers:
-            return [], 0
-        found = self._read(wanted.query, *wanted.parameters, numbers.start, numbers.stop, limit)
-        events = [Event(*row) for row in found]
-        if len(events) == limit:
-            last = events[-1].number
-        else:
-            last = numbers[-1] if wanted.oldest_first else numbers[0]
+        events: list[Event] = []
+        size, last, whole = 0, beyond, False
+        # Some at a time: what a page may have in bytes is known when they have been read.
+        while not whole and len(events) < limit and size < audit.MAX_PAGE_BYTES:
+            numbers = wanted.stretch(head, last)
+            if not numbers:
+                return events, 0
+            asked = min(audit.AT_ONCE, limit - len(events))
+            stretch = (numbers.start, numbers.stop)
+            found = [
+                Event(*row) for row in self._read(wanted.query, *wanted.parameters, *stretch, asked)
+            ]
+            events += found
+            size += sum(len(event.text) for event in found)
+            whole = len(found) < asked
+            if not whole:
+                last = found[-1].number
+            else:
+                last = numbers[-1] if wanted.oldest_first else numbers[0]
         return events, last if wanted.stretch(head, last) else 0
 
     def audit_head(self, site: str) -> Head:

@@ -1477,8 +1477,8 @@ class ListAuditEventsResponse(_message.Message):
     """Gives the next page; empty on the last one."""
     @_builtins.property
     def events(self) -> _containers.RepeatedCompositeFieldContainer[Global___AuditEvent]:
-        """The events of this page. Where a filter fits few, a page can be empty that
-        is not the last.
+        """The events of this page: fewer than asked for where they are long. Where a
+        filter fits few, a page can be empty that is not the last.
         """
 
     def __init__(
@@ -1786,7 +1786,7 @@ class FileBatch(_message.Message):
 
     @_builtins.property
     def files(self) -> _containers.RepeatedCompositeFieldContainer[Global___FileEvent]:
-        """The files, at most 1000, in the order in which they ended."""
+        """The files, at most 500, in the order in which they ended."""
 
     def __init__(
         self,

@@ -16,9 +16,10 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from deid_service.cli.audit import kept_heads, line_of, verified_file
 from deid_service.cli.chains import BEGINNING, Link
+from profile_service import file_events
 from profile_service.access.actor import Actor, Credential
 from profile_service.audit import Action, Entry
-from profile_service.store import Store, roles
+from profile_service.store import Store, roles, writers
 from profile_service.store import audit as stored
 from tests.contract.profile_service.conftest import GROUP, PROJECT, SITE
 from tests.support import callers
@@ -162,46 +163,62 @@ def many(database: str, hierarchy: ProfileServiceStub) -> ProfileServiceStub:
     return hierarchy
 
 
-@pytest.mark.parametrize("oldest_first", [True, False])
+FILTERS: list[tuple[dict[str, object], int]] = [
+    ({}, 34),
+    ({"parent": GROUP}, 22),
+    ({"parent": PROJECT}, 11),
+    ({"subject": "alice"}, 15),
+    ({"subject": "ali"}, 0),
+    ({"action": "container.create"}, 4),
+    ({"subject": "bob", "parent": PROJECT, "action": "profile.clear"}, 5),
+    ({"since": Timestamp(seconds=0)}, 34),
+    ({"until": Timestamp(seconds=1)}, 0),
+    ({"since": Timestamp(seconds=4102444800)}, 0),
+]
+
+
+@pytest.mark.parametrize("page_size", [4, 20])
 @pytest.mark.parametrize("stretch", [3, 20_000])
-@pytest.mark.parametrize(
-    ("filters", "count"),
-    [
-        ({}, 34),
-        ({"parent": GROUP}, 22),
-        ({"parent": PROJECT}, 11),
-        ({"subject": "alice"}, 15),
-        ({"subject": "ali"}, 0),
-        ({"action": "container.create"}, 4),
-        ({"subject": "bob", "parent": PROJECT, "action": "profile.clear"}, 5),
-        ({"since": Timestamp(seconds=0)}, 34),
-        ({"until": Timestamp(seconds=1)}, 0),
-        ({"since": Timestamp(seconds=4102444800)}, 0),
-    ],
-)
 def test_pages_hold_what_fits_once(
-    many: ProfileServiceStub,
-    monkeypatch: pytest.MonkeyPatch,
-    filters: dict[str, str],
-    count: int,
-    stretch: int,
-    *,
-    oldest_first: bool,
+    many: ProfileServiceStub, monkeypatch: pytest.MonkeyPatch, stretch: int, page_size: int
 ) -> None:
     """Whatever is filtered, and however much is looked at for a page, nothing is missed."""
     monkeypatch.setattr(stored, "STRETCH", stretch)
-    request = pb.ListAuditEventsRequest(page_size=4, oldest_first=oldest_first)
-    request.MergeFrom(pb.ListAuditEventsRequest(**({"parent": SITE} | filters)))  # type: ignore[arg-type]
-    numbers = []
-    while True:
-        page = many.ListAuditEvents(request)
-        assert len(page.events) <= 4
-        numbers += [event.number for event in page.events]
-        request.page_token = page.next_page_token
-        if not page.next_page_token:
-            break
-    assert len(numbers) == count
-    assert numbers == sorted(set(numbers), reverse=not oldest_first)
+    for filters, count in FILTERS:
+        for oldest_first in (True, False):
+            request = pb.ListAuditEventsRequest(page_size=page_size, oldest_first=oldest_first)
+            wanted = {"parent": SITE} | filters
+            request.MergeFrom(pb.ListAuditEventsRequest(**wanted))  # type: ignore[arg-type]
+            numbers = []
+            while True:
+                page = many.ListAuditEvents(request)
+                assert len(page.events) <= page_size
+                numbers += [event.number for event in page.events]
+                request.page_token = page.next_page_token
+                if not page.next_page_token:
+                    break
+            assert len(numbers) == count, filters
+            assert numbers == sorted(set(numbers), reverse=not oldest_first)
+
+
+def test_long_events_come_in_pages_that_fit(database: str, hierarchy: ProfileServiceStub) -> None:
+    """However long they are, a client with gRPC's default settings receives every page."""
+    batch = pb.FileBatch(files=500 * [pb.FileEvent(reason="A" * 64, tag="(0010,0010)")])
+    store = Store(database, readers=1, writers=1)
+    store.open()
+    for number in range(80):
+        batch.id = f"{number:032x}"
+        request = pb.RecordFilesRequest(target=PROJECT, batches=[batch])
+        (entry,) = file_events.entries(request, MALLORY)
+        store.record(entry)
+    store.close()
+    pages: list[pb.ListAuditEventsResponse] = []
+    request_page = pb.ListAuditEventsRequest(parent=SITE, page_size=1000)
+    while not pages or request_page.page_token:
+        pages.append(hierarchy.ListAuditEvents(request_page))
+        request_page.page_token = pages[-1].next_page_token
+    assert sum(len(page.events) for page in pages) == 84
+    assert max(page.ByteSize() for page in pages) < 3 << 20
 
 
 def test_malformed_lists_are_refused(many: ProfileServiceStub) -> None:
@@ -241,8 +258,11 @@ def test_changes_at_once_make_one_chain(hierarchy: ProfileServiceStub) -> None:
     assert troubles(hierarchy) == {}
 
 
-def test_sites_do_not_wait_for_each_other(database: str, hierarchy: ProfileServiceStub) -> None:
+def test_sites_do_not_wait_for_each_other(
+    database: str, hierarchy: ProfileServiceStub, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A change that is not yet committed holds up no other site."""
+    monkeypatch.setattr(writers, "LOCK_SECONDS", 0.2)
     with psycopg.connect(database) as connection:
         event = '{"action":"x","actor":{"subject":""},"resource":"sites/s"}'
         connection.execute("SELECT audit_append('sites/s', %s)", (event,))
@@ -453,7 +473,8 @@ def test_the_service_removes_what_has_expired(database: str, hierarchy: ProfileS
     with psycopg.connect(database, autocommit=True) as connection:
         rewrite(connection, SITE, [link], BEGINNING)
         connection.execute("INSERT INTO audit_retention (keep) VALUES ('2 days')")
-    with service_process("--database", database, module="profile_service") as service:
+    arguments = ("--database", database, "--workers", "1")
+    with service_process(*arguments, module="profile_service") as service:
         service.wait_for("event=audit_expired site=sites/s count=1")
     assert [event.action for event in told(hierarchy, SITE)] == ["audit.expire"]
     assert troubles(hierarchy) == {}

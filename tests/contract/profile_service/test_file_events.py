@@ -100,7 +100,7 @@ def test_a_batch_is_told_once(hierarchy: ProfileServiceStub) -> None:
         ("files", [pb.FileEvent(reason="Jane Doe")]),
         ("files", [pb.FileEvent(tag="Jane")]),
         ("files", [pb.FileEvent(sha256="Jane")]),
-        ("files", [pb.FileEvent()] * 1001),
+        ("files", [pb.FileEvent()] * 501),
     ],
 )
 def test_what_has_another_form_is_refused(
