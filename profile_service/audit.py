@@ -60,6 +60,8 @@ class Action(Enum):
     PROPOSE_CHANGE = "change.propose"
     APPROVE_CHANGE = "change.approve"
     REJECT_CHANGE = "change.reject"
+    # Who reads which patients have which codes.
+    READ_SUBJECTS = "subjects.read"
     # What was kept for long enough was removed; the database itself writes it.
     EXPIRE_AUDIT = "audit.expire"
 

@@ -220,6 +220,19 @@ class ContainerNotEmptyError(ProfileServiceError):
         )
 
 
+class CodesExhaustedError(ProfileServiceError):
+    """All codes of a pattern were given."""
+
+    def __init__(self, target: str) -> None:
+        super().__init__(
+            "All codes of the pattern were given: write it with more zeros.", target=target
+        )
+
+
+class InvalidCodeError(InvalidRequestError):
+    """A pattern of codes, or a digest of a patient, is none."""
+
+
 class NoMasterKeyError(ProfileServiceError):
     """The service has no master key to encrypt a key with."""
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         Container,
         Decision,
         Delivery,
+        KnownSubject,
         ProfileVersion,
         SiteKey,
     )
@@ -265,5 +266,13 @@ def fill_keys(message: pb.StreamKeys, delivery: Delivery) -> None:
 def site_key(data: SiteKey) -> pb.SiteKey:
     """Returns a generation of the key of a site as a message, without the key."""
     message = pb.SiteKey(generation=data.generation)
+    set_time(message.create_time, data.create_time)
+    return message
+
+
+def subject(data: KnownSubject) -> pb.Subject:
+    """Returns who was given a code as a message."""
+    original, _, issuer = data.original.partition("\0")
+    message = pb.Subject(code=data.code, original=original, issuer=issuer.replace("\0", " "))
     set_time(message.create_time, data.create_time)
     return message

@@ -197,3 +197,46 @@ class Delivery(NamedTuple):
 
     sealed: bytes
     problem: KeyProblem | None = None
+
+
+class Subject(NamedTuple):
+    """A patient, as one is stored.
+
+    Attributes:
+        digest: what the patient is found by: 32 bytes.
+        sealed: what tells the patient from all others, encrypted.
+    """
+
+    digest: bytes
+    sealed: Sealed
+
+
+class StoredSubject(NamedTuple):
+    """A patient who was given a code.
+
+    Attributes:
+        code: the code.
+        subject: the patient.
+        create_time: when the code was given.
+        scope_id: of the container within which it was.
+    """
+
+    code: str
+    subject: Subject
+    create_time: datetime
+    scope_id: int
+
+
+class KnownSubject(NamedTuple):
+    """A patient who was given a code.
+
+    Attributes:
+        code: the code.
+        original: the identifier, and what else tells the patient from all others, each after
+            a NUL.
+        create_time: when the code was given.
+    """
+
+    code: str
+    original: str
+    create_time: datetime

@@ -58,6 +58,8 @@ STATUSES: dict[type[errors.ProfileServiceError], tuple[grpc.StatusCode, str]] = 
         grpc.StatusCode.FAILED_PRECONDITION,
         "CONTAINER_NOT_EMPTY",
     ),
+    errors.InvalidCodeError: (_INVALID, "INVALID_CODE"),
+    errors.CodesExhaustedError: (grpc.StatusCode.FAILED_PRECONDITION, "CODES_EXHAUSTED"),
     errors.NoMasterKeyError: (grpc.StatusCode.FAILED_PRECONDITION, "NO_MASTER_KEY"),
     errors.InvalidChangeError: (_INVALID, "INVALID_CHANGE"),
     errors.ChangeNotFoundError: (_NOT_FOUND, "CHANGE_NOT_FOUND"),

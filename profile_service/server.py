@@ -30,6 +30,7 @@ from profile_service.serving.reflection import reflection_handlers
 from profile_service.serving.tls import ServerCertificates
 from profile_service.site_keys import SiteKeys
 from profile_service.store import Store
+from profile_service.subjects import Subjects
 
 if TYPE_CHECKING:
     import threading
@@ -123,9 +124,10 @@ def serve(
         monitor.look()
         if not may_listen():
             return
+        sealing = None if master is None else MasterKey(master)
         keys = SiteKeys(
             store,
-            None if master is None else MasterKey(master),
+            sealing,
             KeyFile(Path(config.service_key)) if config.service_key else None,
         )
         profiles = Profiles(store)
@@ -143,7 +145,8 @@ def serve(
             maximum_concurrent_rpcs=MAX_CALLS,
         )
         guard = Guard(store.access, store.record, read_token)
-        serving = ProfileServicer(store, profiles, keys)
+        subjects = Subjects(store, sealing)
+        serving = ProfileServicer(store, profiles, keys, subjects)
         access = AccessServicer(store.access)
         server.add_generic_rpc_handlers(
             (

@@ -6,7 +6,7 @@ What is wrong raises a ProfileServiceError; `calls.py` makes a status of it.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from deidcascade.v1 import profile_service_pb2 as pb
 
@@ -16,6 +16,7 @@ from profile_service.access.rules import RULES, proposed
 from profile_service.errors import (
     ChangeDecidedError,
     InvalidChangeError,
+    InvalidCodeError,
     InvalidContainerError,
     InvalidDigestError,
     InvalidNoteError,
@@ -26,6 +27,7 @@ from profile_service.errors import (
     SamePersonError,
 )
 from profile_service.hierarchy import PARENTS, SITES, TARGETS, Kind, parse_name
+from profile_service.language.model import CodePattern, KeyScope
 from profile_service.model import FileAudit
 
 if TYPE_CHECKING:
@@ -35,11 +37,19 @@ if TYPE_CHECKING:
     from profile_service.service import Profiles
     from profile_service.site_keys import SiteKeys
     from profile_service.store import Store
+    from profile_service.subjects import Subjects
 
 DESCRIPTOR = pb.DESCRIPTOR.services_by_name["ProfileService"]
 SERVICE = DESCRIPTOR.full_name
 
 MAX_DISPLAY_NAME = 200
+
+# Of a code: with the text around its digits it is to fit into LO.
+MAX_CODE_DIGITS = 9
+MAX_CODE_TEXT = 64
+
+# SHA-256.
+DIGEST_BYTES = 32
 MAX_NOTE = 1000
 MAX_KNOWN_DIGESTS = 64
 
@@ -58,10 +68,13 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 class ProfileServicer:
     """The calls of the contract; each is described there."""
 
-    def __init__(self, store: Store, profiles: Profiles, keys: SiteKeys) -> None:
+    def __init__(
+        self, store: Store, profiles: Profiles, keys: SiteKeys, subjects: Subjects
+    ) -> None:
         self._store = store
         self._profiles = profiles
         self._keys = keys
+        self._subjects = subjects
         # Digests that were checked last.
         self._known: Sequence[str] = []
 
@@ -251,6 +264,41 @@ class ProfileServicer:
         site = parse_name(request.site, field="site", kinds=SITES)
         made = self._keys.rotate(site, call.actor)
         return pb.RotateSiteKeyResponse(key=messages.site_key(made))
+
+    def AssignCode(  # noqa: N802, D102
+        self, request: pb.AssignCodeRequest, call: Call
+    ) -> pb.AssignCodeResponse:
+        del call
+        target = parse_name(request.target, field="target", kinds=TARGETS)
+        scope = next((each for each in get_args(KeyScope) if each == request.scope), None)
+        if scope is None:
+            raise InvalidCodeError("scope", "must be site, group or project.")
+        if not 1 <= request.digits <= MAX_CODE_DIGITS:
+            raise InvalidCodeError("digits", f"must be from 1 to {MAX_CODE_DIGITS}.")
+        if len(request.before) + len(request.after) > MAX_CODE_TEXT or "{" in request.before:
+            raise InvalidCodeError("before", "must be short, and without braces.")
+        if len(request.digest) != DIGEST_BYTES or not request.original:
+            raise InvalidCodeError("digest", f"must have {DIGEST_BYTES} bytes, and an original.")
+        pattern = CodePattern(request.before, request.digits, request.after, request.random_order)
+        code = self._subjects.code(target, scope, pattern, request.digest, request.original)
+        return pb.AssignCodeResponse(code=code)
+
+    def ListSubjects(  # noqa: N802, D102
+        self, request: pb.ListSubjectsRequest, call: Call
+    ) -> pb.ListSubjectsResponse:
+        name = parse_name(request.container, field="container")
+        size = paging.page_size(request.page_size)
+        listed = f"{name}/subjects"
+        after = paging.read_token(listed, request.page_token)
+        found = self._subjects.list(
+            name, code=request.code, after=after, limit=size + 1, actor=call.actor
+        )
+        page = found[:size]
+        more = len(found) > size
+        return pb.ListSubjectsResponse(
+            subjects=map(messages.subject, page),
+            next_page_token=paging.write_token(listed, page[-1].code) if more else "",
+        )
 
     def ListAuditEvents(  # noqa: N802, D102
         self, request: pb.ListAuditEventsRequest, call: Call

@@ -29,6 +29,7 @@ COMMANDS = {
     "apply": ("apply", "apply"),
     "preview": ("preview", "preview"),
     "keys": ("keys", "keys_group"),
+    "subjects": ("subjects", "subjects_group"),
     "health": ("health", "health"),
     "doctor": ("doctor", "doctor"),
 }

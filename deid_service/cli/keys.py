@@ -119,6 +119,10 @@ def keys_for(profile: Profile, file: Path | None) -> Keys | None:
     """
     if not profile.key_purposes:
         return None
+    if profile.codes is not None:
+        raise Failure(
+            "the profile gives patients codes, which ProfileService keeps: upload the files."
+        )
     if file is None:
         raise Failure(
             "the profile makes pseudonyms with a key: name its file with --key-file. "
@@ -139,6 +143,7 @@ def _keys(profile: Profile, secret: bytes) -> Keys:
         hash_key=derived.keys.get("hash", b""),
         uid_key=derived.keys.get("uid", b""),
         shift_key=derived.keys.get("shift", b""),
+        table_key=derived.keys.get("table", b""),
     )
 
 

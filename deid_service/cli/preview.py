@@ -16,7 +16,7 @@ from deid_service.cli.pages import Cell, Section, html_option, write_page
 from deid_service.cli.pictures import picture
 from deid_service.cli.remaining import Remaining, Why, remaining
 from deid_service.cli.sources import profile_option, read_bytes, valid_profile
-from deid_service.engine import DicomError, compile_plan, deidentify
+from deid_service.engine import DicomError, compile_plan, deidentify, with_one_code
 from deid_service.engine.rules.nodes import Rules
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def preview(
     data = read_bytes(file)
     keys = throwaway_keys(parsed) if key_file is None else keys_for(parsed, key_file)
     try:
-        output = deidentify(data, compile_plan(parsed).for_stream(keys))
+        output = deidentify(data, with_one_code(compile_plan(parsed).for_stream(keys)))
     except DicomError as error:
         raise Failure(f"{file} would be rejected: {error}.") from None
     try:

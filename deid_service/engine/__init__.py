@@ -17,6 +17,7 @@ from deid_service.engine.errors import DicomError, Reason
 from deid_service.engine.file.kind import HEAD_BYTES, is_dicom
 from deid_service.engine.limits import MAX_HELD_BYTES
 from deid_service.engine.plan import Plan, compile_plan
+from deid_service.engine.probe import PatientProbe, codes_of, table_digest, with_one_code
 from deid_service.engine.rules.pseudonyms import Keys
 from deid_service.engine.version import ENGINE_VERSION
 
@@ -27,10 +28,14 @@ __all__ = [
     "Deidentifier",
     "DicomError",
     "Keys",
+    "PatientProbe",
     "Plan",
     "Reason",
     "Result",
+    "codes_of",
     "compile_plan",
     "deidentify",
     "is_dicom",
+    "table_digest",
+    "with_one_code",
 ]

@@ -21,7 +21,7 @@ from deid_service.engine.file.meta import Metas
 from deid_service.engine.rules.nodes import Rules
 from deid_service.engine.rules.pseudonyms import Keys, Pseudonyms
 from deid_service.engine.rules.rewriting import Memo
-from profile_service.language.model import KeyPurpose, Profile
+from profile_service.language.model import CodePattern, KeyPurpose, Profile
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +42,11 @@ class Plan:
     def blank(self) -> bool:
         """Whether bytes go through unchanged."""
         return self.rules.blank
+
+    @property
+    def codes(self) -> CodePattern | None:
+        """The codes that patients are given; None where they are given none."""
+        return self.rules.codes
 
     @property
     def key_purposes(self) -> frozenset[KeyPurpose]:

@@ -25,7 +25,7 @@ from deidcascade.v1 import deid_service_pb2 as pb
 
 from deid_service.contract import wire
 from deid_service.contract.errors import ProtocolError
-from deid_service.engine import ENGINE_VERSION, Deidentifier, DicomError
+from deid_service.engine import ENGINE_VERSION, Deidentifier, DicomError, PatientProbe, codes_of
 from deid_service.serving.answers import AROUND_CHUNK, Answers, Batches, Messages
 from deid_service.serving.digest import Digest, NoDigest
 from profile_service.serving.logs import origin
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from deid_service.contract.wire import Buffer
+    from deid_service.engine import Plan
     from deid_service.serving.config import Limits
     from deid_service.serving.resolver import AppliedProfile
 
@@ -60,6 +61,9 @@ MAX_RESPONSE_BYTES = 16 * 1024 * 1024
 
 # The counts of actions that are remembered of a stream, as bytes of receipts.
 MAX_KNOWN_ACTIONS = 64
+
+# Codes of patients that are remembered of a stream.
+MAX_KNOWN_CODES = 10_000
 
 # Both come back or are looked at per file: a name, not a payload.
 MAX_FILE_ID_BYTES = 1024
@@ -184,6 +188,21 @@ class Conversation:
         self.catch_up()
         self._pending = next(self._steps, _DONE) is not _DONE
         return self._answers.take(done=not self._pending)
+
+    @property
+    def plan(self) -> Plan:
+        """What is done, with the keys of the stream."""
+        return self._applied.plan
+
+    @property
+    def patient(self) -> str | None:
+        """The patient who is to be given a code before the file goes on; None without."""
+        return self._file.patient if self._state is _State.IN_FILE else None
+
+    def give(self, code: str | None) -> None:
+        """Takes the code of the patient; None where there are no more."""
+        file = self._file
+        self._guarded(lambda: file.give(code))
 
     def catch_up(self) -> None:
         """Does what is left to do of the responses: worth calling while others travel.
@@ -376,11 +395,44 @@ class _File:
         # Copied, not referred to: a few bytes of output would otherwise keep the
         # whole message alive that they are a slice of.
         self._gathered = bytearray()
+        # Where patients are given codes: what has come before it is known whose file it is,
+        # what looks for that, and the patient who has no code yet.
+        self._ahead: list[memoryview] = []
+        self._probe: PatientProbe | None = None
+        if applied.plan.codes is not None:
+            self._probe = PatientProbe(applied.plan, max_held_bytes=limits.max_held_bytes)
+        self.patient: str | None = None
+        self._has_ended = False
 
     @property
     def pending(self) -> bool:
         """Whether the engine has more to do than it does in one call."""
-        return self._engine.pending
+        return (
+            self.patient is not None
+            or bool(self._ahead and not self._probe)
+            or (self._engine.pending)
+        )
+
+    def give(self, code: str | None) -> None:
+        """Takes the code that the patient was given; None where there are no more."""
+        known_by, self.patient = self.patient, None
+        if code is None:
+            raise _RejectedError(
+                pb.REJECTION_REASON_LIMIT_EXCEEDED,
+                "All codes of the pattern were given: the profile is to have a longer one.",
+                offset=0,
+            )
+        codes = codes_of(self._applied.plan)
+        if len(codes) >= MAX_KNOWN_CODES:
+            codes.clear()
+        codes[known_by or ""] = code
+
+    def _probed(self) -> None:
+        """Asks for the code of the patient, unless it is known, or nobody is."""
+        assert self._probe is not None  # noqa: S101 -- who calls has asked it
+        known_by, self._probe = self._probe.known_by, None
+        if known_by is not None and known_by not in codes_of(self._applied.plan):
+            self.patient = known_by
 
     def begin(self) -> None:
         """Looks at what is announced."""
@@ -398,6 +450,11 @@ class _File:
         if 0 < self._size < self._bytes_in:
             raise self._mismatch()
         self._check_limit(self._bytes_in)
+        if self._probe is not None:
+            self._ahead.append(memoryview(bytes(chunk)))
+            if self._probe.receive(bytes(chunk)):
+                self._probed()
+            return
         output = self._engine.receive(chunk)
         if (
             message is not None
@@ -416,13 +473,27 @@ class _File:
 
     def go_on(self, answers: Answers) -> None:
         """Goes on with what the engine has not done yet."""
-        self._put(self._engine.go_on(), answers)
+        if self.patient is not None:
+            return
+        if not self._ahead:
+            self._put(self._engine.go_on(), answers)
+            return
+        ahead, self._ahead = self._ahead, []
+        for chunk in ahead:
+            self._put(self._engine.receive(chunk), answers)
+        if self._has_ended:
+            self._engine.end()
 
     def end(self) -> None:
         """Takes the end of the file."""
         if 0 < self._size != self._bytes_in:
             raise self._mismatch()
-        self._engine.end()
+        self._has_ended = True
+        if self._probe is not None:
+            self._probe.finish()
+            self._probed()
+        if not self._ahead:
+            self._engine.end()
 
     def finish(self, answers: Answers) -> None:
         """Gives the last answers."""

@@ -12,7 +12,7 @@ import hashlib
 import random
 from collections import OrderedDict
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import grpc
 from deidcascade.v1 import deid_service_pb2 as pb
@@ -21,16 +21,33 @@ from deidcascade.v1 import profile_service_pb2_grpc as profile_rpc
 
 from deid_service.contract import errors
 from deid_service.contract.rpc_errors import read_details, verdicts_of
-from deid_service.engine import Keys, compile_plan
+from deid_service.engine import Keys, compile_plan, table_digest
 from profile_service.keys.delivery import ServiceKey
 from profile_service.keys.errors import DeliveryError
 from profile_service.language import ProfileInvalid, parse_profile
 from profile_service.language.model import Profile, Settings
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from deid_service.engine import Plan
     from deid_service.serving.connection import ProfileConnection
     from profile_service.serving.keyfile import KeyFile
+
+_Answer = TypeVar("_Answer")
+
+# Why ProfileService gives no code.
+_EXHAUSTED = "CODES_EXHAUSTED"
+_NO_CODE = {_EXHAUSTED, "NO_MASTER_KEY"}
+
+
+class _NoCodeError(Exception):
+    """A patient is given no code."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
 
 # As many digests as ResolveProfileRequest.known_sha256 takes. A plan is small
 # beside the files that pass through, and a service rarely has more profiles in use.
@@ -146,7 +163,7 @@ class ProfileResolver:
         service = None if self._key is None else ServiceKey(self._key.text())
         if service is not None:
             request.key_request = service.request(target)
-        response = await self._ask(request, credential)
+        response = await self._ask(lambda stub: stub.ResolveProfile, request, credential)
         if response.outcome == profile_pb.OUTCOME_PROFILE:
             applied = await self._applied(response.profile, known)
             if applied.plan.key_purposes:
@@ -172,12 +189,13 @@ class ProfileResolver:
         """Asks whether a caller may still upload; see `resolve` for what it raises."""
         known = self._plans.snapshot()
         request = profile_pb.ResolveProfileRequest(target=target, known_sha256=known)
-        await self._ask(request, credential, retries=0)
+        await self._ask(lambda stub: stub.ResolveProfile, request, credential, retries=0)
 
-    def _metadata(self, credential: tuple[str, str]) -> tuple[tuple[str, str], ...]:
+    def _metadata(self, credential: tuple[str, str] | None) -> tuple[tuple[str, str], ...]:
+        forwarded = () if credential is None else (credential,)
         if self._key is None:
-            return (credential,)
-        return (("authorization", f"Bearer {self._key.text()}"), credential)
+            return forwarded
+        return (("authorization", f"Bearer {self._key.text()}"), *forwarded)
 
     async def _applied(self, profile: profile_pb.Profile, known: dict[str, Plan]) -> AppliedProfile:
         if profile.validity != profile_pb.VALIDITY_VALID:
@@ -205,13 +223,53 @@ class ProfileResolver:
             sha256=profile.sha256,
         )
 
+    async def code(self, target: str, plan: Plan, patient: str) -> str | None:
+        """Returns the code of a patient, who is given one where there is none.
+
+        Args:
+            target: the project or device.
+            plan: what is done, with the keys of the stream.
+            patient: what tells the patient from all others.
+
+        Returns:
+            The code; None where the pattern has no more.
+
+        Raises:
+            TargetNotFoundError: the target does not exist any more.
+            ProfileNotSupportedError: ProfileService has no master key to keep it with.
+            ProfileServiceUnavailableError: there is no answer.
+        """
+        pattern = plan.codes
+        if pattern is None:
+            raise ValueError("the profile gives no codes")
+        request = profile_pb.AssignCodeRequest(
+            target=target,
+            scope=plan.rules.settings.pseudonyms.scope,
+            before=pattern.before,
+            digits=pattern.digits,
+            after=pattern.after,
+            random_order=pattern.is_random,
+            digest=table_digest(plan, patient),
+            original=patient,
+        )
+        try:
+            answer = await self._ask(lambda stub: stub.AssignCode, request, None)
+        except _NoCodeError as error:
+            if error.reason == _EXHAUSTED:
+                return None
+            raise errors.ProfileNotSupportedError(
+                f"The profile gives codes, and {_NO_KEYS[profile_pb.KEY_PROBLEM_NO_MASTER_KEY]}."
+            ) from None
+        return answer.code
+
     async def _ask(
         self,
-        request: profile_pb.ResolveProfileRequest,
-        credential: tuple[str, str],
+        send: Callable[[profile_rpc.ProfileServiceAsyncStub], Callable[..., Awaitable[_Answer]]],
+        request: profile_pb.ResolveProfileRequest | profile_pb.AssignCodeRequest,
+        credential: tuple[str, str] | None,
         *,
         retries: int = RETRIES,
-    ) -> profile_pb.ResolveProfileResponse:
+    ) -> _Answer:
         loop = asyncio.get_running_loop()
         end = loop.time() + RESOLVE_DEADLINE_SECONDS
         wait = FIRST_WAIT_SECONDS
@@ -219,14 +277,17 @@ class ProfileResolver:
             left = end - loop.time()
             channel = self._connection.channel
             try:
-                return await profile_rpc.ProfileServiceStub(channel).ResolveProfile(
+                return await send(profile_rpc.ProfileServiceStub(channel))(
                     request,
                     timeout=min(left, ATTEMPT_DEADLINE_SECONDS),
                     metadata=self._metadata(credential),
                 )
             except grpc.aio.AioRpcError as error:
                 code = error.code()
-                refused = _REFUSALS.get(read_details(error)[0])
+                reason = read_details(error)[0]
+                if reason in _NO_CODE:
+                    raise _NoCodeError(reason) from None
+                refused = _REFUSALS.get(reason)
                 if refused is not None:
                     raise refused from None
                 if code == grpc.StatusCode.INVALID_ARGUMENT:
@@ -336,4 +397,5 @@ def _keys(
         hash_key=opened.keys.get("hash", b""),
         uid_key=opened.keys.get("uid", b""),
         shift_key=opened.keys.get("shift", b""),
+        table_key=opened.keys.get("table", b""),
     )

@@ -12,6 +12,7 @@ import logging
 import secrets
 import time
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, NoReturn, Protocol
 
 import grpc
@@ -41,8 +42,9 @@ from profile_service.serving.logs import Field, origin
 from profile_service.serving.tls import certificate_name
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 
+    from deid_service.engine import Plan
     from deid_service.serving.config import Limits
     from deid_service.serving.events import FileEvents, StreamEvents
     from deid_service.serving.gate import OpenStream, StreamGate
@@ -175,7 +177,8 @@ class DeidServicer:
         try:
             conversation = Conversation(applied, self._limits, ended, terms)
             with self._rechecks.watching(stream, target, credential):
-                await self._carry(context, stream, conversation, events)
+                code_of = partial(self._resolver.code, target)
+                await self._carry(context, stream, conversation, events, code_of)
         finally:
             events.close()
 
@@ -185,6 +188,7 @@ class DeidServicer:
         stream: OpenStream,
         conversation: Conversation,
         events: StreamEvents,
+        code_of: Callable[[Plan, str], Awaitable[str | None]],
     ) -> None:
         read, write = context.read, context.write
         call_soon = asyncio.get_running_loop().call_soon
@@ -199,6 +203,8 @@ class DeidServicer:
             while conversation.pending:
                 # Other streams have their turn.
                 await asyncio.sleep(0)
+                if (patient := conversation.patient) is not None:
+                    conversation.give(await code_of(conversation.plan, patient))
                 answers = conversation.go_on()
                 await events.answered()
                 while answers:

@@ -32,6 +32,8 @@ class Permission(Enum):
     PROFILES_BYPASS = "profiles.bypass"
     # The keys that pseudonyms are made with: changes them. Nobody sees one.
     KEYS_MANAGE = "keys.manage"
+    # Which patients were given which codes.
+    SUBJECTS_VIEW = "subjects.view"
     UPLOADS_CREATE = "uploads.create"
     # Asks which profile applies in the name of a caller who may upload.
     UPLOADS_RESOLVE = "uploads.resolve"

@@ -27,6 +27,8 @@
                            uploads.create
     ListSiteKeys           profiles.view                           the site
     RotateSiteKey          keys.manage                             the site
+    AssignCode             uploads.resolve                         the target
+    ListSubjects           subjects.view                           the container
     ListAuditEvents,       audit.view                              the container, or all sites
     ListAuditHeads
     TestPermissions        a credential
@@ -237,6 +239,16 @@ def _rotate_site_key(request: pb.RotateSiteKeyRequest) -> Asked:
     return _on(place_of(site), Permission.KEYS_MANAGE)
 
 
+def _assign_code(request: pb.AssignCodeRequest) -> Asked:
+    target = parse_name(request.target, field="target", kinds=TARGETS)
+    return _on(place_of(target), Permission.UPLOADS_RESOLVE)
+
+
+def _list_subjects(request: pb.ListSubjectsRequest) -> Asked:
+    name = parse_name(request.container, field="container")
+    return _on(place_of(name), Permission.SUBJECTS_VIEW)
+
+
 def _test_permissions(request: access_pb.TestPermissionsRequest) -> Asked:
     return _on(_place(parse_optional(request.container, field="container")))
 
@@ -298,6 +310,8 @@ RULES: Mapping[str, Callable[[Any], Asked]] = MappingProxyType(
         "RecordFiles": _record_files,
         "ListSiteKeys": _list_site_keys,
         "RotateSiteKey": _rotate_site_key,
+        "AssignCode": _assign_code,
+        "ListSubjects": _list_subjects,
         "ListAuditEvents": _list_events,
         "ListAuditHeads": _list_heads,
         "TestPermissions": _test_permissions,

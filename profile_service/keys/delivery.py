@@ -31,7 +31,7 @@ _NONCE_BYTES: Final = 16
 # Each answer has a key of its own, under which nothing else is ever encrypted.
 _ONCE: Final = bytes(12)
 
-_PURPOSES: Final[tuple[KeyPurpose, ...]] = ("hash", "uid", "shift")
+_PURPOSES: Final[tuple[KeyPurpose, ...]] = ("hash", "uid", "shift", "table")
 
 
 class ServiceKey:

@@ -32,6 +32,7 @@ from profile_service.language.model import (
 from profile_service.language.patterns import GuardedPattern, PatternCompiler, PatternError
 from profile_service.language.problems import quoted
 from profile_service.language.pseudonyms import (
+    read_assign,
     read_keyed_hash,
     read_keyed_shift,
     read_pseudonym,
@@ -84,6 +85,7 @@ OPTIONS: dict[str, frozenset[str]] = {
     "keyed-uid": frozenset((ON_ERROR,)),
     "keyed-shift": frozenset((ON_ERROR,)),
     "pseudonym": frozenset(_SPELLING),
+    "assign": frozenset(("random-order",)),
     "regex-sub": frozenset((ON_ERROR,)),
     "encrypt": frozenset(_KEY_OPTIONS),
     "decrypt": frozenset(_KEY_OPTIONS),
@@ -259,6 +261,8 @@ def _read_simple(name: str, table: Table, reading: Reading) -> SimpleAction | No
         return _SWITCHES[name] if name not in table or is_on(name, table) else None
     if name == "replace-with":
         return _read_replace_with(table, reading.defaults)
+    if name == "assign":
+        return read_assign(table)
     if not is_on(name, table):
         return None
     return _WITH_OPTIONS[name](table, reading)

@@ -9,6 +9,7 @@ from profile_service.language.codes import Code
 from profile_service.language.dictionary import all_keywords, hex_path
 from profile_service.language.model import (
     ACTION_NAMES,
+    Assign,
     IncrementDate,
     IncrementDateTime,
     Keep,
@@ -115,6 +116,7 @@ def check_rules(
         Whether any rule or setting changes data.
     """
     _check_order(rules)
+    _check_codes(rules)
     changing_settings = (
         has_base,
         settings.remove_private_tags,
@@ -168,13 +170,26 @@ def _check_order(rules: list[tuple[Rule, Table]]) -> None:
         earlier[key] = (rule, table)
 
 
+def _check_codes(rules: list[tuple[Rule, Table]]) -> None:
+    """Notes a second pattern of codes: a patient has one."""
+    found = [(rule.action, table) for rule, table in rules if isinstance(rule.action, Assign)]
+    for action, table in found[1:]:
+        if action.pattern != found[0][0].pattern:
+            table.report(
+                Code.CODE_PATTERN,
+                "assign",
+                "Another rule gives patients codes of another pattern; a patient has one code.",
+            )
+
+
 def _compare(first: Rule, first_table: Table, then: Rule, then_table: Table) -> None:
     undone = (
-        isinstance(then.action, Remove | ReplaceWith | Pseudonym) and first.action != then.action
+        isinstance(then.action, Remove | ReplaceWith | Pseudonym | Assign)
+        and first.action != then.action
     )
     if isinstance(first.action, Remove):
         # What is removed stays removed, unless it is inserted again.
-        undone = isinstance(then.action, ReplaceWith | Pseudonym) and then.action.insert
+        undone = isinstance(then.action, ReplaceWith | Pseudonym | Assign) and then.action.insert
     selector = key_of(then.selector)
     if undone:
         first_table.report(

@@ -34,6 +34,7 @@ from profile_service.language.errors import ProfileInvalid
 from profile_service.language.fitness import fit, fit_vrs
 from profile_service.language.model import (
     Action,
+    Assign,
     Element,
     FilenameRule,
     KeyedAction,
@@ -66,7 +67,7 @@ from profile_service.language.vr import VRS
 # Part of every stored verdict: a text is decided again by a newer version. To be
 # changed with every change that could turn a verdict, or add or take a problem; a
 # test ties it to the golden answers.
-VALIDATOR_VERSION = "12"
+VALIDATOR_VERSION = "13"
 
 _LANGUAGE_VERSION = 1
 
@@ -476,7 +477,7 @@ def _read_vrs(table: Table) -> VrSelector | None:
 
 def _without_insert(action: Action) -> Action:
     """Many elements have no single place where an absent one could be inserted."""
-    if isinstance(action, ReplaceWith | Pseudonym):
+    if isinstance(action, ReplaceWith | Pseudonym | Assign):
         return replace(action, insert=False)
     return action
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from profile_service.language.dictionary import format_tag, name_of
 from profile_service.language.model import (
+    Assign,
     CapAge,
     Capture,
     Clean,
@@ -291,6 +292,13 @@ def describe_action(action: Action, settings: Settings) -> str:
             return (
                 f"becomes the pseudonym of the patient, {_describe_spelling(spelling)}, and is "
                 f"{absent}"
+            )
+        case Assign(pattern, insert):
+            absent = "inserted where it is absent" if insert else "left out where it is absent"
+            order = "in no order" if pattern.is_random else "one after the other"
+            return (
+                f"becomes the code that the patient is given, {pattern.code(1)} to "
+                f"{pattern.code(pattern.last)} {order}, and is {absent}"
             )
         case RegexSub(cases):
             named = "; or ".join(

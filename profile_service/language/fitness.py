@@ -15,6 +15,7 @@ from profile_service.language.document import ListNode
 from profile_service.language.model import (
     ACTION_NAMES,
     Action,
+    Assign,
     Dummy,
     Element,
     Hash,
@@ -42,7 +43,7 @@ from profile_service.language.vr import (
 )
 
 if TYPE_CHECKING:
-    from profile_service.language.model import Spelling
+    from profile_service.language.model import CodePattern, Spelling
     from profile_service.language.selectors import Target
     from profile_service.language.values import Table
 
@@ -140,6 +141,8 @@ def fit(action: Action, target: Target, key: str, rule: Table) -> Action:
             key,
             f"{name_of(element)} is {target.vrs[0]}: a hash is not a legal value of it.",
         )
+    if isinstance(action, Assign):
+        _check_code(action.pattern, target.vrs, name_of(target.selector.element), rule)
     if isinstance(action, KeyedHash | Pseudonym) and not unfit.issuperset(target.vrs):
         _check_spelling(action.spelling, target, key, rule)
     if isinstance(action, ReplaceWith):
@@ -169,6 +172,9 @@ def fit_vrs(action: Action, vrs: tuple[str, ...], key: str, rule: Table) -> None
             key,
             f"A hash is not a legal value of {' and '.join(not_legal)}.",
         )
+    if isinstance(action, Assign):
+        for vr in vrs:
+            _check_code(action.pattern, (vr,), f"An element of {vr}", rule)
     if isinstance(action, KeyedHash | Pseudonym):
         for vr in vrs:
             reason = None if vr in unfit else spelling_problem(vr, action.spelling)
@@ -188,7 +194,7 @@ def _check_file_meta(action: Action, tag: int, key: str, rule: Table) -> None:
     if isinstance(action, Keep) or tag not in _MANDATORY:
         return
     is_class = tag == _MEDIA_STORAGE_SOP_CLASS and isinstance(action, Dummy)
-    replaces = isinstance(action, Remove | ReplaceWith | Pseudonym)
+    replaces = isinstance(action, Remove | ReplaceWith | Pseudonym | Assign)
     if tag in _UNCHANGEABLE or is_class or replaces:
         what = "changed" if tag in _UNCHANGEABLE else "removed or replaced"
         rule.report_key(
@@ -214,6 +220,13 @@ def _check_value(action: ReplaceWith, target: Target, rule: Table) -> None:
         )
 
 
+def _check_code(pattern: CodePattern, vrs: tuple[str, ...], name: str, rule: Table) -> None:
+    """Notes where a code is not legal in any of the VRs that an element may have."""
+    reasons = [problem(vr, pattern.code(pattern.last)) for vr in vrs]
+    if reasons and all(reason is not None for reason in reasons):
+        rule.report(Code.VALUE_NOT_FOR_VR, "assign", f"{name} cannot hold the code: {reasons[0]}")
+
+
 def _check_spelling(spelling: Spelling, target: Target, key: str, rule: Table) -> None:
     """Notes where a pseudonym is not legal in any of the VRs that an element may have."""
     reasons = [spelling_problem(vr, spelling) for vr in target.vrs]
@@ -226,7 +239,7 @@ def _check_spelling(spelling: Spelling, target: Target, key: str, rule: Table) -
 
 
 def _resolve_insert(action: Action, target: Target, rule: Table) -> Action:
-    if not isinstance(action, ReplaceWith | Pseudonym) or not action.insert:
+    if not isinstance(action, ReplaceWith | Pseudonym | Assign) or not action.insert:
         return action
     element = target.selector.element
     if isinstance(element, PrivateElement) and not target.vrs:

@@ -380,8 +380,52 @@ class Jitter:
     maximum: float | None
 
 
+@dataclass(frozen=True, slots=True)
+class CodePattern:
+    """Codes that are given one after the other: digits, and what is around them.
+
+    Attributes:
+        before: the digits.
+        digits: how many there are.
+        after: the digits.
+        is_random: in no order that anybody could know.
+    """
+
+    before: str
+    digits: int
+    after: str
+    is_random: bool = False
+
+    @property
+    def series(self) -> str:
+        """What all codes have in common: of one series none is given twice."""
+        return f"{self.before}{{}}{self.after}"
+
+    @property
+    def last(self) -> int:
+        """The greatest number; the least is 1."""
+        return int(10**self.digits) - 1
+
+    def code(self, number: int) -> str:
+        """Returns the code with a number."""
+        return f"{self.before}{number:0{self.digits}d}{self.after}"
+
+
+@dataclass(frozen=True, slots=True)
+class Assign:
+    """The value becomes the code that was given to the patient. Absent: inserted. Empty: replaced.
+
+    Attributes:
+        pattern: of the codes.
+        insert: as that of `ReplaceWith`.
+    """
+
+    pattern: CodePattern
+    insert: bool
+
+
 # What a key is needed for.
-KeyedAction = KeyedHash | KeyedUid | KeyedShift | Pseudonym
+KeyedAction = KeyedHash | KeyedUid | KeyedShift | Pseudonym | Assign
 
 SimpleAction = (
     Keep
@@ -466,6 +510,7 @@ ACTION_NAMES: dict[type[Action], str] = {
     KeyedUid: "keyed-uid",
     KeyedShift: "keyed-shift",
     Pseudonym: "pseudonym",
+    Assign: "assign",
     RegexSub: "regex-sub",
 }
 
@@ -645,7 +690,7 @@ AgeUnit = Literal["D", "M", "Y"]
 KeyScope = Literal["site", "group", "project"]
 
 # What a key is for; each has its own.
-KeyPurpose = Literal["hash", "uid", "shift"]
+KeyPurpose = Literal["hash", "uid", "shift", "table"]
 
 # What becomes of a file that does not say who the patient is: it is rejected, or its study
 # stands for the patient.
@@ -821,6 +866,12 @@ class Profile:
     warnings: tuple[Violation, ...]
 
     @property
+    def codes(self) -> CodePattern | None:
+        """The codes that patients are given; None where they are given none."""
+        found = (action for rule in self.rules for action in actions_in(rule.action))
+        return next((action.pattern for action in found if isinstance(action, Assign)), None)
+
+    @property
     def key_purposes(self) -> frozenset[KeyPurpose]:
         """What keys the profile needs; none for most."""
         return frozenset(
@@ -841,4 +892,5 @@ _KEY_PURPOSES: dict[type[SimpleAction], tuple[KeyPurpose, ...]] = {
     Pseudonym: ("hash", "uid"),
     KeyedUid: ("uid",),
     KeyedShift: ("shift",),
+    Assign: ("table",),
 }

@@ -13,6 +13,8 @@ from profile_service.language.dictionary import name_of, vrs_of
 from profile_service.language.document import ListNode, MapNode, Scalar
 from profile_service.language.model import (
     ISSUER_OF_PATIENT_ID,
+    Assign,
+    CodePattern,
     Element,
     KeyedHash,
     KeyedShift,
@@ -47,6 +49,8 @@ _LEAST: Final = _PATIENTS * _PATIENTS // 2 * 1_000_000
 # What may part the values of an element, or the parts of a name, or is no character that
 # is seen.
 _ALPHABET: Final = re.compile(r"[!-~]+", re.ASCII)
+# What stands for the number of a code.
+_PATTERN: Final = re.compile(r"([^{}\\]{0,48})\{(0{1,9})\}([^{}\\]{0,48})", re.ASCII)
 _NOT_IN_ALPHABET: Final = frozenset("\\^=")
 
 _KEYS: Final = (
@@ -122,6 +126,23 @@ def read_pseudonym(table: Table) -> Pseudonym | None:
     """Reads `pseudonym`."""
     spelling = read_spelling(table)
     return None if spelling is None else Pseudonym(spelling, insert=True)
+
+
+def read_assign(table: Table) -> Assign | None:
+    """Reads `assign`: a pattern such as LUNG-{0000}."""
+    text = table.text("assign")
+    found = None if text is None else _PATTERN.fullmatch(text)
+    if found is None or not _ALPHABET.fullmatch(found[1] + found[3] + "0"):
+        table.report(
+            Code.CODE_PATTERN,
+            "assign",
+            "'assign' takes a pattern of ASCII characters without spaces, with one to nine zeros "
+            "in braces that stand for the number.",
+            "LUNG-{0000}",
+        )
+        return None
+    is_random = table.switch("random-order") or False
+    return Assign(CodePattern(found[1], len(found[2]), found[3], is_random), insert=True)
 
 
 def read_keyed_shift(table: Table, patient: PseudonymSettings) -> KeyedShift | None:

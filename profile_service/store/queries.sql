@@ -25,6 +25,8 @@ FROM (SELECT coalesce(nullif($1, ''), current_user)) AS role (name), (VALUES
     ('container', 'UPDATE'), ('container', 'DELETE'),
     ('profile_version', 'SELECT'), ('profile_version', 'INSERT'), ('profile_version', 'UPDATE'),
     ('site_key', 'SELECT'), ('site_key', 'INSERT'),
+    ('code_series', 'SELECT'), ('code_series', 'INSERT'), ('code_series', 'UPDATE'),
+    ('subject_code', 'SELECT'), ('subject_code', 'INSERT'),
     ('deleted_container', 'SELECT'), ('deleted_container', 'INSERT'),
     ('change_proposal', 'SELECT'), ('change_proposal', 'INSERT'), ('change_proposal', 'UPDATE'),
     ('audit_chain', 'SELECT'), ('audit_event', 'SELECT'), ('audit_retention', 'SELECT'),
@@ -478,3 +480,49 @@ ORDER BY k.generation DESC
 INSERT INTO site_key (site_id, generation, master_key, sealed)
 VALUES ($1, $2, $3, $4)
 RETURNING create_time
+
+-- The code that a patient was given; no row where there is none.
+-- name: get_code
+SELECT c.code
+FROM subject_code AS c JOIN code_series AS s ON s.id = c.series_id
+WHERE s.scope_id = $1 AND s.name = $2 AND c.digest = $3
+
+-- A series of codes, made where it is not there, and kept until the transaction ends: who
+-- gives codes of one series waits for who has done so.
+-- name: hold_series
+INSERT INTO code_series (scope_id, name) VALUES ($1, $2)
+ON CONFLICT (scope_id, name) DO UPDATE SET last = code_series.last
+RETURNING id, last
+
+-- Gives a code; no row where its number was given already.
+-- name: give_code
+INSERT INTO subject_code (series_id, digest, number, code, master_key, sealed)
+VALUES ($1, $2, $3, $4, $5, $6)
+ON CONFLICT (series_id, number) DO NOTHING
+RETURNING code
+
+-- Notes the greatest number that was given in order.
+-- name: note_last
+UPDATE code_series SET last = $2 WHERE id = $1
+
+-- How many codes of a series were given, up to a number; and the first that was not.
+-- name: free_code
+SELECT count(*), (
+    SELECT min(free) FROM (
+        SELECT 1 AS free WHERE NOT EXISTS (
+            SELECT FROM subject_code WHERE series_id = $1 AND number = 1)
+        UNION ALL
+        SELECT c.number + 1 FROM subject_code AS c
+        WHERE c.series_id = $1 AND c.number < $2 AND NOT EXISTS (
+            SELECT FROM subject_code AS next
+            WHERE next.series_id = $1 AND next.number = c.number + 1)
+    ) AS gaps)
+FROM subject_code WHERE series_id = $1 AND number <= $2
+
+-- A page of who was given codes within a container, in the order of the codes.
+-- name: list_subjects
+SELECT c.code, c.master_key, c.sealed, c.digest, c.create_time, s.scope_id
+FROM subject_code AS c JOIN code_series AS s ON s.id = c.series_id
+WHERE s.scope_id = $1 AND c.code > $2 AND ($3 = '' OR c.code = $3)
+ORDER BY c.code
+LIMIT $4

@@ -17,6 +17,8 @@ from profile_service.model import (
     KeyUse,
     ProfileVersion,
     SiteKey,
+    StoredSubject,
+    Subject,
 )
 
 if TYPE_CHECKING:
@@ -151,3 +153,9 @@ def to_site_key(row: Row) -> SiteKey:
     """Reads a generation of the key of a site."""
     _, generation, master_key, data, create_time = row
     return SiteKey(generation, Sealed(master_key, data), create_time)
+
+
+def to_subject(row: Row) -> StoredSubject:
+    """Reads who was given a code."""
+    code, master_key, data, digest, create_time, scope_id = row
+    return StoredSubject(code, Subject(digest, Sealed(master_key, data)), create_time, scope_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from contextlib import contextmanager
 from hashlib import sha256
 from typing import TYPE_CHECKING, NamedTuple
@@ -10,6 +11,7 @@ from profile_service.access.actor import Actor, Credential
 from profile_service.audit import Action, Entry, Event, Head
 from profile_service.errors import (
     ApprovalRequiredError,
+    CodesExhaustedError,
     ContainerAlreadyExistsError,
     ContainerNotEmptyError,
     ContainerNotFoundError,
@@ -20,6 +22,7 @@ from profile_service.errors import (
     SchemaTooOldError,
     StoreFaultError,
     StoreUnavailableError,
+    TargetNotFoundError,
 )
 from profile_service.hierarchy import ContainerName, Kind, Level, parse_name
 from profile_service.model import FileAudit, SiteKey
@@ -41,13 +44,17 @@ if TYPE_CHECKING:
     from profile_service.access.model import Standing
     from profile_service.audit import Facts
     from profile_service.keys.sealing import Sealed
-    from profile_service.model import Container, Decision, ProfileVersion
+    from profile_service.language.model import CodePattern
+    from profile_service.model import Container, Decision, ProfileVersion, StoredSubject, Subject
     from profile_service.store.rows import Row
     from profile_service.store.statement import Parameter
 
 
 # Who decides again, when a newer validator comes.
 VALIDATOR = Actor("validator", Credential.NONE)
+
+# How often a random number is tried before the free ones are looked for.
+RANDOM_TRIES = 8
 
 # SQLSTATE insufficient_privilege.
 _NO_RIGHT = "42501"
@@ -621,6 +628,86 @@ class Store:
         if not found:
             raise ContainerNotFoundError(site.text)
         return found[0][0], [rows.to_site_key(row) for row in found if row[1] is not None]
+
+    def identity(self, name: str) -> int | None:
+        """Returns the identity of a container; None where it does not exist."""
+        found = self._read("get_container", name)
+        return found[0][0] if found else None
+
+    def get_code(self, scope_id: int, series: str, digest: bytes) -> str | None:
+        """Returns the code that a patient was given; None where there is none."""
+        found = self._read("get_code", scope_id, series, digest)
+        return found[0][0] if found else None
+
+    def give_code(
+        self, target: ContainerName, scope_id: int, pattern: CodePattern, subject: Subject
+    ) -> str:
+        """Gives a patient a code, unless another one was faster.
+
+        Args:
+            target: the project or device.
+            scope_id: the container within which no code is given twice.
+            pattern: of the codes.
+            subject: the patient.
+
+        Raises:
+            CodesExhaustedError: all were given.
+        """
+        with self._transaction(
+            target, code_series_scope_id_fkey=TargetNotFoundError(target.text)
+        ) as connection:
+            row = execute(connection, "hold_series", scope_id, pattern.series).fetchone()
+            assert row is not None  # noqa: S101 -- it is there now
+            series, last = row
+            known = execute(
+                connection, "get_code", scope_id, pattern.series, subject.digest
+            ).fetchone()
+            if known is not None:
+                return str(known[0])
+            for number in self._numbers(connection, series, last, pattern):
+                given = execute(
+                    connection,
+                    "give_code",
+                    *(series, subject.digest, number, pattern.code(number)),
+                    *subject.sealed,
+                ).fetchone()
+                if given is not None:
+                    if not pattern.is_random:
+                        execute(connection, "note_last", series, number)
+                    return str(given[0])
+        raise CodesExhaustedError(target.text)
+
+    @staticmethod
+    def _numbers(
+        connection: WritingConnection, series: int, last: int, pattern: CodePattern
+    ) -> Iterator[int]:
+        """Yields numbers that may be free, then one that is, if there is one."""
+        if pattern.is_random:
+            for _ in range(RANDOM_TRIES):
+                yield secrets.randbelow(pattern.last) + 1
+        elif last < pattern.last:
+            yield last + 1
+        row = execute(connection, "free_code", series, pattern.last).fetchone()
+        if row is not None and row[0] < pattern.last:
+            yield row[1]
+
+    def list_subjects(
+        self, name: ContainerName, *, code: str, after: str, limit: int
+    ) -> list[StoredSubject]:
+        """Returns who was given codes within a container, in the order of the codes.
+
+        Args:
+            name: the container.
+            code: the one that is looked for; empty for all.
+            after: the code behind which they begin.
+            limit: how many at most.
+
+        Raises:
+            ContainerNotFoundError: it does not exist.
+        """
+        container_id = self._existing("get_container", name)[0]
+        found = self._read("list_subjects", container_id, after, code, limit)
+        return [rows.to_subject(row) for row in found]
 
     def add_site_key(
         self,

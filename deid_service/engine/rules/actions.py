@@ -17,6 +17,7 @@ from deid_service.engine.rules.pseudonyms import Pseudonyms
 from deid_service.engine.rules.uids import hash_uid, stand_in_uid
 from profile_service.language.model import (
     ACTION_NAMES,
+    Assign,
     CapAge,
     Dummy,
     Hash,
@@ -128,7 +129,7 @@ def step_of(action: SimpleAction, settings: Settings) -> ValueStep | KeyedStep:
             function = _shift_with(shift_datetime, action)
         case Jitter():
             function = _jitter_with(action)
-        case KeyedHash() | KeyedUid() | KeyedShift() | Pseudonym():
+        case KeyedHash() | KeyedUid() | KeyedShift() | Pseudonym() | Assign():
             return _keyed_step_of(action)
     return ValueStep(ACTION_NAMES[type(action)], function, _is_repeatable(action))
 
@@ -142,6 +143,8 @@ def _keyed_step_of(action: KeyedAction) -> KeyedStep:
             return KeyedStep(name, _keyed_uid)
         case KeyedShift():
             return KeyedStep(name, lambda value, vr, by: by.moved(value, vr))
+        case Assign():
+            return KeyedStep(name, lambda _value, _vr, by: by.code(), of_patient=True)
         case Pseudonym(spelling):
             return KeyedStep(name, lambda _, vr, by: by.of_patient(vr, spelling), of_patient=True)
 

@@ -70,9 +70,11 @@ from profile_service.language.model import (
     ACTION_NAMES,
     PATIENT_ID,
     Action,
+    Assign,
     Base,
     Choice,
     Clean,
+    CodePattern,
     Dummy,
     Element,
     ElementRef,
@@ -769,7 +771,7 @@ class _Chain:
             if self._present or (action.insert and inserts):
                 self.drop = None
                 self._begin(present=True, constant=action.text, names=[name])
-        elif isinstance(action, Pseudonym):
+        elif isinstance(action, Pseudonym | Assign):
             if self._present or (action.insert and inserts):
                 self.drop = None
                 self._begin(present=True, constant=ANY_VALUE, names=[name])
@@ -856,6 +858,7 @@ class Rules:
         changed: private elements that rules of the top level do something else to.
         has_regex: some rule selects by a regular expression.
         key_purposes: what keys are needed for; most profiles need none.
+        codes: that patients are given; None where they are given none.
         needs_patient: who the patient is must be known.
         says_patient: the elements that say it, where anything depends on that.
         actives: the rules for the files at hand, in the order in which they run; as long as
@@ -877,6 +880,7 @@ class Rules:
     changed: tuple[ElementRef, ...]
     has_regex: bool
     key_purposes: frozenset[KeyPurpose]
+    codes: CodePattern | None
     needs_patient: bool
     says_patient: frozenset[int]
     actives: tuple[_Active, ...]
@@ -910,7 +914,7 @@ class Rules:
             *(_elements_in(filename.output) for filename in profile.filenames)
         )
         keyed = profile.action_types
-        asks_patient = bool(keyed & {KeyedHash, KeyedShift, Pseudonym})
+        asks_patient = bool(keyed & {KeyedHash, KeyedShift, Pseudonym, Assign})
         return cls(
             blank=profile.blank,
             settings=settings,
@@ -931,7 +935,8 @@ class Rules:
             changed=_private_elements(profile.rules, kept=False),
             has_regex=any(isinstance(rule.selector, RegexSelector) for rule in profile.rules),
             key_purposes=profile.key_purposes,
-            needs_patient=bool(keyed & {KeyedShift, Pseudonym}),
+            codes=profile.codes,
+            needs_patient=bool(keyed & {KeyedShift, Pseudonym, Assign}),
             says_patient=frozenset({PATIENT_ID, *settings.pseudonyms.elements})
             if asks_patient
             else frozenset(),
@@ -1333,7 +1338,7 @@ def _inserts(active: _Active) -> bool:
     action = active.rule.action
     return (
         path is not None
-        and isinstance(action, ReplaceWith | Pseudonym)
+        and isinstance(action, ReplaceWith | Pseudonym | Assign)
         and action.insert
         and all(
             index is not None and isinstance(parent, Element)

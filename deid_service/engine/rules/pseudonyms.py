@@ -60,14 +60,23 @@ class Keys:
         id: names them, and says nothing about them.
     """
 
-    __slots__ = ("_hash", "_shift", "_uid", "id")
+    __slots__ = ("_hash", "_shift", "_table", "_uid", "id")
 
-    def __init__(self, key_id: str, *, hash_key: bytes, uid_key: bytes, shift_key: bytes) -> None:
+    def __init__(
+        self,
+        key_id: str,
+        *,
+        hash_key: bytes = b"",
+        uid_key: bytes = b"",
+        shift_key: bytes = b"",
+        table_key: bytes = b"",
+    ) -> None:
         """Takes keys; an empty one is for a purpose that the profile does not need."""
         self.id = key_id
         self._hash = hash_key
         self._uid = uid_key
         self._shift = shift_key
+        self._table = table_key
 
     def __repr__(self) -> str:
         return f"Keys({self.id!r})"
@@ -87,11 +96,19 @@ class Keys:
         """Returns the number that says by how much the dates of a patient move."""
         return _number(self._shift, patient)
 
+    def in_table(self, patient: str) -> bytes:
+        """Returns what a patient is found by in a table: 32 bytes."""
+        return _digest(self._table, patient)
 
-def _number(key: bytes, text: str) -> int:
+
+def _digest(key: bytes, text: str) -> bytes:
     if not key:
         raise NotTransformableError("there is no key for it")
-    return int.from_bytes(digest(key, text.encode("utf-8", "surrogatepass"), _HASH), "big")
+    return digest(key, text.encode("utf-8", "surrogatepass"), _HASH)
+
+
+def _number(key: bytes, text: str) -> int:
+    return int.from_bytes(_digest(key, text), "big")
 
 
 class Patient(NamedTuple):
@@ -111,17 +128,29 @@ class Patient(NamedTuple):
         return "Patient()"
 
 
+# The codes of patients, by what they are known by.
+Codes = dict[str, str]
+
+
 class Pseudonyms:
     """Makes the pseudonyms of one patient, and of values.
 
     Attributes:
         keys: that they are made with.
         patient: whose they are; None where that is not known, or not yet.
+        codes: that patients were given, as far as they are known on the stream.
     """
 
-    __slots__ = ("_days", "keys", "patient", "settings")
+    __slots__ = ("_days", "codes", "keys", "patient", "settings")
 
-    def __init__(self, keys: Keys, settings: PseudonymSettings, patient: Patient | None) -> None:
+    def __init__(
+        self,
+        keys: Keys,
+        settings: PseudonymSettings,
+        patient: Patient | None,
+        codes: Codes | None = None,
+    ) -> None:
+        self.codes: Codes = {} if codes is None else codes
         self.keys = keys
         self.settings = settings
         self.patient = patient
@@ -132,7 +161,7 @@ class Pseudonyms:
 
     def of(self, patient: Patient) -> Pseudonyms:
         """Returns those of a patient, by the same keys."""
-        return Pseudonyms(self.keys, self.settings, patient)
+        return Pseudonyms(self.keys, self.settings, patient, self.codes)
 
     def of_value(self, value: str, vr: str, spelling: Spelling) -> str:
         """Returns what a value becomes: the patient's pseudonym where it is the patient's ID."""
@@ -151,6 +180,13 @@ class Pseudonyms:
         if vr == "UI":
             return self._uid_of(self._known_by())
         return self._spelled(self._known_by(), vr, spelling)
+
+    def code(self) -> str:
+        """Returns the code that the patient was given."""
+        code = self.codes.get(self._known_by())
+        if code is None:
+            raise NotTransformableError("no code was given to the patient")
+        return code
 
     def uid(self, value: str) -> str:
         """Returns what a UID becomes; those of the standard stay."""

@@ -1409,6 +1409,176 @@ class RotateSiteKeyResponse(_message.Message):
 Global___RotateSiteKeyResponse: _TypeAlias = RotateSiteKeyResponse  # noqa: Y015
 
 @_typing.final
+class AssignCodeRequest(_message.Message):
+    """The request of AssignCode."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TARGET_FIELD_NUMBER: _builtins.int
+    SCOPE_FIELD_NUMBER: _builtins.int
+    BEFORE_FIELD_NUMBER: _builtins.int
+    DIGITS_FIELD_NUMBER: _builtins.int
+    AFTER_FIELD_NUMBER: _builtins.int
+    RANDOM_ORDER_FIELD_NUMBER: _builtins.int
+    DIGEST_FIELD_NUMBER: _builtins.int
+    ORIGINAL_FIELD_NUMBER: _builtins.int
+    target: _builtins.str
+    """The project or the device."""
+    scope: _builtins.str
+    """Within what no code is given twice: site, group or project, as the profile says."""
+    before: _builtins.str
+    """What stands before the number in a code."""
+    digits: _builtins.int
+    """How many digits the number has, 1 to 9."""
+    after: _builtins.str
+    """What stands behind it."""
+    random_order: _builtins.bool
+    """Codes are given in no order that anybody could know."""
+    digest: _builtins.bytes
+    """The patient, as an HMAC of 32 bytes under the key of the stream for that."""
+    original: _builtins.str
+    """What tells the patient from all others. Kept encrypted."""
+    def __init__(
+        self,
+        *,
+        target: _builtins.str = ...,
+        scope: _builtins.str = ...,
+        before: _builtins.str = ...,
+        digits: _builtins.int = ...,
+        after: _builtins.str = ...,
+        random_order: _builtins.bool = ...,
+        digest: _builtins.bytes = ...,
+        original: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "before", b"before", "digest", b"digest", "digits", b"digits", "original", b"original", "random_order", b"random_order", "scope", b"scope", "target", b"target"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AssignCodeRequest: _TypeAlias = AssignCodeRequest  # noqa: Y015
+
+@_typing.final
+class AssignCodeResponse(_message.Message):
+    """The response of AssignCode."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CODE_FIELD_NUMBER: _builtins.int
+    code: _builtins.str
+    """The code."""
+    def __init__(
+        self,
+        *,
+        code: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AssignCodeResponse: _TypeAlias = AssignCodeResponse  # noqa: Y015
+
+@_typing.final
+class ListSubjectsRequest(_message.Message):
+    """The request of ListSubjects."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONTAINER_FIELD_NUMBER: _builtins.int
+    CODE_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    container: _builtins.str
+    """The site, group, project or device within which the codes were given."""
+    code: _builtins.str
+    """Only who has this code; empty: all."""
+    page_size: _builtins.int
+    """How many to return at most, up to 1000; 0 means 100."""
+    page_token: _builtins.str
+    """The next_page_token of the page before; empty for the first page."""
+    def __init__(
+        self,
+        *,
+        container: _builtins.str = ...,
+        code: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "container", b"container", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListSubjectsRequest: _TypeAlias = ListSubjectsRequest  # noqa: Y015
+
+@_typing.final
+class ListSubjectsResponse(_message.Message):
+    """The response of ListSubjects."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUBJECTS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Gives the next page; empty on the last one."""
+    @_builtins.property
+    def subjects(self) -> _containers.RepeatedCompositeFieldContainer[Global___Subject]:
+        """Those of this page."""
+
+    def __init__(
+        self,
+        *,
+        subjects: _abc.Iterable[Global___Subject] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "subjects", b"subjects"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListSubjectsResponse: _TypeAlias = ListSubjectsResponse  # noqa: Y015
+
+@_typing.final
+class Subject(_message.Message):
+    """A patient who was given a code."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CODE_FIELD_NUMBER: _builtins.int
+    ORIGINAL_FIELD_NUMBER: _builtins.int
+    ISSUER_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    code: _builtins.str
+    """The code."""
+    original: _builtins.str
+    """The identifier of the patient, and who issued it where that was said."""
+    issuer: _builtins.str
+    """Who issued it."""
+    @_builtins.property
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """When the code was given."""
+
+    def __init__(
+        self,
+        *,
+        code: _builtins.str = ...,
+        original: _builtins.str = ...,
+        issuer: _builtins.str = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "create_time", b"create_time", "issuer", b"issuer", "original", b"original"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Subject: _TypeAlias = Subject  # noqa: Y015
+
+@_typing.final
 class ListAuditEventsRequest(_message.Message):
     """The request of ListAuditEvents. Filters that are empty let everything through."""
 

@@ -136,6 +136,16 @@ class ProfileServiceStub:
                 request_serializer=deidcascade_dot_v1_dot_profile__service__pb2.RotateSiteKeyRequest.SerializeToString,
                 response_deserializer=deidcascade_dot_v1_dot_profile__service__pb2.RotateSiteKeyResponse.FromString,
                 _registered_method=True)
+        self.AssignCode = channel.unary_unary(
+                '/deidcascade.v1.ProfileService/AssignCode',
+                request_serializer=deidcascade_dot_v1_dot_profile__service__pb2.AssignCodeRequest.SerializeToString,
+                response_deserializer=deidcascade_dot_v1_dot_profile__service__pb2.AssignCodeResponse.FromString,
+                _registered_method=True)
+        self.ListSubjects = channel.unary_unary(
+                '/deidcascade.v1.ProfileService/ListSubjects',
+                request_serializer=deidcascade_dot_v1_dot_profile__service__pb2.ListSubjectsRequest.SerializeToString,
+                response_deserializer=deidcascade_dot_v1_dot_profile__service__pb2.ListSubjectsResponse.FromString,
+                _registered_method=True)
 
 
 class ProfileServiceServicer:
@@ -374,6 +384,28 @@ class ProfileServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def AssignCode(self, request, context):
+        """Returns the code of a patient, for a DeidService; a patient without one is given
+        the next of the pattern. No code is given twice, whoever asks at once.
+
+        INVALID_ARGUMENT INVALID_NAME, INVALID_CODE; NOT_FOUND TARGET_NOT_FOUND;
+        FAILED_PRECONDITION CODES_EXHAUSTED (the pattern has no more), NO_MASTER_KEY.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListSubjects(self, request, context):
+        """Lists who was given which code, in the order of the codes, in pages. It tells
+        who the patients are: each call is told in the audit.
+
+        INVALID_ARGUMENT INVALID_NAME, INVALID_PAGE_TOKEN, INVALID_PAGE_SIZE; NOT_FOUND
+        CONTAINER_NOT_FOUND; FAILED_PRECONDITION NO_MASTER_KEY.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ProfileServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -476,6 +508,16 @@ def add_ProfileServiceServicer_to_server(servicer, server):
                     servicer.RotateSiteKey,
                     request_deserializer=deidcascade_dot_v1_dot_profile__service__pb2.RotateSiteKeyRequest.FromString,
                     response_serializer=deidcascade_dot_v1_dot_profile__service__pb2.RotateSiteKeyResponse.SerializeToString,
+            ),
+            'AssignCode': grpc.unary_unary_rpc_method_handler(
+                    servicer.AssignCode,
+                    request_deserializer=deidcascade_dot_v1_dot_profile__service__pb2.AssignCodeRequest.FromString,
+                    response_serializer=deidcascade_dot_v1_dot_profile__service__pb2.AssignCodeResponse.SerializeToString,
+            ),
+            'ListSubjects': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListSubjects,
+                    request_deserializer=deidcascade_dot_v1_dot_profile__service__pb2.ListSubjectsRequest.FromString,
+                    response_serializer=deidcascade_dot_v1_dot_profile__service__pb2.ListSubjectsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -1020,6 +1062,60 @@ class ProfileService:
             '/deidcascade.v1.ProfileService/RotateSiteKey',
             deidcascade_dot_v1_dot_profile__service__pb2.RotateSiteKeyRequest.SerializeToString,
             deidcascade_dot_v1_dot_profile__service__pb2.RotateSiteKeyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AssignCode(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/deidcascade.v1.ProfileService/AssignCode',
+            deidcascade_dot_v1_dot_profile__service__pb2.AssignCodeRequest.SerializeToString,
+            deidcascade_dot_v1_dot_profile__service__pb2.AssignCodeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListSubjects(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/deidcascade.v1.ProfileService/ListSubjects',
+            deidcascade_dot_v1_dot_profile__service__pb2.ListSubjectsRequest.SerializeToString,
+            deidcascade_dot_v1_dot_profile__service__pb2.ListSubjectsResponse.FromString,
             options,
             channel_credentials,
             insecure,

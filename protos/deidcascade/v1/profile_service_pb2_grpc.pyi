@@ -216,6 +216,20 @@ class ProfileServiceStub:
     FAILED_PRECONDITION NO_MASTER_KEY (the service has none, or not the one that the
     keys were encrypted with).
     """
+    AssignCode: _grpc.UnaryUnaryMultiCallable[_profile_service_pb2.AssignCodeRequest, _profile_service_pb2.AssignCodeResponse]
+    """Returns the code of a patient, for a DeidService; a patient without one is given
+    the next of the pattern. No code is given twice, whoever asks at once.
+
+    INVALID_ARGUMENT INVALID_NAME, INVALID_CODE; NOT_FOUND TARGET_NOT_FOUND;
+    FAILED_PRECONDITION CODES_EXHAUSTED (the pattern has no more), NO_MASTER_KEY.
+    """
+    ListSubjects: _grpc.UnaryUnaryMultiCallable[_profile_service_pb2.ListSubjectsRequest, _profile_service_pb2.ListSubjectsResponse]
+    """Lists who was given which code, in the order of the codes, in pages. It tells
+    who the patients are: each call is told in the audit.
+
+    INVALID_ARGUMENT INVALID_NAME, INVALID_PAGE_TOKEN, INVALID_PAGE_SIZE; NOT_FOUND
+    CONTAINER_NOT_FOUND; FAILED_PRECONDITION NO_MASTER_KEY.
+    """
 
 @_typing.type_check_only
 class ProfileServiceAsyncStub(ProfileServiceStub):
@@ -374,6 +388,20 @@ class ProfileServiceAsyncStub(ProfileServiceStub):
     INVALID_ARGUMENT INVALID_NAME; NOT_FOUND CONTAINER_NOT_FOUND;
     FAILED_PRECONDITION NO_MASTER_KEY (the service has none, or not the one that the
     keys were encrypted with).
+    """
+    AssignCode: _aio.UnaryUnaryMultiCallable[_profile_service_pb2.AssignCodeRequest, _profile_service_pb2.AssignCodeResponse]  # type: ignore[assignment]
+    """Returns the code of a patient, for a DeidService; a patient without one is given
+    the next of the pattern. No code is given twice, whoever asks at once.
+
+    INVALID_ARGUMENT INVALID_NAME, INVALID_CODE; NOT_FOUND TARGET_NOT_FOUND;
+    FAILED_PRECONDITION CODES_EXHAUSTED (the pattern has no more), NO_MASTER_KEY.
+    """
+    ListSubjects: _aio.UnaryUnaryMultiCallable[_profile_service_pb2.ListSubjectsRequest, _profile_service_pb2.ListSubjectsResponse]  # type: ignore[assignment]
+    """Lists who was given which code, in the order of the codes, in pages. It tells
+    who the patients are: each call is told in the audit.
+
+    INVALID_ARGUMENT INVALID_NAME, INVALID_PAGE_TOKEN, INVALID_PAGE_SIZE; NOT_FOUND
+    CONTAINER_NOT_FOUND; FAILED_PRECONDITION NO_MASTER_KEY.
     """
 
 class ProfileServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -650,6 +678,32 @@ class ProfileServiceServicer(metaclass=_abc_1.ABCMeta):
         INVALID_ARGUMENT INVALID_NAME; NOT_FOUND CONTAINER_NOT_FOUND;
         FAILED_PRECONDITION NO_MASTER_KEY (the service has none, or not the one that the
         keys were encrypted with).
+        """
+
+    @_abc_1.abstractmethod
+    def AssignCode(
+        self,
+        request: _profile_service_pb2.AssignCodeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_profile_service_pb2.AssignCodeResponse, _abc.Awaitable[_profile_service_pb2.AssignCodeResponse]]:
+        """Returns the code of a patient, for a DeidService; a patient without one is given
+        the next of the pattern. No code is given twice, whoever asks at once.
+
+        INVALID_ARGUMENT INVALID_NAME, INVALID_CODE; NOT_FOUND TARGET_NOT_FOUND;
+        FAILED_PRECONDITION CODES_EXHAUSTED (the pattern has no more), NO_MASTER_KEY.
+        """
+
+    @_abc_1.abstractmethod
+    def ListSubjects(
+        self,
+        request: _profile_service_pb2.ListSubjectsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_profile_service_pb2.ListSubjectsResponse, _abc.Awaitable[_profile_service_pb2.ListSubjectsResponse]]:
+        """Lists who was given which code, in the order of the codes, in pages. It tells
+        who the patients are: each call is told in the audit.
+
+        INVALID_ARGUMENT INVALID_NAME, INVALID_PAGE_TOKEN, INVALID_PAGE_SIZE; NOT_FOUND
+        CONTAINER_NOT_FOUND; FAILED_PRECONDITION NO_MASTER_KEY.
         """
 
 def add_ProfileServiceServicer_to_server(servicer: ProfileServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -49,6 +49,7 @@ EVERYTHING = PROJECT_ADMIN | {
         "uploads.vouch",
     ),
     *("access.view", "access.manage", "audit.view", "audit.record", "keys.manage"),
+    "subjects.view",
 }
 ROLES: dict[str, set[str]] = {
     "site-admin": EVERYTHING,
@@ -262,6 +263,19 @@ CASES: dict[str, Case] = {
         here,
         ("OK", "NOT_FOUND"),
         lambda name: kind(name) == "sites",
+    ),
+    "AssignCode": Case(
+        lambda name: pb.AssignCodeRequest(target=name),
+        lambda _: {"uploads.resolve"},
+        here,
+        ("INVALID_ARGUMENT", "INVALID_ARGUMENT"),
+        lambda name: kind(name) in {"projects", "devices"},
+    ),
+    "ListSubjects": Case(
+        lambda name: pb.ListSubjectsRequest(container=name),
+        lambda _: {"subjects.view"},
+        here,
+        ("OK", "NOT_FOUND"),
     ),
     # The service of these tests has no master key.
     "RotateSiteKey": Case(

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 def made_keys(name: str) -> Keys:
     """Returns keys that are other ones for every name."""
     hash_key, uid_key, shift_key = (f"{name} {use}".encode() for use in ("hash", "uid", "shift"))
-    return Keys(name, hash_key=hash_key, uid_key=uid_key, shift_key=shift_key)
+    table_key = f"{name} table".encode()
+    return Keys(name, hash_key=hash_key, uid_key=uid_key, shift_key=shift_key, table_key=table_key)
 
 
 def with_keys(plan: Plan, name: str = "key") -> Plan:

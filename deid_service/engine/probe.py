@@ -1,0 +1,113 @@
+"""Tells whose file it is before anything is done to it.
+
+Codes are given to patients elsewhere, which takes a while. Who has files of a profile that
+gives codes looks first, and begins with the file when the patient has one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, NoReturn
+
+from deid_service.engine.deidentifier import Deidentifier
+from deid_service.engine.errors import DicomError
+from deid_service.engine.limits import MAX_HELD_BYTES
+from deid_service.engine.rules.pseudonyms import Codes
+from deid_service.engine.rules.rewriting import Memo
+
+if TYPE_CHECKING:
+    from deid_service.engine.encoding.charsets import CharacterSets
+    from deid_service.engine.plan import Plan
+    from deid_service.engine.rules.pseudonyms import Patient
+
+
+class _FoundError(Exception):
+    """It is known whose file it is."""
+
+    def __init__(self, known_by: str | None) -> None:
+        super().__init__()
+        self.known_by = known_by
+
+
+class _Seeking(Memo):
+    """A memo that ends the work when it is asked for that of a patient."""
+
+    def of_patient(self, patient: Patient) -> NoReturn:
+        raise _FoundError(patient.known_by)
+
+    def of_values(self, values: dict[int, bytes], charsets: CharacterSets) -> Memo | None:
+        found = super().of_values(values, charsets)
+        pseudonyms = None if found is None else found.pseudonyms
+        if pseudonyms is not None and pseudonyms.patient is not None:
+            raise _FoundError(pseudonyms.patient.known_by)
+        return None
+
+
+class PatientProbe:
+    """Looks at a file up to where it says who the patient is.
+
+    Attributes:
+        known_by: what tells the patient from all others; None where the file does not say
+            it, or cannot be read: the engine says what is wrong with it.
+    """
+
+    def __init__(self, plan: Plan, *, max_held_bytes: int = MAX_HELD_BYTES) -> None:
+        """Begins; see `Deidentifier`."""
+        self.known_by: str | None = None
+        memo = _Seeking(pseudonyms=plan.memo.pseudonyms, awaits_patient=True)
+        self._engine = Deidentifier(replace(plan, memo=memo), max_held_bytes=max_held_bytes)
+
+    def receive(self, data: bytes) -> bool:
+        """Takes the next bytes; whether it has seen enough."""
+        try:
+            self._engine.receive(data)
+            while self._engine.pending:
+                self._engine.go_on()
+        except _FoundError as found:
+            self.known_by = found.known_by
+        except DicomError:
+            pass
+        else:
+            return False
+        return True
+
+    def finish(self) -> None:
+        """Takes the end of the file."""
+        try:
+            self._engine.finish()
+        except _FoundError as found:
+            self.known_by = found.known_by
+        except DicomError:
+            pass
+
+
+def codes_of(plan: Plan) -> Codes:
+    """Returns the codes that are known on the stream of a plan, to be added to."""
+    pseudonyms = plan.memo.pseudonyms
+    return {} if pseudonyms is None else pseudonyms.codes
+
+
+class _Same(dict[str, str]):
+    """Codes of which everybody has the same."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__()
+        self._code = code
+
+    def get(self, key: str, default: object = None) -> str:  # noqa: ARG002
+        return self._code
+
+
+def with_one_code(plan: Plan) -> Plan:
+    """Returns a plan with keys in which all patients have one code, to show what it does."""
+    if plan.codes is not None and plan.memo.pseudonyms is not None:
+        plan.memo.pseudonyms.codes = _Same(plan.codes.code(0))
+    return plan
+
+
+def table_digest(plan: Plan, known_by: str) -> bytes:
+    """Returns what a patient is found by where codes are kept."""
+    pseudonyms = plan.memo.pseudonyms
+    if pseudonyms is None:
+        raise ValueError("the profile needs keys")
+    return pseudonyms.keys.in_table(known_by)

@@ -1,0 +1,109 @@
+"""The codes that patients were given, and who they are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from profile_service.audit import Action, Entry
+from profile_service.errors import NoMasterKeyError, TargetNotFoundError
+from profile_service.hierarchy import Kind
+from profile_service.keys.errors import MasterKeyError
+from profile_service.model import KnownSubject, Subject
+
+if TYPE_CHECKING:
+    from profile_service.access.actor import Actor
+    from profile_service.hierarchy import ContainerName
+    from profile_service.keys.sealing import MasterKey
+    from profile_service.language.model import CodePattern, KeyScope
+    from profile_service.model import StoredSubject
+    from profile_service.store import Store
+
+
+class Subjects:
+    """Gives codes, and tells who has them."""
+
+    def __init__(self, store: Store, master: MasterKey | None) -> None:
+        """Takes where they are kept, and what encrypts who has them."""
+        self._store = store
+        self._master = master
+
+    def code(
+        self,
+        target: ContainerName,
+        scope: KeyScope,
+        pattern: CodePattern,
+        digest: bytes,
+        original: str,
+    ) -> str:
+        """Returns the code of a patient, who is given one where there is none.
+
+        Args:
+            target: the project or device that a stream goes to.
+            scope: within which no code is given twice.
+            pattern: of the codes.
+            digest: what the patient is found by.
+            original: what tells the patient from all others.
+
+        Raises:
+            TargetNotFoundError: the target does not exist.
+            NoMasterKeyError: there is nothing to encrypt the patient with.
+            CodesExhaustedError: all codes of the pattern were given.
+        """
+        scope_id = self._scope_id(target, scope)
+        known = self._store.get_code(scope_id, pattern.series, digest)
+        if known is not None:
+            return known
+        if self._master is None:
+            raise NoMasterKeyError(target.site)
+        sealed = self._master.seal(original.encode(), _what(scope_id, digest))
+        return self._store.give_code(target, scope_id, pattern, Subject(digest, sealed))
+
+    def list(
+        self, name: ContainerName, *, code: str, after: str, limit: int, actor: Actor
+    ) -> list[KnownSubject]:
+        """Returns who was given codes within a container; the audit is told that it was asked.
+
+        Args:
+            name: the container.
+            code: the one that is looked for; empty for all.
+            after: the code behind which they begin.
+            limit: how many at most.
+            actor: who asks.
+
+        Raises:
+            ContainerNotFoundError: it does not exist.
+            NoMasterKeyError: they cannot be decrypted.
+        """
+        found = self._store.list_subjects(name, code=code, after=after, limit=limit)
+        if found and self._master is None:
+            raise NoMasterKeyError(name.site)
+        known = [self._known(each, self._master) for each in found if self._master is not None]
+        self._store.record(
+            Entry(Action.READ_SUBJECTS, name.text, actor, after={"subjects": len(known)})
+        )
+        return known
+
+    @staticmethod
+    def _known(stored: StoredSubject, master: MasterKey) -> KnownSubject:
+        digest, sealed = stored.subject
+        try:
+            original = master.open(sealed, _what(stored.scope_id, digest)).decode()
+        except MasterKeyError:
+            raise NoMasterKeyError("") from None
+        return KnownSubject(stored.code, original, stored.create_time)
+
+    def _scope_id(self, target: ContainerName, scope: KeyScope) -> int:
+        name = target.text
+        if scope == "site" or (scope == "group" and target.kind is Kind.DEVICE):
+            name = target.site
+        elif scope == "group":
+            name = target.parent or ""
+        found = self._store.identity(name)
+        if found is None:
+            raise TargetNotFoundError(target.text)
+        return found
+
+
+def _what(scope_id: int, digest: bytes) -> str:
+    """Returns what a patient is encrypted as, so that none stands for another."""
+    return f"subject {scope_id} {digest.hex()}"

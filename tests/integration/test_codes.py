@@ -1,0 +1,242 @@
+"""Codes that are given to patients: one each, never twice, whatever happens meanwhile."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from io import BytesIO
+from typing import TYPE_CHECKING
+
+import grpc
+import pydicom
+import pytest
+from deidcascade.v1 import profile_service_pb2 as pb
+from deidcascade.v1.profile_service_pb2_grpc import ProfileServiceStub
+
+from profile_service.keys.files import write_secret
+from tests.integration.test_keys import dumped, of_patient, pair, project
+from tests.support import callers
+from tests.support.deid_service import Caller, opened, whole_file
+from tests.support.engine.build import dicom, el
+from tests.support.processes import service_process
+from tests.support.refusals import refused
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.integration.test_keys import Pair
+
+
+def profile(pattern: str, scope: str = "project", more: str = "") -> str:
+    """Returns a profile that gives codes."""
+    return (
+        f"dicom:\n  pseudonyms: {{scope: {scope}}}\n  fields:\n"
+        f"    - {{name: PatientID, assign: '{pattern}'{more}}}\n"
+        f"    - {{name: PatientName, assign: '{pattern}'{more}}}\n"
+    )
+
+
+@pytest.fixture
+def keys(tmp_path: Path) -> Path:
+    """A folder with a master key."""
+    write_secret(tmp_path / "master.key")
+    return tmp_path
+
+
+def codes(address: str, target: str, patients: list[str]) -> list[str]:
+    """De-identifies a file of each patient on one stream; returns the codes, or reasons."""
+    with callers.channel(address, [("grpc.use_local_subchannel_pool", 1)]) as channel:
+        caller = Caller(channel, opened(target))
+        for patient in patients:
+            caller.send(*whole_file(of_patient(patient)))
+        caller.half_close()
+        found = []
+        for _ in patients:
+            output, result = caller.receive_result()
+            if result.HasField("rejection"):
+                found.append(pb_reason(result.rejection.reason))
+                continue
+            made = pydicom.dcmread(BytesIO(output))
+            assert made.PatientName == made.PatientID
+            found.append(str(made.PatientID))
+    return found
+
+
+def pb_reason(number: int) -> str:
+    """Returns the name of a reason."""
+    from deidcascade.v1 import deid_service_pb2
+
+    return deid_service_pb2.RejectionReason.Name(number)  # type: ignore[arg-type]
+
+
+def subjects(services: Pair, container: str, code: str = "") -> dict[str, str]:
+    """Returns who has which code, as the service tells it."""
+    request = pb.ListSubjectsRequest(container=container, code=code)
+    found = services.service.ListSubjects(request).subjects
+    return {each.original: each.code for each in found}
+
+
+def test_one_code_for_each_patient(database: str, keys: Path) -> None:
+    """Patients are given the next codes, keep them, and are told to who may know."""
+    with pair(database, keys) as services:
+        services.make_containers()
+        services.set("sites/a", profile("LUNG-{0000}"))
+        address = services.deid_address
+
+        first = codes(address, project(), ["p", "q", "p ", "r", "q"])
+        again = codes(address, project(), ["r", "s"])
+        elsewhere = codes(address, project(name="2"), ["s", "p"])
+        told = subjects(services, project())
+        one = subjects(services, project(), "LUNG-0002")
+        events = services.service.ListAuditEvents(pb.ListAuditEventsRequest(parent="sites/a"))
+
+    assert first == ["LUNG-0001", "LUNG-0002", "LUNG-0001", "LUNG-0003", "LUNG-0002"]
+    assert again == ["LUNG-0003", "LUNG-0004"]
+    assert elsewhere == ["LUNG-0001", "LUNG-0002"]
+    assert told == {"p": "LUNG-0001", "q": "LUNG-0002", "r": "LUNG-0003", "s": "LUNG-0004"}
+    assert one == {"q": "LUNG-0002"}
+    assert [event.action for event in events.events][:2] == ["subjects.read"] * 2
+
+
+@pytest.mark.parametrize("scope", ["group", "site"])
+def test_scope_and_issuer(database: str, keys: Path, scope: str) -> None:
+    """Within the scope no code is given twice; the same number of two issuers is two patients."""
+    with pair(database, keys) as services:
+        services.make_containers()
+        services.set("sites/a", profile("C{000}", scope))
+        codes(services.deid_address, project(), ["p"])
+        second = codes(services.deid_address, project(name="2"), ["q", "p"])
+        with callers.channel(services.deid_address) as channel:
+            caller = Caller(channel, opened(project()))
+            parts = [el("PatientID", "p"), el("IssuerOfPatientID", "THERE")]
+            caller.send(*whole_file(dicom(el("SOPInstanceUID", "1.2"), *parts)))
+            output, _ = caller.receive_result()
+            caller.half_close()
+        container = "sites/a/groups/g" if scope == "group" else "sites/a"
+        request = pb.ListSubjectsRequest(container=container)
+        told = services.service.ListSubjects(request).subjects
+
+    assert second == ["C002", "C001"]
+    assert str(pydicom.dcmread(BytesIO(output)).PatientID) == "C003"
+    assert [(each.original, each.issuer) for each in told] == [
+        ("p", ""),
+        ("q", ""),
+        ("p", "THERE"),
+    ]
+
+
+@pytest.mark.parametrize("more", ["", ", random-order: true"])
+def test_a_pattern_that_runs_out(database: str, keys: Path, more: str) -> None:
+    """Who comes when all codes are given is rejected, and has one when the pattern is widened."""
+    with pair(database, keys) as services:
+        services.make_containers()
+        services.set("sites/a", profile("{0}", more=more))
+        first = codes(services.deid_address, project(), [f"p{number}" for number in range(10)])
+        services.set("sites/a", profile("{00}", more=more))
+        second = codes(services.deid_address, project(), ["p9", "p0"])
+
+    assert sorted(first[:9]) == [str(number) for number in range(1, 10)]
+    assert (first[:9] == sorted(first[:9])) is (not more)
+    assert first[9] == "REJECTION_REASON_LIMIT_EXCEEDED"
+    assert len(second[0]) == 2
+    assert second[1] == first[0]
+
+
+def test_files_that_say_no_patient(database: str, keys: Path) -> None:
+    """They are rejected, and those around them are not."""
+    with pair(database, keys) as services:
+        services.make_containers()
+        services.set("sites/a", profile("LUNG-{0000}"))
+
+        found = codes(services.deid_address, project(), ["p", " ", "q"])
+
+    assert found == ["LUNG-0001", "REJECTION_REASON_VALUE_NOT_TRANSFORMABLE", "LUNG-0002"]
+
+
+def test_without_a_master_key_nobody_is_told(database: str, keys: Path) -> None:
+    """The dump holds no patient, and a service with another master key tells none."""
+    write_secret(keys / "other.key")
+    with pair(database, keys) as services:
+        services.make_containers()
+        services.set("sites/a", profile("LUNG-{0000}"))
+        codes(services.deid_address, project(), ["4711007"])
+    with pair(database, keys, master="other") as services:
+        with refused("FAILED_PRECONDITION", "NO_MASTER_KEY"):
+            subjects(services, project())
+        assert services.refusal(project())[0] == "PROFILE_NOT_SUPPORTED"
+
+    assert b"4711007" not in dumped(database)
+
+
+def test_storm(database: str, keys: Path) -> None:
+    """New patients on eight streams, and ProfileService killed: no code twice, none lost."""
+    patients = [f"patient {number}" for number in range(240)]
+    arguments = ("--database", database, "--workers", "2")
+    master = ("--master-key-file", str(keys / "master.key"))
+    given: dict[str, str] = {}
+    lock, begun = threading.Lock(), threading.Barrier(9)
+
+    def upload(address: str, share: list[str]) -> None:
+        left, is_first = list(share), True
+        while left:
+            with (
+                suppress(grpc.RpcError),
+                callers.channel(address, [("grpc.use_local_subchannel_pool", 1)]) as channel,
+            ):
+                caller = Caller(channel, opened(project()))
+                for patient in list(left):
+                    caller.send(*whole_file(of_patient(patient)))
+                    output, result = caller.receive_result()
+                    if result.HasField("rejection"):
+                        continue
+                    code = str(pydicom.dcmread(BytesIO(output)).PatientID)
+                    with lock:
+                        assert given.setdefault(patient, code) == code
+                    left.remove(patient)
+                    if is_first:
+                        is_first = False
+                        begun.wait()
+                caller.half_close()
+
+    with (
+        service_process(*arguments, *master, module="profile_service") as profiles,
+        service_process("--profile-service", profiles.address, "--workers", "4") as service,
+        callers.open_channel(profiles.address) as channel,
+    ):
+        stub = ProfileServiceStub(channel)
+        for name in ("sites/a", "sites/a/groups/g", project()):
+            container = pb.Container(name=name)
+            stub.CreateContainer(pb.CreateContainerRequest(container=container))
+        stub.SetProfile(pb.SetProfileRequest(container="sites/a", source=profile("{00000}")))
+        shares = [[*patients[start::8], patients[0]] for start in range(8)]
+        with ThreadPoolExecutor(8) as pool:
+            running = [pool.submit(upload, service.address, share) for share in shares]
+            begun.wait()
+            for number in range(2):
+                victim = profiles.workers(times=number + 2)[-1]
+                signal_process(victim)
+                profiles.workers(times=number + 3)
+            for each in running:
+                each.result()
+        told = []
+        token = ""
+        while True:
+            request = pb.ListSubjectsRequest(container=project(), page_size=100, page_token=token)
+            answer = stub.ListSubjects(request)
+            told += [(each.original, each.code) for each in answer.subjects]
+            token = answer.next_page_token
+            if not token:
+                break
+
+    assert len(given) == len(set(given.values())) == len(patients)
+    assert given.items() <= dict(told).items()
+    assert len({code for _, code in told}) == len(told)
+
+
+def signal_process(pid: int) -> None:
+    """Kills a process."""
+    import os
+
+    os.kill(pid, signal.SIGKILL)

@@ -1,0 +1,79 @@
+"""Whose file it is, before anything is done to it; and the code that the patient was given."""
+
+from __future__ import annotations
+
+import pytest
+
+from deid_service.engine import PatientProbe, codes_of, table_digest, with_one_code
+from tests.support.engine.build import dicom, el, sq
+from tests.support.engine.every_way import deidentified, plan_of, rejected, values_of
+
+ASSIGN = "name: PatientID, assign: 'LUNG-{0000}'"
+DATA = {
+    "plain": dicom(
+        el("StudyDate", "20200601"),
+        sq("ReferencedImageSequence", [el("PatientID", "8")], undefined=True),
+        el("PatientID", "7 "),
+        el("IssuerOfPatientID", "HERE"),
+        el("Rows", (512,)),
+    ),
+    "deflated": dicom(el("PatientID", "7"), el("IssuerOfPatientID", "HERE"), deflated=True),
+    "short": dicom(el("PatientID", "7"), el("IssuerOfPatientID", "HERE")),
+}
+
+
+@pytest.mark.parametrize("size", [1, 7, 1 << 20])
+@pytest.mark.parametrize("data", DATA.values(), ids=DATA)
+def test_patient(data: bytes, size: int) -> None:
+    """The patient is told as the engine tells it, however the file is cut."""
+    probe = PatientProbe(plan_of(ASSIGN))
+
+    pieces = (data[start : start + size] for start in range(0, len(data), size))
+    if not any(probe.receive(piece) for piece in pieces):
+        probe.finish()
+
+    assert probe.known_by == "7\0HERE"
+
+
+@pytest.mark.parametrize(
+    "data", [dicom(el("Rows", (512,))), b"", b"no DICOM" * 40, DATA["plain"][:230]]
+)
+def test_nobody(data: bytes) -> None:
+    """Where the file says nobody, or is none, nobody is told; the engine says what is wrong."""
+    plan = plan_of(ASSIGN)
+    probe = PatientProbe(plan)
+
+    if not probe.receive(data):
+        probe.finish()
+
+    assert probe.known_by is None
+    rejected(data, plan)
+
+
+def test_code() -> None:
+    """The value becomes the code that the patient has; without one the file is rejected."""
+    plan = plan_of(ASSIGN, "name: PatientName, assign: 'LUNG-{0000}'")
+
+    error = rejected(DATA["plain"], plan)
+    codes_of(plan)["7\0HERE"] = "LUNG-0042"
+    output = deidentified(DATA["plain"], plan)
+
+    assert error[0] == "VALUE_NOT_TRANSFORMABLE"
+    assert values_of(output)[0x00100010] == values_of(output)[0x00100020] == b"LUNG-0042 "
+
+
+def test_digests() -> None:
+    """Two patients have two digests, and the same is the same again."""
+    plan = plan_of(ASSIGN)
+
+    found = [table_digest(plan, patient) for patient in ("7", "8", "7")]
+
+    assert found[0] == found[2] != found[1]
+    assert len(found[0]) == 32
+
+
+def test_one_code_for_all() -> None:
+    """To show what a profile does everybody has a code that nobody is given."""
+    output = deidentified(DATA["plain"], with_one_code(plan_of(ASSIGN)))
+
+    assert values_of(output)[0x00100020] == b"LUNG-0000 "
