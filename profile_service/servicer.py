@@ -51,6 +51,7 @@ MAX_CODE_TEXT = 64
 # SHA-256.
 DIGEST_BYTES = 32
 MAX_NOTE = 1000
+MAX_CHANGES = 16
 MAX_KNOWN_DIGESTS = 64
 
 # bigint
@@ -344,7 +345,8 @@ class ProfileServicer:
     ) -> pb.ListChangesResponse:
         del call
         name = parse_name(request.container, field="container")
-        size = paging.page_size(request.page_size)
+        # Each is read with its text, which may have a mebibyte.
+        size = min(paging.page_size(request.page_size), MAX_CHANGES)
         listed = f"{name}/changes"
         before = _number_in(paging.read_token(listed, request.page_token)) or MAX_VERSION
         found = self._store.changes.page(name, before=before, limit=size + 1)

@@ -2155,7 +2155,7 @@ class ListChangesRequest(_message.Message):
     container: _builtins.str
     """The container."""
     page_size: _builtins.int
-    """How many to return at most, up to 1000; 0 means 100."""
+    """How many to return at most, up to 16; 0, and what is above, means 16."""
     page_token: _builtins.str
     """The next_page_token of the page before; empty for the first page."""
     def __init__(

@@ -179,6 +179,11 @@ def test_proposals_are_listed_and_shown(people: People) -> None:
         (change.number for change in found), reverse=True
     )
     assert {change.proposal.set_profile.source for change in found} == {""}
+    for number in range(17):
+        setting = pb.SetProfileRequest(container=PROJECT, source=f"{PROFILE}# {number}\n")
+        propose(people.first, set_profile=setting)
+    request = pb.ListChangesRequest(container=PROJECT, page_size=1000)
+    assert len(people.viewer.ListChanges(request).changes) == 16
     shown = people.viewer.GetChange(
         pb.GetChangeRequest(container=PROJECT, number=found[0].number)
     ).change
