@@ -36,6 +36,7 @@ def main(arguments: list[str]) -> int:
         drain_seconds=config.DRAIN_SECONDS,
         log=LOG,
         work=lambda worker: _work(settings, worker),
+        json_log=settings.json_log,
         metrics=processes.Metrics(settings.metrics, _families),
     )
 

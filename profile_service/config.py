@@ -78,6 +78,7 @@ class Config:
         reflection: whether everybody may ask what the services are.
         transport: see there.
         metrics: HOST:PORT where Prometheus may ask; empty for nowhere.
+        json_log: whether lines of the log are objects of JSON.
         provider: whose tokens count; None: nobody's.
         master_key_file: what encrypts the keys of sites; empty where none is named.
         master_key: it itself; empty where it is not in the environment.
@@ -92,6 +93,7 @@ class Config:
     reflection: bool = True
     transport: Transport = PLAIN
     metrics: str = ""
+    json_log: bool = False
     provider: Provider | None = None
     master_key_file: str = ""
     master_key: str = field(default="", repr=False)
@@ -186,6 +188,11 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Config:
         f"{MASTER_KEY} can hold it itself",
         variable=f"{MASTER_KEY}_FILE",
     )
+    options.add_choice(
+        "--log-format",
+        ("text", "json"),
+        "text: lines for people; json: each line an object, for what collects logs",
+    )
     parsed = options.parse(arguments)
     return Config(
         listen=parsed.listen,
@@ -197,6 +204,7 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Config:
         reflection=bool(parsed.reflection),
         transport=transport.read_options(parsed),
         metrics=parsed.metrics,
+        json_log=parsed.log_format == "json",
         provider=_provider(parsed),
         master_key_file=parsed.master_key_file,
         master_key=environment.get(MASTER_KEY, ""),

@@ -58,6 +58,7 @@ class Config:
         profile_tls: the files for the way to ProfileService: authorities, certificate, key;
             without the first it is plain text.
         metrics: HOST:PORT where Prometheus may ask; empty for nowhere.
+        json_log: whether lines of the log are objects of JSON.
     """
 
     listen: str
@@ -72,6 +73,7 @@ class Config:
     transport: Transport = PLAIN
     profile_tls: tuple[str, str, str] = ("", "", "")
     metrics: str = ""
+    json_log: bool = False
 
 
 def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Config:
@@ -162,6 +164,11 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Config:
         "",
         "HOST:PORT where Prometheus may ask what is counted; port 0 takes one that is free",
     )
+    options.add_choice(
+        "--log-format",
+        ("text", "json"),
+        "text: lines for people; json: each line an object, for what collects logs",
+    )
     parsed = options.parse(arguments)
     return Config(
         listen=parsed.listen,
@@ -182,4 +189,5 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Config:
         transport=transport.read_options(parsed),
         profile_tls=(parsed.profile_tls_ca, parsed.profile_tls_cert, parsed.profile_tls_key),
         metrics=parsed.metrics,
+        json_log=parsed.log_format == "json",
     )

@@ -58,11 +58,17 @@ class Log:
         self._writer: _Writer | None = None
         self._process = os.getpid()
         self._observe: Callable[[str, dict[str, Field]], None] | None = None
-        # The last second, and how it is written.
-        self._second = 0, ""
+        self._as_json = False
+        # The last second, how it is written, and how the local time differs from UTC.
+        self._second = 0, "", ""
 
-    def set_up(self) -> None:
-        """Writes the lines to standard error, with the time and the process."""
+    def set_up(self, *, as_json: bool = False) -> None:
+        """Writes the lines to standard error, with the time and the process.
+
+        Args:
+            as_json: whether each is an object of JSON, for what collects logs.
+        """
+        self._as_json = as_json
         self._logger.setLevel(logging.INFO)
         self._logger.propagate = False
         self._writer = _Writer(self._text, sys.stderr.fileno(), self._noted)
@@ -119,11 +125,19 @@ class Log:
         # The standard library takes several times as long for the same.
         second = int(created)
         if second != self._second[0]:
-            self._second = second, time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(second))
-        return (
-            f"{self._second[1]},{int(created % 1 * 1000):03d} {logging.getLevelName(level)} "
-            f"{self._logger.name}[{self._process}] {_message(event, fields)}"
-        )
+            local = time.localtime(second)
+            zone = time.strftime("%z", local)
+            written = time.strftime("%Y-%m-%dT%H:%M:%S", local)
+            self._second = second, written, f"{zone[:3]}:{zone[3:]}"
+        _, written, zone = self._second
+        moment = f"{written}.{int(created % 1 * 1000):03d}{zone}"
+        name = logging.getLevelName(level)
+        if not self._as_json:
+            text = _message(event, fields)
+            return f"{moment} {name} {self._logger.name}[{self._process}] {text}"
+        where = {"service": self._logger.name, "process": self._process}
+        said = {key: value for key, value in fields.items() if value != ""}
+        return json.dumps({"time": moment, "level": name, **where, "event": event, **said})
 
 
 class _Writer:

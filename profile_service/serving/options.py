@@ -79,7 +79,13 @@ class Options:
         )
 
     def add(
-        self, name: str, kind: type[str] | Number, default: str, text: str, *, variable: str = ""
+        self,
+        name: str,
+        kind: type[str] | Number,
+        default: str,
+        text: str,
+        *,
+        variable: str = "",
     ) -> None:
         """Adds an option.
 
@@ -100,6 +106,25 @@ class Options:
                 # An error about what the variable says names it, too.
                 show_envvar=True,
                 help=f"{text} (default: {default or 'none'})",
+            )
+        )
+
+    def add_choice(self, name: str, choices: Sequence[str], text: str) -> None:
+        """Adds an option that is one of a few words, the first where nothing is said.
+
+        Args:
+            name: as on the command line.
+            choices: the words.
+            text: what they are, for --help.
+        """
+        self._command.params.append(
+            _Option(
+                [name],
+                type=click.Choice(choices),
+                default=choices[0],
+                envvar=self._prefix + name.removeprefix("--").replace("-", "_").upper(),
+                show_envvar=True,
+                help=f"{text} (default: {choices[0]})",
             )
         )
 

@@ -53,6 +53,7 @@ def run(
     work: Callable[[Worker], int],
     transport: Transport,
     metrics: Metrics,
+    json_log: bool,
 ) -> int:
     """Runs the supervisor, or one worker where the supervisor started this process.
 
@@ -66,13 +67,14 @@ def run(
         work: what a worker does; returns its exit code.
         transport: how it is reached.
         metrics: what is counted, and where it can be asked for.
+        json_log: whether lines of the log are objects of JSON.
 
     Returns:
         The exit code.
     """
     open_standard_streams()
     forbid_core_dumps()
-    log.set_up()
+    log.set_up(as_json=json_log)
     worker = Worker.from_environment()
     try:
         if worker is not None:

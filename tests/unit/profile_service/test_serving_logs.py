@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import os
 import subprocess
 import sys
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -54,6 +57,54 @@ def test_lines_below_the_level_are_not_written(caplog: pytest.LogCaptureFixture)
         Log("some_service").write("call")
 
     assert caplog.messages == []
+
+
+_BOTH = """
+from profile_service.serving.logs import Log
+log = Log("some_service")
+log.set_up(as_json=%s)
+log.write("call", code="OK", reason="", count=3, seconds=0.25, name="a b\\u2028")
+"""
+
+
+def written(*, as_json: bool) -> list[str]:
+    """Returns what a process writes with one of the formats, in a time zone west of Greenwich."""
+    done = subprocess.run(
+        [sys.executable, "-c", _BOTH % as_json],
+        env=os.environ | {"TZ": "XXX+03:30"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stderr.splitlines()
+
+
+def test_a_line_has_a_moment_that_is_one_everywhere() -> None:
+    """The time of a line has its distance from UTC."""
+    (line,) = written(as_json=False)
+
+    moment, level, name, text = line.split(" ", 3)
+    assert datetime.fromisoformat(moment).utcoffset() == timedelta(hours=-3, minutes=-30)
+    assert (level, name.partition("[")[0]) == ("INFO", "some_service")
+    assert text == 'event=call code=OK count=3 seconds=0.250000 name="a b\\u2028"'
+
+
+def test_lines_as_json() -> None:
+    """Each line is an object with the same fields; numbers are numbers."""
+    (line,) = written(as_json=True)
+
+    said = json.loads(line)
+    assert datetime.fromisoformat(said.pop("time")).utcoffset() is not None
+    assert isinstance(said.pop("process"), int)
+    assert said == {
+        "level": "INFO",
+        "service": "some_service",
+        "event": "call",
+        "code": "OK",
+        "count": 3,
+        "seconds": 0.25,
+        "name": "a b\u2028",
+    }
 
 
 # Writes lines as a service does, and ends as told.
