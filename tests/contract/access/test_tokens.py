@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import base64
 import json
+import ssl
+import threading
 import time
 from contextlib import ExitStack
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
 import jwt
@@ -14,11 +17,13 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from deidcascade.v1 import access_service_pb2 as access_pb
 
+from profile_service import tokens
 from profile_service.config import Provider, parse
-from profile_service.errors import TokenSettingsError
+from profile_service.errors import TokenSettingsError, UnauthenticatedError
 from profile_service.tokens import Tokens
 from tests.contract.access.conftest import OTHER_SITE, SITE, Gateway
 from tests.support.audit import told
+from tests.support.certificates import Authority
 from tests.support.deid_service import status_of
 from tests.support.identities import AUDIENCE, ISSUER, Identities
 from tests.support.services import running_profile_service
@@ -180,11 +185,11 @@ def forged(identities: Identities) -> dict[str, str]:
 
 def test_forgeries(hospital: Gateway, identities: Identities) -> None:
     """No token counts that the provider has not signed, as it stands, by a pinned algorithm."""
-    tokens = forged(identities)
+    made = forged(identities)
 
     assert status(hospital, identities.token()) == "OK"
-    assert {name: status(hospital, token) for name, token in tokens.items()} == dict.fromkeys(
-        tokens, "UNAUTHENTICATED"
+    assert {name: status(hospital, token) for name, token in made.items()} == dict.fromkeys(
+        made, "UNAUTHENTICATED"
     )
 
 
@@ -249,3 +254,122 @@ def test_settings_that_cannot_be(arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         parse(given, {})
     assert ended.value.code == 2
+
+
+# --- Keys from a URL ------------------------------------------------------------------------
+
+
+class Publisher:
+    """A web server with the keys of an identity provider.
+
+    Attributes:
+        url: where they are.
+        asked: how often somebody has asked.
+        answer: what it answers: a status, headers and a body.
+    """
+
+    def __init__(self, authority: Authority) -> None:
+        self.asked = 0
+        self.answer: tuple[int, dict[str, str], bytes] = (200, {}, b"")
+        publisher = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                publisher.asked += 1
+                status, headers, body = publisher.answer
+                self.send_response(status)
+                for name, value in headers.items():
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_: object) -> None:
+                """Says nothing."""
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(*authority.certificate("localhost"))
+        self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
+        self.url = f"https://localhost:{self.server.server_port}/jwks"
+
+    def publish(self, identities: Identities) -> None:
+        """Answers with the keys that there are."""
+        self.answer = (200, {}, identities._file.read_bytes())
+
+
+@pytest.fixture
+def publisher(monkeypatch: pytest.MonkeyPatch) -> Iterator[Publisher]:
+    """A web server that this machine trusts, whose keys are asked for without a pause."""
+    with Authority() as authority:
+        monkeypatch.setenv("SSL_CERT_FILE", authority.ca)
+        monkeypatch.setattr(tokens, "UNKNOWN_KEY_SECONDS", 0.0)
+        made = Publisher(authority)
+        thread = threading.Thread(target=made.server.serve_forever)
+        thread.start()
+        yield made
+        made.server.shutdown()
+        thread.join()
+        made.server.server_close()
+
+
+def counts(reader: Tokens, token: str) -> bool:
+    """Tells whether a token counts."""
+    try:
+        reader.claims(token)
+    except UnauthenticatedError:
+        return False
+    return True
+
+
+def test_keys_from_a_url(publisher: Publisher, tmp_path: Path) -> None:
+    """They are asked for when a token names one that is not known; a failure keeps those known."""
+    identities = Identities(tmp_path / "jwks.json")
+    publisher.publish(identities)
+    reader = Tokens(Provider(ISSUER, AUDIENCE, publisher.url, ("RS256", "ES256")))
+
+    assert counts(reader, identities.token())
+    assert counts(reader, identities.token())
+    assert publisher.asked == 1
+    identities.new_key("two", elliptic=True)
+    publisher.publish(identities)
+    assert counts(reader, identities.token(key="two"))
+    assert publisher.asked == 2
+
+    identities.new_key("three")
+    for answer in (
+        (500, {}, b""),
+        (302, {"Location": publisher.url}, b""),
+        (200, {}, b"no keys"),
+        (200, {}, b'{"keys": []}'),
+        (200, {}, b" " * (tokens.MAX_KEYS_BYTES + 1)),
+    ):
+        publisher.answer = answer
+        assert not counts(reader, identities.token(key="three"))
+        assert counts(reader, identities.token(key="two"))
+    publisher.publish(identities)
+    assert counts(reader, identities.token(key="three"))
+
+
+def test_keys_that_are_old(
+    publisher: Publisher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Keys that could not be asked for again in a day verify nothing."""
+    identities = Identities(tmp_path / "jwks.json")
+    publisher.publish(identities)
+    reader = Tokens(Provider(ISSUER, AUDIENCE, publisher.url))
+    assert counts(reader, identities.token())
+
+    monkeypatch.setattr(tokens, "MAX_AGE_SECONDS", 0.0)
+    publisher.answer = (500, {}, b"")
+
+    assert not counts(reader, identities.token())
+
+
+def test_a_stranger_has_no_keys(publisher: Publisher, tmp_path: Path) -> None:
+    """A server whose certificate is not trusted is not believed."""
+    identities = Identities(tmp_path / "jwks.json")
+    publisher.publish(identities)
+    elsewhere = publisher.url.replace("localhost", "127.0.0.1")
+
+    assert not counts(Tokens(Provider(ISSUER, AUDIENCE, elsewhere)), identities.token())
+    assert publisher.asked == 0
