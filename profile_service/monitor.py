@@ -7,10 +7,12 @@ import time
 from typing import TYPE_CHECKING
 
 from profile_service.errors import (
+    ProfileServiceError,
     SchemaTooOldError,
     StoreBusyError,
     StoreFaultError,
     StoreUnavailableError,
+    TooManyCallsError,
 )
 from profile_service.logs import LOG
 
@@ -82,7 +84,7 @@ class Monitor:
             # It has been restored from a backup of an older build.
             self._migrated = False
             self._set(serving=False, cause=error.cause)
-        except (StoreUnavailableError, StoreBusyError) as error:
+        except (StoreUnavailableError, StoreBusyError, TooManyCallsError) as error:
             self._set(serving=False, cause=error.cause)
         else:
             if denied != self._denied:
@@ -121,7 +123,12 @@ class Monitor:
     def _record_uses(self) -> None:
         if time.monotonic() - self._recorded >= USES_SECONDS:
             self._recorded = time.monotonic()
-            self._store.access.record_uses()
+            try:
+                self._store.access.record_uses()
+            except ProfileServiceError as error:
+                # Who was last seen when is no reason to serve nobody.
+                cause = error.cause or type(error).__name__
+                LOG.write("key_uses", level=logging.ERROR, cause=cause)
 
     def _set(self, *, serving: bool, cause: str = "") -> None:
         if (serving, cause) == (self._serving, self._cause):
