@@ -35,6 +35,8 @@ from deid_service.engine.rules.identity import Identity
 # Behind it come overlays, functional groups, waveforms and pixels.
 _LAST_GROUP: Final = 0x0070
 
+_ITEM_END: Final = ITEM_DELIMITER & 0xFFFF
+
 # As many as structured reports have, and some more.
 _MAX_DEPTH: Final = 40
 
@@ -93,54 +95,69 @@ class _Reader:
 
     def __init__(self, buffer: bytes, identifying: Collection[int], with_dates: bool) -> None:
         self.identity = Identity()
-        self._identifying = identifying
         self._buffer = buffer
-        self._with_dates = with_dates
+        self._wanted = frozenset({SPECIFIC_CHARACTER_SET, _BIRTH_DATE}).union(identifying)
+        self._vrs = frozenset({"DA", "DT", "PN"} if with_dates else {"PN"})
+        self._codes: dict[Encoding, frozenset[int]] = {}
 
+    # Long for the same reason as `Walk._read_elements`: it is on the way of every file.
     def elements(
         self, position: int, end: int, encoding: Encoding, charsets: CharacterSets, depth: int
     ) -> int:
         """Reads elements up to an end, an item delimiter, or behind the last group."""
         buffer, quad = self._buffer, encoding.quad
         explicit, short = encoding.explicit, encoding.short_codes
-        while position < end:
-            if end - position < HEADER:
-                return -1
+        wanted, codes = self._wanted, self._codes_of(encoding)
+        last_group = DELIMITER_GROUP - 1 if depth else _LAST_GROUP
+        last = end - HEADER
+        while position <= last:
             group, element, code, length = quad(buffer, position)
-            if group == DELIMITER_GROUP:
-                return position + HEADER if group << 16 | element == ITEM_DELIMITER else -1
-            if group > _LAST_GROUP and not depth:
-                return position
-            start = position + HEADER
-            if explicit:
-                vr = encoding.vr_names.get(code, "UN")
-                if code not in short:
+            if group > last_group:
+                if group != DELIMITER_GROUP:
+                    return position
+                return position + HEADER if element == _ITEM_END else -1
+            tag = group << 16 | element
+            if code in short:
+                start = position + HEADER
+                position = start + length
+                if tag not in wanted and code not in codes:
+                    continue
+                vr = encoding.vr_names[code]
+            else:
+                start = position + HEADER
+                if explicit:
                     start = position + LONG_HEADER
                     if start > end:
                         return -1
                     length = encoding.long(buffer, position + HEADER)[0]
-            else:
-                vr = vr_of(group << 16 | element)
-                length = code | length << 16
-            tag = group << 16 | element
-            if vr == "UN":
-                vr = vr_of(tag)
-            if length == UNDEFINED_LENGTH or vr == "SQ":
-                inside = IMPLICIT_LITTLE if explicit and code not in encoding.vr_names else encoding
-                stop = end if length == UNDEFINED_LENGTH else start + length
-                position = self._items(start, stop, inside, charsets, depth, length)
-                if position < 0:
-                    return -1
-                continue
-            position = start + length
+                    vr = encoding.vr_names.get(code, "UN")
+                    if vr == "UN":
+                        vr = vr_of(tag)
+                else:
+                    vr = vr_of(tag)
+                    length = code | length << 16
+                if length == UNDEFINED_LENGTH or vr == "SQ":
+                    is_unknown = explicit and encoding.vr_names.get(code, "UN") == "UN"
+                    inside = IMPLICIT_LITTLE if is_unknown else encoding
+                    stop = end if length == UNDEFINED_LENGTH else start + length
+                    position = self._items(start, stop, inside, charsets, depth, length)
+                    if position < 0:
+                        return -1
+                    continue
+                position = start + length
+                if tag not in wanted and vr not in self._vrs:
+                    continue
             if position > end:
                 return -1
+            value = buffer[start:position]
             if tag == SPECIFIC_CHARACTER_SET:
-                charsets = _charsets(buffer[start:position], charsets)
-            elif 0 < length <= _MAX_LENGTH and self._wants(tag, vr):
-                self._take(tag, vr, buffer[start:position], charsets, encoding)
+                charsets = _charsets(value, charsets)
+            elif 0 < length <= _MAX_LENGTH:
+                self._take(tag, vr, value, charsets, encoding)
+        if position > end:
+            return -1
         # Of the top level there may be more.
-        return position if depth else -1
+        return position if depth and position == end else -1
 
     def _items(
         self,
@@ -169,9 +186,14 @@ class _Reader:
                 return -1
         return position if length != UNDEFINED_LENGTH else -1
 
-    def _wants(self, tag: int, vr: str) -> bool:
-        is_date = tag == _BIRTH_DATE or (self._with_dates and vr in {"DA", "DT"})
-        return vr == "PN" or is_date or tag in self._identifying
+    def _codes_of(self, encoding: Encoding) -> frozenset[int]:
+        """Returns the VRs whose elements are wanted, as `quad` reads them."""
+        codes = self._codes.get(encoding)
+        if codes is None:
+            names = encoding.vr_names.items() if encoding.explicit else ()
+            codes = frozenset(code for code, vr in names if vr in self._vrs)
+            self._codes[encoding] = codes
+        return codes
 
     def _take(
         self, tag: int, vr: str, value: bytes, charsets: CharacterSets, encoding: Encoding
