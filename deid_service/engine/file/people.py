@@ -30,7 +30,8 @@ from deid_service.engine.encoding.headers import (
 )
 from deid_service.engine.encoding.tags import SPECIFIC_CHARACTER_SET
 from deid_service.engine.encoding.values import read_value
-from deid_service.engine.rules.identity import Identity
+from deid_service.engine.errors import DicomError, Reason
+from deid_service.engine.rules.identity import MAX_OF_A_KIND, Identity
 
 # Behind it come overlays, functional groups, waveforms and pixels.
 _LAST_GROUP: Final = 0x0070
@@ -84,6 +85,9 @@ def people_of(
 
     Returns:
         What was found; None where more of the input must be there for that.
+
+    Raises:
+        DicomError: it is too much.
     """
     reader = _Reader(buffer, identifying, with_dates)
     end = reader.elements(0, len(buffer), encoding, DEFAULT_CHARACTER_SETS, 0)
@@ -212,6 +216,13 @@ class _Reader:
                 self.identity.add_number(text)
             else:
                 self.identity.add_phrase(text)
+        if self.identity.is_too_large:
+            raise DicomError(
+                Reason.LIMIT_EXCEEDED,
+                f"more than {MAX_OF_A_KIND} names, numbers, addresses or dates identify somebody",
+                tag=tag,
+                vr=vr,
+            )
 
 
 def _charsets(value: bytes, before: CharacterSets) -> CharacterSets:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from functools import cached_property
 from itertools import permutations
 from typing import Final
@@ -21,13 +22,14 @@ _MIN_NAME: Final = 3
 _MIN_NUMBER: Final = 4
 
 # Of a name, as many parts are looked for in every order.
-_MAX_PARTS: Final = 5
+_MAX_PARTS: Final = 3
 
 # What stands between two parts of a name.
 _JOINERS: Final = ("", " ", "^", ", ", "_", "-", ".")
 
-# More than any file of a clinic has: a bound on what looking for them costs.
-_MAX_FORMS: Final = 4096
+# More names, numbers, addresses or dates than a file has: a directory of a medium says most.
+# Each takes some fifty forms, of a hundred bytes.
+MAX_OF_A_KIND: Final = 2000
 
 # CJK radicals, and what comes behind: Chinese, Japanese, Korean.
 _FIRST_UNSPACED: Final = "\u2e80"
@@ -175,23 +177,27 @@ class Identity:
             reached = max(reached, end)
         return "".join([*kept, text[reached:]])
 
-    @cached_property
-    def needles(self) -> tuple[bytes, ...]:
-        """What is looked for in bytes, in lower case as far as that is ASCII."""
-        found: set[bytes] = set()
-        for form in sorted(self._forms, key=len, reverse=True)[:_MAX_FORMS]:
-            for spelling in {form, form.upper(), form.title()} if not form.isascii() else {form}:
-                for encoding in ("utf-8", "latin-1", "utf-16-le", "utf-16-be"):
-                    try:
-                        found.add(spelling.encode(encoding).lower())
-                    except UnicodeEncodeError:
-                        continue
-        return tuple(sorted(found))
-
     def may_be_in(self, value: bytes) -> bool:
-        """Whether anything of it may stand in bytes, in any of some encodings."""
-        lower = value.lower()
-        return any(needle in lower for needle in self.needles)
+        """Whether anything of it stands in bytes, read as text in any of some encodings."""
+        readings = {value.decode("latin-1")}
+        if not value.isascii():
+            readings.add(value.decode("utf-8", "replace"))
+        for shifted in (value, value[1:]):
+            # What is no text in two bytes a character has no words in it.
+            readings.add(shifted.decode("utf-16-le", "replace"))
+            readings.add(shifted.decode("utf-16-be", "replace"))
+        return any(self.spans(text) for text in readings)
+
+    @property
+    def is_too_large(self) -> bool:
+        """Whether it has more than any file says of people."""
+        kinds: tuple[AbstractSet[object], ...] = (
+            self.names,
+            self.numbers,
+            self.phrases,
+            self.dates,
+        )
+        return any(len(kind) > MAX_OF_A_KIND for kind in kinds)
 
     @cached_property
     def _forms(self) -> frozenset[str]:

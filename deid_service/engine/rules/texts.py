@@ -20,7 +20,7 @@ _MONTH: Final = (
 )
 
 # Longer texts are none that a person reads before it is sent on; of them nothing stays.
-MAX_CHARACTERS: Final = 65_536
+MAX_CHARACTERS: Final = 16_384
 
 # Tried in this order, before words are looked at. Each looks no further from where it
 # begins than a bound, or goes on behind what it has found.

@@ -679,3 +679,14 @@ def test_by_a_key() -> None:
     assert moved[1] - moved[0] == timedelta(days=1)
     assert texts(first, 0x0008002A)[0][8:] == b"101112"
     assert texts(first, 0x00280303) == [b"MODIFIED"]
+
+
+def test_more_people_than_a_file_has() -> None:
+    """A file that was made to be about thousands of people is rejected, within a bound."""
+    items = [[el("PatientName", f"DOE{number}^JANE")] for number in range(2001)]
+    data = dicom(sq("ReferencedPatientSequence", *items), el("StudyID", "7"))
+
+    found = every_way(data, compile_plan(parse_profile(profile())), byte_by_byte=False)
+
+    assert found.error is not None
+    assert found.error[0] == "LIMIT_EXCEEDED"

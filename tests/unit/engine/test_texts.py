@@ -77,3 +77,14 @@ def test_vocabulary() -> None:
 
     assert {"chest", "contrast", "flair", "lesion", "sagittal", "schulter", "leukemia"} <= words
     assert not {"smith", "johnson", "kowalski", "hodgkin", "crohn", "doe", "jane"} & words
+
+
+def test_bytes() -> None:
+    """What identifies is found in bytes, in one byte a character or two, at any offset."""
+    somebody_else = Identity()
+    somebody_else.add_name("M\u00fcller^Hans")
+    for encoding in ("latin-1", "utf-8", "utf-16-le", "utf-16-be"):
+        for before in (b"", b"\1"):
+            value = before + " of M\u00fcller ".encode(encoding)
+            assert somebody_else.may_be_in(value), (encoding, before)
+    assert not somebody_else.may_be_in(bytes(range(256)) * 4)
