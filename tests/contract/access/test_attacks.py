@@ -10,6 +10,7 @@ import pytest
 from deidcascade.v1 import access_service_pb2 as access_pb
 from deidcascade.v1 import profile_service_pb2 as pb
 from deidcascade.v1.access_service_pb2_grpc import AccessServiceStub
+from deidcascade.v1.deid_service_pb2_grpc import DeidServiceStub
 from deidcascade.v1.profile_service_pb2_grpc import ProfileServiceStub
 from google.protobuf.field_mask_pb2 import FieldMask
 from psycopg import sql
@@ -92,6 +93,24 @@ def test_metadata(gateway: Gateway) -> None:
     assert shown(gateway, *2 * [("authorization", right)]) == "UNAUTHENTICATED"
     assert shown(gateway, ("authorization", right), ("authorization", wrong)) == "UNAUTHENTICATED"
     assert shown(gateway, ("authorization", f"Bearer {'x' * 40_000}")) == "RESOURCE_EXHAUSTED"
+
+
+def test_metadata_of_a_stream(gateway: Gateway) -> None:
+    """DeidService takes one credential as well, and passes on nothing that a caller adds."""
+    uploader, viewer = gateway.new_key(PROJECT, "uploader"), gateway.new_key(PROJECT, "viewer")
+    may, may_not = (("authorization", f"Bearer {key}") for key in (uploader, viewer))
+    beside = ("caller-authorization", f"Bearer {uploader}")
+
+    def stream(*metadata: tuple[str, str]) -> str:
+        with grpc.insecure_channel(gateway.deid_service.address) as plain:
+            call = DeidServiceStub(plain).Deidentify(iter([opened(PROJECT)]), metadata=metadata)
+            return code(lambda: list(call))
+
+    assert stream(may) == "OK"
+    assert stream(may, may) == "UNAUTHENTICATED"
+    assert stream(beside) == "UNAUTHENTICATED"
+    assert stream(may_not, beside) == "PERMISSION_DENIED"
+    assert stream(may_not, ("caller-certificate", "CN=x")) == "PERMISSION_DENIED"
 
 
 def test_a_key_that_has_ended(gateway: Gateway) -> None:
