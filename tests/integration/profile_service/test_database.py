@@ -23,6 +23,7 @@ from profile_service.errors import (
 )
 from profile_service.store import Store
 from profile_service.store.migrate import migrate, migrations
+from profile_service.store.roles import set_up
 from tests.integration.profile_service.test_faults import SITE, watched
 from tests.support import callers
 from tests.support.audit import told, troubles
@@ -248,3 +249,33 @@ def test_the_log_tells_no_part_of_a_connection_string() -> None:
     assert malformed.returncode == 1
     assert "neither a URI" in malformed.stderr
     assert SECRET not in malformed.stderr
+
+
+# --- Setting a database up ------------------------------------------------------------------
+
+
+def test_a_database_is_set_up_with_two_roles(databases: Databases) -> None:
+    """The role is made once, its password hashed before it is sent, and given what is new again."""
+    with databases.clone("template0") as owner:
+        served = make_conninfo(owner, user="set_up_once", password=SECRET)
+        assert set_up(owner, served) == list(migrations())
+        with psycopg.connect(owner, autocommit=True) as connection:
+            hashes = "SELECT rolpassword FROM pg_authid WHERE rolname = 'set_up_once'"
+            ((first,),) = connection.execute(hashes).fetchall()
+            assert first.startswith("SCRAM-SHA-256$")
+            connection.execute("REVOKE EXECUTE ON FUNCTION audit_append FROM set_up_once")
+            other = make_conninfo(served, password="another")  # noqa: S106 -- of a test
+            assert set_up(owner, other) == []
+            assert connection.execute(hashes).fetchall() == [(first,)]
+            store = Store(served, readers=1, writers=1)
+            assert store.look() == ""
+            assert not store.may_change_audit()
+            store.close()
+            connection.execute("DROP OWNED BY set_up_once; DROP ROLE set_up_once")
+
+
+def test_the_owner_is_no_role_to_serve_with(database: str) -> None:
+    """Whoever sets up with one role for both is told that the service needs its own."""
+    with pytest.raises(StoreFaultError) as caught:
+        set_up(database, database)
+    assert "a role of its own" in caught.value.cause
