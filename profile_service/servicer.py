@@ -48,6 +48,9 @@ MAX_DISPLAY_NAME = 200
 MAX_CODE_DIGITS = 9
 MAX_CODE_TEXT = 64
 
+# Patients who are given codes in one request.
+MAX_PATIENTS = 100
+
 # SHA-256.
 DIGEST_BYTES = 32
 MAX_NOTE = 1000
@@ -266,9 +269,9 @@ class ProfileServicer:
         made = self._keys.rotate(site, call.actor)
         return pb.RotateSiteKeyResponse(key=messages.site_key(made))
 
-    def AssignCode(  # noqa: N802, D102
-        self, request: pb.AssignCodeRequest, call: Call
-    ) -> pb.AssignCodeResponse:
+    def AssignCodes(  # noqa: N802, D102
+        self, request: pb.AssignCodesRequest, call: Call
+    ) -> pb.AssignCodesResponse:
         del call
         target = parse_name(request.target, field="target", kinds=TARGETS)
         scope = next((each for each in get_args(KeyScope) if each == request.scope), None)
@@ -278,11 +281,14 @@ class ProfileServicer:
             raise InvalidCodeError("digits", f"must be from 1 to {MAX_CODE_DIGITS}.")
         if len(request.before) + len(request.after) > MAX_CODE_TEXT or "{" in request.before:
             raise InvalidCodeError("before", "must be short, and without braces.")
-        if len(request.digest) != DIGEST_BYTES or not request.original:
-            raise InvalidCodeError("digest", f"must have {DIGEST_BYTES} bytes, and an original.")
+        if not 1 <= len(request.patients) <= MAX_PATIENTS:
+            raise InvalidCodeError("patients", f"must be from 1 to {MAX_PATIENTS}.")
+        if any(len(each.digest) != DIGEST_BYTES or not each.original for each in request.patients):
+            raise InvalidCodeError("patients", f"need {DIGEST_BYTES} bytes, and an original.")
         pattern = CodePattern(request.before, request.digits, request.after, request.random_order)
-        code = self._subjects.code(target, scope, pattern, request.digest, request.original)
-        return pb.AssignCodeResponse(code=code)
+        originals = {each.digest: each.original for each in request.patients}
+        codes = self._subjects.codes(target, scope, pattern, originals)
+        return pb.AssignCodesResponse(codes=[codes[each.digest] for each in request.patients])
 
     def ListSubjects(  # noqa: N802, D102
         self, request: pb.ListSubjectsRequest, call: Call

@@ -11,6 +11,8 @@ from profile_service.keys.errors import MasterKeyError
 from profile_service.model import KnownSubject, Subject
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from profile_service.access.actor import Actor
     from profile_service.hierarchy import ContainerName
     from profile_service.keys.sealing import MasterKey
@@ -27,36 +29,38 @@ class Subjects:
         self._store = store
         self._master = master
 
-    def code(
+    def codes(
         self,
         target: ContainerName,
         scope: KeyScope,
         pattern: CodePattern,
-        digest: bytes,
-        original: str,
-    ) -> str:
-        """Returns the code of a patient, who is given one where there is none.
+        originals: Mapping[bytes, str],
+    ) -> dict[bytes, str]:
+        """Returns the codes of patients, who are given one where there is none.
 
         Args:
             target: the project or device that a stream goes to.
             scope: within which no code is given twice.
             pattern: of the codes.
-            digest: what the patient is found by.
-            original: what tells the patient from all others.
+            originals: what tells each from all others, by what the patient is found by.
 
         Raises:
             TargetNotFoundError: the target does not exist.
-            NoMasterKeyError: there is nothing to encrypt the patient with.
-            CodesExhaustedError: all codes of the pattern were given.
+            NoMasterKeyError: there is nothing to encrypt patients with.
+            CodesExhaustedError: the pattern has not as many codes left; none is given.
         """
         scope_id = self._scope_id(target, scope)
-        known = self._store.get_code(scope_id, pattern.series, digest)
-        if known is not None:
+        known = self._store.get_codes(scope_id, pattern.series, list(originals))
+        unknown = [digest for digest in originals if digest not in known]
+        if not unknown:
             return known
         if self._master is None:
             raise NoMasterKeyError(target.site)
-        sealed = self._master.seal(original.encode(), _what(scope_id, digest))
-        return self._store.give_code(target, scope_id, pattern, Subject(digest, sealed))
+        subjects = [
+            Subject(digest, self._master.seal(originals[digest].encode(), _what(scope_id, digest)))
+            for digest in unknown
+        ]
+        return known | self._store.give_codes(target, scope_id, pattern, subjects)
 
     def list(
         self, name: ContainerName, *, code: str, after: str, limit: int, actor: Actor

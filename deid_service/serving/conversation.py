@@ -65,6 +65,9 @@ MAX_KNOWN_ACTIONS = 64
 # Codes of patients that are remembered of a stream.
 MAX_KNOWN_CODES = 10_000
 
+# Patients whose codes are asked for in one request, as many as ProfileService takes.
+MAX_PATIENTS = 100
+
 # Both come back or are looked at per file: a name, not a payload.
 MAX_FILE_ID_BYTES = 1024
 MAX_FILENAME_BYTES = 1024
@@ -156,6 +159,8 @@ class Conversation:
         self._answers: Messages | Batches = self._messages
         self._steps: Iterator[None] = iter(())
         self._pending = False
+        # Who, of the files of a batch, are to be given codes in one request.
+        self._awaited: list[str] = []
 
     @property
     def between_files(self) -> bool:
@@ -195,14 +200,20 @@ class Conversation:
         return self._applied.plan
 
     @property
-    def patient(self) -> str | None:
-        """The patient who is to be given a code before the file goes on; None without."""
-        return self._file.patient if self._state is _State.IN_FILE else None
+    def patients(self) -> list[str]:
+        """The patients who are to be given codes before it goes on."""
+        if self._awaited:
+            return self._awaited
+        patient = self._file.patient if self._state is _State.IN_FILE else None
+        return [] if patient is None else [patient]
 
-    def give(self, code: str | None) -> None:
-        """Takes the code of the patient; None where there are no more."""
-        file = self._file
-        self._guarded(lambda: file.give(code))
+    def give(self, codes: list[str] | None) -> None:
+        """Takes the codes of the patients; None where there are not as many left."""
+        file, awaited, self._awaited = self._file, self._awaited, []
+        if not awaited:
+            self._guarded(lambda: file.give(None if codes is None else codes[0]))
+        elif codes is not None:
+            _remember(self._applied.plan, dict(zip(awaited, codes, strict=True)))
 
     def catch_up(self) -> None:
         """Does what is left to do of the responses: worth calling while others travel.
@@ -246,26 +257,64 @@ class Conversation:
 
     def _batch(self, batch: pb.RequestBatch) -> Iterator[None]:
         """Does what each part says, in order."""
+        ahead: dict[int, str | None] = {}
+        if self._applied.plan.codes is not None:
+            yield from self._look_ahead(batch, ahead)
+        codes = codes_of(self._applied.plan)
         ends = time.perf_counter() + TURN_SECONDS
-        for part in batch.parts:
+        for number, part in enumerate(batch.parts):
             if time.perf_counter() > ends:
                 yield None
                 ends = time.perf_counter() + TURN_SECONDS
             if part.HasField("file"):
-                self._start(part.file)
+                # Who has no code after all is asked for alone.
+                is_coded = number in ahead and (ahead[number] is None or ahead[number] in codes)
+                self._start(part.file, is_coded=is_coded)
             if chunk := part.chunk:
                 yield from self._chunk(memoryview(chunk), None)
             if part.HasField("file_end"):
                 yield from self._end_file()
 
-    def _start(self, start: pb.FileStart) -> None:
+    def _look_ahead(self, batch: pb.RequestBatch, ahead: dict[int, str | None]) -> Iterator[None]:
+        """Asks for the codes of all patients of whole files at once.
+
+        Args:
+            batch: what came.
+            ahead: gets the patient of each part that is a whole file; None for those that
+                the engine is to say what is wrong with.
+        """
+        codes, limit = codes_of(self._applied.plan), self._limits.max_file_bytes
+        unknown: dict[str, None] = {}
+        ends = time.perf_counter() + TURN_SECONDS
+        for number, part in enumerate(batch.parts):
+            if time.perf_counter() > ends:
+                yield None
+                ends = time.perf_counter() + TURN_SECONDS
+            is_whole = part.HasField("file") and part.HasField("file_end")
+            if not is_whole or 0 < limit < len(part.chunk):
+                continue
+            probe = PatientProbe(self._applied.plan, max_held_bytes=self._limits.max_held_bytes)
+            if not probe.receive(part.chunk):
+                probe.finish()
+            ahead[number] = patient = probe.known_by
+            if patient is not None and patient not in codes:
+                unknown[patient] = None
+                if len(unknown) == MAX_PATIENTS:
+                    break
+        self._awaited = list(unknown)
+        while self._awaited:
+            yield None
+
+    def _start(self, start: pb.FileStart, *, is_coded: bool = False) -> None:
         if self._state is not _State.BETWEEN:
             raise ProtocolError("`file` came in the middle of a file, without `file_end`.")
         if len(start.file_id.encode()) > MAX_FILE_ID_BYTES:
             raise ProtocolError(f"`file_id` is longer than {MAX_FILE_ID_BYTES} bytes.")
         if len(start.filename.encode()) > MAX_FILENAME_BYTES:
             raise ProtocolError(f"`filename` is longer than {MAX_FILENAME_BYTES} bytes.")
-        self._file = _File(self._applied, self._receipts, self._limits, self._terms, start)
+        self._file = _File(
+            self._applied, self._receipts, self._limits, self._terms, start, is_coded=is_coded
+        )
         self._state = _State.IN_FILE
         self._guarded(self._file.begin)
 
@@ -282,7 +331,9 @@ class Conversation:
         """Goes on with what is left to do on a file."""
         while self._state is _State.IN_FILE and file.pending:
             yield None
-            self._guarded(lambda: file.go_on(self._answers))
+            # It may have been rejected meanwhile, for want of a code.
+            if self._state is _State.IN_FILE:
+                self._guarded(lambda: file.go_on(self._answers))
 
     def _end_file(self) -> Iterator[None]:
         if self._state is _State.BETWEEN:
@@ -311,6 +362,14 @@ class Conversation:
         self._state = _State.REJECTED
         self._ended(self._file.record(rejection, where))
         self._answers.result(self._file.rejected(rejection))
+
+
+def _remember(plan: Plan, given: dict[str, str]) -> None:
+    """Notes codes that patients of a stream have."""
+    codes = codes_of(plan)
+    if len(codes) + len(given) > MAX_KNOWN_CODES:
+        codes.clear()
+    codes.update(given)
 
 
 class _RejectedError(Exception):
@@ -375,6 +434,8 @@ class _File:
         limits: Limits,
         terms: Terms,
         start: pb.FileStart,
+        *,
+        is_coded: bool = False,
     ) -> None:
         self._applied = applied
         self._receipts = receipts
@@ -399,7 +460,7 @@ class _File:
         # what looks for that, and the patient who has no code yet.
         self._ahead: list[memoryview] = []
         self._probe: PatientProbe | None = None
-        if applied.plan.codes is not None:
+        if applied.plan.codes is not None and not is_coded:
             self._probe = PatientProbe(applied.plan, max_held_bytes=limits.max_held_bytes)
         self.patient: str | None = None
         self._has_ended = False
@@ -422,10 +483,7 @@ class _File:
                 "All codes of the pattern were given: the profile is to have a longer one.",
                 offset=0,
             )
-        codes = codes_of(self._applied.plan)
-        if len(codes) >= MAX_KNOWN_CODES:
-            codes.clear()
-        codes[known_by or ""] = code
+        _remember(self._applied.plan, {known_by or "": code})
 
     def _probed(self) -> None:
         """Asks for the code of the patient, unless it is known, or nobody is."""

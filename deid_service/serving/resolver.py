@@ -223,16 +223,16 @@ class ProfileResolver:
             sha256=profile.sha256,
         )
 
-    async def code(self, target: str, plan: Plan, patient: str) -> str | None:
-        """Returns the code of a patient, who is given one where there is none.
+    async def codes(self, target: str, plan: Plan, patients: list[str]) -> list[str] | None:
+        """Returns the codes of patients, who are given one where there is none.
 
         Args:
             target: the project or device.
             plan: what is done, with the keys of the stream.
-            patient: what tells the patient from all others.
+            patients: what tells each from all others; no more than `MAX_PATIENTS`.
 
         Returns:
-            The code; None where the pattern has no more.
+            The codes, in that order; None where the pattern has not as many left.
 
         Raises:
             TargetNotFoundError: the target does not exist any more.
@@ -242,30 +242,36 @@ class ProfileResolver:
         pattern = plan.codes
         if pattern is None:
             raise ValueError("the profile gives no codes")
-        request = profile_pb.AssignCodeRequest(
+        request = profile_pb.AssignCodesRequest(
             target=target,
             scope=plan.rules.settings.pseudonyms.scope,
             before=pattern.before,
             digits=pattern.digits,
             after=pattern.after,
             random_order=pattern.is_random,
-            digest=table_digest(plan, patient),
-            original=patient,
+            patients=[
+                profile_pb.UncodedPatient(digest=table_digest(plan, each), original=each)
+                for each in patients
+            ],
         )
         try:
-            answer = await self._ask(lambda stub: stub.AssignCode, request, None)
+            answer = await self._ask(lambda stub: stub.AssignCodes, request, None)
         except _NoCodeError as error:
             if error.reason == _EXHAUSTED:
                 return None
             raise errors.ProfileNotSupportedError(
                 f"The profile gives codes, and {_NO_KEYS[profile_pb.KEY_PROBLEM_NO_MASTER_KEY]}."
             ) from None
-        return answer.code
+        if len(answer.codes) != len(patients):
+            raise errors.ProfileNotSupportedError(
+                "ProfileService answered with another number of codes."
+            )
+        return list(answer.codes)
 
     async def _ask(
         self,
         send: Callable[[profile_rpc.ProfileServiceAsyncStub], Callable[..., Awaitable[_Answer]]],
-        request: profile_pb.ResolveProfileRequest | profile_pb.AssignCodeRequest,
+        request: profile_pb.ResolveProfileRequest | profile_pb.AssignCodesRequest,
         credential: tuple[str, str] | None,
         *,
         retries: int = RETRIES,

@@ -177,8 +177,8 @@ class DeidServicer:
         try:
             conversation = Conversation(applied, self._limits, ended, terms)
             with self._rechecks.watching(stream, target, credential):
-                code_of = partial(self._resolver.code, target)
-                await self._carry(context, stream, conversation, events, code_of)
+                codes_of = partial(self._resolver.codes, target)
+                await self._carry(context, stream, conversation, events, codes_of)
         finally:
             events.close()
 
@@ -188,7 +188,7 @@ class DeidServicer:
         stream: OpenStream,
         conversation: Conversation,
         events: StreamEvents,
-        code_of: Callable[[Plan, str], Awaitable[str | None]],
+        codes_of: Callable[[Plan, list[str]], Awaitable[list[str] | None]],
     ) -> None:
         read, write = context.read, context.write
         call_soon = asyncio.get_running_loop().call_soon
@@ -203,8 +203,8 @@ class DeidServicer:
             while conversation.pending:
                 # Other streams have their turn.
                 await asyncio.sleep(0)
-                if (patient := conversation.patient) is not None:
-                    conversation.give(await code_of(conversation.plan, patient))
+                if patients := conversation.patients:
+                    conversation.give(await codes_of(conversation.plan, patients))
                 answers = conversation.go_on()
                 await events.answered()
                 while answers:

@@ -27,7 +27,7 @@
                            uploads.create
     ListSiteKeys           profiles.view                           the site
     RotateSiteKey          keys.manage                             the site
-    AssignCode             uploads.resolve                         the target
+    AssignCodes            uploads.resolve                         the target
     ListSubjects           subjects.view                           the container
     ListAuditEvents,       audit.view                              the container, or all sites
     ListAuditHeads
@@ -239,7 +239,7 @@ def _rotate_site_key(request: pb.RotateSiteKeyRequest) -> Asked:
     return _on(place_of(site), Permission.KEYS_MANAGE)
 
 
-def _assign_code(request: pb.AssignCodeRequest) -> Asked:
+def _assign_codes(request: pb.AssignCodesRequest) -> Asked:
     target = parse_name(request.target, field="target", kinds=TARGETS)
     return _on(place_of(target), Permission.UPLOADS_RESOLVE)
 
@@ -310,7 +310,7 @@ RULES: Mapping[str, Callable[[Any], Asked]] = MappingProxyType(
         "RecordFiles": _record_files,
         "ListSiteKeys": _list_site_keys,
         "RotateSiteKey": _rotate_site_key,
-        "AssignCode": _assign_code,
+        "AssignCodes": _assign_codes,
         "ListSubjects": _list_subjects,
         "ListAuditEvents": _list_events,
         "ListAuditHeads": _list_heads,

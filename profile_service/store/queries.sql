@@ -481,11 +481,14 @@ INSERT INTO site_key (site_id, generation, master_key, sealed)
 VALUES ($1, $2, $3, $4)
 RETURNING create_time
 
--- The code that a patient was given; no row where there is none.
--- name: get_code
-SELECT c.code
+-- The codes that patients were given, whose digests of 32 bytes come one after the other; no
+-- row where there is none.
+-- name: get_codes
+SELECT c.digest, c.code
 FROM subject_code AS c JOIN code_series AS s ON s.id = c.series_id
-WHERE s.scope_id = $1 AND s.name = $2 AND c.digest = $3
+WHERE s.scope_id = $1 AND s.name = $2 AND c.digest IN (
+    SELECT substring($3::bytea FROM 32 * number + 1 FOR 32)
+    FROM generate_series(0, length($3::bytea) / 32 - 1) AS number)
 
 -- A series of codes, made where it is not there, and kept until the transaction ends: who
 -- gives codes of one series waits for who has done so.
@@ -494,12 +497,12 @@ INSERT INTO code_series (scope_id, name) VALUES ($1, $2)
 ON CONFLICT (scope_id, name) DO UPDATE SET last = code_series.last
 RETURNING id, last
 
--- Gives a code; no row where its number was given already.
--- name: give_code
+-- Gives codes; no row for a patient whose number was given already.
+-- name: give_codes
 INSERT INTO subject_code (series_id, digest, number, code, master_key, sealed)
-VALUES ($1, $2, $3, $4, $5, $6)
+SELECT $1, * FROM unnest($2::bytea[], $3::bigint[], $4::text[], $5::bytea[], $6::bytea[])
 ON CONFLICT (series_id, number) DO NOTHING
-RETURNING code
+RETURNING digest, code
 
 -- Notes the greatest number that was given in order.
 -- name: note_last

@@ -37,7 +37,7 @@ from profile_service.store.recent import Read, RecentVersions
 from profile_service.store.writers import Rollback, Writers, WritingConnection, execute
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from contextlib import AbstractContextManager
 
     from profile_service.access.credentials import Claims
@@ -55,6 +55,7 @@ VALIDATOR = Actor("validator", Credential.NONE)
 
 # How often a random number is tried before the free ones are looked for.
 RANDOM_TRIES = 8
+_RANDOM = secrets.SystemRandom()
 
 # SQLSTATE insufficient_privilege.
 _NO_RIGHT = "42501"
@@ -634,24 +635,26 @@ class Store:
         found = self._read("get_container", name)
         return found[0][0] if found else None
 
-    def get_code(self, scope_id: int, series: str, digest: bytes) -> str | None:
-        """Returns the code that a patient was given; None where there is none."""
-        found = self._read("get_code", scope_id, series, digest)
-        return found[0][0] if found else None
+    def get_codes(self, scope_id: int, series: str, digests: list[bytes]) -> dict[bytes, str]:
+        """Returns the codes that patients were given, by what they are found by."""
+        return dict(self._read("get_codes", scope_id, series, b"".join(digests)))
 
-    def give_code(
-        self, target: ContainerName, scope_id: int, pattern: CodePattern, subject: Subject
-    ) -> str:
-        """Gives a patient a code, unless another one was faster.
+    def give_codes(
+        self, target: ContainerName, scope_id: int, pattern: CodePattern, subjects: list[Subject]
+    ) -> dict[bytes, str]:
+        """Gives patients codes, unless another one was faster.
 
         Args:
             target: the project or device.
             scope_id: the container within which no code is given twice.
             pattern: of the codes.
-            subject: the patient.
+            subjects: the patients.
+
+        Returns:
+            The codes of all, by what they are found by.
 
         Raises:
-            CodesExhaustedError: all were given.
+            CodesExhaustedError: there are not as many, and none is given.
         """
         with self._transaction(
             target, code_series_scope_id_fkey=TargetNotFoundError(target.text)
@@ -659,37 +662,35 @@ class Store:
             row = execute(connection, "hold_series", scope_id, pattern.series).fetchone()
             assert row is not None  # noqa: S101 -- it is there now
             series, last = row
-            known = execute(
-                connection, "get_code", scope_id, pattern.series, subject.digest
-            ).fetchone()
-            if known is not None:
-                return str(known[0])
-            for number in self._numbers(connection, series, last, pattern):
-                given = execute(
-                    connection,
-                    "give_code",
-                    *(series, subject.digest, number, pattern.code(number)),
-                    *subject.sealed,
-                ).fetchone()
-                if given is not None:
-                    if not pattern.is_random:
-                        execute(connection, "note_last", series, number)
-                    return str(given[0])
-        raise CodesExhaustedError(target.text)
+            digests = b"".join(subject.digest for subject in subjects)
+            found = execute(connection, "get_codes", scope_id, pattern.series, digests)
+            codes: dict[bytes, str] = dict(found.fetchall())
 
-    @staticmethod
-    def _numbers(
-        connection: WritingConnection, series: int, last: int, pattern: CodePattern
-    ) -> Iterator[int]:
-        """Yields numbers that may be free, then one that is, if there is one."""
-        if pattern.is_random:
-            for _ in range(RANDOM_TRIES):
-                yield secrets.randbelow(pattern.last) + 1
-        elif last < pattern.last:
-            yield last + 1
-        row = execute(connection, "free_code", series, pattern.last).fetchone()
-        if row is not None and row[0] < pattern.last:
-            yield row[1]
+            def give(numbers: Iterable[int]) -> None:
+                left = [subject for subject in subjects if subject.digest not in codes]
+                rows = [
+                    (subject.digest, number, pattern.code(number), *subject.sealed)
+                    for subject, number in zip(left, numbers, strict=False)
+                ]
+                columns = map(list, zip(*rows, strict=True))
+                codes.update(execute(connection, "give_codes", series, *columns).fetchall())
+
+            count = len(subjects) - len(codes)
+            if pattern.is_random:
+                for _ in range(RANDOM_TRIES):
+                    if (count := len(subjects) - len(codes)) == 0:
+                        break
+                    give(_RANDOM.sample(range(1, pattern.last + 1), min(count, pattern.last)))
+            elif following := range(last + 1, min(last + count, pattern.last) + 1):
+                give(following)
+                execute(connection, "note_last", series, following[-1])
+            # What is left, one by one.
+            while len(codes) < len(subjects):
+                row = execute(connection, "free_code", series, pattern.last).fetchone()
+                if row is None or row[0] >= pattern.last:
+                    raise CodesExhaustedError(target.text)
+                give([row[1]])
+        return codes
 
     def list_subjects(
         self, name: ContainerName, *, code: str, after: str, limit: int

@@ -12,6 +12,8 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import re
+import secrets
 import struct
 import sys
 import time
@@ -30,6 +32,10 @@ METHOD = "/deidcascade.v1.DeidService/Deidentify"
 
 # As the upload client sends them, and as the contract advises.
 CHUNK_BYTES = 1024 * 1024
+
+# The PatientID of the slices, and what comes before one of 16 bytes.
+_PATIENT_ID = re.compile(rb"\x10\x00\x20\x00LO\x04\x001CT1")
+_PATIENT_START = b"\x10\x00\x20\x00LO\x10\x00"
 
 _FILE_END = pb.DeidentifyRequest(file_end=pb.FileEnd()).SerializeToString()
 
@@ -54,6 +60,8 @@ class Load:
             three messages.
         series: files of a series, which differ as those of a scanner do.
         digest: whether receipts are to have the SHA-256 of the output.
+        new_patients: whether each file of the series is of another patient, whom nobody
+            has seen before.
     """
 
     address: str
@@ -66,6 +74,7 @@ class Load:
     batch_bytes: int = 0
     series: int = 0
     digest: bool = True
+    new_patients: bool = False
 
 
 def open_message(target: str, *, digest: bool = True) -> bytes:
@@ -97,8 +106,11 @@ def file_messages(size: int) -> list[bytes]:
 def series_messages(load: Load) -> list[tuple[int, list[bytes]]]:
     """Returns the messages of a series of files of a size, and how many files they hold."""
     files = []
-    for small in slices(load.series):
+    unseen = secrets.token_hex(4)
+    for number, small in enumerate(slices(load.series)):
         head = small[: small.index(b"\xe0\x7f\x10\x00OW")]
+        if load.new_patients:
+            head = _PATIENT_ID.sub(_PATIENT_START + f"{unseen}{number:08}".encode("ascii"), head)
         length = load.size - len(head) - 12
         pixels = struct.pack("<HH2sHI", 0x7FE0, 0x0010, b"OW", 0, length) + bytes(length)
         files.append(head + pixels)

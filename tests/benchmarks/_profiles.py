@@ -16,7 +16,15 @@ def set_up(address: str, source: str) -> None:
     """Makes a site, a group and a project, with a profile on the project."""
     with channel(address) as opened:
         service = ProfileServiceStub(opened)
-        for name in (SITE, GROUP, PROJECT):
+        for name in (SITE, GROUP):
             container = pb.Container(name=name)
             service.CreateContainer(pb.CreateContainerRequest(container=container))
-        service.SetProfile(pb.SetProfileRequest(container=PROJECT, source=source))
+    add_project(address, PROJECT, source)
+
+
+def add_project(address: str, name: str, source: str) -> None:
+    """Makes a project with a profile."""
+    with channel(address) as opened:
+        service = ProfileServiceStub(opened)
+        service.CreateContainer(pb.CreateContainerRequest(container=pb.Container(name=name)))
+        service.SetProfile(pb.SetProfileRequest(container=name, source=source))

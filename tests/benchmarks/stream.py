@@ -15,13 +15,16 @@ from __future__ import annotations
 import os
 import platform
 import statistics
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
+from profile_service.keys.files import write_secret
 from profile_service.serving.workers import TUNING
 from tests.benchmarks._processes import (
     Server,
@@ -31,8 +34,8 @@ from tests.benchmarks._processes import (
     serving,
     start_client,
 )
-from tests.benchmarks._profiles import PROJECT, set_up
-from tests.benchmarks.engine import profiles
+from tests.benchmarks._profiles import PROJECT, add_project, set_up
+from tests.benchmarks.engine import keyed_pair, profiles
 
 ROUNDS = 4
 GIB = 1 << 30
@@ -44,6 +47,9 @@ SINGLES = 500
 BATCH_BYTES = 512 * 1024
 SERIES = 160
 
+# Of a series of one patient, and each of a patient of its own, whom nobody has seen before.
+KEYED_BYTES, KEYED_FILES, NEW_PATIENTS = 32 * 1024, 8000, 2000
+
 CLIENTS = 4
 CLIENT_ROUNDS = 5
 
@@ -51,6 +57,11 @@ CLIENT_ROUNDS = 5
 BUSY_CHANNELS, BUSY_PER_CHANNEL = 4, 25
 IDLE, SLOW = 200, 200
 BUSY_SECONDS = 8.0
+
+# The rules by a key, and a code as the patient's ID.
+CODES = keyed_pair()[1].replace(
+    "PatientID, keyed-hash: true", "PatientID, assign: 'LUNG-{0000000}'"
+)
 
 LOAD, CROWD = "tests.benchmarks._load", "tests.benchmarks._slow"
 
@@ -68,13 +79,19 @@ def main() -> int:
     console = Console(width=110)
     with ExitStack() as running:
         database = running.enter_context(postgres())
+        master_key = Path(running.enter_context(tempfile.TemporaryDirectory())) / "master.key"
+        write_secret(master_key)
         profile_service = running.enter_context(
-            serving("profile_service", "--listen", "127.0.0.1:0", "--database", database)
+            serving(
+                *("profile_service", "--listen", "127.0.0.1:0", "--database", database),
+                *("--master-key-file", str(master_key)),
+            )
         )
         set_up(profile_service.address, profiles()["12 rules"])
         console.print(_throughput(profile_service.address))
         for size, files, three in ((32 * 1024, 20_000, 4_000), (FILE_BYTES, FILES, FILES)):
             console.print(_batches(profile_service.address, size, files, three))
+        console.print(_pseudonyms(profile_service.address))
         with _service(profile_service.address, workers=2) as service:
             console.print(_balance(service))
         with _service(profile_service.address, workers=1) as service:
@@ -194,6 +211,56 @@ def _batches(profile_service: str, size: int, files: int, three: int) -> Table:
     return table
 
 
+def _pseudonyms(profile_service: str) -> Table:
+    """Measures what keys and codes cost, beside the same rules without a key."""
+    table = Table(
+        *("files, and how they become pseudonyms", "per s", "of those without a key"),
+        *("server CPU per file", "of those without a key"),
+        title=f"One stream, one worker, files of {KEYED_BYTES // 1024} KiB in batches",
+    )
+    plain, keyed = keyed_pair()
+    targets = {
+        "without a key": (f"{PROJECT}-plain", plain),
+        "by a key": (f"{PROJECT}-keyed", keyed),
+        "codes": (f"{PROJECT}-codes", CODES),
+    }
+    for name, source in targets.values():
+        add_project(profile_service, name, source)
+    load: dict[str, object] = {"size": KEYED_BYTES, "batch_bytes": BATCH_BYTES}
+    one = load | {"files": KEYED_FILES, "series": SERIES}
+    many = load | {"files": NEW_PATIENTS, "series": NEW_PATIENTS, "new_patients": True}
+    for title, ways, what, count in (
+        ("of one patient", ("without a key", "by a key", "codes"), one, KEYED_FILES),
+        ("of a new patient each", ("without a key", "by a key", "codes"), many, NEW_PATIENTS),
+    ):
+        with ExitStack() as running:
+            servers = {
+                way: running.enter_context(_service(profile_service, workers=1)) for way in ways
+            }
+            rounds = [
+                {
+                    way: _cost(server, **what, target=targets[way][0])
+                    for way, server in servers.items()
+                }
+                for _ in range(ROUNDS)
+            ]
+        best = {
+            way: Cost(min(r[way].wall for r in rounds), min(r[way].cpu for r in rounds))
+            for way in ways
+        }
+        without = best["without a key"]
+        table.add_row(title)
+        for way, cost in best.items():
+            table.add_row(
+                f"  {way}",
+                f"{count / cost.wall:,.0f}",
+                f"{without.wall / cost.wall:.2f} x",
+                f"{cost.cpu / count * 1e6:,.0f} us",
+                f"{cost.cpu / without.cpu:.2f} x",
+            )
+    return table
+
+
 def _best(servers: dict[str, Server], load: Callable[[Server], Cost]) -> dict[str, Cost]:
     """Returns the least of several rounds, in which the servers take turns."""
     rounds = [{name: load(server) for name, server in servers.items()} for _ in range(ROUNDS)]
@@ -205,7 +272,7 @@ def _best(servers: dict[str, Server], load: Callable[[Server], Cost]) -> dict[st
 
 def _cost(server: Server, **load: object) -> Cost:
     before = server.cpu_seconds()
-    answer = run_client(LOAD, address=server.address, target=PROJECT, **load)
+    answer = run_client(LOAD, **{"address": server.address, "target": PROJECT} | load)
     return Cost(answer["seconds"], server.cpu_seconds() - before)
 
 

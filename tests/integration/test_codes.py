@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import grpc
 import pydicom
 import pytest
+from deidcascade.v1 import deid_service_pb2 as deid_pb
 from deidcascade.v1 import profile_service_pb2 as pb
 from deidcascade.v1.profile_service_pb2_grpc import ProfileServiceStub
 
@@ -64,11 +65,34 @@ def codes(address: str, target: str, patients: list[str]) -> list[str]:
     return found
 
 
+def batch(address: str, patients: list[str]) -> list[str]:
+    """De-identifies a file of each patient, in one message; returns the codes, or reasons."""
+    files = [of_patient(patient) for patient in patients]
+    parts = [
+        deid_pb.RequestPart(file=deid_pb.FileStart(), chunk=data, file_end=deid_pb.FileEnd())
+        for data in files
+    ]
+    with callers.channel(address) as channel:
+        caller = Caller(channel, opened(project()))
+        caller.receive()
+        caller.send(deid_pb.DeidentifyRequest(batch=deid_pb.RequestBatch(parts=parts)))
+        caller.half_close()
+        answers = [part for each in caller.receive_all() for part in each.batch.parts]
+    found, output = [], b""
+    for part in answers:
+        output += part.chunk
+        if part.HasField("result"):
+            if part.result.HasField("rejection"):
+                found.append(pb_reason(part.result.rejection.reason))
+            else:
+                found.append(str(pydicom.dcmread(BytesIO(output)).PatientID))
+            output = b""
+    return found
+
+
 def pb_reason(number: int) -> str:
     """Returns the name of a reason."""
-    from deidcascade.v1 import deid_service_pb2
-
-    return deid_service_pb2.RejectionReason.Name(number)  # type: ignore[arg-type]
+    return deid_pb.RejectionReason.Name(number)  # type: ignore[arg-type]
 
 
 def subjects(services: Pair, container: str, code: str = "") -> dict[str, str]:
@@ -90,14 +114,15 @@ def test_one_code_for_each_patient(database: str, keys: Path) -> None:
         elsewhere = codes(address, project(name="2"), ["s", "p"])
         told = subjects(services, project())
         one = subjects(services, project(), "LUNG-0002")
-        events = services.service.ListAuditEvents(pb.ListAuditEventsRequest(parent="sites/a"))
+        reads = pb.ListAuditEventsRequest(parent="sites/a", action="subjects.read")
+        events = services.service.ListAuditEvents(reads)
 
     assert first == ["LUNG-0001", "LUNG-0002", "LUNG-0001", "LUNG-0003", "LUNG-0002"]
     assert again == ["LUNG-0003", "LUNG-0004"]
     assert elsewhere == ["LUNG-0001", "LUNG-0002"]
     assert told == {"p": "LUNG-0001", "q": "LUNG-0002", "r": "LUNG-0003", "s": "LUNG-0004"}
     assert one == {"q": "LUNG-0002"}
-    assert [event.action for event in events.events][:2] == ["subjects.read"] * 2
+    assert [event.resource for event in events.events] == [project()] * 2
 
 
 @pytest.mark.parametrize("scope", ["group", "site"])
@@ -142,6 +167,26 @@ def test_a_pattern_that_runs_out(database: str, keys: Path, more: str) -> None:
     assert first[9] == "REJECTION_REASON_LIMIT_EXCEEDED"
     assert len(second[0]) == 2
     assert second[1] == first[0]
+
+
+@pytest.mark.parametrize("more", ["", ", random-order: true"])
+def test_a_batch(database: str, keys: Path, more: str) -> None:
+    """Files in one message have the codes they would have alone, while there are any."""
+    with pair(database, keys) as services:
+        services.make_containers()
+        services.set("sites/a", profile("{0}", more=more))
+        first = batch(services.deid_address, ["p", "q", " ", "p", "r"])
+        second = batch(services.deid_address, ["s", "q", "t", "u", "v", "w"])
+        third = batch(services.deid_address, ["x", "r", "y", "p"])
+        told = subjects(services, project())
+
+    assert first[2] == "REJECTION_REASON_VALUE_NOT_TRANSFORMABLE"
+    assert third[2] == "REJECTION_REASON_LIMIT_EXCEEDED"
+    assert [first[3], second[1], third[1], third[3]] == [first[0], first[1], first[4], first[0]]
+    given = [*first[:2], first[4], second[0], *second[2:], third[0]]
+    assert sorted(given) == list("123456789")
+    assert (given == sorted(given)) is (not more)
+    assert told == dict(zip("pqrstuvwx", given, strict=True))
 
 
 def test_files_that_say_no_patient(database: str, keys: Path) -> None:

@@ -1409,8 +1409,8 @@ class RotateSiteKeyResponse(_message.Message):
 Global___RotateSiteKeyResponse: _TypeAlias = RotateSiteKeyResponse  # noqa: Y015
 
 @_typing.final
-class AssignCodeRequest(_message.Message):
-    """The request of AssignCode."""
+class AssignCodesRequest(_message.Message):
+    """The request of AssignCodes."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1420,8 +1420,7 @@ class AssignCodeRequest(_message.Message):
     DIGITS_FIELD_NUMBER: _builtins.int
     AFTER_FIELD_NUMBER: _builtins.int
     RANDOM_ORDER_FIELD_NUMBER: _builtins.int
-    DIGEST_FIELD_NUMBER: _builtins.int
-    ORIGINAL_FIELD_NUMBER: _builtins.int
+    PATIENTS_FIELD_NUMBER: _builtins.int
     target: _builtins.str
     """The project or the device."""
     scope: _builtins.str
@@ -1434,10 +1433,10 @@ class AssignCodeRequest(_message.Message):
     """What stands behind it."""
     random_order: _builtins.bool
     """Codes are given in no order that anybody could know."""
-    digest: _builtins.bytes
-    """The patient, as an HMAC of 32 bytes under the key of the stream for that."""
-    original: _builtins.str
-    """What tells the patient from all others. Kept encrypted."""
+    @_builtins.property
+    def patients(self) -> _containers.RepeatedCompositeFieldContainer[Global___UncodedPatient]:
+        """Who are to have one, 1 to 100."""
+
     def __init__(
         self,
         *,
@@ -1447,38 +1446,65 @@ class AssignCodeRequest(_message.Message):
         digits: _builtins.int = ...,
         after: _builtins.str = ...,
         random_order: _builtins.bool = ...,
+        patients: _abc.Iterable[Global___UncodedPatient] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "before", b"before", "digits", b"digits", "patients", b"patients", "random_order", b"random_order", "scope", b"scope", "target", b"target"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AssignCodesRequest: _TypeAlias = AssignCodesRequest  # noqa: Y015
+
+@_typing.final
+class UncodedPatient(_message.Message):
+    """A patient who may have no code yet."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DIGEST_FIELD_NUMBER: _builtins.int
+    ORIGINAL_FIELD_NUMBER: _builtins.int
+    digest: _builtins.bytes
+    """An HMAC of 32 bytes under the key of the stream for that."""
+    original: _builtins.str
+    """What tells the patient from all others. Kept encrypted."""
+    def __init__(
+        self,
+        *,
         digest: _builtins.bytes = ...,
         original: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "before", b"before", "digest", b"digest", "digits", b"digits", "original", b"original", "random_order", b"random_order", "scope", b"scope", "target", b"target"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["digest", b"digest", "original", b"original"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___AssignCodeRequest: _TypeAlias = AssignCodeRequest  # noqa: Y015
+Global___UncodedPatient: _TypeAlias = UncodedPatient  # noqa: Y015
 
 @_typing.final
-class AssignCodeResponse(_message.Message):
-    """The response of AssignCode."""
+class AssignCodesResponse(_message.Message):
+    """The response of AssignCodes."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    CODE_FIELD_NUMBER: _builtins.int
-    code: _builtins.str
-    """The code."""
+    CODES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def codes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Their codes, in the order of the request."""
+
     def __init__(
         self,
         *,
-        code: _builtins.str = ...,
+        codes: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["codes", b"codes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___AssignCodeResponse: _TypeAlias = AssignCodeResponse  # noqa: Y015
+Global___AssignCodesResponse: _TypeAlias = AssignCodesResponse  # noqa: Y015
 
 @_typing.final
 class ListSubjectsRequest(_message.Message):

@@ -136,10 +136,10 @@ class ProfileServiceStub:
                 request_serializer=deidcascade_dot_v1_dot_profile__service__pb2.RotateSiteKeyRequest.SerializeToString,
                 response_deserializer=deidcascade_dot_v1_dot_profile__service__pb2.RotateSiteKeyResponse.FromString,
                 _registered_method=True)
-        self.AssignCode = channel.unary_unary(
-                '/deidcascade.v1.ProfileService/AssignCode',
-                request_serializer=deidcascade_dot_v1_dot_profile__service__pb2.AssignCodeRequest.SerializeToString,
-                response_deserializer=deidcascade_dot_v1_dot_profile__service__pb2.AssignCodeResponse.FromString,
+        self.AssignCodes = channel.unary_unary(
+                '/deidcascade.v1.ProfileService/AssignCodes',
+                request_serializer=deidcascade_dot_v1_dot_profile__service__pb2.AssignCodesRequest.SerializeToString,
+                response_deserializer=deidcascade_dot_v1_dot_profile__service__pb2.AssignCodesResponse.FromString,
                 _registered_method=True)
         self.ListSubjects = channel.unary_unary(
                 '/deidcascade.v1.ProfileService/ListSubjects',
@@ -384,12 +384,12 @@ class ProfileServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def AssignCode(self, request, context):
-        """Returns the code of a patient, for a DeidService; a patient without one is given
+    def AssignCodes(self, request, context):
+        """Returns the codes of patients, for a DeidService; patients without one are given
         the next of the pattern. No code is given twice, whoever asks at once.
 
         INVALID_ARGUMENT INVALID_NAME, INVALID_CODE; NOT_FOUND TARGET_NOT_FOUND;
-        FAILED_PRECONDITION CODES_EXHAUSTED (the pattern has no more), NO_MASTER_KEY.
+        FAILED_PRECONDITION CODES_EXHAUSTED (the pattern has not as many left; none is given), NO_MASTER_KEY.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -509,10 +509,10 @@ def add_ProfileServiceServicer_to_server(servicer, server):
                     request_deserializer=deidcascade_dot_v1_dot_profile__service__pb2.RotateSiteKeyRequest.FromString,
                     response_serializer=deidcascade_dot_v1_dot_profile__service__pb2.RotateSiteKeyResponse.SerializeToString,
             ),
-            'AssignCode': grpc.unary_unary_rpc_method_handler(
-                    servicer.AssignCode,
-                    request_deserializer=deidcascade_dot_v1_dot_profile__service__pb2.AssignCodeRequest.FromString,
-                    response_serializer=deidcascade_dot_v1_dot_profile__service__pb2.AssignCodeResponse.SerializeToString,
+            'AssignCodes': grpc.unary_unary_rpc_method_handler(
+                    servicer.AssignCodes,
+                    request_deserializer=deidcascade_dot_v1_dot_profile__service__pb2.AssignCodesRequest.FromString,
+                    response_serializer=deidcascade_dot_v1_dot_profile__service__pb2.AssignCodesResponse.SerializeToString,
             ),
             'ListSubjects': grpc.unary_unary_rpc_method_handler(
                     servicer.ListSubjects,
@@ -1073,7 +1073,7 @@ class ProfileService:
             _registered_method=True)
 
     @staticmethod
-    def AssignCode(request,
+    def AssignCodes(request,
             target,
             options=(),
             channel_credentials=None,
@@ -1086,9 +1086,9 @@ class ProfileService:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/deidcascade.v1.ProfileService/AssignCode',
-            deidcascade_dot_v1_dot_profile__service__pb2.AssignCodeRequest.SerializeToString,
-            deidcascade_dot_v1_dot_profile__service__pb2.AssignCodeResponse.FromString,
+            '/deidcascade.v1.ProfileService/AssignCodes',
+            deidcascade_dot_v1_dot_profile__service__pb2.AssignCodesRequest.SerializeToString,
+            deidcascade_dot_v1_dot_profile__service__pb2.AssignCodesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -216,12 +216,12 @@ class ProfileServiceStub:
     FAILED_PRECONDITION NO_MASTER_KEY (the service has none, or not the one that the
     keys were encrypted with).
     """
-    AssignCode: _grpc.UnaryUnaryMultiCallable[_profile_service_pb2.AssignCodeRequest, _profile_service_pb2.AssignCodeResponse]
-    """Returns the code of a patient, for a DeidService; a patient without one is given
+    AssignCodes: _grpc.UnaryUnaryMultiCallable[_profile_service_pb2.AssignCodesRequest, _profile_service_pb2.AssignCodesResponse]
+    """Returns the codes of patients, for a DeidService; patients without one are given
     the next of the pattern. No code is given twice, whoever asks at once.
 
     INVALID_ARGUMENT INVALID_NAME, INVALID_CODE; NOT_FOUND TARGET_NOT_FOUND;
-    FAILED_PRECONDITION CODES_EXHAUSTED (the pattern has no more), NO_MASTER_KEY.
+    FAILED_PRECONDITION CODES_EXHAUSTED (the pattern has not as many left; none is given), NO_MASTER_KEY.
     """
     ListSubjects: _grpc.UnaryUnaryMultiCallable[_profile_service_pb2.ListSubjectsRequest, _profile_service_pb2.ListSubjectsResponse]
     """Lists who was given which code, in the order of the codes, in pages. It tells
@@ -389,12 +389,12 @@ class ProfileServiceAsyncStub(ProfileServiceStub):
     FAILED_PRECONDITION NO_MASTER_KEY (the service has none, or not the one that the
     keys were encrypted with).
     """
-    AssignCode: _aio.UnaryUnaryMultiCallable[_profile_service_pb2.AssignCodeRequest, _profile_service_pb2.AssignCodeResponse]  # type: ignore[assignment]
-    """Returns the code of a patient, for a DeidService; a patient without one is given
+    AssignCodes: _aio.UnaryUnaryMultiCallable[_profile_service_pb2.AssignCodesRequest, _profile_service_pb2.AssignCodesResponse]  # type: ignore[assignment]
+    """Returns the codes of patients, for a DeidService; patients without one are given
     the next of the pattern. No code is given twice, whoever asks at once.
 
     INVALID_ARGUMENT INVALID_NAME, INVALID_CODE; NOT_FOUND TARGET_NOT_FOUND;
-    FAILED_PRECONDITION CODES_EXHAUSTED (the pattern has no more), NO_MASTER_KEY.
+    FAILED_PRECONDITION CODES_EXHAUSTED (the pattern has not as many left; none is given), NO_MASTER_KEY.
     """
     ListSubjects: _aio.UnaryUnaryMultiCallable[_profile_service_pb2.ListSubjectsRequest, _profile_service_pb2.ListSubjectsResponse]  # type: ignore[assignment]
     """Lists who was given which code, in the order of the codes, in pages. It tells
@@ -681,16 +681,16 @@ class ProfileServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
-    def AssignCode(
+    def AssignCodes(
         self,
-        request: _profile_service_pb2.AssignCodeRequest,
+        request: _profile_service_pb2.AssignCodesRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_profile_service_pb2.AssignCodeResponse, _abc.Awaitable[_profile_service_pb2.AssignCodeResponse]]:
-        """Returns the code of a patient, for a DeidService; a patient without one is given
+    ) -> _typing.Union[_profile_service_pb2.AssignCodesResponse, _abc.Awaitable[_profile_service_pb2.AssignCodesResponse]]:
+        """Returns the codes of patients, for a DeidService; patients without one are given
         the next of the pattern. No code is given twice, whoever asks at once.
 
         INVALID_ARGUMENT INVALID_NAME, INVALID_CODE; NOT_FOUND TARGET_NOT_FOUND;
-        FAILED_PRECONDITION CODES_EXHAUSTED (the pattern has no more), NO_MASTER_KEY.
+        FAILED_PRECONDITION CODES_EXHAUSTED (the pattern has not as many left; none is given), NO_MASTER_KEY.
         """
 
     @_abc_1.abstractmethod

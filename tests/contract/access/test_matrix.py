@@ -264,8 +264,8 @@ CASES: dict[str, Case] = {
         ("OK", "NOT_FOUND"),
         lambda name: kind(name) == "sites",
     ),
-    "AssignCode": Case(
-        lambda name: pb.AssignCodeRequest(target=name),
+    "AssignCodes": Case(
+        lambda name: pb.AssignCodesRequest(target=name),
         lambda _: {"uploads.resolve"},
         here,
         ("INVALID_ARGUMENT", "INVALID_ARGUMENT"),
