@@ -81,8 +81,12 @@ def _observed(described: MethodDescriptor, carry_out: Carrying, guard: Guard) ->
             code, reason = _code_and_reason(error)
             cause = error.cause
             level = logging.ERROR if cause else logging.INFO
-            if isinstance(error, PermissionDeniedError | ServiceRefusedError):
-                actor = actor_of(shown, key_name, context.peer(), request_id)
+            if _is_told(error):
+                denied = shown
+                if isinstance(error, ServiceRefusedError):
+                    # Nobody knows whether the other credential is one.
+                    denied = shown._replace(for_caller=None)
+                actor = actor_of(denied, key_name, context.peer(), request_id)
                 guard.tell_denied(method, subject(request), actor, reason)
             context.abort_with_status(to_status(error))
         except Exception as error:  # noqa: BLE001 -- whatever it is, the caller gets INTERNAL
@@ -126,6 +130,13 @@ def _came(request: Message | None) -> Message:
 def _code_and_reason(error: ProfileServiceError) -> tuple[str, str]:
     code, reason = code_and_reason(error)
     return code.name, reason
+
+
+def _is_told(error: ProfileServiceError) -> bool:
+    """Tells whether the audit is told: somebody who is known was not let."""
+    if isinstance(error, ServiceRefusedError):
+        return error.known
+    return isinstance(error, PermissionDeniedError)
 
 
 def _request_id() -> str:

@@ -309,9 +309,14 @@ class PermissionDeniedError(ProfileServiceError):
 
 
 class ServiceRefusedError(ProfileServiceError):
-    """Who asks in the name of a caller may not do that."""
+    """Who asks in the name of a caller may not do that.
 
-    def __init__(self) -> None:
+    Attributes:
+        known: whether it has shown a credential that is accepted.
+    """
+
+    def __init__(self, *, known: bool = False) -> None:
+        self.known = known
         super().__init__(
             "Who asks in the name of a caller needs a credential of its own with the role "
             "'service'."

@@ -169,6 +169,9 @@ class Guard:
                 is not known is not told.
         """
         claims = shown.claims
+        if shown.for_caller is not None and method != RESOLVING:
+            # Nobody else calls in the name of another, nor is taken for one.
+            raise UnauthenticatedError
         if claims is NOBODY and shown.for_caller is None:
             raise UnauthenticatedError
         try:

@@ -67,8 +67,8 @@ def judge_resolution(
     try:
         vouching = caller[0].credential is Credential.CERTIFICATE
         judge(*asking, FOR_CERTIFICATE if vouching else FOR_CALLER)
-    except (UnauthenticatedError, PermissionDeniedError):
-        raise ServiceRefusedError from None
+    except (UnauthenticatedError, PermissionDeniedError) as error:
+        raise ServiceRefusedError(known=isinstance(error, PermissionDeniedError)) from None
     judge(*caller, OF_CALLER)
     return None
 

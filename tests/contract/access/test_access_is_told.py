@@ -6,9 +6,11 @@ import json
 
 from deidcascade.v1 import access_service_pb2 as access_pb
 from deidcascade.v1 import profile_service_pb2 as pb
+from deidcascade.v1.profile_service_pb2_grpc import ProfileServiceStub
 
 from tests.contract.access.conftest import OTHER_SITE, SITE, Gateway, principal
 from tests.support.audit import told, troubles
+from tests.support.callers import channel
 from tests.support.environment import ADMIN_KEY
 from tests.support.refusals import refused
 
@@ -68,3 +70,26 @@ def test_denials(gateway: Gateway) -> None:
         assert event.resource == OTHER_SITE
     secrets = [one.split("_")[2] for one in (key, ADMIN_KEY)]
     assert not any(secret in str(events) for secret in secrets)
+
+
+def test_nobody_is_told_for_another(gateway: Gateway) -> None:
+    """Who shows the credential of another beside their own, or alone, is not taken for them."""
+    victim, admin = gateway.new_key(SITE, "site-admin"), gateway.new_key(SITE, "site-admin")
+    service = gateway.new_key(SITE, "viewer")
+    named = (("caller-authorization", f"Bearer {victim[:-1]}x"),)
+    change = pb.UpdateContainerRequest(container=pb.Container(name=SITE, display_name="x"))
+    resolve = pb.ResolveProfileRequest(target=f"{SITE}/devices/d")
+    before = len(told(gateway.profiles(), SITE))
+
+    with refused("UNAUTHENTICATED", "UNAUTHENTICATED"):
+        gateway.profiles(admin).UpdateContainer(change, metadata=named)
+    with (
+        channel(gateway.address, key="") as opened,
+        refused("PERMISSION_DENIED", "SERVICE_REFUSED"),
+    ):
+        ProfileServiceStub(opened).ResolveProfile(resolve, metadata=named)
+    with refused("PERMISSION_DENIED", "SERVICE_REFUSED"):
+        gateway.profiles(service).ResolveProfile(resolve, metadata=named)
+
+    (event,) = told(gateway.profiles(), SITE)[before:]
+    assert (event.action, event.key_id) == ("call", service.split("_")[1])

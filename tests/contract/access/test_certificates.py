@@ -117,7 +117,7 @@ def test_a_certificate_is_nothing_that_is_said(mutual: Gateway, authority: Autho
         stub = ProfileServiceStub(opening)
         get = pb.GetContainerRequest(name=SITE)
         resolve = pb.ResolveProfileRequest(target=DEVICE)
-        assert status_of(lambda: stub.GetContainer(get, metadata=named))[0] == "PERMISSION_DENIED"
+        assert status_of(lambda: stub.GetContainer(get, metadata=named))[0] == "UNAUTHENTICATED"
         assert status_of(lambda: stub.ResolveProfile(resolve, metadata=named)) == (
             "PERMISSION_DENIED",
             "SERVICE_REFUSED",

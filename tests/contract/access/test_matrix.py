@@ -14,7 +14,8 @@ from deidcascade.v1 import access_service_pb2 as access_pb
 from deidcascade.v1 import deid_service_pb2 as deid_pb
 from deidcascade.v1 import profile_service_pb2 as pb
 
-from profile_service.access.rules import RULES
+from profile_service.access.rules import _FIELDS, RULES
+from profile_service.servicer import CHANGEABLE
 from tests.contract.access.conftest import (
     DEVICE,
     EXISTING,
@@ -372,6 +373,11 @@ def test_every_call_has_a_rule_and_a_case() -> None:
     methods = [method.name for service in SERVICES for method in service.methods]
 
     assert sorted(methods) == sorted(RULES) == sorted(CASES)
+
+
+def test_every_field_has_a_permission() -> None:
+    """Each field of a container that can be changed needs a permission of the table."""
+    assert set(_FIELDS) == CHANGEABLE
 
 
 def test_deid_service_has_one_call() -> None:
