@@ -10,6 +10,7 @@ from profile_service.language.dates import DAYS_PER_UNIT, MAX_DAYS, DateFormats
 from profile_service.language.document import ListNode, MapNode, Node, Scalar
 from profile_service.language.model import (
     Action,
+    Clean,
     DateJitter,
     DateShift,
     Dummy,
@@ -46,6 +47,7 @@ from profile_service.language.settings import (
     read_format,
     read_jitter_range,
 )
+from profile_service.language.standard import vocabulary
 from profile_service.language.suggest import nearest, nearest_keyword
 from profile_service.language.templates import OutputName, read_output
 from profile_service.language.values import Table
@@ -78,6 +80,7 @@ OPTIONS: dict[str, frozenset[str]] = {
     "hash": frozenset((ON_ERROR,)),
     "hashuid": frozenset((ON_ERROR,)),
     "dummy": frozenset(),
+    "clean": frozenset((ON_ERROR,)),
     "increment-date": frozenset((ON_ERROR, "date-format", *_DATE_OPTIONS)),
     "increment-datetime": frozenset((ON_ERROR, "datetime-format", *_DATE_OPTIONS)),
     "jitter": frozenset((ON_ERROR, "jitter-range", "jitter-type", "jitter-min", "jitter-max")),
@@ -209,6 +212,11 @@ def read_groups(
         if found == "regex-sub":
             group.report_key(
                 Code.OPTION_WITHOUT_ACTION, found, "A 'regex-sub' cannot stand within another one."
+            )
+            continue
+        if found == "clean":
+            group.report_key(
+                Code.OPTION_WITHOUT_ACTION, found, "'clean' is about a whole value, not a part."
             )
             continue
         action = _read_simple(found, group, reading)
@@ -392,6 +400,7 @@ _WITH_OPTIONS: Mapping[str, Callable[[Table, Reading], SimpleAction | None]] = {
     "increment-date": _read_increment_date,
     "increment-datetime": _read_increment_datetime,
     "jitter": _read_jitter,
+    "clean": lambda _, __: Clean(needed=True, vocabulary=vocabulary()),
     "keyed-hash": lambda table, _: read_keyed_hash(table),
     "keyed-shift": lambda table, reading: read_keyed_shift(table, reading.settings.pseudonyms),
     "pseudonym": lambda table, _: read_pseudonym(table),

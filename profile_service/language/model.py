@@ -12,7 +12,7 @@ docstring. Each value of a multi-valued element is transformed on its own.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -228,9 +228,11 @@ class Clean:
 
     Attributes:
         needed: a dummy stands where nothing is left.
+        vocabulary: words in lower case; none where the base of the profile has them.
     """
 
     needed: bool = False
+    vocabulary: frozenset[str] = field(default=frozenset(), repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

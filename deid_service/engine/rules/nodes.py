@@ -983,7 +983,7 @@ class Rules:
     @cached_property
     def cleans(self) -> bool:
         """Whether texts are cleaned by what identifies somebody in the file."""
-        return self.base is not None
+        return self.base is not None or bool(self.vocabulary)
 
     def changed_of(self, tags: frozenset[int]) -> frozenset[int]:
         """Returns those of some elements of the top level that do not stay as they are."""
@@ -1000,12 +1000,16 @@ class Rules:
     @cached_property
     def hides_dates(self) -> bool:
         """Whether dates are looked for in texts."""
-        return self.base is not None and self.base.hides_dates
+        return self.base is None or self.base.hides_dates
 
     @cached_property
     def vocabulary(self) -> frozenset[str]:
         """What cleaned texts keep."""
-        return frozenset() if self.base is None else self.base.vocabulary
+        if self.base is not None:
+            return self.base.vocabulary
+        actions = (rule.action for rule in self.running)
+        cleaning = (action.vocabulary for action in actions if isinstance(action, Clean))
+        return next(cleaning, frozenset())
 
     @cached_property
     def _conditional(self) -> tuple[Rule, ...]:

@@ -16,6 +16,7 @@ from deid_service.cli.preview import sequences_around
 from deid_service.engine import DicomError, deidentify
 from profile_service.language import ProfileInvalid, parse_profile
 from profile_service.language.model import (
+    Clean,
     Dummy,
     IncrementDate,
     Keep,
@@ -208,8 +209,8 @@ def _may_stay(rule: Rule, shown: Shown) -> bool:
             is_same = not action.shift.days
         case ReplaceWith():
             is_same = action.text == shown.content
-        case Dummy():
-            # It may have been one.
+        case Dummy() | Clean():
+            # It may have been one, or harmless.
             is_same = True
         case KeyedShift():
             is_same = shown.vr == "TM"

@@ -690,3 +690,23 @@ def test_more_people_than_a_file_has() -> None:
 
     assert found.error is not None
     assert found.error[0] == "LIMIT_EXCEEDED"
+
+
+def test_clean_without_a_base() -> None:
+    """A rule cleans texts in a profile without a base; the others stay."""
+    text = (
+        "dicom:\n  fields:\n    - {name: '**.StudyDescription', clean: true}\n"
+        "    - {name: PatientName, replace-with: ''}\n"
+    )
+    data = dicom(
+        el("StudyDescription", "CHEST of Jane Doe, Kowalski"),
+        el("SeriesDescription", "of Jane Doe"),
+        el("PatientName", "DOE^JANE"),
+        sq("RequestAttributesSequence", [el("StudyDescription", "Qwertz")]),
+    )
+
+    found = every_way(data, compile_plan(parse_profile(text)), byte_by_byte=False)
+
+    assert texts(found.output, 0x00081030) == [b"CHEST of", b"ANONYMIZED"]
+    assert texts(found.output, 0x0008103E) == [b"of Jane Doe "]
+    assert found.actions == (("clean", 2), ("replace-with", 1))
