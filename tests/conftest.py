@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from deidcascade.v1.profile_service_pb2_grpc import ProfileServiceStub
+from hypothesis import HealthCheck, settings
 
 from deid_service.embedded.postgres import EmbeddedPostgres
 from tests.support import callers
@@ -18,6 +19,12 @@ from tests.support.services import running_profile_service
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+# A machine under load is slow; that is nothing about the code under test.
+settings.register_profile(
+    "untimed", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")

@@ -250,7 +250,7 @@ def cuttings(draw: st.DrawFn) -> list[pb.DeidentifyRequest]:
     return [*messages, batch(parts)]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(cuttings(), st.sampled_from([MIN_RESPONSE_BYTES, 4 << 20]))
 def test_any_cutting_gives_the_same(messages: list[pb.DeidentifyRequest], most: int) -> None:
     """Outputs and receipts are those of the files alone, however they travel."""

@@ -16,7 +16,6 @@ from profile_service.language.explain import explain
 from profile_service.language.report import render
 from profile_service.language.settings import KNOWN_KEYS
 from tests.golden import CORPUS, PROFILES
-from tests.unit.language import UNTIMED
 
 TEXTS = [
     path.read_bytes()
@@ -83,7 +82,6 @@ def check(source: str | bytes) -> None:
         assert all(sentence.isprintable() for sentence in sentences)
 
 
-@UNTIMED
 @given(st.text())
 @example("---")
 @example("\ud800")
@@ -94,7 +92,6 @@ def test_any_text(text: str) -> None:
     check(text)
 
 
-@UNTIMED
 @given(st.binary())
 @example(b'"d\\ticom": 1')
 @example(b"\xff\xfed\x00")
@@ -104,7 +101,6 @@ def test_any_bytes(source: bytes) -> None:
     check(source)
 
 
-@UNTIMED
 @given(st.lists(st.sampled_from(PIECES), max_size=30).map("".join))
 def test_any_pieces(text: str) -> None:
     """Pieces of the language in any order are a profile or get violations."""
@@ -112,7 +108,7 @@ def test_any_pieces(text: str) -> None:
 
 
 @given(st.data())
-@settings(UNTIMED, max_examples=300)
+@settings(max_examples=300)
 def test_mutated_profiles(data: st.DataObject) -> None:
     """A profile into which something was cut, copied or put is a profile or gets violations."""
     source = data.draw(st.sampled_from(TEXTS))
@@ -134,7 +130,6 @@ RULES = st.dictionaries(
 )
 
 
-@UNTIMED
 @given(st.dictionaries(st.sampled_from(sorted(KNOWN_KEYS)), VALUES, max_size=5), st.lists(RULES))
 def test_any_values(section: dict[str, object], rules: list[dict[str, object]]) -> None:
     """Any values under the keys of the language are a profile or get violations."""
@@ -183,7 +178,7 @@ def plausible_rules(draw: st.DrawFn) -> dict[str, object]:
 
 
 @given(plausible_rules(), st.sampled_from([{}, {"date-increment": 3}, {"jitter-date": True}]))
-@settings(UNTIMED, max_examples=300)
+@settings(max_examples=300)
 def test_no_rule_is_lost(rule: dict[str, object], section: dict[str, object]) -> None:
     """A rule that is not in the profile is a violation: none is dropped in silence."""
     checked = check_profile(json.dumps({"dicom": {**section, "fields": [rule]}}))

@@ -18,7 +18,6 @@ from profile_service.language.patterns import (
     PatternError,
     match_anywhere,
 )
-from tests.unit.language import UNTIMED
 
 
 def refused(source: str, compiler: PatternCompiler | None = None) -> str:
@@ -149,7 +148,6 @@ def test_pattern_with_two_meanings_is_refused(source: str) -> None:
     assert refused(source) == "REGEX_AMBIGUOUS"
 
 
-@UNTIMED
 @given(st.text("ab(){}[]|*+?\\^$.,09-&~:<=!P>iN", max_size=30))
 def test_any_pattern(source: str) -> None:
     """Any pattern compiles in both modules, which agree on what it matches, or is refused."""

@@ -11,7 +11,6 @@ from pydicom import config
 from pydicom.valuerep import VR, validate_value
 
 from profile_service.language.vr import MAX_CHARACTERS, MULTI_VALUED, NOT_HASHABLE, problem
-from tests.unit.language import UNTIMED
 
 LEGAL = {
     "AE": ["SCANNER 1", "A" * 16, "a-b", "A\\\\B"],
@@ -116,7 +115,6 @@ def test_the_reason_does_not_repeat_the_value(vr: str) -> None:
     assert [part for part in ("Qq", "Zz", "7.8", "9e5") if part in reason] == []
 
 
-@UNTIMED
 @given(
     st.sampled_from(sorted({"AE", "AS", "CS", "DA", "DS", "IS", "LO", "PN", "SH", "TM", "UI"})),
     st.text("0123456789.+-eE^= ABYZaz_:\\é", max_size=20),
