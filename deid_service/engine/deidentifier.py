@@ -407,6 +407,9 @@ class Deidentifier:
                 rejects the file.
         """
         meta, rules = self._meta, self._rules
+        self._need = 0
+        if rules.are_for_all:
+            return True
         facts = Facts()
         if rules.wanted or rules.cleans:
             held = data[position : position + self._max_held]
@@ -439,7 +442,6 @@ class Deidentifier:
             facts = found
             if identity is not None:
                 self._memo = self._memo.of(Cleaner(rules.vocabulary, identity))
-        self._need = 0
         self._rules = self._rules.for_file(facts.of_class(meta.sop_class()))
         self._head.use(self._rules)
         return True

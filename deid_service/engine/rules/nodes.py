@@ -981,6 +981,11 @@ class Rules:
         return rules
 
     @cached_property
+    def are_for_all(self) -> bool:
+        """Whether they are the same for every file, whatever it says of itself."""
+        return not (self.rejections or self._conditional or self.cleans)
+
+    @cached_property
     def cleans(self) -> bool:
         """Whether texts are cleaned by what identifies somebody in the file."""
         return self.base is not None or bool(self.vocabulary)
