@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import psutil
@@ -111,15 +111,16 @@ def assert_works(system: System, folder: Path) -> None:
 def workers_with_connections(service: ServiceProcess) -> list[int]:
     """Returns the workers that callers are connected to."""
     port = int(service.address.rpartition(":")[2])
-    workers = service.workers(times=2)[-2:]
-    return [
-        pid
-        for pid in workers
-        if any(
-            one.status == psutil.CONN_ESTABLISHED and one.laddr.port == port
-            for one in psutil.Process(pid).net_connections("tcp")
-        )
-    ]
+    found = []
+    for pid in service.workers(times=2)[-2:]:
+        # One that has just died has nobody.
+        with suppress(psutil.NoSuchProcess):
+            if any(
+                one.status == psutil.CONN_ESTABLISHED and one.laddr.port == port
+                for one in psutil.Process(pid).net_connections("tcp")
+            ):
+                found.append(pid)
+    return found
 
 
 def test_a_worker_that_is_killed_in_mid_file(system: System, tmp_path: Path) -> None:
