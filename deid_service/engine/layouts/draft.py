@@ -20,15 +20,7 @@ from deid_service.engine.encoding.headers import (
     Encoding,
 )
 from deid_service.engine.encoding.tags import SPECIFIC_CHARACTER_SET
-from deid_service.engine.layouts.layout import (
-    Change,
-    Identifier,
-    Layout,
-    Note,
-    PassedBlock,
-    Size,
-    Variable,
-)
+from deid_service.engine.layouts.layout import Change, Identifier, Layout, Note, Size, Variable
 from deid_service.engine.rules.nodes import Node
 from deid_service.engine.rules.ops import Rewritten
 
@@ -174,7 +166,6 @@ class Draft:
         inserted: see `Layout`.
         charsets: in force behind it; None where it declares none.
         notes: see `Layout`.
-        blocks: see `Layout`.
         files: in how many it was seen.
         due: in how many it is seen when it is compiled next.
     """
@@ -187,7 +178,6 @@ class Draft:
         self.inserted: tuple[tuple[int, int], ...] = ()
         self.charsets: CharacterSets | None = None
         self.notes: list[Note] = []
-        self.blocks: tuple[PassedBlock, ...] = ()
         self.files = 1
         self.due = 2
         self._constants: dict[int, bytes] = {}
@@ -248,7 +238,6 @@ class Draft:
             self.first_insertion,
             self.inserted,
             self._counts,
-            self.blocks,
         )
 
     def join(self, other: Draft) -> None:
@@ -351,7 +340,6 @@ class Draft:
                 and watched[-1] <= self.last_tag
                 and not node.private_insertions
             ),
-            blocks=self.blocks,
             patient=self._patient(node.rules.says_patient),
         )
 

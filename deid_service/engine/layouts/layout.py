@@ -87,24 +87,6 @@ class Note(NamedTuple):
     group: int
 
 
-class PassedBlock(NamedTuple):
-    """A block of private elements (PS3.5 7.8.1) as the walk has left it.
-
-    Attributes:
-        number: group and block, as group << 8 | block.
-        creator: its private creator; None where there is none.
-        known: that, where a rule or the base names it.
-        stays: whether one of its elements stays.
-        seen: a bit for each of its elements that something was done to.
-    """
-
-    number: int
-    creator: str | None
-    known: str | None
-    stays: bool
-    seen: int
-
-
 @dataclass(slots=True, eq=False)
 class Layout:
     """What is done along elements that follow each other.
@@ -134,7 +116,6 @@ class Layout:
         ends: nothing is due behind it.
         patient: what says who the patient is, in the order of the tags: tag, group, where the
             value begins in it, and the character sets; None where it is not all in the layout.
-        blocks: of the private elements in it.
         used: how often it was found, of late.
     """
 
@@ -157,7 +138,6 @@ class Layout:
     begins: bool
     ends: bool
     patient: tuple[Identifier, ...] | None
-    blocks: tuple[PassedBlock, ...] = ()
     used: int = 0
 
 

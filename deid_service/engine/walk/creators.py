@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from deid_service.engine.encoding.dictionary import private_vr_of
 from deid_service.engine.errors import Reason
-from deid_service.engine.layouts.layout import PassedBlock
 from deid_service.engine.limits import MAX_CREATOR_BYTES, MAX_PRIVATE_BLOCKS
 from deid_service.engine.rules.nodes import Node
 from deid_service.engine.rules.ops import (
@@ -23,7 +22,6 @@ from deid_service.engine.rules.rewriting import (
 from deid_service.engine.walk.insertions import Insertions
 from deid_service.engine.walk.levels import (
     END,
-    BlockEnd,
     HeldSlot,
     Level,
     PrivateBlock,
@@ -84,13 +82,12 @@ class Creators:
         number = (found.tag >> 16 << 8) | (found.tag & 0xFF)
         block = self._block(level, number)
         self._note_creator(level, node, found, block, value.decode("latin-1").strip(" "))
-        splicer.look_at_creator(level)
+        splicer.depend()
         op = node.op(found.tag, None, "LO")
         if op is None:
             return splicer.pass_over(found)
         becomes = becomes_of(op)
         if becomes.named or not isinstance(becomes, Dropped):
-            splicer.depend()
             if isinstance(becomes, Dropped):
                 splicer.drop(level, found, becomes.name)
                 return True
@@ -108,9 +105,8 @@ class Creators:
         name = becomes.name
         if block.slot is not None:
             # The same element twice: the last one counts, as other readers have it.
-            splicer.depend()
             self._leave_out_creator(level, block, name)
-        splicer.hold_creator(level, slot, found)
+        splicer.hold(slot, found)
         block.slot = slot
         block.left_out = False
 
@@ -125,7 +121,7 @@ class Creators:
 
         if not block.scheduled:
             block.scheduled = True
-            level.schedule((number << 8 | 0xFF) + 1, BlockEnd(passed))
+            level.schedule((number << 8 | 0xFF) + 1, passed)
         return True
 
     def _note_creator(
@@ -160,7 +156,7 @@ class Creators:
         slot, block.slot = block.slot, None
         assert slot is not None
         block.left_out = True
-        self._splicer.settle_creator(slot, stays=False)
+        self._splicer.output.fill(slot, [])
         level.delta -= len(slot.held)
         self._splicer.count((name,))
 
@@ -168,7 +164,7 @@ class Creators:
         slot, block.slot = block.slot, None
         if slot is not None:
             block.stays = True
-            self._splicer.settle_creator(slot, stays=True)
+            self._splicer.output.fill(slot, [slot.held])
 
     def op_of(self, level: Level, node: Node, tag: int) -> tuple[Case | ByVr | None, str | None]:
         """Returns what is done to an element of a private block, and its creator.
@@ -178,8 +174,8 @@ class Creators:
         Raises:
             DicomError: it stays, and its creator does not, or another's stands for it.
         """
+        self._splicer.depend()
         block = level.blocks.get(tag >> 8) or self._block(level, tag >> 8)
-        self._splicer.rely_on_block(level, block)
         bit = 1 << (tag & 0xFF)
         if block.inserted & bit and not block.made:
             return SUPERSEDED, block.creator
@@ -205,13 +201,6 @@ class Creators:
         if block.slot is not None:
             self._keep_creator(block)
         block.stays = True
-
-    def go_on_behind(self, level: Level, passed: Iterable[PassedBlock]) -> None:
-        """Takes note of the blocks of private elements that a layout has passed."""
-        for number, creator, known, stays, seen in passed:
-            block = self._block(level, number)
-            block.creator, block.known, block.seen = creator, known, seen
-            block.stays, block.left_out = stays, not stays and creator is not None
 
     def prepare(self, level: Level) -> None:
         """Has private elements inserted where their blocks have been seen."""

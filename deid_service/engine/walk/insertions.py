@@ -23,7 +23,6 @@ from deid_service.engine.rules.rewriting import (
 )
 from deid_service.engine.walk.levels import (
     END,
-    BlockEnd,
     Kind,
     Level,
     Watch,
@@ -47,7 +46,7 @@ class Insertions:
             if isinstance(due, tuple):
                 self._insert_range(level, *due)
             else:
-                if not isinstance(due, Watch | BlockEnd):
+                if not isinstance(due, Watch):
                     self._splicer.depend()
                 due(level, tag)
 

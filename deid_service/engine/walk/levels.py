@@ -128,19 +128,6 @@ class Watch:
         self._passed(self.tag)
 
 
-class BlockEnd:
-    """Something due behind a block of private elements, which depends on them alone."""
-
-    __slots__ = ("_passed",)
-
-    def __init__(self, passed: Due) -> None:
-        self._passed = passed
-
-    def __call__(self, level: Level, reached: int) -> None:
-        """Says that the block has been passed."""
-        self._passed(level, reached)
-
-
 class Level:
     """A data set, a sequence, or the fragments of encapsulated pixel data.
 
@@ -283,18 +270,10 @@ class Level:
         """Whether nothing else is due along a layout than what it says itself."""
         if layout.first_tag < self.crossed or layout.first_insertion != self.next_insertion:
             return False
-        if layout.blocks and not self._groups().isdisjoint(
-            block.number >> 8 for block in layout.blocks
-        ):
-            return False
         return all(
             tag > layout.last_tag or (isinstance(due, Watch) and due.tag in layout.watched)
             for tag, due in self._agenda
         )
-
-    def _groups(self) -> set[int]:
-        """Returns the groups of which private blocks were seen."""
-        return {number >> 8 for number in self.blocks}
 
     def leap(self, layout: Layout) -> None:
         """Passes a layout that `can_leap` lets through, along which all was done."""

@@ -25,7 +25,7 @@ from deid_service.engine.encoding.headers import (
 )
 from deid_service.engine.errors import DicomError, Reason
 from deid_service.engine.layouts.draft import Draft, Part, Role
-from deid_service.engine.layouts.layout import Change, PassedBlock
+from deid_service.engine.layouts.layout import Change
 from deid_service.engine.layouts.learning import (
     MAX_BYTES,
     MAX_ELEMENTS_OF_FILE,
@@ -35,7 +35,7 @@ from deid_service.engine.layouts.learning import (
 from deid_service.engine.rules.nodes import Node, Rules
 from deid_service.engine.rules.ops import Kept, Rewritten
 from deid_service.engine.rules.rewriting import Became, Memo, Place
-from deid_service.engine.walk.levels import END, HeldSlot, Level, PrivateBlock
+from deid_service.engine.walk.levels import END, Level
 from deid_service.engine.walk.output import Buffer, Output, Slot
 from deid_service.engine.walk.splicer import Found, Splicer
 from deid_service.engine.walk.walk import Walk
@@ -98,12 +98,6 @@ class Recorder(Splicer):
         self._field = -1
         self._size = 0
         self._left = MAX_PARTS_OF_FILE
-        # Where elements of a private group of the top level are recorded together: what is
-        # done to one depends on creators before it, and to those on what is behind them.
-        # The group, the last element of it, and the creators that may stay or go.
-        self.unit = 0
-        self._last_tag = 0
-        self._waiting: dict[int, Part] = {}
 
     # --- elements of the top level ---
 
@@ -116,17 +110,6 @@ class Recorder(Splicer):
 
     def begin_element(self, level: Level, found: Found, *, left_out: bool) -> None:
         """Begins an element of the top level, behind what was due."""
-        group = found.tag >> 16
-        if self.unit and group == self.unit:
-            if found.tag <= self._last_tag:
-                self.depend()
-            self._last_tag = found.tag
-            self._is_literal = self._is_guarded = False
-            return
-        is_private = bool(group & 1)
-        self.unit = group if is_private else 0
-        self._last_tag = found.tag
-        self._waiting.clear()
         stretch = self._open
         if stretch is not None and (self._is_spoilt or found.tag <= stretch.draft.last_tag):
             self._open = stretch = None
@@ -140,8 +123,7 @@ class Recorder(Splicer):
         self._names = []
         self._declared = None
         self._in_element = True
-        has_begun = is_private and any(number >> 8 == group for number in level.blocks)
-        self._is_spoilt = left_out or has_begun
+        self._is_spoilt = left_out
         self._is_literal = self._is_guarded = False
         self._reached = found.position
         self._sizes = []
@@ -153,8 +135,7 @@ class Recorder(Splicer):
         if stretch is None or found is None or not self._in_element:
             return
         self._in_element = False
-        is_open = self._is_spoilt or bool(self._waiting)
-        if is_open or not self._parts or self._reached != self.position:
+        if self._is_spoilt or not self._parts or self._reached != self.position:
             self._open = None
             return
         self._left -= len(self._parts)
@@ -172,13 +153,7 @@ class Recorder(Splicer):
             part.tag = found.tag
             draft.add(part)
         draft.count(self._names)
-        draft.last_tag = self._last_tag
-        if self.unit:
-            draft.blocks += tuple(
-                PassedBlock(number, block.creator, block.known, block.stays, block.seen)
-                for number, block in sorted(level.blocks.items())
-                if number >> 8 == self.unit
-            )
+        draft.last_tag = found.tag
         draft.next_insertion = level.next_insertion
         draft.inserted = tuple(level.inserted[stretch.made :])
         if self._declared is not None:
@@ -302,35 +277,6 @@ class Recorder(Splicer):
             self._names += names
         super().count(names)
 
-    def look_at_creator(self, level: Level) -> None:
-        """Takes note that a private creator is looked at, which says whose its block is."""
-        if level.tag is not None or not self.unit:
-            self.depend()
-        self._is_literal = True
-
-    def rely_on_block(self, level: Level, block: PrivateBlock) -> None:
-        """Takes note that what is done to an element depends on whose its block is."""
-        if level.tag is not None or not self.unit or block.made or block.inserted:
-            self.depend()
-
-    def hold_creator(self, level: Level, slot: HeldSlot, found: Found) -> None:
-        """Puts a slot in place of a private creator that is all there."""
-        if level.tag is not None or not self.unit:
-            self.depend()
-        else:
-            self._literal(found.position, found.end)
-            self._waiting[id(slot)] = self._parts[-1]
-        super().hold(slot, found)
-
-    def settle_creator(self, slot: HeldSlot, *, stays: bool) -> None:
-        """Fills the slot of a private creator: with it, or with nothing."""
-        part = self._waiting.pop(id(slot), None)
-        if part is None:
-            self.depend()
-        elif not stays:
-            part.role = Role.DROPPED
-        super().settle_creator(slot, stays=stays)
-
     def hold(self, slot: Slot, found: Found) -> None:
         """Puts a slot in place of an element."""
         self.depend()
@@ -435,9 +381,6 @@ class Rehearsal(Walk):
         splicer.view = memoryview(splicer.buffer)
         with suppress(DicomError, _EnoughError):
             self._read()
-            if splicer.unit:
-                # More of the group may follow.
-                splicer.depend()
             if not splicer.stack:
                 splicer.end_element(splicer.level, self.notes.finals)
         if len(buffer) <= MAX_BYTES and splicer.is_cut():
@@ -453,11 +396,11 @@ class Rehearsal(Walk):
         """Reads one element; False where input is missing."""
         splicer = self.splicer
         self._elements += 1
-        if self._elements > MAX_ELEMENTS_OF_FILE:
-            raise _EnoughError
-        if level.tag is None and not self._is_in_unit(level):
+        if level.tag is None:
             splicer.end_element(level, self.notes.finals)
             splicer.begin_due()
+        if self._elements > MAX_ELEMENTS_OF_FILE:
+            raise _EnoughError
         left = level.end - splicer.base - splicer.position
         if left == 0:
             self._sequences.close(level)
@@ -468,18 +411,6 @@ class Rehearsal(Walk):
             return False
         group, element, code, length = level.encoding.quad(splicer.buffer, splicer.position)
         return self._read_element(level, group << 16 | element, code, length)
-
-    def _is_in_unit(self, level: Level) -> bool:
-        """Whether the next element is recorded together with those before it."""
-        splicer = self.splicer
-        unit = splicer.unit
-        if not unit or len(splicer.buffer) - splicer.position < HEADER:
-            return bool(unit)
-        if level.encoding.quad(splicer.buffer, splicer.position)[0] == unit:
-            return True
-        # What is due behind its last block.
-        self._insertions.reach(level, unit + 1 << 16)
-        return False
 
     def _act(self, level: Level, node: Node, found: Found) -> bool:
         if level.tag is None:

@@ -11,7 +11,7 @@ from deid_service.engine.encoding.headers import HEADER, Encoding
 from deid_service.engine.errors import DicomError, Reason
 from deid_service.engine.rules.ops import Kept, Rewritten
 from deid_service.engine.rules.rewriting import Became, Place
-from deid_service.engine.walk.levels import HeldSlot, LengthSlot, Level, PrivateBlock
+from deid_service.engine.walk.levels import LengthSlot, Level
 from deid_service.engine.walk.output import Output, Slot
 
 
@@ -194,20 +194,6 @@ class Splicer:
         self.flush(found.position)
         self.output.open(slot)
         self.position = self.run = found.end
-
-    def look_at_creator(self, level: Level) -> None:
-        """Takes note that a private creator is looked at, which says whose its block is."""
-
-    def rely_on_block(self, level: Level, block: PrivateBlock) -> None:
-        """Takes note that what is done to an element depends on whose its block is."""
-
-    def hold_creator(self, level: Level, slot: HeldSlot, found: Found) -> None:  # noqa: ARG002
-        """Puts a slot in place of a private creator that is all there."""
-        self.hold(slot, found)
-
-    def settle_creator(self, slot: HeldSlot, *, stays: bool) -> None:
-        """Fills the slot of a private creator: with it, or with nothing."""
-        self.output.fill(slot, [slot.held] if stays else [])
 
     def pass_over(self, found: Found) -> bool:
         """Passes an element of defined length; returns True."""

