@@ -52,6 +52,11 @@ _MAX_REASON = 100
 
 _REPEAT = re.compile(r"\{([0-9]*)(?:,[0-9]*)?\}")
 _LEADING_FLAGS = re.compile(r"(?:\(\?[aimsux]+\))+")
+
+# Says that spaces and comments count for nothing: they may stand between a group and what
+# repeats it.
+_VERBOSE = re.compile(r"\(\?[a-zA-Z-]*x")
+
 _WIDE_ESCAPE = re.compile(r"\\[uUN]")
 
 # In a class, `re` reserves these for set operations that `regex` may know.
@@ -213,7 +218,7 @@ class _Reading:
         self.ambiguity = ""
         self._repeats = 0
         self._branches = 1
-        self._repeats_groups = False
+        self._repeats_groups = _VERBOSE.search(source) is not None
         self._source = source
         self._at = 0
 
@@ -261,7 +266,7 @@ class _Reading:
     def unwatched_characters(self) -> int:
         """How long a text may be so that a match takes no more than `_UNWATCHED_STEPS`.
 
-        Where no group is repeated, each repetition ends in one of as many ways as the text
+        Where no group is repeated, or can be without this seeing it, each repetition ends in one of as many ways as the text
         has places, each branch is taken or not, and each way through the pattern looks at
         its atoms, and by a reference to a group perhaps at all of the text, for each place.
         0 where that bound does not hold.

@@ -76,6 +76,15 @@ def test_catastrophic_match_is_stopped(source: str) -> None:
         pattern.match("a" * 5000 + "!")
 
 
+@pytest.mark.parametrize("source", ["(a|aa)+$", "(?x)(a|aa) +$", "(?i)(?x:(a|aa) # one\n +$)"])
+def test_catastrophic_match_on_a_short_text_is_stopped(source: str) -> None:
+    """However a repeated group is written, it is watched where the text is short, too."""
+    pattern = PatternCompiler().compile(source)
+
+    with pytest.raises(PatternTimeoutError):
+        pattern.match("a" * 60 + "!")
+
+
 @pytest.mark.parametrize(
     ("source", "length"),
     [
@@ -84,6 +93,9 @@ def test_catastrophic_match_is_stopped(source: str) -> None:
         ("(?i)patient(name|id|birthdate)", 128),
         ("(a+)+$", 0),
         ("(a|aa){30}$", 0),
+        ("(?x)(a|aa) +$", 0),
+        ("(?i)(?x:(a+) # comment\n +b)", 0),
+        ("(a+)(?#comment)+$", 0),
         (".*" * 40 + "x", 0),
     ],
 )
