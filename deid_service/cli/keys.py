@@ -138,13 +138,7 @@ def throwaway_keys(profile: Profile) -> Keys | None:
 
 def _keys(profile: Profile, secret: bytes) -> Keys:
     derived = stream_keys(secret, _SCOPE, profile.key_purposes)
-    return Keys(
-        derived.id,
-        hash_key=derived.keys.get("hash", b""),
-        uid_key=derived.keys.get("uid", b""),
-        shift_key=derived.keys.get("shift", b""),
-        table_key=derived.keys.get("table", b""),
-    )
+    return Keys(derived.id, derived.keys)
 
 
 def _secret_in(file: Path) -> bytes:

@@ -398,10 +398,4 @@ def _keys(
         raise errors.ProfileNotSupportedError(
             "ProfileService and DeidService disagree on what the profile needs keys for."
         )
-    return Keys(
-        opened.id,
-        hash_key=opened.keys.get("hash", b""),
-        uid_key=opened.keys.get("uid", b""),
-        shift_key=opened.keys.get("shift", b""),
-        table_key=opened.keys.get("table", b""),
-    )
+    return Keys(opened.id, opened.keys)

@@ -1247,11 +1247,6 @@ def _actives(
     )
 
 
-def _safe_creators(base: Base | None) -> frozenset[str]:
-    """Returns the creators of private elements that a base does not take away."""
-    return frozenset[str]() if base is None else frozenset(each.creator for each in base.private)
-
-
 def _in_running_order(rules: tuple[Rule, ...]) -> list[Rule]:
     """The regex-sub rules run first, the last of them first; then the others as written."""
     substituting = [rule for rule in rules if isinstance(rule.action, RegexSub)]

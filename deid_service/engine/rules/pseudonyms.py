@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Mapping
 from hmac import digest
 from typing import Final, NamedTuple, NoReturn
 
@@ -24,6 +25,7 @@ from deid_service.engine.rules.uids import MAX_UID_LENGTH
 from profile_service.language.model import (
     ISSUER_OF_PATIENT_ID,
     PATIENT_ID,
+    KeyPurpose,
     PseudonymSettings,
     Spelling,
 )
@@ -62,21 +64,18 @@ class Keys:
 
     __slots__ = ("_hash", "_shift", "_table", "_uid", "id")
 
-    def __init__(
-        self,
-        key_id: str,
-        *,
-        hash_key: bytes = b"",
-        uid_key: bytes = b"",
-        shift_key: bytes = b"",
-        table_key: bytes = b"",
-    ) -> None:
-        """Takes keys; an empty one is for a purpose that the profile does not need."""
+    def __init__(self, key_id: str, keys: Mapping[KeyPurpose, bytes]) -> None:
+        """Takes keys.
+
+        Args:
+            key_id: names them.
+            keys: each by its purpose; one that the profile does not need may be missing.
+        """
         self.id = key_id
-        self._hash = hash_key
-        self._uid = uid_key
-        self._shift = shift_key
-        self._table = table_key
+        self._hash = keys.get("hash", b"")
+        self._uid = keys.get("uid", b"")
+        self._shift = keys.get("shift", b"")
+        self._table = keys.get("table", b"")
 
     def __repr__(self) -> str:
         return f"Keys({self.id!r})"

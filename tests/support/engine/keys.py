@@ -8,14 +8,13 @@ from deid_service.engine import Keys, compile_plan
 
 if TYPE_CHECKING:
     from deid_service.engine import Plan
-    from profile_service.language.model import Profile
+    from profile_service.language.model import KeyPurpose, Profile
 
 
 def made_keys(name: str) -> Keys:
     """Returns keys that are other ones for every name."""
-    hash_key, uid_key, shift_key = (f"{name} {use}".encode() for use in ("hash", "uid", "shift"))
-    table_key = f"{name} table".encode()
-    return Keys(name, hash_key=hash_key, uid_key=uid_key, shift_key=shift_key, table_key=table_key)
+    uses: tuple[KeyPurpose, ...] = ("hash", "uid", "shift", "table")
+    return Keys(name, {use: f"{name} {use}".encode() for use in uses})
 
 
 def with_keys(plan: Plan, name: str = "key") -> Plan:
