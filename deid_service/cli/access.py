@@ -13,7 +13,7 @@ import click
 from deidcascade.v1 import access_service_pb2 as pb
 from deidcascade.v1.access_service_pb2_grpc import AccessServiceStub
 
-from deid_service.cli.connection import PAGE_SIZE, profile_channel, profile_service_option
+from deid_service.cli.connection import pages, profile_channel, profile_service_option
 from deid_service.cli.console import (
     Failure,
     as_json_value,
@@ -91,17 +91,9 @@ def revoke(principal: str, role: str, container: str, address: str) -> None:
 @profile_service_option
 def list_bindings(container: str, as_json: bool, address: str) -> None:
     """Lists who has which role on a container itself."""
-    found: list[pb.Binding] = []
-    token = ""
+    request = pb.ListBindingsRequest(container=container)
     with access_service(address) as stub:
-        while True:
-            page = stub.ListBindings(
-                pb.ListBindingsRequest(container=container, page_size=PAGE_SIZE, page_token=token)
-            )
-            found += page.bindings
-            token = page.next_page_token
-            if not token:
-                break
+        found = [each for page in pages(stub.ListBindings, request) for each in page.bindings]
     if as_json:
         print_json([as_json_value(each) for each in found])
     else:
@@ -178,17 +170,9 @@ def create(
 @profile_service_option
 def list_keys(container: str, as_json: bool, address: str) -> None:
     """Lists the API keys that were made on a container."""
-    found: list[pb.ApiKey] = []
-    token = ""
+    request = pb.ListApiKeysRequest(container=container)
     with access_service(address) as stub:
-        while True:
-            page = stub.ListApiKeys(
-                pb.ListApiKeysRequest(container=container, page_size=PAGE_SIZE, page_token=token)
-            )
-            found += page.api_keys
-            token = page.next_page_token
-            if not token:
-                break
+        found = [each for page in pages(stub.ListApiKeys, request) for each in page.api_keys]
     if as_json:
         print_json([as_json_value(each) for each in found])
     else:

@@ -13,7 +13,7 @@ import click
 from deidcascade.v1 import profile_service_pb2 as pb
 
 from deid_service.cli.chains import Chain, ChainBrokenError, Link
-from deid_service.cli.connection import PAGE_SIZE, profile_service, profile_service_option
+from deid_service.cli.connection import pages, profile_service, profile_service_option
 from deid_service.cli.console import (
     Failure,
     as_json_value,
@@ -250,24 +250,14 @@ def kept_heads(lines: Iterable[str] | None) -> dict[str, dict[int, bytes]]:
 
 def events(stub: ProfileServiceStub, request: pb.ListAuditEventsRequest) -> Iterator[pb.AuditEvent]:
     """Gives all events that are asked for, page by page."""
-    request.page_size = PAGE_SIZE
-    while True:
-        page = stub.ListAuditEvents(request)
+    for page in pages(stub.ListAuditEvents, request):
         yield from page.events
-        request.page_token = page.next_page_token
-        if not page.next_page_token:
-            return
 
 
 def all_heads(stub: ProfileServiceStub, site: str) -> Iterator[pb.AuditHead]:
     """Gives the end of the chain of a site, or those of all."""
-    request = pb.ListAuditHeadsRequest(site=site, page_size=PAGE_SIZE)
-    while True:
-        page = stub.ListAuditHeads(request)
+    for page in pages(stub.ListAuditHeads, pb.ListAuditHeadsRequest(site=site)):
         yield from page.heads
-        request.page_token = page.next_page_token
-        if not page.next_page_token:
-            return
 
 
 def wanted(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 from deidcascade.v1 import profile_service_pb2 as pb
 
-from deid_service.cli.connection import PAGE_SIZE, profile_service, profile_service_option
+from deid_service.cli.connection import pages, profile_service, profile_service_option
 from deid_service.cli.console import (
     as_json_value,
     console,
@@ -132,10 +132,5 @@ def propose(address: str, request: pb.ProposeChangeRequest) -> None:
 
 def changes(stub: ProfileServiceStub, container: str) -> Iterator[pb.Change]:
     """Gives all changes that were proposed for a container, page by page."""
-    request = pb.ListChangesRequest(container=container, page_size=PAGE_SIZE)
-    while True:
-        page = stub.ListChanges(request)
+    for page in pages(stub.ListChanges, pb.ListChangesRequest(container=container)):
         yield from page.changes
-        request.page_token = page.next_page_token
-        if not page.next_page_token:
-            return

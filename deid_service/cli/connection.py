@@ -6,7 +6,7 @@ import json
 import os
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 
 import click
 import grpc
@@ -24,6 +24,23 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
 MessageT = TypeVar("MessageT", bound="Message")
+
+
+class _Asking(Protocol):
+    """A request for a page of a list."""
+
+    page_size: int
+    page_token: str
+
+
+class _Page(Protocol):
+    """A page of a list."""
+
+    next_page_token: str
+
+
+AskingT = TypeVar("AskingT", bound=_Asking)
+PageT = TypeVar("PageT", bound=_Page)
 
 PROFILE_SERVICE = "DEIDCASCADE_PROFILE_SERVICE"
 DEID_SERVICE = "DEIDCASCADE_DEID_SERVICE"
@@ -43,7 +60,7 @@ NOT_KNOWN = (
 )
 
 # A page of a list: the most that ProfileService gives at once.
-PAGE_SIZE = 1000
+_PAGE_SIZE = 1000
 
 TLS_CA = "DEIDCASCADE_TLS_CA"
 
@@ -289,3 +306,19 @@ def keep_proxies_from_local_services() -> None:
     excepted = os.environ.get(NOT_THROUGH_PROXY) or os.environ.get("no_proxy") or ""
     local = "localhost,127.0.0.1,::1"
     os.environ[NOT_THROUGH_PROXY] = f"{excepted},{local}" if excepted else local
+
+
+def pages(ask: Callable[[AskingT], PageT], request: AskingT) -> Iterator[PageT]:
+    """Gives all pages of a list.
+
+    Args:
+        ask: gives one.
+        request: says what is listed; its page is set here.
+    """
+    request.page_size = _PAGE_SIZE
+    while True:
+        page = ask(request)
+        yield page
+        request.page_token = page.next_page_token
+        if not page.next_page_token:
+            return

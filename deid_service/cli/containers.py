@@ -12,7 +12,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 
 from deid_service.cli.changes import propose as propose_change
 from deid_service.cli.changes import propose_option
-from deid_service.cli.connection import PAGE_SIZE, profile_service, profile_service_option
+from deid_service.cli.connection import pages, profile_service, profile_service_option
 from deid_service.cli.console import (
     as_json_value,
     console,
@@ -253,15 +253,8 @@ def container(
 
 def children(stub: ProfileServiceStub, parent: str) -> Iterator[pb.Container]:
     """Gives all direct children of a container, page by page."""
-    token = ""
-    while True:
-        page = stub.ListContainers(
-            pb.ListContainersRequest(parent=parent, page_size=PAGE_SIZE, page_token=token),
-        )
+    for page in pages(stub.ListContainers, pb.ListContainersRequest(parent=parent)):
         yield from page.containers
-        token = page.next_page_token
-        if not token:
-            return
 
 
 def enforcement_word(item: pb.Container) -> str:

@@ -11,9 +11,9 @@ from deidcascade.v1 import profile_service_pb2 as pb
 from deid_service.cli.changes import propose as propose_change
 from deid_service.cli.changes import propose_option
 from deid_service.cli.connection import (
-    PAGE_SIZE,
     ServiceError,
     detail,
+    pages,
     profile_service,
     profile_service_option,
 )
@@ -177,9 +177,9 @@ def get(container: str, version: int | None, sha256: str, as_json: bool, address
 def versions(container: str, as_json: bool, address: str) -> None:
     """Lists the versions of the profile of CONTAINER, newest first."""
     with profile_service(address) as stub:
-        pages = list(version_pages(stub, container))
-    found = [profile for page in pages for profile in page.profiles]
-    current = pages[0].current_version
+        answers = list(version_pages(stub, container))
+    found = [profile for answer in answers for profile in answer.profiles]
+    current = answers[0].current_version
     if as_json:
         print_json(
             {"currentVersion": str(current), "profiles": [as_json_value(each) for each in found]}
@@ -290,17 +290,7 @@ def version_pages(
     stub: ProfileServiceStub, container: str
 ) -> Iterator[pb.ListProfileVersionsResponse]:
     """Gives all pages of the versions of a container."""
-    token = ""
-    while True:
-        page = stub.ListProfileVersions(
-            pb.ListProfileVersionsRequest(
-                container=container, page_size=PAGE_SIZE, page_token=token
-            )
-        )
-        yield page
-        token = page.next_page_token
-        if not token:
-            return
+    return pages(stub.ListProfileVersions, pb.ListProfileVersionsRequest(container=container))
 
 
 def validity_word(profile: pb.Profile) -> str:

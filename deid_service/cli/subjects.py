@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 from deidcascade.v1 import profile_service_pb2 as pb
 
-from deid_service.cli.connection import PAGE_SIZE, profile_service, profile_service_option
+from deid_service.cli.connection import pages, profile_service, profile_service_option
 from deid_service.cli.console import (
     Failure,
     as_json_value,
@@ -72,16 +72,9 @@ def export(container: str, address: str) -> None:
 
 def subjects(stub: ProfileServiceStub, container: str, code: str = "") -> Iterator[pb.Subject]:
     """Yields who was given codes, page by page."""
-    token = ""
-    while True:
-        request = pb.ListSubjectsRequest(
-            container=container, code=code, page_size=PAGE_SIZE, page_token=token
-        )
-        answer = stub.ListSubjects(request)
-        yield from answer.subjects
-        token = answer.next_page_token
-        if not token:
-            return
+    request = pb.ListSubjectsRequest(container=container, code=code)
+    for page in pages(stub.ListSubjects, request):
+        yield from page.subjects
 
 
 def values(subject: pb.Subject) -> tuple[str, ...]:
