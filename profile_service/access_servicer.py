@@ -89,13 +89,9 @@ class AccessServicer:
         listed = f"{request.container}/bindings"
         principal, _, role = paging.read_token(listed, request.page_token).rpartition(" ")
         found = self._store.list_bindings(container, after=(principal, role), limit=size + 1)
-        page = found[:size]
-        more = len(found) > size
+        page, token = paging.cut(found, size, listed, lambda each: f"{each.principal} {each.role}")
         return pb.ListBindingsResponse(
-            bindings=[_binding(request.container, each) for each in page],
-            next_page_token=(
-                paging.write_token(listed, f"{page[-1].principal} {page[-1].role}") if more else ""
-            ),
+            bindings=[_binding(request.container, each) for each in page], next_page_token=token
         )
 
     def CreateApiKey(  # noqa: N802, D102
@@ -122,11 +118,9 @@ class AccessServicer:
         listed = f"{request.container}/keys"
         after = paging.read_token(listed, request.page_token)
         found = self._store.list_keys(container, after=after, limit=size + 1)
-        page = found[:size]
-        more = len(found) > size
+        page, token = paging.cut(found, size, listed, lambda each: each.id)
         return pb.ListApiKeysResponse(
-            api_keys=[_key(request.container, each) for each in page],
-            next_page_token=paging.write_token(listed, page[-1].id) if more else "",
+            api_keys=[_key(request.container, each) for each in page], next_page_token=token
         )
 
     def RevokeApiKey(  # noqa: N802, D102

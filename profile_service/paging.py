@@ -9,8 +9,14 @@ from __future__ import annotations
 
 import base64
 import binascii
+from typing import TYPE_CHECKING, TypeVar
 
 from profile_service.errors import InvalidPageSizeError, InvalidPageTokenError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+Entry = TypeVar("Entry")
 
 DEFAULT_PAGE_SIZE = 100
 MAX_PAGE_SIZE = 1000
@@ -53,6 +59,38 @@ def read_token(listed: str, token: str) -> str:
     if not separator or found != listed or not last.isascii() or not last.isprintable():
         raise _invalid()
     return last
+
+
+def read_number(listed: str, token: str, most: int) -> int:
+    """Returns the number of the entry after which a page begins; 0 for the first page.
+
+    Args:
+        listed: what is listed.
+        token: of the page.
+        most: the largest number that an entry can have.
+
+    Raises:
+        InvalidPageTokenError: the token is not one of this list.
+    """
+    last = read_token(listed, token) or "0"
+    if not last.isdecimal() or int(last) > most:
+        raise _invalid()
+    return int(last)
+
+
+def cut(
+    found: Sequence[Entry], size: int, listed: str, last: Callable[[Entry], str]
+) -> tuple[Sequence[Entry], str]:
+    """Returns a page, and the token of the next one; the empty text where there is none.
+
+    Args:
+        found: the entries of the page, and one more where there is a next page.
+        size: how many entries a page has.
+        listed: what is listed.
+        last: how a token names an entry.
+    """
+    page = found[:size]
+    return page, write_token(listed, last(page[-1])) if len(found) > size else ""
 
 
 def _invalid() -> InvalidPageTokenError:

@@ -20,7 +20,6 @@ from profile_service.errors import (
     InvalidContainerError,
     InvalidDigestError,
     InvalidNoteError,
-    InvalidPageTokenError,
     InvalidUpdateMaskError,
     InvalidVersionError,
     PermissionDeniedError,
@@ -114,11 +113,9 @@ class ProfileServicer:
         after = paging.read_token(request.parent, request.page_token)
         # One more than asked for tells whether there is a next page.
         found = self._store.list_containers(parent, after=after, limit=size + 1)
-        page = found[:size]
-        more = len(found) > size
+        page, token = paging.cut(found, size, request.parent, lambda each: each.name)
         return pb.ListContainersResponse(
-            containers=map(messages.container, page),
-            next_page_token=paging.write_token(request.parent, page[-1].name) if more else "",
+            containers=map(messages.container, page), next_page_token=token
         )
 
     def UpdateContainer(  # noqa: N802, D102
@@ -225,13 +222,12 @@ class ProfileServicer:
         name = parse_name(request.container, field="container")
         size = paging.page_size(request.page_size)
         listed = f"{name}/profile"
-        before = _number_in(paging.read_token(listed, request.page_token)) or MAX_VERSION
+        before = paging.read_number(listed, request.page_token, MAX_VERSION) or MAX_VERSION
         current, found = self._store.list_versions(name, before=before, limit=size + 1)
-        page = found[:size]
-        more = len(found) > size
+        page, token = paging.cut(found, size, listed, lambda each: str(each.version))
         return pb.ListProfileVersionsResponse(
             profiles=map(messages.summary, page),
-            next_page_token=paging.write_token(listed, str(page[-1].version)) if more else "",
+            next_page_token=token,
             current_version=current,
         )
 
@@ -300,12 +296,8 @@ class ProfileServicer:
         found = self._subjects.list(
             name, code=request.code, after=after, limit=size + 1, actor=call.actor
         )
-        page = found[:size]
-        more = len(found) > size
-        return pb.ListSubjectsResponse(
-            subjects=map(messages.subject, page),
-            next_page_token=paging.write_token(listed, page[-1].code) if more else "",
-        )
+        page, token = paging.cut(found, size, listed, lambda each: each.code)
+        return pb.ListSubjectsResponse(subjects=map(messages.subject, page), next_page_token=token)
 
     def ListAuditEvents(  # noqa: N802, D102
         self, request: pb.ListAuditEventsRequest, call: Call
@@ -314,7 +306,7 @@ class ProfileServicer:
         wanted = audit_requests.wanted(request)
         size = paging.page_size(request.page_size)
         listed = audit_requests.listed(request)
-        beyond = _number_in(paging.read_token(listed, request.page_token))
+        beyond = paging.read_number(listed, request.page_token, MAX_VERSION)
         found, last = self._store.audit_events(wanted, beyond=beyond, limit=size)
         return pb.ListAuditEventsResponse(
             events=map(messages.audit_event, found),
@@ -354,13 +346,12 @@ class ProfileServicer:
         # Each is read with its text, which may have a mebibyte.
         size = min(paging.page_size(request.page_size), MAX_CHANGES)
         listed = f"{name}/changes"
-        before = _number_in(paging.read_token(listed, request.page_token)) or MAX_VERSION
+        before = paging.read_number(listed, request.page_token, MAX_VERSION) or MAX_VERSION
         found = self._store.changes.page(name, before=before, limit=size + 1)
-        page = found[:size]
-        more = len(found) > size
+        page, token = paging.cut(found, size, listed, lambda each: str(each.number))
         return pb.ListChangesResponse(
             changes=(messages.change(each, with_source=False) for each in page),
-            next_page_token=paging.write_token(listed, str(page[-1].number)) if more else "",
+            next_page_token=token,
         )
 
     def GetChange(  # noqa: N802, D102
@@ -407,11 +398,9 @@ class ProfileServicer:
         size = paging.page_size(request.page_size)
         after = paging.read_token("audit", request.page_token)
         found = self._store.audit_heads(after=after or None, limit=size + 1)
-        page = found[:size]
-        more = len(found) > size
+        page, token = paging.cut(found, size, "audit", lambda each: each.site)
         return pb.ListAuditHeadsResponse(
-            heads=map(messages.audit_head, page),
-            next_page_token=paging.write_token("audit", page[-1].site) if more else "",
+            heads=map(messages.audit_head, page), next_page_token=token
         )
 
 
@@ -489,13 +478,6 @@ def _note(note: str) -> str:
             "note", f"must be at most {MAX_NOTE} characters, without control characters."
         )
     return note
-
-
-def _number_in(entry: str) -> int:
-    """Reads the number that a page token holds; without one, it is 0."""
-    if (not entry.isdecimal() and entry) or int(entry or 0) > MAX_VERSION:
-        raise InvalidPageTokenError("page_token", "must be the next_page_token of this list.")
-    return int(entry or 0)
 
 
 def _check_digests(known: Sequence[str], field: str = "known_sha256") -> None:
