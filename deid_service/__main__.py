@@ -30,8 +30,9 @@ def main(arguments: list[str]) -> int:
         drain_seconds=settings.drain_seconds,
         log=LOG,
         work=lambda worker: asyncio.run(_work(settings, worker)),
-        json_log=settings.json_log,
-        metrics=processes.Metrics(settings.metrics, _families, _about),
+        telling=settings.telling,
+        families=_families,
+        about=_about,
     )
 
 

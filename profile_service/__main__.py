@@ -36,8 +36,8 @@ def main(arguments: list[str]) -> int:
         drain_seconds=config.DRAIN_SECONDS,
         log=LOG,
         work=lambda worker: _work(settings, worker),
-        json_log=settings.json_log,
-        metrics=processes.Metrics(settings.metrics, _families),
+        telling=settings.telling,
+        families=_families,
     )
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from profile_service.serving import transport
+from profile_service.serving import telling, transport
 from profile_service.serving.options import Number, Options, cores
 from profile_service.serving.safeguards import complain
+from profile_service.serving.telling import SILENT, Telling
 from profile_service.serving.transport import PLAIN, Transport
 
 if TYPE_CHECKING:
@@ -77,8 +78,7 @@ class Config:
         service_key: the file with the key of DeidService; empty: there is none.
         reflection: whether everybody may ask what the services are.
         transport: see there.
-        metrics: HOST:PORT where Prometheus may ask; empty for nowhere.
-        json_log: whether lines of the log are objects of JSON.
+        telling: see there.
         provider: whose tokens count; None: nobody's.
         master_key_file: what encrypts the keys of sites; empty where none is named.
         master_key: it itself; empty where it is not in the environment.
@@ -92,8 +92,7 @@ class Config:
     service_key: str = ""
     reflection: bool = True
     transport: Transport = PLAIN
-    metrics: str = ""
-    json_log: bool = False
+    telling: Telling = SILENT
     provider: Provider | None = None
     master_key_file: str = ""
     master_key: str = field(default="", repr=False)
@@ -164,12 +163,6 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Config:
         "1: who shows no credential may ask what the services are, as grpcurl does; 0: nobody may",
     )
     transport.add_options(options)
-    options.add(
-        "--metrics",
-        str,
-        "",
-        "HOST:PORT where Prometheus may ask what is counted; port 0 takes one that is free",
-    )
     options.add("--token-issuer", str, "", "whose tokens (JWT) count, as their `iss` says")
     options.add("--token-audience", str, "", "whom these tokens must be for: their `aud`")
     options.add("--token-keys", str, "", "the keys of the issuer (JWKS): https://..., or a file")
@@ -188,11 +181,7 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Config:
         f"{MASTER_KEY} can hold it itself",
         variable=f"{MASTER_KEY}_FILE",
     )
-    options.add_choice(
-        "--log-format",
-        ("text", "json"),
-        "text: lines for people; json: each line an object, for what collects logs",
-    )
+    telling.add_options(options)
     parsed = options.parse(arguments)
     return Config(
         listen=parsed.listen,
@@ -203,8 +192,7 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Config:
         service_key=parsed.service_key_file,
         reflection=bool(parsed.reflection),
         transport=transport.read_options(parsed),
-        metrics=parsed.metrics,
-        json_log=parsed.log_format == "json",
+        telling=telling.read_options(parsed),
         provider=_provider(parsed),
         master_key_file=parsed.master_key_file,
         master_key=environment.get(MASTER_KEY, ""),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from profile_service.rpc_errors import STATUSES
-from profile_service.serving.metrics import Count, Family, Level, State, Timing
+from profile_service.serving.metrics import Count, Family, Gauge, Timing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,7 +38,7 @@ def families(methods: Sequence[str]) -> tuple[Family, ...]:
             "call",
             {"method": methods},
         ),
-        State(
+        Gauge(
             "deidcascade_serving",
             "Whether the worker has a database that it can serve with.",
             "database",
@@ -46,7 +46,7 @@ def families(methods: Sequence[str]) -> tuple[Family, ...]:
             when="true",
         ),
         *(
-            Level(f"deidcascade_database_{kind}_{what}", text, "connections", f"{kind}_{what}")
+            Gauge(f"deidcascade_database_{kind}_{what}", text, "connections", f"{kind}_{what}")
             for kind, does in (("readers", "resolve and read"), ("writers", "change"))
             for what, text in (
                 ("busy", f"Connections of the worker that {does} now."),

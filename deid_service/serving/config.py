@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from deid_service.engine import MAX_HELD_BYTES
-from profile_service.serving import transport
+from profile_service.serving import telling, transport
 from profile_service.serving.options import Number, Options, cores
+from profile_service.serving.telling import SILENT, Telling
 from profile_service.serving.transport import PLAIN, Transport
 
 if TYPE_CHECKING:
@@ -57,8 +58,7 @@ class Config:
         transport: see there.
         profile_tls: the files for the way to ProfileService: authorities, certificate, key;
             without the first it is plain text.
-        metrics: HOST:PORT where Prometheus may ask; empty for nowhere.
-        json_log: whether lines of the log are objects of JSON.
+        telling: see there.
     """
 
     listen: str
@@ -72,8 +72,7 @@ class Config:
     reflection: bool = True
     transport: Transport = PLAIN
     profile_tls: tuple[str, str, str] = ("", "", "")
-    metrics: str = ""
-    json_log: bool = False
+    telling: Telling = SILENT
 
 
 def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Config:
@@ -158,17 +157,7 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Config:
     option("--profile-tls-ca", str, "", "whose certificates ProfileService may have, as PEM: TLS")
     option("--profile-tls-cert", str, "", "the certificate to show ProfileService, as PEM")
     option("--profile-tls-key", str, "", "the key of that certificate, as PEM")
-    option(
-        "--metrics",
-        str,
-        "",
-        "HOST:PORT where Prometheus may ask what is counted; port 0 takes one that is free",
-    )
-    options.add_choice(
-        "--log-format",
-        ("text", "json"),
-        "text: lines for people; json: each line an object, for what collects logs",
-    )
+    telling.add_options(options)
     parsed = options.parse(arguments)
     return Config(
         listen=parsed.listen,
@@ -188,6 +177,5 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Config:
         reflection=bool(parsed.reflection),
         transport=transport.read_options(parsed),
         profile_tls=(parsed.profile_tls_ca, parsed.profile_tls_cert, parsed.profile_tls_key),
-        metrics=parsed.metrics,
-        json_log=parsed.log_format == "json",
+        telling=telling.read_options(parsed),
     )

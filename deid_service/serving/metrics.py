@@ -6,7 +6,7 @@ from deidcascade.v1 import deid_service_pb2 as pb
 from deidcascade.v1 import profile_service_pb2 as profile_pb
 
 from deid_service.contract.rpc_errors import STATUSES
-from profile_service.serving.metrics import Count, Family, State, Timing
+from profile_service.serving.metrics import Count, Family, Gauge, Timing
 
 
 def families() -> tuple[Family, ...]:
@@ -47,7 +47,7 @@ def families() -> tuple[Family, ...]:
             "file",
             of="applied_bytes",
         ),
-        State(
+        Gauge(
             "deidcascade_serving",
             "Whether ProfileService answers the worker, so that it can serve.",
             "health",

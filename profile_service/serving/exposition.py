@@ -19,7 +19,7 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector, CollectorRegistry
 
-from profile_service.serving.metrics import BUCKETS, Count, Family, Level, Meter, State
+from profile_service.serving.metrics import BUCKETS, Count, Family, Gauge, Meter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -160,8 +160,9 @@ def _by_worker(name: str, text: str, values: Sequence[int]) -> Metric:
 
 def _metric(meter: Meter, family: Family, cells: Sequence[Sequence[int]]) -> Metric:
     labels = list(family.labels)
-    if isinstance(family, State | Level):
-        return _by_worker(family.name, family.help, [each[0] for each in _at(meter, family, cells)])
+    if isinstance(family, Gauge):
+        ((_, place),) = meter.places(family)
+        return _by_worker(family.name, family.help, [each[place] for each in cells])
     metric: CounterMetricFamily | HistogramMetricFamily
     if isinstance(family, Count):
         metric = CounterMetricFamily(family.name, family.help, labels=labels)
@@ -177,12 +178,6 @@ def _metric(meter: Meter, family: Family, cells: Sequence[Sequence[int]]) -> Met
             *counts, microseconds = sums
             metric.add_metric(list(values), _buckets(counts), microseconds / 1e6)
     return metric
-
-
-def _at(meter: Meter, family: Family, cells: Sequence[Sequence[int]]) -> Iterator[Sequence[int]]:
-    for _, place in meter.places(family):
-        for each in cells:
-            yield each[place : place + family.cells]
 
 
 def _buckets(counts: Sequence[int]) -> list[tuple[str, float]]:

@@ -99,23 +99,28 @@ class Timing:
 
 
 @dataclass(frozen=True, eq=False)
-class State:
-    """Whether the last event of a kind said one thing.
+class Gauge:
+    """What the last event of a kind said, by worker.
 
     Attributes:
         name: of the gauge.
         help: what it says, in a sentence.
         event: that says it.
         of: the field that has it.
-        when: what the field holds where it is so.
+        when: the text of the field for which it is 1, and 0 otherwise; where this is empty,
+            the field is a number, and is told as it is.
     """
 
     name: str
     help: str
     event: str
     of: str
-    when: str
-    labels: Labels = field(default_factory=dict)
+    when: str = ""
+
+    @property
+    def labels(self) -> Labels:
+        """None: workers are told apart."""
+        return {}
 
     @property
     def cells(self) -> int:
@@ -124,37 +129,11 @@ class State:
 
     def add(self, cells: Cells, at: int, fields: Mapping[str, Field]) -> None:
         """Notes what an event says."""
-        cells[at] = int(fields.get(self.of) == self.when)
+        said = fields.get(self.of, 0)
+        cells[at] = int(said == self.when) if self.when else int(said)
 
 
-@dataclass(frozen=True, eq=False)
-class Level:
-    """A number that events of a kind say, by worker: the last one holds.
-
-    Attributes:
-        name: of the gauge.
-        help: what it says, in a sentence.
-        event: that says it.
-        of: the field that has it.
-    """
-
-    name: str
-    help: str
-    event: str
-    of: str
-    labels: Labels = field(default_factory=dict)
-
-    @property
-    def cells(self) -> int:
-        """How many numbers it takes."""
-        return 1
-
-    def add(self, cells: Cells, at: int, fields: Mapping[str, Field]) -> None:
-        """Notes what an event says."""
-        cells[at] = int(fields.get(self.of, 0))
-
-
-Family = Count | Timing | State | Level
+Family = Count | Timing | Gauge
 
 
 class Meter:
@@ -188,7 +167,7 @@ class Meter:
         """Counts in memory that is shared from now on; counts go on from what is there."""
         self.shared = cells
         for family in self.families:
-            if isinstance(family, State | Level):
+            if isinstance(family, Gauge):
                 # Of a process that is no more.
                 for place in self._places[family].values():
                     cells[place] = 0

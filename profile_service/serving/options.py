@@ -102,7 +102,7 @@ class Options:
                 type=kind.read if isinstance(kind, Number) else kind,
                 metavar="NUMBER" if isinstance(kind, Number) else "TEXT",
                 default=default,
-                envvar=variable or self._prefix + name.removeprefix("--").replace("-", "_").upper(),
+                envvar=variable or self._variable(name),
                 # An error about what the variable says names it, too.
                 show_envvar=True,
                 help=f"{text} (default: {default or 'none'})",
@@ -122,7 +122,7 @@ class Options:
                 [name],
                 type=click.Choice(choices),
                 default=choices[0],
-                envvar=self._prefix + name.removeprefix("--").replace("-", "_").upper(),
+                envvar=self._variable(name),
                 show_envvar=True,
                 help=f"{text} (default: {choices[0]})",
             )
@@ -139,11 +139,15 @@ class Options:
             _Option(
                 [name],
                 is_flag=True,
-                envvar=self._prefix + name.removeprefix("--").replace("-", "_").upper(),
+                envvar=self._variable(name),
                 show_envvar=True,
                 help=text,
             )
         )
+
+    def _variable(self, name: str) -> str:
+        """Returns the environment variable of an option, where it is named after it."""
+        return self._prefix + name.removeprefix("--").replace("-", "_").upper()
 
     def parse(self, arguments: Sequence[str]) -> SimpleNamespace:
         """Reads the command line.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING
@@ -23,23 +22,8 @@ if TYPE_CHECKING:
 
     from profile_service.serving.logs import Log
     from profile_service.serving.metrics import Family
+    from profile_service.serving.telling import Telling
     from profile_service.serving.transport import Transport
-
-
-@dataclass(frozen=True)
-class Metrics:
-    """What a service counts, and where it can be asked for.
-
-    Attributes:
-        listen: HOST:PORT; empty for nowhere.
-        families: what is counted; a function, as the supervisor of a service without
-            metrics needs nothing that names it.
-        about: what else the service says of its build.
-    """
-
-    listen: str
-    families: Callable[[], Sequence[Family]]
-    about: Callable[[], Mapping[str, str]] = dict
 
 
 def run(
@@ -52,8 +36,9 @@ def run(
     log: Log,
     work: Callable[[Worker], int],
     transport: Transport,
-    metrics: Metrics,
-    json_log: bool,
+    telling: Telling,
+    families: Callable[[], Sequence[Family]],
+    about: Callable[[], Mapping[str, str]] = dict,
 ) -> int:
     """Runs the supervisor, or one worker where the supervisor started this process.
 
@@ -66,20 +51,22 @@ def run(
         log: is set up, and gets the starts and deaths of workers.
         work: what a worker does; returns its exit code.
         transport: how it is reached.
-        metrics: what is counted, and where it can be asked for.
-        json_log: whether lines of the log are objects of JSON.
+        telling: what it tells of itself.
+        families: what is counted; a function, as who tells no metrics needs nothing that
+            names it.
+        about: what else the service says of its build.
 
     Returns:
         The exit code.
     """
     open_standard_streams()
     forbid_core_dumps()
-    log.set_up(as_json=json_log)
+    log.set_up(as_json=telling.json_log)
     worker = Worker.from_environment()
     try:
         if worker is not None:
-            if metrics.listen:
-                meter = Meter(metrics.families())
+            if telling.metrics:
+                meter = Meter(families())
                 meter.attach(worker.cells)
                 log.observe(meter.note)
             return work(worker)
@@ -94,16 +81,21 @@ def run(
             announce=lambda address: announce(f"listening on {address}"),
             log=log.write,
         )
-        if not metrics.listen:
+        if not telling.metrics:
             return supervise().run()
-        return _measured(module, supervise, metrics, log).run()
+        build = {"service": module, "version": version("deid-cascade"), **about()}
+        return _measured(supervise, telling.metrics, Meter(families()), build, log).run()
     except OSError as error:
         complain(f"{module}: {error}")
         return 1
 
 
 def _measured(
-    module: str, supervise: Callable[..., Supervisor], metrics: Metrics, log: Log
+    supervise: Callable[..., Supervisor],
+    listen: str,
+    meter: Meter,
+    about: Mapping[str, str],
+    log: Log,
 ) -> Supervisor:
     """Returns a supervisor that serves metrics.
 
@@ -113,14 +105,11 @@ def _measured(
     # Not above: most of what is imported here is an HTTP server.
     from profile_service.serving.exposition import SUPERVISION, Exposition
 
-    meter, own = Meter(metrics.families()), Meter(SUPERVISION)
+    own = Meter(SUPERVISION)
     supervisor = supervise(cells=meter.size)
-    host, _, port = metrics.listen.rpartition(":")
+    host, _, port = listen.rpartition(":")
     if not port.isdecimal() or int(port) > 65535:
-        raise OSError(
-            f"--metrics must be HOST:PORT with a port up to 65535, not {metrics.listen!r}."
-        )
-    about = {"service": module, "version": version("deid-cascade"), **metrics.about()}
+        raise OSError(f"--metrics must be HOST:PORT with a port up to 65535, not {listen!r}.")
     taken = Exposition(supervisor, meter, own, about).serve(host, int(port))
     log.observe(own.note)
     log.write("metrics", address=f"{host}:{taken}")
