@@ -266,12 +266,12 @@ class _Reading:
     def unwatched_characters(self) -> int:
         """How long a text may be so that a match takes no more than `_UNWATCHED_STEPS`.
 
-        Where no group is repeated, or can be without this seeing it, each repetition ends in one of as many ways as the text
+        Where no group is repeated, each repetition ends in one of as many ways as the text
         has places, each branch is taken or not, and each way through the pattern looks at
         its atoms, and by a reference to a group perhaps at all of the text, for each place.
-        0 where that bound does not hold.
+        0 where that bound does not hold, or may not.
         """
-        if self._repeats_groups or self._repeats > MAX_GROUP_DEPTH:
+        if self._repeats_groups:
             return 0
         length = 0
         for longer in (8, 16, 32, 64, 128, 256):

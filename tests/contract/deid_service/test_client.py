@@ -8,7 +8,6 @@ import io
 import itertools
 import os
 import threading
-import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -571,7 +570,8 @@ def test_a_service_without_room_is_waited_for(scripted_address: str, tmp_path: P
         assert caller.receive().WhichOneof("message") == "opened"
         waited = threading.Event()
         with Upload([channel], TARGET, [Source.of_bytes("x", ct())], tmp_path) as upload:
-            upload._job.wait = lambda seconds: waited.set() or time.sleep(seconds)  # type: ignore[method-assign, func-returns-value]
+            wait = upload._job.wait
+            upload._job.wait = lambda seconds: waited.set() or wait(seconds)  # type: ignore[method-assign, func-returns-value]
             assert waited.wait(10)
             caller.half_close()
             assert caller.receive_all() == []
