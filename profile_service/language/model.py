@@ -37,6 +37,10 @@ class Pattern(Protocol):
         """The names of its named groups."""
         ...
 
+    def most_seconds(self, text: str) -> float:
+        """How long a match on a text can take at the most, in seconds of computing."""
+        ...
+
     def match(self, text: str) -> dict[str, str | None] | None:
         """Match from the start, not necessarily to the end, of the text.
 

@@ -21,9 +21,10 @@ from profile_service.language.model import PatternTimeoutError
 # or a value, and who serves several files has a turn after some tens of milliseconds.
 MATCH_SECONDS = 0.05
 
-# Steps of a match that take no more than ten milliseconds. To watch a match costs ten
+# Steps of a match, and the seconds that they take at the most. To watch a match costs ten
 # times what an ordinary one does, so those that cannot take more are not watched.
 _UNWATCHED_STEPS = 500_000
+_UNWATCHED_SECONDS = 0.01
 
 # The clock is looked at between the steps of a match, and a step may take as long
 # as the text: so texts have a limit. The longest value that a VR bounds is LT's.
@@ -91,6 +92,10 @@ class GuardedPattern:
     group_names: frozenset[str] = field(compare=False, repr=False)
     _compiled: regex.Pattern[str] = field(compare=False, repr=False)
     unwatched_characters: int = field(compare=False, repr=False)
+
+    def most_seconds(self, text: str) -> float:
+        """How long a match on a text can take at the most, in seconds of computing."""
+        return MATCH_SECONDS if len(text) > self.unwatched_characters else _UNWATCHED_SECONDS
 
     def match(self, text: str) -> dict[str, str | None] | None:
         """Match from the start, not necessarily to the end, of the text.

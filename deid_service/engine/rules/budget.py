@@ -98,11 +98,14 @@ def match(pattern: Pattern, text: str) -> dict[str, str | None] | None:
     finally:
         passed = perf_counter() - started
         if passed > _FREE_SECONDS:
-            _charge(budget, passed)
+            _charge(budget, min(passed, pattern.most_seconds(text)))
 
 
 def _charge(budget: Budget, passed: float) -> None:
     """Counts a match, by what was computed while it passed.
+
+    What is more than the match can have taken was something else: the interpreter
+    collecting garbage, or a machine that stood still.
 
     The clock of the thread costs as much as a match, so it is asked only where the other
     one says that there was something; what was computed before that match and since the

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 from time import thread_time
@@ -63,9 +64,14 @@ class _Laborious:
     source = "laborious"
     group_names: frozenset[str] = frozenset()
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, most: float = math.inf) -> None:
         self.matches = 0
         self._seconds = seconds
+        self._most = most
+
+    def most_seconds(self, text: str) -> float:  # noqa: ARG002
+        """As long as it works."""
+        return self._most
 
     def match(self, text: str) -> dict[str, str | None] | None:
         """Works."""
@@ -97,6 +103,17 @@ def _match_often(pattern: _Laborious, per_element: int) -> None:
         if number % per_element == 0:
             begin_element()
         match(pattern, "text")
+
+
+def test_what_a_match_cannot_have_taken_is_not_counted() -> None:
+    """A machine that stands still during a short match rejects no file."""
+    spend_from(budget := Budget())
+    begin_element()
+
+    match(_Laborious(MAX_MATCHING_SECONDS_OF_ELEMENT * 2, most=0.01), "text")
+
+    assert match(PatternCompiler().compile("text"), "text") == {}
+    assert 0 < budget.seconds < MAX_MATCHING_SECONDS_OF_ELEMENT / 2
 
 
 def test_ordinary_matches_do_not_add_up() -> None:
