@@ -55,7 +55,8 @@ class Monitor:
         self._first_keys = first_keys
         self._room = room
         self._recorded = time.monotonic()
-        self._store = store
+        self._database = store.database
+        self._access = store.access
         self._on_change = on_change
         self._migrated = False
         self._serving: bool | None = None
@@ -72,13 +73,13 @@ class Monitor:
         """
         try:
             if not self._migrated:
-                for number in self._store.migrate():
+                for number in self._database.migrate():
                     LOG.write("migrated", number=number)
                 self._migrated = True
-            denied = self._store.look()
+            denied = self._database.look()
             if not self._serving:
                 # It may have been restored from a backup that has them not.
-                self._first_keys.adopt(self._store.access)
+                self._first_keys.adopt(self._access)
             self._record_uses()
         except SchemaTooOldError as error:
             # It has been restored from a backup of an older build.
@@ -90,7 +91,7 @@ class Monitor:
             if denied != self._denied:
                 self._denied = denied
                 LOG.write("database_rights", level=logging.ERROR, missing=denied or "none")
-            could = self._store.may_change_audit()
+            could = self._database.may_change_audit()
             if could != self._could_change_audit:
                 self._could_change_audit = could
                 level = logging.WARNING if could else logging.INFO
@@ -111,7 +112,7 @@ class Monitor:
                 self._set(serving=False, cause=error.cause)
 
     def _tell(self) -> None:
-        readers, writers = self._store.busy()
+        readers, writers = self._database.busy()
         LOG.tell(
             "connections",
             readers_busy=readers,
@@ -124,7 +125,7 @@ class Monitor:
         if time.monotonic() - self._recorded >= USES_SECONDS:
             self._recorded = time.monotonic()
             try:
-                self._store.access.record_uses()
+                self._access.record_uses()
             except ProfileServiceError as error:
                 # Who was last seen when is no reason to serve nobody.
                 cause = error.cause or type(error).__name__

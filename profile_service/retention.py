@@ -9,7 +9,7 @@ from profile_service.errors import ProfileServiceError
 from profile_service.logs import LOG
 
 if TYPE_CHECKING:
-    from profile_service.store import Store
+    from profile_service.store.audit import AuditStore
 
 # How often it is looked what has expired. Each worker does; who comes second finds nothing.
 INTERVAL_SECONDS = 3600.0
@@ -18,8 +18,8 @@ INTERVAL_SECONDS = 3600.0
 class Retention:
     """Looks in a thread of its own, from the start of the service on."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, audit: AuditStore) -> None:
+        self._audit = audit
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="retention", daemon=True)
 
@@ -42,8 +42,8 @@ class Retention:
             self._stop.wait(INTERVAL_SECONDS)
 
     def _expire(self) -> None:
-        for site in self._store.sites_with_expired_events():
+        for site in self._audit.sites_with_expired_events():
             count = 0
-            while not self._stop.is_set() and (gone := self._store.expire_events(site)):
+            while not self._stop.is_set() and (gone := self._audit.expire(site)):
                 count += gone
             LOG.write("audit_expired", site=site, count=count)

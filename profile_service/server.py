@@ -111,8 +111,8 @@ def serve(
     master = secret_from(config.master_key_file, config.master_key, MASTER_KEY)
     with ExitStack() as running:
         store = Store(config.database, readers=config.readers, writers=config.writers)
-        running.callback(store.close)
-        store.open()
+        running.callback(store.database.close)
+        store.database.open()
         healthiness = health.Health(servicer.SERVICE)
         monitor = Monitor(
             store,
@@ -126,13 +126,13 @@ def serve(
             return
         sealing = None if master is None else MasterKey(master)
         keys = SiteKeys(
-            store,
+            store.site_keys,
             sealing,
             KeyFile(Path(config.service_key)) if config.service_key else None,
         )
-        profiles = Profiles(store)
+        profiles = Profiles(store.profiles, store.resolutions)
         running.callback(profiles.close)
-        retention = Retention(store)
+        retention = Retention(store.audit)
         retention.start()
         running.callback(retention.close)
         arrivals = Arrivals(seconds=REQUEST_SECONDS, waiting=MAX_CALLS_WITHOUT_REQUEST)
@@ -144,8 +144,8 @@ def serve(
             options=SERVER_OPTIONS,
             maximum_concurrent_rpcs=MAX_CALLS,
         )
-        guard = Guard(store.access, store.record, read_token)
-        subjects = Subjects(store, sealing)
+        guard = Guard(store.access, store.audit.record, read_token)
+        subjects = Subjects(store.codes, store.audit.record, sealing)
         serving = ProfileServicer(store, profiles, keys, subjects)
         access = AccessServicer(store.access)
         server.add_generic_rpc_handlers(

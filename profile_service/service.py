@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from profile_service.hierarchy import ContainerName, Kind
     from profile_service.language.difference import Difference
     from profile_service.model import Decision, ProfileVersion
-    from profile_service.store import Store
-    from profile_service.store.store import Found
+    from profile_service.store.profiles import ProfileStore
+    from profile_service.store.resolutions import Found, ResolutionStore
 
 # Decisions made anew that are remembered. One is needed again only until it is written
 # back, which takes moments; a decision can hold a thousand violations.
@@ -52,8 +52,9 @@ MAX_RECORDS_WAITING = 64
 class Profiles:
     """Sets, reads and resolves profiles."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, versions: ProfileStore, resolutions: ResolutionStore) -> None:
+        self._versions = versions
+        self._resolutions = resolutions
         self._checking = Bulkhead(places=1, waiting=MAX_CHECKS_WAITING, seconds=CHECK_TURN_SECONDS)
         self._deciding = threading.Lock()
         self._decisions: OrderedDict[tuple[bytes, Kind], Decision] = OrderedDict()
@@ -119,7 +120,7 @@ class Profiles:
         decision = self._acceptable(
             name, source, is_wanted, allow_invalid=allow_invalid, may_bypass=may_bypass
         )
-        stored, _ = self._store.set_profile(
+        stored, _ = self._versions.set(
             name,
             source.encode(),
             decision,
@@ -150,7 +151,7 @@ class Profiles:
         decision = self._acceptable(
             name, source, is_wanted, allow_invalid=allow_invalid, may_bypass=may_bypass
         )
-        stored, replaced = self._store.set_profile(
+        stored, replaced = self._versions.set(
             name, source.encode(), decision, note="", etag=etag, actor=actor, keep=False
         )
         return stored, self._compare(replaced, stored)
@@ -194,7 +195,7 @@ class Profiles:
             ProfileNotFoundError: nothing is attached.
             VersionNotFoundError: there is no such version.
         """
-        found = self._store.get_version(name, version)
+        found = self._versions.get(name, version)
         if found is None and version == 0:
             raise ProfileNotFoundError(name.text)
         if found is None:
@@ -207,7 +208,7 @@ class Profiles:
         Raises:
             VersionNotFoundError: there is none.
         """
-        found = self._store.get_version_by_digest(name, sha256)
+        found = self._versions.get_by_digest(name, sha256)
         if found is None:
             raise VersionNotFoundError(name.text, sha256.hex())
         return self._decided(found, name.kind)
@@ -233,7 +234,7 @@ class Profiles:
             TargetNotFoundError: the target does not exist.
         """
         claims, for_caller = shown
-        standing, of_caller, found = self._store.levels(target, claims, for_caller or NOBODY)
+        standing, of_caller, found = self._resolutions.levels(target, claims, for_caller or NOBODY)
         judge_resolution(
             (claims, standing), None if for_caller is None else (for_caller, of_caller)
         )
@@ -248,7 +249,7 @@ class Profiles:
         profile = resolution.profile
         if profile is not None and profile.source is None:
             # Valid by a decision made anew: the query read no text of what was invalid.
-            source = self._store.get_source(profile)
+            source = self._versions.get_source(profile)
             if source is None:
                 raise TargetNotFoundError(target.text)
             resolution = resolution._replace(profile=profile._replace(source=source))
@@ -272,7 +273,7 @@ class Profiles:
             if decision is None:
                 source = profile.source
                 if source is None:
-                    source = self._store.get_source(profile)
+                    source = self._versions.get_source(profile)
                 if source is None:
                     raise TargetNotFoundError(profile.container)
                 decision = self._decisions[key] = decide(source, kind)
@@ -284,6 +285,6 @@ class Profiles:
     def _record(self, profile: ProfileVersion, decision: Decision) -> None:
         """Has it stored. Not waited for: no read waits for what changes something."""
         if self._records.acquire(blocking=False):
-            stored = self._recorder.submit(self._store.record_decision, profile, decision)
+            stored = self._recorder.submit(self._versions.record_decision, profile, decision)
             # Where it fails, the next one that reads the version tries again.
             stored.add_done_callback(lambda _: self._records.release())

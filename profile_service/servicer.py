@@ -85,7 +85,7 @@ class ProfileServicer:
         self, request: pb.CreateContainerRequest, call: Call
     ) -> pb.CreateContainerResponse:
         name = parse_name(request.container.name, field="container.name")
-        created = self._store.create_container(
+        created = self._store.containers.create(
             name,
             _display_name(request.container),
             enforced=_enforced(request.container, name.kind),
@@ -99,7 +99,7 @@ class ProfileServicer:
         self, request: pb.GetContainerRequest, call: Call
     ) -> pb.GetContainerResponse:
         del call
-        found = self._store.get_container(parse_name(request.name, field="name"))
+        found = self._store.containers.get(parse_name(request.name, field="name"))
         return pb.GetContainerResponse(container=messages.container(found))
 
     def ListContainers(  # noqa: N802, D102
@@ -112,7 +112,7 @@ class ProfileServicer:
         size = paging.page_size(request.page_size)
         after = paging.read_token(request.parent, request.page_token)
         # One more than asked for tells whether there is a next page.
-        found = self._store.list_containers(parent, after=after, limit=size + 1)
+        found = self._store.containers.page(parent, after=after, limit=size + 1)
         page, token = paging.cut(found, size, request.parent, lambda each: each.name)
         return pb.ListContainersResponse(
             containers=map(messages.container, page), next_page_token=token
@@ -123,7 +123,7 @@ class ProfileServicer:
     ) -> pb.UpdateContainerResponse:
         name = parse_name(request.container.name, field="container.name")
         paths = _paths(request, name.kind)
-        updated = self._store.update_container(
+        updated = self._store.containers.update(
             name,
             display_name=_display_name(request.container) if "display_name" in paths else None,
             enforced=_enforced(request.container, name.kind) if "enforcement" in paths else None,
@@ -144,7 +144,7 @@ class ProfileServicer:
         self, request: pb.DeleteContainerRequest, call: Call
     ) -> pb.DeleteContainerResponse:
         name = parse_name(request.name, field="name")
-        self._store.delete_container(name, etag=request.etag, actor=call.actor)
+        self._store.containers.delete(name, etag=request.etag, actor=call.actor)
         return pb.DeleteContainerResponse()
 
     def ValidateProfile(  # noqa: N802, D102
@@ -194,7 +194,7 @@ class ProfileServicer:
         self, request: pb.ClearProfileRequest, call: Call
     ) -> pb.ClearProfileResponse:
         name = parse_name(request.container, field="container")
-        self._store.clear_profile(
+        self._store.profiles.clear(
             name, etag=request.etag, actor=call.actor, proposed_by=call.proposed_by
         )
         return pb.ClearProfileResponse()
@@ -223,7 +223,7 @@ class ProfileServicer:
         size = paging.page_size(request.page_size)
         listed = f"{name}/profile"
         before = paging.read_number(listed, request.page_token, MAX_VERSION) or MAX_VERSION
-        current, found = self._store.list_versions(name, before=before, limit=size + 1)
+        current, found = self._store.profiles.page(name, before=before, limit=size + 1)
         page, token = paging.cut(found, size, listed, lambda each: str(each.version))
         return pb.ListProfileVersionsResponse(
             profiles=map(messages.summary, page),
@@ -307,7 +307,7 @@ class ProfileServicer:
         size = paging.page_size(request.page_size)
         listed = audit_requests.listed(request)
         beyond = paging.read_number(listed, request.page_token, MAX_VERSION)
-        found, last = self._store.audit_events(wanted, beyond=beyond, limit=size)
+        found, last = self._store.audit.events(wanted, beyond=beyond, limit=size)
         return pb.ListAuditEventsResponse(
             events=map(messages.audit_event, found),
             next_page_token=paging.write_token(listed, str(last)) if last else "",
@@ -321,10 +321,10 @@ class ProfileServicer:
         if isinstance(inner, pb.UpdateContainerRequest):
             name = parse_name(inner.container.name, field="update_container.container.name")
             _paths(inner, name.kind)
-            inner.container.etag = inner.container.etag or self._store.get_container(name).etag
+            inner.container.etag = inner.container.etag or self._store.containers.get(name).etag
         else:
             name = parse_name(inner.container, field=f"{request.WhichOneof('change')}.container")
-            inner.etag = inner.etag or self._store.get_container(name).profile_etag
+            inner.etag = inner.etag or self._store.containers.get(name).profile_etag
         if isinstance(inner, pb.SetProfileRequest):
             if inner.validate_only:
                 raise InvalidChangeError("set_profile.validate_only", "must be false.")
@@ -384,7 +384,7 @@ class ProfileServicer:
         self, request: pb.RecordFilesRequest, call: Call
     ) -> pb.RecordFilesResponse:
         for entry in file_events.entries(request, call.actor):
-            self._store.record(entry)
+            self._store.audit.record(entry)
         return pb.RecordFilesResponse()
 
     def ListAuditHeads(  # noqa: N802, D102
@@ -393,11 +393,11 @@ class ProfileServicer:
         del call
         if request.site:
             name = parse_name(request.site, field="site", kinds=frozenset({Kind.SITE}))
-            head = self._store.audit_head(name.text)
+            head = self._store.audit.head(name.text)
             return pb.ListAuditHeadsResponse(heads=[messages.audit_head(head)])
         size = paging.page_size(request.page_size)
         after = paging.read_token("audit", request.page_token)
-        found = self._store.audit_heads(after=after or None, limit=size + 1)
+        found = self._store.audit.heads(after=after or None, limit=size + 1)
         page, token = paging.cut(found, size, "audit", lambda each: each.site)
         return pb.ListAuditHeadsResponse(
             heads=map(messages.audit_head, page), next_page_token=token

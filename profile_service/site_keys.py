@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from profile_service.language.model import KeyScope
     from profile_service.model import KeyUse, SiteKey
     from profile_service.serving.keyfile import KeyFile
-    from profile_service.store import Store
-    from profile_service.store.store import Found
+    from profile_service.store.resolutions import Found
+    from profile_service.store.site_keys import SiteKeyStore
 
 _FIRST: Final = 1
 
@@ -30,7 +30,9 @@ _FIRST: Final = 1
 class SiteKeys:
     """Makes, gives and changes the keys of sites."""
 
-    def __init__(self, store: Store, master: MasterKey | None, service: KeyFile | None) -> None:
+    def __init__(
+        self, store: SiteKeyStore, master: MasterKey | None, service: KeyFile | None
+    ) -> None:
         """Takes what the keys are kept with.
 
         Args:
@@ -83,7 +85,7 @@ class SiteKeys:
         Raises:
             ContainerNotFoundError: it does not exist.
         """
-        return self._store.list_site_keys(site)[1]
+        return self._store.generations(site)[1]
 
     def rotate(self, site: ContainerName, actor: Actor) -> SiteKey:
         """Gives a site a new key; those before it stay.
@@ -92,7 +94,7 @@ class SiteKeys:
             ContainerNotFoundError: it does not exist.
             NoMasterKeyError: there is nothing to encrypt it with.
         """
-        _, keys = self._store.list_site_keys(site)
+        _, keys = self._store.generations(site)
         action = Action.ROTATE_SITE_KEY if keys else Action.CREATE_SITE_KEY
         return self._add(site, keys[0].generation if keys else 0, action, actor)
 
@@ -112,7 +114,7 @@ class SiteKeys:
         def make(site_id: int, generation: int) -> Sealed:
             return master.seal(new_secret(), _what(site_id, generation))
 
-        return self._store.add_site_key(site, after, make, action=action, actor=actor)
+        return self._store.add(site, after, make, action=action, actor=actor)
 
 
 def scope_of(scope: KeyScope, target: ContainerName, ids: dict[str, int]) -> str:

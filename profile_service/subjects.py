@@ -11,22 +11,25 @@ from profile_service.keys.errors import MasterKeyError
 from profile_service.model import KnownSubject, Subject
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from profile_service.access.actor import Actor
     from profile_service.hierarchy import ContainerName
     from profile_service.keys.sealing import MasterKey
     from profile_service.language.model import CodePattern, KeyScope
     from profile_service.model import StoredSubject
-    from profile_service.store import Store
+    from profile_service.store.codes import CodeStore
 
 
 class Subjects:
     """Gives codes, and tells who has them."""
 
-    def __init__(self, store: Store, master: MasterKey | None) -> None:
-        """Takes where they are kept, and what encrypts who has them."""
+    def __init__(
+        self, store: CodeStore, record: Callable[[Entry], None], master: MasterKey | None
+    ) -> None:
+        """Takes where they are kept, what tells the audit, and what encrypts who has them."""
         self._store = store
+        self._record = record
         self._master = master
 
     def codes(
@@ -50,7 +53,7 @@ class Subjects:
             CodesExhaustedError: the pattern has not as many codes left; none is given.
         """
         scope_id = self._scope_id(target, scope)
-        known = self._store.get_codes(scope_id, pattern.series, list(originals))
+        known = self._store.get(scope_id, pattern.series, list(originals))
         unknown = [digest for digest in originals if digest not in known]
         if not unknown:
             return known
@@ -60,7 +63,7 @@ class Subjects:
             Subject(digest, self._master.seal(originals[digest].encode(), _what(scope_id, digest)))
             for digest in unknown
         ]
-        return known | self._store.give_codes(target, scope_id, pattern, subjects)
+        return known | self._store.give(target, scope_id, pattern, subjects)
 
     def list(
         self, name: ContainerName, *, code: str, after: str, limit: int, actor: Actor
@@ -78,13 +81,11 @@ class Subjects:
             ContainerNotFoundError: it does not exist.
             NoMasterKeyError: they cannot be decrypted.
         """
-        found = self._store.list_subjects(name, code=code, after=after, limit=limit)
+        found = self._store.page(name, code=code, after=after, limit=limit)
         if found and self._master is None:
             raise NoMasterKeyError(name.site)
         known = [self._known(each, self._master) for each in found if self._master is not None]
-        self._store.record(
-            Entry(Action.READ_SUBJECTS, name.text, actor, after={"subjects": len(known)})
-        )
+        self._record(Entry(Action.READ_SUBJECTS, name.text, actor, after={"subjects": len(known)}))
         return known
 
     @staticmethod
@@ -102,7 +103,7 @@ class Subjects:
             name = target.site
         elif scope == "group":
             name = target.parent or ""
-        found = self._store.identity(name)
+        found = self._store.scope_id(name)
         if found is None:
             raise TargetNotFoundError(target.text)
         return found

@@ -49,7 +49,3 @@ class Actor:
         if self.credential is Credential.TOKEN:
             return f"user:{self.subject}"
         return f"{self.credential.value}:{self.subject}"
-
-
-# A command of this machine, and the migrations.
-THIS_MACHINE = Actor("this-machine", Credential.COMMAND)

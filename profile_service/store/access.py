@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC
 from functools import lru_cache
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from profile_service.access.credentials import principal_of_key
 from profile_service.access.model import Standing, StoredBinding, StoredKey
@@ -24,43 +24,24 @@ from profile_service.errors import (
     KeyNotFoundError,
     LastAdminError,
     PermissionDeniedError,
-    ProfileServiceError,
     RoleInUseError,
     RoleNotFoundError,
 )
 from profile_service.hierarchy import ContainerName, Kind
 from profile_service.store.audit import append
-from profile_service.store.writers import WritingConnection, execute
+from profile_service.store.existing import hold_container
+from profile_service.store.writers import execute
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from contextlib import AbstractContextManager
     from datetime import datetime
 
     from profile_service.access.actor import Actor
     from profile_service.access.credentials import ApiKey, Claims
     from profile_service.access.places import Place
     from profile_service.audit import Facts
-    from profile_service.store.rows import Row
-    from profile_service.store.statement import Parameter
-
-
-class Reading(Protocol):
-    """Executes a statement that reads."""
-
-    def __call__(self, query: str, *parameters: Parameter) -> list[Row]:
-        """Returns its rows."""
-        ...
-
-
-class Changing(Protocol):
-    """Lends a connection for one transaction on a site; the empty text for all sites."""
-
-    def __call__(
-        self, site: str, **constraints: ProfileServiceError
-    ) -> AbstractContextManager[WritingConnection]:
-        """Takes what it means when a constraint is violated."""
-        ...
+    from profile_service.store.database import Changing, Reading
+    from profile_service.store.writers import WritingConnection
 
 
 class AccessStore:
@@ -277,7 +258,7 @@ class AccessStore:
             ContainerNotFoundError: the site does not exist.
         """
         with self._change(site.text) as connection:
-            site_id = _held(connection, site)
+            site_id = hold_container(connection, site)
             before = execute(connection, "hold_role", name).fetchone()
             after = " ".join(sorted(permissions))
             made = execute(connection, "set_role", site_id, name, after).fetchone()
@@ -323,7 +304,7 @@ class AccessStore:
         held: frozenset[Permission],
         actor: Actor,
     ) -> StoredBinding:
-        container_id = None if container is None else _held(connection, container)
+        container_id = None if container is None else hold_container(connection, container)
         role_id, words = _role(connection, container, role)
         if not granted(words) <= held:
             raise PermissionDeniedError
@@ -364,14 +345,6 @@ def _text(container: ContainerName | None) -> str:
 
 def _site(container: ContainerName | None) -> str:
     return "" if container is None else container.site
-
-
-def _held(connection: WritingConnection, container: ContainerName) -> int:
-    row = execute(connection, "hold_container", container.text).fetchone()
-    if row is None:
-        raise ContainerNotFoundError(container.text)
-    container_id: int = row[0]
-    return container_id
 
 
 def _role(

@@ -1,6 +1,6 @@
 """The audit: events are added in the transaction of the change that they tell of.
 
-    with writers.transaction(site) as connection:
+    with database.change(site) as connection:
         ...  # the change
         append(connection, Entry(Action.SET_PROFILE, "sites/s", actor, before, after))
 
@@ -13,11 +13,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from profile_service.audit import Event, Head
 from profile_service.store.writers import execute
 
 if TYPE_CHECKING:
-    from profile_service.audit import Entry, Facts, Head, Value
+    from profile_service.audit import Entry, Facts, Value
     from profile_service.model import Container, ProfileVersion
+    from profile_service.store.database import Changing, Reading
     from profile_service.store.statement import Parameter
     from profile_service.store.writers import WritingConnection
 
@@ -116,3 +118,79 @@ def facts_of_version(version: ProfileVersion) -> Facts:
         "blank": version.decision.blank,
         "validator": version.decision.validator_version,
     }
+
+
+class AuditStore:
+    """The chains of events, in PostgreSQL. Safe to use from many threads."""
+
+    def __init__(self, read: Reading, change: Changing) -> None:
+        self._read = read
+        self._change = change
+
+    def record(self, entry: Entry) -> None:
+        """Adds an event that comes with no change: an attempt that was denied, or files."""
+        with self._change(entry.site) as connection:
+            append(connection, entry)
+
+    def events(self, wanted: Wanted, *, beyond: int, limit: int) -> tuple[list[Event], int]:
+        """Returns some events of one chain.
+
+        Args:
+            wanted: which.
+            beyond: where the last page ended, or 0.
+            limit: how many at most.
+
+        Returns:
+            The events, and where this page ended: 0 when there are no more. There can be
+            more also where there are none on this one.
+        """
+        head = self.head(wanted.site)
+        events: list[Event] = []
+        size, last, whole = 0, beyond, False
+        # Some at a time: what a page may have in bytes is known when they have been read.
+        while not whole and len(events) < limit and size < MAX_PAGE_BYTES:
+            numbers = wanted.stretch(head, last)
+            if not numbers:
+                return events, 0
+            asked = min(AT_ONCE, limit - len(events))
+            stretch = (numbers.start, numbers.stop)
+            found = [
+                Event(*row) for row in self._read(wanted.query, *wanted.parameters, *stretch, asked)
+            ]
+            events += found
+            size += sum(len(event.text) for event in found)
+            whole = len(found) < asked
+            if not whole:
+                last = found[-1].number
+            else:
+                last = numbers[-1] if wanted.oldest_first else numbers[0]
+        return events, last if wanted.stretch(head, last) else 0
+
+    def head(self, site: str) -> Head:
+        """Returns the end of a chain; that of one that is not there is number 0."""
+        found = self._read("get_head", site)
+        return Head(*found[0]) if found else Head(site, 0, bytes(32), 0, bytes(32))
+
+    def heads(self, *, after: str | None, limit: int) -> list[Head]:
+        """Returns the ends of chains in the order of their sites.
+
+        Args:
+            after: the site after which they begin; None for the first, that of no site.
+            limit: how many at most.
+        """
+        rest = [Head(*row) for row in self._read("list_heads", after or "", limit)]
+        return [self.head(""), *rest][:limit] if after is None else rest
+
+    def sites_with_expired_events(self) -> list[str]:
+        """Returns whose chains begin with events that were kept for long enough."""
+        return [site for (site,) in self._read("list_expired")]
+
+    def expire(self, site: str) -> int:
+        """Removes some of the events of a chain that were kept for long enough.
+
+        Returns:
+            How many; 0 when none is left to be removed.
+        """
+        with self._change(site) as connection:
+            row = execute(connection, "expire_events", site).fetchone()
+        return 0 if row is None else int(row[0])

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from profile_service.access.actor import Actor
     from profile_service.audit import Facts
     from profile_service.hierarchy import ContainerName
-    from profile_service.store.access import Changing, Reading
+    from profile_service.store.database import Changing, Reading
 
 
 class ChangeStore:

@@ -19,7 +19,7 @@ from deidcascade.v1.profile_service_pb2_grpc import ProfileServiceStub
 from deid_service.cli import command
 from profile_service.errors import StoreUnavailableError
 from profile_service.serving.transport import Transport
-from profile_service.store import Store
+from profile_service.store.database import Database
 from tests.support.between import tls_in_front
 from tests.support.callers import channel
 from tests.support.certificates import Authority
@@ -245,14 +245,14 @@ def test_to_the_database(database: str, authority: Authority, foreign: Authority
     """With sslmode=verify-full the database is reached over TLS, and only the right one."""
     with tls_in_front(database, *authority.certificate("localhost")) as conninfo:
         verified = f"{conninfo} sslmode=verify-full"
-        store = Store(f"{verified} sslrootcert={authority.ca}", readers=1, writers=1)
-        store.open()
-        store.look()
-        store.close()
+        one = Database(f"{verified} sslrootcert={authority.ca}", readers=1, writers=1)
+        one.open()
+        one.look()
+        one.close()
         for wrong in (
             f"{verified} sslrootcert={foreign.ca}",
             f"{verified} sslrootcert={authority.ca} host=elsewhere hostaddr=127.0.0.1",
         ):
             with pytest.raises(StoreUnavailableError) as refused:
-                Store(wrong, readers=1, writers=1).migrate()
+                Database(wrong, readers=1, writers=1).migrate()
             assert refused.value.cause

@@ -8,6 +8,7 @@ import grpc
 
 from deid_service.client import open_channel as client_channel
 from deid_service.contract.credentials import transport_channel, with_credential
+from profile_service.access.actor import Actor, Credential
 from profile_service.access.credentials import claims_of_key, read_key
 from profile_service.guard import Shown
 from tests.support.environment import ADMIN_KEY
@@ -19,6 +20,9 @@ _KEY = read_key(ADMIN_KEY)
 assert _KEY is not None
 # The same, as the guard reads it.
 SHOWN = Shown(claims_of_key(_KEY), None)
+
+# Who changes the store in a test, beside every service.
+THIS_MACHINE = Actor("this-machine", Credential.COMMAND)
 
 
 def channel(

@@ -42,12 +42,12 @@ class Databases:
         self._execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(TEMPLATE)))
         migrate(self.of(TEMPLATE))
         store = Store(self.of(TEMPLATE), readers=1, writers=1)
-        store.open()
+        store.database.open()
         settings = Config(
             "", "", 1, admin_key=str(ADMIN_KEY_FILE), service_key=str(SERVICE_KEY_FILE)
         )
         FirstKeys(settings).adopt(store.access)
-        store.close()
+        store.database.close()
 
     @contextmanager
     def clone(self, template: str = TEMPLATE) -> Iterator[str]:

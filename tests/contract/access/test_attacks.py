@@ -17,8 +17,8 @@ from psycopg import sql
 
 from profile_service.errors import UnauthenticatedError
 from profile_service.guard import Guard
-from profile_service.store import Store
 from profile_service.store.access import AccessStore
+from profile_service.store.database import Database
 from tests.contract.access.conftest import (
     DEVICE,
     GROUP,
@@ -172,19 +172,19 @@ def test_an_unknown_key_is_looked_for_as_a_wrong_one(gateway: Gateway) -> None:
     revoked = gateway.made_key(SITE, "viewer")
     gateway.access().RevokeApiKey(access_pb.RevokeApiKeyRequest(name=revoked.api_key.name))
     unknown = f"deidcascade_{'y' * 12}_{'Y' * 43}"
-    store = Store(gateway.database, readers=1, writers=1)
+    database = Database(gateway.database, readers=1, writers=1)
     asked: list[str] = []
 
     def read(query: str, *parameters: Parameter) -> list[Row]:
         asked.append(query)
-        return store._read(query, *parameters)
+        return database.read(query, *parameters)
 
-    guard = Guard(AccessStore(read, store._change))
+    guard = Guard(AccessStore(read, database.change))
     for key in (unknown, f"{ADMIN_KEY[:-1]}B", revoked.secret):
         showing = guard.read([("authorization", f"Bearer {key}")])
         with pytest.raises(UnauthenticatedError):
             guard.admit("GetContainer", GET, showing)
-    store.close()
+    database.close()
 
     assert asked == 3 * ["standing"]
 

@@ -134,11 +134,11 @@ MALLORY = Actor("mallory\x00\n" + 500 * "x", Credential.TOKEN, peer="ipv4:10.0.0
 def test_what_was_denied_is_told(database: str, hierarchy: ProfileServiceStub) -> None:
     """An attempt that was denied is an event; of a site that never was, in the chain of none."""
     store = Store(database, readers=1, writers=1)
-    store.open()
+    store.database.open()
     for resource in (GROUP, "sites/guessed/groups/g"):
         entry = Entry(Action.SET_PROFILE, resource, MALLORY, denied="PERMISSION_DENIED")
-        store.record(entry)
-    store.close()
+        store.audit.record(entry)
+    store.database.close()
     event = told(hierarchy, GROUP)[-1]
     assert (event.denied_reason, event.credential) == ("PERMISSION_DENIED", "token")
     assert event.subject.startswith("mallory\N{REPLACEMENT CHARACTER}")
@@ -154,12 +154,12 @@ def test_what_was_denied_is_told(database: str, hierarchy: ProfileServiceStub) -
 def many(database: str, hierarchy: ProfileServiceStub) -> ProfileServiceStub:
     """A client of a service with events of two people, on three containers."""
     store = Store(database, readers=1, writers=1)
-    store.open()
+    store.database.open()
     for number in range(30):
         actor = Actor(("alice", "bob")[number % 2], Credential.API_KEY, "k1")
         resource = (SITE, GROUP, PROJECT)[number % 3]
-        store.record(Entry(Action.CLEAR_PROFILE, resource, actor, denied="NO"))
-    store.close()
+        store.audit.record(Entry(Action.CLEAR_PROFILE, resource, actor, denied="NO"))
+    store.database.close()
     return hierarchy
 
 
@@ -205,13 +205,13 @@ def test_long_events_come_in_pages_that_fit(database: str, hierarchy: ProfileSer
     """However long they are, a client with gRPC's default settings receives every page."""
     batch = pb.FileBatch(files=500 * [pb.FileEvent(reason="A" * 64, tag="(0010,0010)")])
     store = Store(database, readers=1, writers=1)
-    store.open()
+    store.database.open()
     for number in range(80):
         batch.id = f"{number:032x}"
         request = pb.RecordFilesRequest(target=PROJECT, batches=[batch])
         (entry,) = file_events.entries(request, MALLORY)
-        store.record(entry)
-    store.close()
+        store.audit.record(entry)
+    store.database.close()
     pages: list[pb.ListAuditEventsResponse] = []
     request_page = pb.ListAuditEventsRequest(parent=SITE, page_size=1000)
     while not pages or request_page.page_token:
@@ -420,14 +420,14 @@ def test_a_right_too_many_is_told(served: str, databases: Databases) -> None:
     name = conninfo_to_dict(served)["dbname"]
     assert isinstance(name, str)
     store = Store(served, readers=1, writers=1)
-    assert not store.may_change_audit()
+    assert not store.database.may_change_audit()
     with psycopg.connect(databases.of(name), autocommit=True) as owner:
         for right in ("UPDATE ON audit_chain", "INSERT ON audit_event", "CREATE ON SCHEMA public"):
             owner.execute(f"GRANT {right} TO audit_server")
-            assert store.may_change_audit(), right
+            assert store.database.may_change_audit(), right
             owner.execute(f"REVOKE {right} FROM audit_server")
-    assert not store.may_change_audit()
-    store.close()
+    assert not store.database.may_change_audit()
+    store.database.close()
 
 
 def test_no_table_stands_in_the_place_of_the_audit(served: str) -> None:

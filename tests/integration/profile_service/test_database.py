@@ -21,7 +21,7 @@ from profile_service.errors import (
     StoreFaultError,
     StoreUnavailableError,
 )
-from profile_service.store import Store
+from profile_service.store.database import Database
 from profile_service.store.migrate import migrate, migrations
 from profile_service.store.roles import set_up
 from tests.integration.profile_service.test_faults import SITE, watched
@@ -226,7 +226,7 @@ SLIPS = [
 def test_no_part_of_a_connection_string_is_told(conninfo: str) -> None:
     """Whatever the slip, what is said of the database does not repeat it."""
     with pytest.raises((InvalidConninfoError, StoreUnavailableError, StoreFaultError)) as caught:
-        Store(conninfo, readers=1, writers=1).migrate()
+        Database(conninfo, readers=1, writers=1).migrate()
     said = f"{caught.value} {caught.value.cause}"
     assert SECRET not in said
     assert len(said) > 20
@@ -267,10 +267,10 @@ def test_a_database_is_set_up_with_two_roles(databases: Databases) -> None:
             other = make_conninfo(served, password="another")  # noqa: S106 -- of a test
             assert set_up(owner, other) == []
             assert connection.execute(hashes).fetchall() == [(first,)]
-            store = Store(served, readers=1, writers=1)
-            assert store.look() == ""
-            assert not store.may_change_audit()
-            store.close()
+            database = Database(served, readers=1, writers=1)
+            assert database.look() == ""
+            assert not database.may_change_audit()
+            database.close()
             connection.execute("DROP OWNED BY set_up_once; DROP ROLE set_up_once")
 
 

@@ -13,7 +13,6 @@ import pytest
 
 from deid_service.embedded import programs
 from profile_service import service, validity
-from profile_service.access.actor import THIS_MACHINE
 from profile_service.errors import (
     EtagMismatchError,
     ProfileServiceError,
@@ -28,7 +27,7 @@ from profile_service.store import Store
 from profile_service.store.migrate import migrate, migrations
 from profile_service.store.queries import QUERIES
 from profile_service.store.statement import ReadingConnection
-from tests.support.callers import SHOWN
+from tests.support.callers import SHOWN, THIS_MACHINE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -62,18 +61,23 @@ def empty_database(databases: Databases) -> Iterator[str]:
 def store(database: str) -> Iterator[Store]:
     """A store with a site, a group and a project."""
     store = Store(database, readers=2, writers=2)
-    store.open()
-    store.create_container(SITE, "", enforced=True, actor=THIS_MACHINE)
+    store.database.open()
+    store.containers.create(SITE, "", enforced=True, actor=THIS_MACHINE)
     for each in (GROUP, PROJECT):
-        store.create_container(each, "", enforced=None, actor=THIS_MACHINE)
+        store.containers.create(each, "", enforced=None, actor=THIS_MACHINE)
     yield store
-    store.close()
+    store.database.close()
+
+
+def profiles_of(store: Store) -> Profiles:
+    """Sets, reads and resolves the profiles of a store."""
+    return Profiles(store.profiles, store.resolutions)
 
 
 @pytest.fixture
 def profiles(store: Store) -> Iterator[Profiles]:
     """The profiles of the store."""
-    profiles = Profiles(store)
+    profiles = profiles_of(store)
     yield profiles
     profiles.close()
 
@@ -134,7 +138,7 @@ def test_a_newer_database_is_refused(database: str) -> None:
     with psycopg.connect(database, autocommit=True) as connection:
         connection.execute("INSERT INTO schema_migration (number) VALUES (999)")
     with pytest.raises(SchemaTooNewError, match="at migration 999, and this build knows"):
-        Store(database, readers=2, writers=2).migrate()
+        Store(database, readers=2, writers=2).database.migrate()
 
 
 def test_a_migration_that_fails_leaves_nothing(
@@ -168,9 +172,9 @@ def test_a_migration_that_fails_leaves_nothing(
 )
 def test_versions_are_immutable(store: Store, database: str, statement: str) -> None:
     """The database itself refuses to change or delete a version, also a detached one."""
-    profiles = Profiles(store)
+    profiles = profiles_of(store)
     profiles.set(PROJECT, VALID, allow_invalid=False, etag="", actor=THIS_MACHINE)
-    store.clear_profile(PROJECT, etag="", actor=THIS_MACHINE)
+    store.profiles.clear(PROJECT, etag="", actor=THIS_MACHINE)
     with (
         psycopg.connect(database, autocommit=True) as connection,
         pytest.raises(psycopg.IntegrityError) as caught,
@@ -181,12 +185,12 @@ def test_versions_are_immutable(store: Store, database: str, statement: str) -> 
 
 def test_versions_outlive_their_container(store: Store) -> None:
     """A version is found by its digest when its container is gone, or another has its name."""
-    profiles = Profiles(store)
+    profiles = profiles_of(store)
     made = profiles.set(PROJECT, VALID, allow_invalid=False, etag="", actor=THIS_MACHINE)
-    store.delete_container(PROJECT, etag="", actor=THIS_MACHINE)
+    store.containers.delete(PROJECT, etag="", actor=THIS_MACHINE)
     assert profiles.get_by_digest(PROJECT, made.sha256).source == VALID
-    store.create_container(PROJECT, "", enforced=None, actor=THIS_MACHINE)
-    assert store.list_versions(PROJECT, before=99, limit=9) == (0, [])
+    store.containers.create(PROJECT, "", enforced=None, actor=THIS_MACHINE)
+    assert store.profiles.page(PROJECT, before=99, limit=9) == (0, [])
     found = profiles.get_by_digest(PROJECT, made.sha256)
     assert (found.version, found.create_time) == (1, made.create_time)
     with pytest.raises(VersionNotFoundError):
@@ -207,7 +211,7 @@ def test_versions_have_no_gaps(profiles: Profiles, store: Store) -> None:
         )
 
     assert sorted(at_once(*map(setting, range(12))), key=str) == sorted(range(1, 13), key=str)
-    current, _ = store.list_versions(PROJECT, before=99, limit=1)
+    current, _ = store.profiles.page(PROJECT, before=99, limit=1)
     assert current == 12
 
 
@@ -238,17 +242,17 @@ def test_no_update_is_lost(profiles: Profiles) -> None:
 
 def test_no_child_is_left_without_a_parent(store: Store) -> None:
     """A parent that is deleted while a child is created: one of the two happens."""
-    store.delete_container(PROJECT, etag="", actor=THIS_MACHINE)
+    store.containers.delete(PROJECT, etag="", actor=THIS_MACHINE)
     for _ in range(5):
         deleted, created = at_once(
-            lambda: store.delete_container(GROUP, etag="", actor=THIS_MACHINE),
-            lambda: store.create_container(PROJECT, "", enforced=None, actor=THIS_MACHINE),
+            lambda: store.containers.delete(GROUP, etag="", actor=THIS_MACHINE),
+            lambda: store.containers.create(PROJECT, "", enforced=None, actor=THIS_MACHINE),
         )
         assert isinstance(deleted, ProfileServiceError) != isinstance(created, ProfileServiceError)
         if deleted is None:
-            store.create_container(GROUP, "", enforced=None, actor=THIS_MACHINE)
+            store.containers.create(GROUP, "", enforced=None, actor=THIS_MACHINE)
         else:
-            store.delete_container(PROJECT, etag="", actor=THIS_MACHINE)
+            store.containers.delete(PROJECT, etag="", actor=THIS_MACHINE)
 
 
 # --- A newer validator --------------------------------------------------------------------
@@ -272,11 +276,11 @@ def have_newer_validator(
 
 def test_a_newer_validator_can_refuse(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """A text that it refuses is skipped, and the next level applies, with its text."""
-    older = Profiles(store)
+    older = profiles_of(store)
     refused = older.set(PROJECT, VALID + "# 1\n", allow_invalid=False, etag="", actor=THIS_MACHINE)
     accepted = older.set(GROUP, VALID + "# 2\n", allow_invalid=False, etag="", actor=THIS_MACHINE)
     decided = have_newer_validator(monkeypatch, lambda source: source == accepted.source)
-    newer = Profiles(store)
+    newer = profiles_of(store)
     found = newer.resolve(PROJECT, SHOWN)
     assert [level.verdict for level in found.levels] == [
         Verdict.INVALID,
@@ -290,23 +294,25 @@ def test_a_newer_validator_can_refuse(store: Store, monkeypatch: pytest.MonkeyPa
 
 def test_a_newer_validator_can_accept(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """What was stored as invalid applies once a newer validator accepts it."""
-    older = Profiles(store)
+    older = profiles_of(store)
     older.set(PROJECT, "dicom: later", allow_invalid=True, etag="", actor=THIS_MACHINE)
     assert older.resolve(PROJECT, SHOWN).outcome is Outcome.NO_VALID_PROFILE
     have_newer_validator(monkeypatch, lambda _: True)
-    found = Profiles(store).resolve(PROJECT, SHOWN)
+    found = profiles_of(store).resolve(PROJECT, SHOWN)
     assert found.profile is not None
     assert found.profile.source == "dicom: later"
 
 
 def test_what_was_decided_again_is_kept(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """The new decision is written back: no instance decides it a second time."""
-    stored = Profiles(store).set(PROJECT, VALID, allow_invalid=False, etag="", actor=THIS_MACHINE)
+    stored = profiles_of(store).set(
+        PROJECT, VALID, allow_invalid=False, etag="", actor=THIS_MACHINE
+    )
     decided = have_newer_validator(monkeypatch, lambda _: False)
-    newer = Profiles(store)
+    newer = profiles_of(store)
     first = newer.get(PROJECT, 0)
     newer.close()
-    second = Profiles(store).resolve(PROJECT, SHOWN)
+    second = profiles_of(store).resolve(PROJECT, SHOWN)
     assert decided == [stored.source]
     assert not first.decision.valid
     assert first.decision.violations == second.levels[0].violations
@@ -325,7 +331,7 @@ def test_a_text_is_read_once(
     target: ContainerName,
 ) -> None:
     """The database sends it no second time, unless another one is attached, by anyone."""
-    store.create_container(DEVICE, "", enforced=None, actor=THIS_MACHINE)
+    store.containers.create(DEVICE, "", enforced=None, actor=THIS_MACHINE)
     sent: list[list[bytes | None]] = []
     execute = ReadingConnection.rows
 
@@ -337,16 +343,16 @@ def test_a_text_is_read_once(
 
     monkeypatch.setattr(ReadingConnection, "rows", listen)
     elsewhere = Store(database, readers=1, writers=1)
-    elsewhere.open()
-    profiles = Profiles(store)
+    elsewhere.database.open()
+    profiles = profiles_of(store)
     first, second = VALID + "# 1\n", VALID + "# 2\n"
     found = []
     for text in (first, first, second):
-        Profiles(elsewhere).set(holder, text, allow_invalid=False, etag="", actor=THIS_MACHINE)
+        profiles_of(elsewhere).set(holder, text, allow_invalid=False, etag="", actor=THIS_MACHINE)
         for _ in range(2):
             profile = profiles.resolve(target, SHOWN).profile
             found.append(profile and profile.source)
-    elsewhere.close()
+    elsewhere.database.close()
 
     # A device has only its own.
     assert found == ([None] * 6 if target is DEVICE else [first] * 4 + [second] * 2)
@@ -358,8 +364,8 @@ def test_a_text_that_another_level_has_too_is_no_second_query(
 ) -> None:
     """It was not sent, because it is known: from the other level."""
     queries: list[ProfileVersion] = []
-    monkeypatch.setattr(store, "get_source", queries.append)
-    profiles = Profiles(store)
+    monkeypatch.setattr(store.profiles, "get_source", queries.append)
+    profiles = profiles_of(store)
     for container in (GROUP, PROJECT):
         profiles.set(container, VALID, allow_invalid=False, etag="", actor=THIS_MACHINE)
         for _ in range(2):
