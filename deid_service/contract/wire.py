@@ -4,12 +4,14 @@ Nearly all that passes is `chunk`. Protobuf would copy its bytes once into the
 message and once out of it, on the way in and again on the way out. A message
 that is one chunk and nothing else is one tag, one length and the bytes: reading
 it is a slice, and writing it is one join of the parts that the engine returns.
-Every other message goes through protobuf.
+A batch of parts is read in place as well, so that their chunks are slices of it. Every
+other message goes through protobuf, and so does a batch in which anything stands that a
+writer of this contract need not write.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from deidcascade.v1 import deid_service_pb2 as pb
 from google.protobuf.message import DecodeError
@@ -27,6 +29,12 @@ _LENGTH_DELIMITED = 2
 _REQUEST_CHUNK = pb.DeidentifyRequest.CHUNK_FIELD_NUMBER << 3 | _LENGTH_DELIMITED
 _RESPONSE_CHUNK = pb.DeidentifyResponse.CHUNK_FIELD_NUMBER << 3 | _LENGTH_DELIMITED
 
+_REQUEST_BATCH = pb.DeidentifyRequest.BATCH_FIELD_NUMBER << 3 | _LENGTH_DELIMITED
+_REQUEST_PARTS = pb.RequestBatch.PARTS_FIELD_NUMBER << 3 | _LENGTH_DELIMITED
+_PART_FILE = pb.RequestPart.FILE_FIELD_NUMBER << 3 | _LENGTH_DELIMITED
+_PART_CHUNK = pb.RequestPart.CHUNK_FIELD_NUMBER << 3 | _LENGTH_DELIMITED
+_PART_FILE_END = pb.RequestPart.FILE_END_FIELD_NUMBER << 3 | _LENGTH_DELIMITED
+
 RESULT_RECEIPT = pb.FileResult.RECEIPT_FIELD_NUMBER << 3 | _LENGTH_DELIMITED
 RESPONSE_RESULT = pb.DeidentifyResponse.RESULT_FIELD_NUMBER << 3 | _LENGTH_DELIMITED
 
@@ -42,6 +50,27 @@ PART_RESULT = pb.ResponsePart.RESULT_FIELD_NUMBER << 3 | _LENGTH_DELIMITED
 _MAX_LENGTH_BYTES = 5
 
 
+class _UnusualError(Exception):
+    """What is to be read is nothing that need be written: protobuf says what it means."""
+
+
+class RequestPart(NamedTuple):
+    """A part of a batch.
+
+    Attributes:
+        file: begins a file, where it is there.
+        chunk: the next bytes of the file, which may be none.
+        ends: whether the file ends.
+    """
+
+    file: pb.FileStart | None
+    chunk: memoryview
+    ends: bool
+
+
+_NO_BYTES = memoryview(b"")
+
+
 def read_chunk(message: bytes) -> memoryview | None:
     """Returns the bytes of a request that is one chunk and nothing else, or None."""
     return _read_field(message, _REQUEST_CHUNK)
@@ -55,13 +84,92 @@ def read_response_chunk(message: bytes) -> memoryview | None:
 def _read_field(message: bytes, key: int) -> memoryview | None:
     if not message or message[0] != key:
         return None
-    length = 0
-    for index, byte in enumerate(message[1 : 1 + _MAX_LENGTH_BYTES]):
-        length |= (byte & 0x7F) << 7 * index
+    try:
+        start, end = _read_length(message, 1)
+    except (IndexError, _UnusualError):
+        return None
+    return memoryview(message)[start:] if end == len(message) else None
+
+
+def _read_length(message: bytes, at: int) -> tuple[int, int]:
+    """Returns where the bytes of a field begin and end whose length stands at a place.
+
+    Raises:
+        IndexError: the message ends before the length does.
+        _UnusualError: it is longer than any of a message that gRPC accepts.
+    """
+    byte = message[at]
+    if byte < 0x80:
+        return at + 1, at + 1 + byte
+    length = byte & 0x7F
+    for shift in range(7, 7 * _MAX_LENGTH_BYTES, 7):
+        at += 1
+        byte = message[at]
+        length |= (byte & 0x7F) << shift
         if byte < 0x80:
-            start = index + 2
-            return memoryview(message)[start:] if start + length == len(message) else None
-    return None
+            return at + 1, at + 1 + length
+    raise _UnusualError
+
+
+def read_parts(message: bytes) -> list[RequestPart] | None:
+    """Returns the parts of a request that is a batch and nothing else, or None.
+
+    Raises:
+        ProtocolError: it is a batch whose parts cannot be read.
+    """
+    if not message or message[0] != _REQUEST_BATCH:
+        return None
+    try:
+        return _read_parts(message)
+    except (IndexError, DecodeError, _UnusualError):
+        request = read_request(message)
+        if request.WhichOneof("message") != "batch":
+            return None
+        return [
+            RequestPart(
+                part.file if part.HasField("file") else None,
+                memoryview(part.chunk),
+                part.HasField("file_end"),
+            )
+            for part in request.batch.parts
+        ]
+
+
+def _read_parts(message: bytes) -> list[RequestPart]:
+    at, end = _read_length(message, 1)
+    if end != len(message):
+        raise _UnusualError
+    view = memoryview(message)
+    parts = []
+    while at < end:
+        if message[at] != _REQUEST_PARTS:
+            raise _UnusualError
+        at, part_end = _read_length(message, at + 1)
+        if part_end > end:
+            raise _UnusualError
+        parts.append(_read_part(message, view, at, part_end))
+        at = part_end
+    return parts
+
+
+def _read_part(message: bytes, view: memoryview, at: int, end: int) -> RequestPart:
+    file, chunk, ends = None, _NO_BYTES, False
+    last = 0
+    while at < end:
+        key = message[at]
+        at, field_end = _read_length(message, at + 1)
+        if key <= last or field_end > end:
+            raise _UnusualError
+        if key == _PART_CHUNK:
+            chunk = view[at:field_end]
+        elif key == _PART_FILE:
+            file = pb.FileStart.FromString(message[at:field_end])
+        elif key == _PART_FILE_END and at == field_end:
+            ends = True
+        else:
+            raise _UnusualError
+        at, last = field_end, key
+    return RequestPart(file, chunk, ends)
 
 
 def read_request(message: bytes) -> pb.DeidentifyRequest:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from deid_service.engine.encoding.charsets import CharacterSets
     from deid_service.engine.plan import Plan
     from deid_service.engine.rules.pseudonyms import Patient
+    from deid_service.engine.walk.output import Buffer
 
 
 class _FoundError(Exception):
@@ -57,7 +58,7 @@ class PatientProbe:
         memo = _Seeking(pseudonyms=plan.memo.pseudonyms, awaits_patient=True)
         self._engine = Deidentifier(replace(plan, memo=memo), max_held_bytes=max_held_bytes)
 
-    def receive(self, data: bytes) -> bool:
+    def receive(self, data: Buffer) -> bool:
         """Takes the next bytes; whether it has seen enough."""
         try:
             self._engine.receive(data)

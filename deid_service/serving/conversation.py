@@ -33,7 +33,7 @@ from profile_service.serving.logs import origin
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from deid_service.contract.wire import Buffer
+    from deid_service.contract.wire import Buffer, RequestPart
     from deid_service.engine import Plan
     from deid_service.serving.config import Limits
     from deid_service.serving.resolver import AppliedProfile
@@ -238,6 +238,11 @@ class Conversation:
         if chunk is not None:
             yield from self._chunk(chunk, message)
             return
+        parts = wire.read_parts(message)
+        if parts is not None:
+            self._answers = Batches(self._terms.max_response_bytes)
+            yield from self._batch(parts)
+            return
         request = wire.read_request(message)
         kind = request.WhichOneof("message")
         if kind == "file":
@@ -246,51 +251,49 @@ class Conversation:
             yield from self._chunk(memoryview(request.chunk), None)
         elif kind == "file_end":
             yield from self._end_file()
-        elif kind == "batch":
-            del message
-            self._answers = Batches(self._terms.max_response_bytes)
-            yield from self._batch(request.batch)
         elif kind == "open":
             raise ProtocolError("`open` came a second time.")
         else:
             raise ProtocolError("A message holds nothing that this build knows.")
 
-    def _batch(self, batch: pb.RequestBatch) -> Iterator[None]:
+    def _batch(self, parts: Sequence[RequestPart]) -> Iterator[None]:
         """Does what each part says, in order."""
         ahead: dict[int, str | None] = {}
         if self._applied.plan.codes is not None:
-            yield from self._look_ahead(batch, ahead)
+            yield from self._look_ahead(parts, ahead)
         codes = codes_of(self._applied.plan)
         ends = time.perf_counter() + TURN_SECONDS
-        for number, part in enumerate(batch.parts):
+        for number, part in enumerate(parts):
             if time.perf_counter() > ends:
                 yield None
                 ends = time.perf_counter() + TURN_SECONDS
-            if part.HasField("file"):
+            if part.file is not None:
                 # Who has no code after all is asked for alone.
                 is_coded = number in ahead and (ahead[number] is None or ahead[number] in codes)
                 self._start(part.file, is_coded=is_coded)
-            if chunk := part.chunk:
-                yield from self._chunk(memoryview(chunk), None)
-            if part.HasField("file_end"):
+            if part.chunk:
+                yield from self._chunk(part.chunk, None)
+            if part.ends:
                 yield from self._end_file()
 
-    def _look_ahead(self, batch: pb.RequestBatch, ahead: dict[int, str | None]) -> Iterator[None]:
+    def _look_ahead(
+        self, parts: Sequence[RequestPart], ahead: dict[int, str | None]
+    ) -> Iterator[None]:
         """Asks for the codes of all patients of whole files at once.
 
         Args:
-            batch: what came.
+            parts: of the batch.
             ahead: gets the patient of each part that is a whole file; None for those that
                 the engine is to say what is wrong with.
         """
         codes, limit = codes_of(self._applied.plan), self._limits.max_file_bytes
         unknown: dict[str, None] = {}
         ends = time.perf_counter() + TURN_SECONDS
-        for number, part in enumerate(batch.parts):
+        for number, part in enumerate(parts):
             if time.perf_counter() > ends:
                 yield None
                 ends = time.perf_counter() + TURN_SECONDS
-            is_whole = part.HasField("file") and part.HasField("file_end")
+            is_whole = part.file is not None and part.ends
             if not is_whole or 0 < limit < len(part.chunk):
                 continue
             probe = PatientProbe(self._applied.plan, max_held_bytes=self._limits.max_held_bytes)
