@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import grpc
 
 from deid_service.contract.credentials import transport_channel, with_credential
+
+# A name may stand for several replicas: each channel goes to one of them, by chance.
+_REPLICAS = {"loadBalancingConfig": [{"pick_first": {"shuffleAddressList": True}}]}
 
 
 def open_channel(
@@ -21,7 +26,8 @@ def open_channel(
         tls: whom it trusts, and the certificate that it shows if it has one; None for plain
             text.
     """
-    options = [
+    options: list[tuple[str, str | int]] = [
+        ("grpc.service_config", json.dumps(_REPLICAS)),
         ("grpc.use_local_subchannel_pool", 1),
         ("grpc.keepalive_time_ms", 30_000),
         ("grpc.keepalive_timeout_ms", 10_000),

@@ -1,15 +1,26 @@
-"""The way to ProfileService: a connection at a time, and another one where it hangs."""
+"""The way to ProfileService: a channel at a time, and another one where it hangs."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import grpc
+from deidcascade.v1 import profile_service_pb2
 
 if TYPE_CHECKING:
     from profile_service.serving.tls import ClientFiles
+
+# A name may stand for several replicas: calls go to each in turn, but for those that say that
+# they do not serve, as one does that has lost its database.
+_REPLICAS = {
+    "loadBalancingConfig": [{"round_robin": {}}],
+    "healthCheckConfig": {
+        "serviceName": profile_service_pb2.DESCRIPTOR.services_by_name["ProfileService"].full_name
+    },
+}
 
 # Without the first three, a connection that failed is not tried again for up to two
 # minutes, and a ProfileService that vanished without a word is noticed by deadlines alone.
@@ -22,7 +33,11 @@ _OPTIONS = (
     ("grpc.keepalive_timeout_ms", 10_000),
     # The two services talk to each other, whatever proxies the environment names.
     ("grpc.enable_http_proxy", 0),
-    # Each channel has a connection of its own: a new one may meet another worker.
+    ("grpc.service_config", json.dumps(_REPLICAS)),
+    # Where a replica went away, its name is looked up anew: it comes back under another
+    # address. gRPC would not ask again for half a minute.
+    ("grpc.dns_min_time_between_resolutions_ms", 2_000),
+    # Each channel has connections of its own: a new one may meet another worker.
     ("grpc.use_local_subchannel_pool", 1),
 )
 
@@ -42,7 +57,7 @@ class ProfileConnection:
         """Opens a channel.
 
         Args:
-            address: HOST:PORT.
+            address: HOST:PORT, or what else gRPC can look up.
             files: for TLS.
             patience: for how many seconds calls over a channel that was given up may go on.
 

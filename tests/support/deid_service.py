@@ -18,7 +18,7 @@ import pytest
 from deidcascade.v1 import deid_service_pb2 as pb
 from deidcascade.v1 import profile_service_pb2 as profile_pb
 from deidcascade.v1.deid_service_pb2_grpc import DeidServiceStub
-from grpc_health.v1 import health, health_pb2_grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from pydicom.data import get_testdata_file
 
 from deid_service.contract.rpc_errors import read_details
@@ -103,8 +103,12 @@ class ScriptedProfileService:
 
 
 @contextmanager
-def serving(scripted: ScriptedProfileService, address: str = "127.0.0.1:0") -> Iterator[str]:
-    """Serves it, and gives the address."""
+def serving(
+    scripted: ScriptedProfileService,
+    address: str = "127.0.0.1:0",
+    healthiness: health.HealthServicer | None = None,
+) -> Iterator[str]:
+    """Serves it, and gives the address; healthy, where nothing else is said."""
     with ThreadPoolExecutor(8) as threads:
         server = grpc.server(threads, options=[("grpc.so_reuseport", 0)])
         resolve = grpc.unary_unary_rpc_method_handler(
@@ -123,7 +127,10 @@ def serving(scripted: ScriptedProfileService, address: str = "127.0.0.1:0") -> I
             "RecordFiles": record,
         }
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, methods),))
-        health_pb2_grpc.add_HealthServicer_to_server(health.HealthServicer(), server)
+        if healthiness is None:
+            healthiness = health.HealthServicer()
+            healthiness.set(service, health_pb2.HealthCheckResponse.SERVING)
+        health_pb2_grpc.add_HealthServicer_to_server(healthiness, server)
         port = server.add_insecure_port(address)
         server.start()
         try:
