@@ -5,7 +5,9 @@
 #
 # each with --tls-cert and --tls-key, and with the files of docs/operations.md.
 
-FROM python:3.13-slim AS build
+# By its patch release, of one release of Debian: a build next month is of the same. Digests come
+# with a release (CONTRIBUTING.md).
+FROM python:3.13.9-slim-trixie AS build
 WORKDIR /src
 RUN python -m venv /opt/deid-cascade
 COPY pyproject.toml README.md LICENSE constraints.txt ./
@@ -14,7 +16,7 @@ COPY profile_service profile_service
 COPY deid_service deid_service
 RUN /opt/deid-cascade/bin/pip install --no-cache-dir --constraint constraints.txt '.[oidc]'
 
-FROM python:3.13-slim
+FROM python:3.13.9-slim-trixie
 # No shell, no home: the services write nothing to disk but the first keys, where a volume is.
 RUN groupadd --system --gid 10001 deid \
     && useradd --system --uid 10001 --gid 10001 --no-create-home --shell /usr/sbin/nologin deid \

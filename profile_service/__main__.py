@@ -52,10 +52,14 @@ def _families() -> tuple[Family, ...]:
 
 def _set_up(settings: config.Config) -> int:
     from profile_service.errors import ProfileServiceError
+    from profile_service.store.conninfo import with_password
     from profile_service.store.roles import set_up
 
     try:
-        set_up(settings.owner_database, settings.database)
+        set_up(
+            with_password(settings.owner_database, settings.owner_password_file),
+            with_password(settings.database, settings.password_file),
+        )
     except ProfileServiceError as error:
         complain(f"profile_service: {error} {error.cause}".rstrip())
         return 1

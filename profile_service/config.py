@@ -74,6 +74,8 @@ class Config:
         workers: worker processes.
         owner_database: how the owner of the database connects to set it up, and nothing
             else is to be done; empty to serve.
+        password_file: the file with the password of `database`; empty where that has it.
+        owner_password_file: the same for `owner_database`.
         admin_key: the file with the key of an administrator; empty: there is none.
         service_key: the file with the key of DeidService; empty: there is none.
         reflection: whether everybody may ask what the services are.
@@ -88,6 +90,8 @@ class Config:
     database: str
     workers: int
     owner_database: str = ""
+    password_file: str = ""
+    owner_password_file: str = ""
     admin_key: str = ""
     service_key: str = ""
     reflection: bool = True
@@ -145,6 +149,20 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Config:
         variable="DEIDCASCADE_OWNER_DATABASE",
     )
     options.add(
+        "--database-password-file",
+        str,
+        "",
+        "the file with the password of --database",
+        variable="DEIDCASCADE_DATABASE_PASSWORD_FILE",
+    )
+    options.add(
+        "--owner-database-password-file",
+        str,
+        "",
+        "the file with the password of --owner-database",
+        variable="DEIDCASCADE_OWNER_DATABASE_PASSWORD_FILE",
+    )
+    options.add(
         "--admin-key-file",
         str,
         "",
@@ -188,6 +206,8 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Config:
         database=parsed.database,
         workers=parsed.workers,
         owner_database=parsed.owner_database,
+        password_file=parsed.database_password_file,
+        owner_password_file=parsed.owner_database_password_file,
         admin_key=parsed.admin_key_file,
         service_key=parsed.service_key_file,
         reflection=bool(parsed.reflection),

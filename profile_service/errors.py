@@ -404,6 +404,13 @@ class InvalidConninfoError(ProfileServiceError):
         )
 
 
+class PasswordFileError(ProfileServiceError):
+    """A file with the password of a role of the database cannot be used."""
+
+    def __init__(self, path: str, cause: str) -> None:
+        super().__init__(f"The password file {path} cannot be used: {cause}.")
+
+
 class KeyFileError(ProfileServiceError):
     """A file with an API key cannot be used."""
 

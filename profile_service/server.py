@@ -30,6 +30,7 @@ from profile_service.serving.reflection import reflection_handlers
 from profile_service.serving.tls import ServerCertificates
 from profile_service.site_keys import SiteKeys
 from profile_service.store import Store
+from profile_service.store.conninfo import with_password
 from profile_service.subjects import Subjects
 
 if TYPE_CHECKING:
@@ -72,6 +73,9 @@ SERVER_OPTIONS = (
     # Callers keep their connection between calls, and may ping every ten seconds.
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
     ("grpc.keepalive_permit_without_calls", 1),
+    # Callers that keep their connections for ever would never meet a replica that was added:
+    # with a new connection, they look the name up again. Calls under way are finished.
+    ("grpc.max_connection_age_ms", 15 * 60 * 1000),
 )
 
 
@@ -100,6 +104,7 @@ def serve(
         InvalidConninfoError: the connection string of the database is malformed.
         SchemaTooNewError: a newer build has used the database.
         StoreFaultError: the database cannot be migrated, for want of a privilege for instance.
+        PasswordFileError: the file with its password cannot be used.
         KeyFileError: a file with a key cannot be used.
         TokenSettingsError: tokens cannot be verified as it was said.
         SecretFileError: the master key cannot be read.
@@ -110,7 +115,8 @@ def serve(
         certificates = ServerCertificates(config.transport, LOG)
     master = secret_from(config.master_key_file, config.master_key, MASTER_KEY)
     with ExitStack() as running:
-        store = Store(config.database, readers=config.readers, writers=config.writers)
+        conninfo = with_password(config.database, config.password_file)
+        store = Store(conninfo, readers=config.readers, writers=config.writers)
         running.callback(store.database.close)
         store.database.open()
         healthiness = health.Health(servicer.SERVICE)

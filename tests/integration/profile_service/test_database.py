@@ -21,6 +21,7 @@ from profile_service.errors import (
     StoreFaultError,
     StoreUnavailableError,
 )
+from profile_service.store.conninfo import with_password
 from profile_service.store.database import Database
 from profile_service.store.migrate import migrate, migrations
 from profile_service.store.roles import set_up
@@ -272,6 +273,37 @@ def test_a_database_is_set_up_with_two_roles(databases: Databases) -> None:
             assert not database.may_change_audit()
             database.close()
             connection.execute("DROP OWNED BY set_up_once; DROP ROLE set_up_once")
+
+
+def test_passwords_come_from_files(databases: Databases, tmp_path: Path) -> None:
+    """The role gets the one in its file; a file that is not there is named, and ends it."""
+    file, missing = tmp_path / "password", tmp_path / "missing"
+    file.write_text(f"{SECRET}\n")
+    assert with_password("host=a", str(file)) == f"host=a password={SECRET}"
+    assert with_password("host=a", "") == "host=a"
+    command = [sys.executable, "-m", "profile_service", "--listen=127.0.0.1:0", "--workers=1"]
+    with databases.clone("template0") as owner:
+        served = make_conninfo(owner, user="set_up_by_file")
+        variables = {
+            "DEIDCASCADE_DATABASE": served,
+            "DEIDCASCADE_DATABASE_PASSWORD_FILE": str(file),
+        }
+        of_owner = "DEIDCASCADE_OWNER_DATABASE"
+        for more, code, said in (
+            ({of_owner: owner}, 0, ""),
+            ({of_owner: owner, f"{of_owner}_PASSWORD_FILE": str(missing)}, 1, str(missing)),
+            ({"DEIDCASCADE_DATABASE_PASSWORD_FILE": str(missing)}, 1, str(missing)),
+        ):
+            done = subprocess.run(
+                command, env=variables | more, capture_output=True, text=True, check=False
+            )
+            assert (done.returncode, said in done.stderr) == (code, True), done.stderr
+            assert SECRET not in done.stderr
+        with psycopg.connect(owner, autocommit=True) as connection:
+            hashes = "SELECT rolpassword FROM pg_authid WHERE rolname = 'set_up_by_file'"
+            ((found,),) = connection.execute(hashes).fetchall()
+            assert found.startswith("SCRAM-SHA-256$")
+            connection.execute("DROP OWNED BY set_up_by_file; DROP ROLE set_up_by_file")
 
 
 def test_the_owner_is_no_role_to_serve_with(database: str) -> None:
