@@ -223,6 +223,19 @@ class ReplaceUid:
     """
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Vocabulary:
+    """What a cleaned text may keep; in lower case.
+
+    Attributes:
+        terms: words, and phrases of two to four words with a space between them.
+        names: those of the words that many people are called by.
+    """
+
+    terms: frozenset[str] = frozenset()
+    names: frozenset[str] = frozenset()
+
+
 @dataclass(frozen=True, slots=True)
 class Clean:
     """Of a text stays what is known to be harmless: words of a vocabulary, numbers, codes.
@@ -232,11 +245,11 @@ class Clean:
 
     Attributes:
         needed: a dummy stands where nothing is left.
-        vocabulary: words in lower case; none where the base of the profile has them.
+        vocabulary: what stays; none where the base of the profile has it.
     """
 
     needed: bool = False
-    vocabulary: frozenset[str] = field(default=frozenset(), repr=False, compare=False)
+    vocabulary: Vocabulary = field(default=Vocabulary(), repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -668,7 +681,7 @@ class Base:
         private: private elements that are safe; those without a choice of their own go by
             their VR. All other private elements go.
         needs: what the IOD of a file needs, by its SOP class.
-        vocabulary: words in lower case that say nothing about a person.
+        vocabulary: what cleaned texts keep.
         hides_dates: dates do not stay, and so are looked for in texts.
         keyed: what it does by a key; nothing where there is none.
     """
@@ -682,7 +695,7 @@ class Base:
     strangers: Choice
     private: Mapping[PrivateElement, Choice | None]
     needs: Mapping[str, Needs]
-    vocabulary: frozenset[str]
+    vocabulary: Vocabulary
     hides_dates: bool
     keyed: tuple[KeyedAction, ...]
 

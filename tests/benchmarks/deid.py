@@ -30,6 +30,7 @@ from rich.table import Table
 from deid_service.engine import DicomError, compile_plan, deidentify
 from profile_service.language import parse_profile
 from tests.benchmarks._planted import Check, Planted, studies
+from tests.benchmarks._texts import scores as scores_of_texts
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -65,6 +66,8 @@ def main() -> int:
     for row in rows:
         table.add_row(row, *(score.get(row, "") for score in scores.values()))
     Console(width=100).print(table)
+    for what, score in scores_of_texts().items():
+        print(f"{what}: {score}")
     return 0
 
 

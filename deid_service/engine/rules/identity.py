@@ -167,13 +167,13 @@ class Identity:
                 at = lower.find(form, at + len(form))
         return sorted(found)
 
-    def without(self, text: str) -> str:
-        """Returns a text with a space in place of what it says of it."""
+    def without(self, text: str, instead: str = " ") -> str:
+        """Returns a text with something else in place of what it says of it."""
         kept: list[str] = []
         reached = 0
         for start, end in self.spans(text):
             if start >= reached:
-                kept += [text[reached:start], " "]
+                kept += [text[reached:start], instead]
             reached = max(reached, end)
         return "".join([*kept, text[reached:]])
 

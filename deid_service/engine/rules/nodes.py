@@ -106,6 +106,7 @@ from profile_service.language.model import (
     Sweep,
     Template,
     Treatment,
+    Vocabulary,
     VrSelector,
 )
 
@@ -988,7 +989,7 @@ class Rules:
     @cached_property
     def cleans(self) -> bool:
         """Whether texts are cleaned by what identifies somebody in the file."""
-        return self.base is not None or bool(self.vocabulary)
+        return self.base is not None or bool(self.vocabulary.terms)
 
     def changed_of(self, tags: frozenset[int]) -> frozenset[int]:
         """Returns those of some elements of the top level that do not stay as they are."""
@@ -1008,13 +1009,13 @@ class Rules:
         return self.base is None or self.base.hides_dates
 
     @cached_property
-    def vocabulary(self) -> frozenset[str]:
+    def vocabulary(self) -> Vocabulary:
         """What cleaned texts keep."""
         if self.base is not None:
             return self.base.vocabulary
         actions = (rule.action for rule in self.running)
         cleaning = (action.vocabulary for action in actions if isinstance(action, Clean))
-        return next(cleaning, frozenset())
+        return next(cleaning, Vocabulary())
 
     @cached_property
     def _conditional(self) -> tuple[Rule, ...]:

@@ -1,19 +1,23 @@
 """Texts cleaned: what is known to be harmless stays, and the rest goes.
 
-Kept are words of a vocabulary, numbers, numbers with units, short codes, and what stands
-between them. Never kept is a word that identifies somebody in the same file, a date, a
-phone number, an e-mail address, a URL, a long number.
+Kept are words and phrases of a vocabulary, numbers, numbers with units, short codes, what is
+put together of these (`recon2`, `AbdRoutine`), and what stands between them. Never kept is a
+word that identifies somebody in the same file, a date, a phone number, an e-mail address, a
+URL, a long number; nor, beside what is not known, a word that many are called by.
 """
 
 from __future__ import annotations
 
+import itertools
 import re
+from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Final
 
 from deid_service.engine.rules.dummies import dummy_text
 from deid_service.engine.rules.identity import Identity, folded
+from profile_service.language.model import Vocabulary
 
 _MONTH: Final = (
     "(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|j[aä]nner|m[aä]rz|mai|okt|dez)[a-z]*"
@@ -22,29 +26,38 @@ _MONTH: Final = (
 # Longer texts are none that a person reads before it is sent on; of them nothing stays.
 MAX_CHARACTERS: Final = 16_384
 
+# Stands for what is gone while the rest is looked at; no text has it.
+_GONE: Final = "\0"
+
 # Tried in this order, before words are looked at. Each looks no further from where it
 # begins than a bound, or goes on behind what it has found.
 _NEVER: Final = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
-        r"[^\s@]{0,64}@\S{0,255}",
+        r"[^\s@]{1,64}@\S{1,255}",
         r"\b(?:https?|ftp|file)://\S*|\bwww\.\S*|\\\\\S*",
         # Dates: with a year of four digits or of two, with month names, and as in DICOM.
         r"(?<!\d)\d{1,4}([-./])\d{1,2}\1\d{1,4}(?!\d)",
         rf"(?<!\d)\d{{1,2}}\.?[ -]?{_MONTH}\.?,?[ -]?\d{{2,4}}(?!\d)",
-        rf"\b{_MONTH}\.?[ -]?\d{{1,2}}(?:st|nd|rd|th)?,?[ -]{{1,3}}\d{{4}}(?!\d)",
+        rf"\b{_MONTH}\.?[ -]?\d{{1,2}}(?:st|nd|rd|th)?(?:,?[ -]{{1,3}}\d{{4}}|-\d{{2}})(?!\d)",
+        r"(?<!\d)(?:19|20)\d{2}[-./]\d{1,3}(?!\d)",
         r"(?<!\d)(?:19|20)\d{2}(?!\d)",
         r"(?<!\d)\d{1,2}:\d{2}(?::\d{2})?(?!\d)",
-        # Phone numbers: seven digits and more, in groups.
-        r"\+?\d[\d()/ -]{5,40}\d",
+        # Phone numbers, and addresses of machines, in groups of digits with points.
+        r"(?<![\d.])\d{2,5}(?:\.\d{2,5}){2,6}(?![\d.])",
         # An address, and who follows a title.
+        r"\b(?:p\.? ?o\.? ?box|postfach|apartado|casella postale)\b:? {0,2}\d{1,6}",
         r"\b\d{1,5}[a-z]? {1,3}[^\W\d_]{1,40} {1,3}"
         r"(?:street|st|road|rd|avenue|ave|drive|lane|way|blvd)\b\.?",
         r"\b[^\W\d_]{1,40}(?:stra(?:ss|ß)e|str\.|weg|platz|gasse) {0,3}\d{0,5}",
-        r"\b(?:dr|prof|mr|mrs|ms|hr|fr|herr|frau|mme|sr|sra)\b\.? {0,3}[^\W\d_]{1,40}"
+        r"\b(?:(?:dr|mr|ms|hr|fr|sr)\.|(?:prof|mrs|herr|frau|mme|sra)\b\.?) {0,3}[^\W\d_]{1,40}"
         r"(?:[ -](?-i:[A-Z])[^\W\d_]{1,40})?",
     )
 )
+
+# Phone numbers: digits in groups, seven and more together.
+_PHONE: Final = re.compile(r"\+?\d[\d()/ -]{5,40}\d")
+_MIN_PHONE: Final = 7
 
 # A word with its digits, or what stands between words.
 _TOKEN: Final = re.compile(r"[^\W_]+|[\W_]+")
@@ -57,39 +70,192 @@ _CODE: Final = re.compile(
 _UNITS: Final = "mm|cm|m|ml|l|mg|g|kg|kv|kvp|ma|mas|s|sec|ms|min|h|hz|mhz|t|deg|x|bq|mbq|gy|mgy"
 _QUANTITY: Final = re.compile(rf"\d{{1,4}}(?:{_UNITS})?", re.IGNORECASE)
 
-# Sides and directions, and the letters of `w/o`.
+# How words of medicine end in the languages of Europe, and names of people do not.
+_MEDICAL: Final = re.compile(
+    r"[^\W\d_]{3,40}(?:ograms?|ogramm[ae]?|graph(?:y|ic|ie)|graf(?:ie|ia|ía)|oscop(?:y|ic|ie|ia|ía)"
+    r"|oskopie|plast(?:y|ie|ia)|e[ck]tom(?:y|ie|ia|ía)|ostom(?:y|ie|ia|ía)|centesis|lithiasis"
+    r"|embolization|embolisation)",
+    re.IGNORECASE,
+)
+
+# What a token is put together of: digits, and words as their capitals show them.
+_PART: Final = re.compile(r"\d+|[A-Z]+(?![^\W\d_A-Z])|[A-Z]?[^\W\d_A-Z]+")
+_MAX_PARTS: Final = 4
+_MAX_DIGITS: Final = 3
+_MIN_PART: Final = 3
+
+# With these begin names of people that are written as one.
+_PARTICLES: Final = frozenset(
+    ["mac", "van", "von", "fitz", "del", "della", "des", "dos", "san", "der", "den", "las", "saint"]
+)
+
+# Sides and directions, and the letters of `w/o`: they stay beside what goes.
 _SINGLE: Final = frozenset("acfhilnoprstw")
 
+# Modalities and the like; before a name they are titles.
+_TITLES: Final = frozenset(("dr", "fr", "hr", "mr", "ms", "sr"))
 
-def clean(text: str, vocabulary: AbstractSet[str], identity: Identity) -> str:
+# Words of a phrase at the most, and what may stand between them.
+_MAX_WORDS: Final = 4
+_GENITIVE: Final = frozenset("'\u2019")
+_JOINED: Final = re.compile(r"(?:['\u2019]s?)?[ _-]|['\u2019]")
+
+
+def clean(text: str, vocabulary: Vocabulary, identity: Identity) -> str:
     """Returns what of a text is known to be harmless.
 
     Args:
         text: one value.
-        vocabulary: words in lower case.
+        vocabulary: what may stay.
         identity: what identifies somebody in the same file.
     """
     if len(text) > MAX_CHARACTERS:
         return ""
-    text = identity.without(text)
+    left = identity.without(text, _GONE)
     for pattern in _NEVER:
-        text = pattern.sub(" ", text)
-    never = identity.words
+        left = pattern.sub(_GONE, left)
+    left = _PHONE.sub(_without_phone, left)
+    tokens = _TOKEN.findall(left)
+    stays = _Sieve(tokens, vocabulary, identity.words).stays()
+    if left == text and all(stays):
+        return text
     kept: list[str] = []
     removed = False
-    for token in _TOKEN.findall(text):
+    for token, is_kept in zip(tokens, stays, strict=True):
         if not token[0].isalnum():
             # What stands between two words that went is of no use.
-            kept.append(" " if removed else token)
+            kept.append(" " if removed else token.replace(_GONE, " "))
             removed = False
-        elif _is_harmless(token, vocabulary, never):
+        elif is_kept:
             kept.append(token)
         else:
             removed = True
     result = "".join(kept)
     result = re.sub(r"[(\[{]\W*[)\]}]", " ", result)
-    result = re.sub(r" {2,}", " ", result).strip(" ^,;:-_/.=")
+    result = re.sub(r" {2,}", " ", result).strip(" ^,;:-_/.=").rstrip(" ([{").lstrip(")]} ")
     return result if any(char.isalnum() for char in result) else ""
+
+
+def _without_phone(match: re.Match[str]) -> str:
+    """Returns a number as it is, unless somebody may be called by it: b-values are in steps."""
+    groups = re.findall(r"\d+", match[0])
+    is_phone = sum(map(len, groups)) >= _MIN_PHONE
+    is_phone &= any(int(group) % 50 or group.startswith("00") for group in groups)
+    return _GONE if is_phone else match[0]
+
+
+class _Sieve:
+    """Which tokens of a text stay; words and what stands between them, in turns."""
+
+    def __init__(self, tokens: list[str], vocabulary: Vocabulary, never: AbstractSet[str]) -> None:
+        self._tokens = tokens
+        self._terms = vocabulary.terms
+        self._names = vocabulary.names
+        self._never = never
+
+    def stays(self) -> list[bool]:
+        """Tells of each token whether it stays; takes time by their number alone."""
+        tokens = self._tokens
+        stays = [not token[0].isalnum() or self._is_harmless(token) for token in tokens]
+        for run in self._dotted():
+            if not self._is_harmless("".join(tokens[at] for at in run)):
+                for at in run:
+                    stays[at] = False
+        words = [at for at, token in enumerate(tokens) if token[0].isalnum()]
+        known = set() if all(stays) else self._in_phrases(words, stays)
+        for at in known:
+            stays[at] = True
+        weak = [at for at in words if stays[at] and at not in known and self._is_weak(tokens[at])]
+        for at in (*weak, *reversed(weak)):
+            if self._is_beside_what_went(at, stays):
+                stays[at] = False
+        return stays
+
+    def _dotted(self) -> Iterator[list[int]]:
+        """Yields where single letters stand with points between them: initials, and `p.a.`."""
+        run: list[int] = []
+        for at, token in enumerate(self._tokens):
+            if len(token) == 1 and token.isalpha():
+                run.append(at)
+            elif token not in {".", ". "}:
+                if len(run) > 1:
+                    yield run
+                run = []
+        if len(run) > 1:
+            yield run
+
+    def _is_harmless(self, token: str) -> bool:
+        word = token.lower()
+        if self._identifies(word):
+            return False
+        return (
+            word in self._terms
+            or (len(word) == 1 and word.isascii())
+            or _QUANTITY.fullmatch(word) is not None
+            or _CODE.fullmatch(word) is not None
+            or _MEDICAL.fullmatch(word) is not None
+            or self._is_composed(token)
+        )
+
+    def _identifies(self, word: str) -> bool:
+        return word in self._never or folded(word) in self._never
+
+    def _is_composed(self, token: str) -> bool:
+        parts = _PART.findall(token)
+        words = [part.lower() for part in parts if not part.isdigit()]
+        digits = sum(len(part) for part in parts if part.isdigit())
+        return (
+            1 < len(parts) <= _MAX_PARTS
+            and digits <= _MAX_DIGITS
+            and all(len(word) >= _MIN_PART for word in words)
+            and all(word in self._terms and word not in self._names for word in words)
+            and _PARTICLES.isdisjoint(words)
+            and not any(self._identifies(word) for word in words)
+        )
+
+    def _in_phrases(self, words: list[int], stays: list[bool]) -> set[int]:
+        """Returns which words are those of a phrase that has one that is not known."""
+        tokens = self._tokens
+        # The s of a genitive is no word.
+        words = [
+            at for at in words if tokens[at] != "s" or at == 0 or tokens[at - 1] not in _GENITIVE
+        ]
+        lower = [tokens[at].lower() for at in words]
+        found: set[int] = set()
+        for unknown, at in enumerate(words):
+            if stays[at]:
+                continue
+            for first in range(max(0, unknown - _MAX_WORDS + 1), unknown + 1):
+                for end in range(max(first + 2, unknown + 1), first + _MAX_WORDS + 1):
+                    phrase = lower[first:end]
+                    if (
+                        " ".join(phrase) in self._terms
+                        and not any(self._identifies(word) for word in phrase)
+                        and self._are_joined(words[first:end])
+                    ):
+                        last = words[min(end, len(words)) - 1]
+                        found.update(range(words[first], last + 1))
+        return found
+
+    def _are_joined(self, words: list[int]) -> bool:
+        between = (
+            "".join(self._tokens[first + 1 : second]) for first, second in itertools.pairwise(words)
+        )
+        return all(_JOINED.fullmatch(each) for each in between)
+
+    def _is_weak(self, token: str) -> bool:
+        """Whether a word stays only where what is beside it is known."""
+        word = token.lower()
+        return word in self._names or (len(word) == 1 and word.isalpha() and word not in _SINGLE)
+
+    def _is_beside_what_went(self, at: int, stays: list[bool]) -> bool:
+        tokens = self._tokens
+        before, behind = tokens[max(at - 2, 0) : at], tokens[at + 1 : at + 3]
+        if _GONE in "".join((*before[-1:], *behind[:1])):
+            return True
+        if len(before) == 2 and (not stays[at - 2] or before[0].lower() in _TITLES):
+            return True
+        return len(behind) == 2 and not stays[at + 2]
 
 
 def sweep(text: str, identity: Identity) -> str:
@@ -104,11 +270,11 @@ class Cleaner:
     """Cleans the texts of a file.
 
     Attributes:
-        vocabulary: words in lower case that a cleaned text may keep.
+        vocabulary: what a cleaned text may keep.
         identity: what identifies somebody in the file.
     """
 
-    vocabulary: AbstractSet[str] = frozenset()
+    vocabulary: Vocabulary = field(default_factory=Vocabulary)
     identity: Identity = field(default_factory=Identity)
 
     def texts(self, step: TextStep, texts: list[str], vr: str) -> list[str]:
@@ -127,7 +293,7 @@ class Cleaner:
     def _says(self, text: str) -> bool:
         """Whether a word that is no text says who somebody is: HEAD is what it always is."""
         return any(
-            text[start:end].lower() not in self.vocabulary
+            text[start:end].lower() not in self.vocabulary.terms
             for start, end in self.identity.spans(text)
         )
 
@@ -155,16 +321,3 @@ class TextStep:
 
 # Of these a part has no meaning, or may not be legal.
 _WHOLE: Final = frozenset({"AE", "CS", "UR"})
-
-
-def _is_harmless(token: str, vocabulary: AbstractSet[str], never: AbstractSet[str]) -> bool:
-    word = token.lower()
-    if word in never or folded(word) in never:
-        return False
-    if len(word) == 1:
-        return word.isdigit() or word in _SINGLE
-    return (
-        word in vocabulary
-        or _QUANTITY.fullmatch(word) is not None
-        or _CODE.fullmatch(word) is not None
-    )

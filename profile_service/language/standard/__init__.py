@@ -6,7 +6,7 @@ of which, and under which licences.
 - Table E.1-1 of PS3.15: what the Basic Application Level Confidentiality Profile
   does to each attribute, and what its options do instead.
 - What the IODs of PS3.3 need of these attributes, by the SOP classes of PS3.4.
-- Words that a cleaned text may keep.
+- Words and phrases that a cleaned text may keep.
 - Private elements that are safe to keep: table E.3.10-1 of PS3.15, and the knowledge
   base of The Cancer Imaging Archive.
 """
@@ -20,7 +20,12 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Final, Literal, get_args
 
 from profile_service.language.dictionary import repeater_from
-from profile_service.language.model import Element, PrivateElement, RepeaterElement
+from profile_service.language.model import (
+    Element,
+    PrivateElement,
+    RepeaterElement,
+    Vocabulary,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -133,9 +138,12 @@ def iod_needs() -> Mapping[str, tuple[Mapping[int, int], Mapping[int, int]]]:
 
 
 @cache
-def vocabulary() -> frozenset[str]:
-    """Words in lower case that say nothing about a person."""
-    return frozenset(row["word"] for row in _rows("vocabulary.tsv"))
+def vocabulary() -> Vocabulary:
+    """Words and phrases that say nothing about a person."""
+    marks = {row["term"]: row["mark"] for row in _rows("vocabulary.tsv")}
+    return Vocabulary(
+        frozenset(marks), frozenset(term for term, mark in marks.items() if mark == "name")
+    )
 
 
 _TREATMENTS: Final[tuple[Literal["keep", "uid", "date"], ...]] = ("keep", "uid", "date")

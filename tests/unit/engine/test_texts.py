@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -51,9 +52,48 @@ def test_others(text: str) -> None:
 @pytest.mark.parametrize("text", ["JD", "dj", "Brien", "pat12345", "12345678"])
 def test_never_kept(text: str) -> None:
     """A cleaned text has no initials, names or identifiers, whatever a vocabulary has."""
-    words = vocabulary() | {"jd", "dj", "brien"}
+    words = replace(vocabulary(), terms=vocabulary().terms | {"jd", "dj", "brien"})
 
     assert clean(f"knee {text} left", words, somebody()) == "knee left"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "CT CHEST/ABD/PELVIS W CONTRAST", "ISOVUE-370", "Gadavist 7.5 mL", "FDG PET CT",
+        "t2_tirm_tra_dark-fluid_3mm", "AbdRoutine  3.0  I40f", "ep2d_diff_3scan_trace_p2_TRACEW",
+        "Kniegelenk links seitlich", "Echographie hépatique", "MR Enterography", "DR Chest",
+        "b0 500 1000 1500", "Hodgkin's lymphoma", "known Crohn disease", "Swan-Ganz catheter",
+        "CE 90ml @ 3 ml/s", "Brown tumor", "J70f  3",
+    ],
+)  # fmt: skip
+def test_stays(text: str) -> None:
+    """Protocols, sequences, agents, codes and eponyms stay as they are, space by space."""
+    assert clean(text, vocabulary(), Identity()) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        # A name beside what is not known, a name alone, a name in a phrase that is none.
+        ("knee Zzyx Brown", "knee"), ("Brown, Zzyx: knee", "knee"), ("knee Crohn", "knee"),
+        ("Hodgkin, lymphoma", "lymphoma"), ("MacLong knee", "knee"), ("DR WHITE knee", "DR knee"),
+        ("knee J. Zzyx", "knee"), ("Dr. Bone, knee", "knee"), ("knee (Zzyx", "knee"),
+        ("knee 555-0142-77", "knee"), ("knee 617.555.0142", "knee"), ("Mar-12-20 knee", "knee"),
+        ("2020/072 knee", "knee"), ("P.O. Box 4711 knee", "knee"),
+    ],
+)  # fmt: skip
+def test_goes(text: str, left: str) -> None:
+    """Names that are words as well go beside what is not known; so do forms of contact."""
+    assert clean(text, vocabulary(), Identity()) == left
+
+
+def test_phrase_of_somebody() -> None:
+    """What is called after somebody does not stay where somebody of that name is in the file."""
+    identity = Identity()
+    identity.add_name("Hodgkin^Dorothy")
+
+    assert clean("Hodgkin lymphoma", vocabulary(), identity) == "lymphoma"
 
 
 @pytest.mark.parametrize(
@@ -73,10 +113,13 @@ def test_too_long_a_text() -> None:
 
 def test_vocabulary() -> None:
     """The vocabulary has words of imaging and of medicine, and no names of people."""
-    words = vocabulary()
+    words = vocabulary().terms
 
     assert {"chest", "contrast", "flair", "lesion", "sagittal", "schulter", "leukemia"} <= words
+    assert {"isovue", "gadobutrol", "hodgkin lymphoma", "angioplasty", "sans"} <= words
     assert not {"smith", "johnson", "kowalski", "hodgkin", "crohn", "doe", "jane"} & words
+    assert not {"munich", "boston", "leicester", "pittsburgh", "heidelberg"} & words
+    assert vocabulary().names < words
 
 
 def test_bytes() -> None:

