@@ -14,6 +14,7 @@ from deid_service.serving.connection import ProfileConnection
 from deid_service.serving.events import FileEvents
 from deid_service.serving.gate import StreamGate
 from deid_service.serving.logs import LOG
+from deid_service.serving.memory import Crowd
 from deid_service.serving.rechecks import Rechecks
 from deid_service.serving.resolver import RESOLVE_DEADLINE_SECONDS, ProfileResolver
 from deid_service.serving.servicer import SERVICE, DeidServicer
@@ -89,7 +90,13 @@ async def serve(
     )
     async with AsyncExitStack() as running:
         running.push_async_callback(connection.close)
-        gate = StreamGate(config.limits.max_streams, config.limits.idle_seconds, on_count)
+        crowd = Crowd()
+
+        def counted(streams: int) -> None:
+            on_count(streams)
+            crowd.counted(streams)
+
+        gate = StreamGate(config.limits.max_streams, config.limits.idle_seconds, counted)
         key = None
         if config.key:
             key = KeyFile(Path(config.key))

@@ -10,10 +10,12 @@ import socket
 import subprocess
 import sys
 import threading
-from contextlib import contextmanager
+import time
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psutil
 import pytest
 from deidcascade.v1.deid_service_pb2_grpc import DeidServiceStub
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
@@ -25,11 +27,13 @@ from tests.support.deid_service import (
     TARGET,
     Caller,
     ScriptedProfileService,
+    chunk,
     ct,
     opened,
     running_deid_service,
     selected,
     serving,
+    start,
     status_of,
     whole_file,
 )
@@ -264,6 +268,31 @@ def test_a_file_dense_with_work_lets_others_have_their_turn() -> None:
 
         assert caller.receive_result()[1].HasField("receipt")
         assert answers > 5
+
+
+def test_the_memory_of_a_crowd_is_given_back(blank_profile_service: str) -> None:
+    """When callers that did not read have gone, little is left of what their streams held."""
+    with (
+        service_process("--profile-service", blank_profile_service, "--workers", "1") as service,
+        ExitStack() as opening,
+    ):
+        worker = psutil.Process(service.workers(times=1)[0])
+        before = worker.memory_info().rss
+        crowd = []
+        for _ in range(40):
+            channel = opening.enter_context(open_channel(service.address))
+            crowd.append(Caller(channel, opened(), start(), *[chunk(bytes(3 << 20))] * 4))
+        for caller in crowd:
+            caller.receive()
+        asked = time.monotonic()
+        while worker.memory_info().rss < before + (128 << 20):
+            assert time.monotonic() < asked + PATIENCE_SECONDS
+
+        for caller in crowd:
+            caller.call.cancel()
+
+        (told,) = service.wait_for(r"event=memory_returned bytes=(\d+) streams=0")
+        assert int(told[1]) > 64 << 20
 
 
 def test_a_profile_service_connection_that_hangs_is_left(tmp_path: Path) -> None:
