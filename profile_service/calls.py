@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import logging
-import random
 import time
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from profile_service.access.credentials import NOBODY
 from profile_service.errors import (
@@ -20,6 +19,7 @@ from profile_service.logs import LOG
 from profile_service.rpc_errors import UNFORESEEN, code_and_reason, to_status
 from profile_service.serving.calls import Arrivals, calls
 from profile_service.serving.logs import origin
+from profile_service.serving.request_ids import HEADER, read_request_id
 from profile_service.serving.tls import certificate_name
 
 if TYPE_CHECKING:
@@ -71,9 +71,11 @@ def _observed(described: MethodDescriptor, carry_out: Carrying, guard: Guard) ->
     def answer(request: Message | None, context: grpc.ServicerContext) -> Message:
         begin = time.perf_counter()
         code, reason, cause, level = "OK", "", "", logging.INFO
-        shown, key_name, request_id = _NOTHING_SHOWN, "", _request_id()
+        metadata = context.invocation_metadata()
+        shown, key_name, request_id = _NOTHING_SHOWN, "", read_request_id(metadata)
+        context.set_trailing_metadata(((HEADER, request_id),))
         try:
-            shown = guard.read(context.invocation_metadata(), lambda: _certificate(context))
+            shown = guard.read(metadata, lambda: _certificate(context))
             key_name, granted = guard.admit(method, _came(request), shown)
             call = Call(granted, shown, key_name, request_id, context.peer, context.is_active)
             return carry_out(request, call)
@@ -88,12 +90,12 @@ def _observed(described: MethodDescriptor, carry_out: Carrying, guard: Guard) ->
                     denied = shown._replace(for_caller=None)
                 actor = actor_of(denied, key_name, context.peer(), request_id)
                 guard.tell_denied(method, subject(request), actor, reason)
-            context.abort_with_status(to_status(error))
+            _abort(context, error, request_id)
         except Exception as error:  # noqa: BLE001 -- whatever it is, the caller gets INTERNAL
             code, reason = _code_and_reason(UNFORESEEN)
             cause = origin(error)
             level = logging.ERROR
-            context.abort_with_status(to_status(UNFORESEEN))
+            _abort(context, UNFORESEEN, request_id)
         finally:
             LOG.write_soon(
                 "call",
@@ -109,6 +111,12 @@ def _observed(described: MethodDescriptor, carry_out: Carrying, guard: Guard) ->
             )
 
     return answer
+
+
+def _abort(context: grpc.ServicerContext, error: ProfileServiceError, request_id: str) -> NoReturn:
+    status = to_status(error)
+    context.set_trailing_metadata((*(status.trailing_metadata or ()), (HEADER, request_id)))
+    context.abort(status.code, status.details)
 
 
 def _certificate(context: grpc.ServicerContext) -> str:
@@ -137,11 +145,6 @@ def _is_told(error: ProfileServiceError) -> bool:
     if isinstance(error, ServiceRefusedError):
         return error.known
     return isinstance(error, PermissionDeniedError)
-
-
-def _request_id() -> str:
-    """Returns what tells calls apart; no secret."""
-    return f"{random.getrandbits(64):016x}"
 
 
 def _subject(request: Any, fields: Sequence[str]) -> str:

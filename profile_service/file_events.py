@@ -7,6 +7,7 @@ form: names, digests, counts, words of the contract. No value of a file has that
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from deidcascade.v1 import profile_service_pb2 as pb
@@ -14,6 +15,7 @@ from deidcascade.v1 import profile_service_pb2 as pb
 from profile_service.audit import MAX_NAME, Action, Entry
 from profile_service.errors import InvalidFileEventError
 from profile_service.hierarchy import TARGETS, is_name, parse_name
+from profile_service.serving.request_ids import REQUEST_ID
 
 if TYPE_CHECKING:
     from profile_service.access.actor import Actor
@@ -53,6 +55,10 @@ def entries(request: pb.RecordFilesRequest, actor: Actor) -> list[Entry]:
 def _entry(target: ContainerName, batch: pb.FileBatch, field: str, actor: Actor) -> Entry:
     _check(field, "id", batch.id, _ID)
     _check(field, "stream", batch.stream, _STREAM)
+    if batch.request_id:
+        _check(field, "request_id", batch.request_id, REQUEST_ID)
+        # They are told of when they have ended: what ties them to their caller is the stream.
+        actor = replace(actor, request_id=batch.request_id)
     _check(field, "profile_sha256", batch.profile_sha256, _DIGEST)
     _check(field, "engine_version", batch.engine_version, _ENGINE)
     container = batch.profile_name.removesuffix("/profile")

@@ -17,6 +17,7 @@ from grpc_status import rpc_status
 from deid_service.cli.console import Failure
 from deid_service.cli.data import default_data_folder
 from deid_service.contract.credentials import transport_channel, with_credential
+from profile_service.serving.request_ids import answered_request_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -274,7 +275,14 @@ def service_error(error: grpc.RpcError, service: str, address: str, variable: st
         text = NOT_KNOWN
     elif info is None:
         text = f"{service} at {address} answered {code.name}: {text}"
-    return ServiceError(text, info.reason if info else "", error)
+    # The error of a call is the call itself.
+    request_id = answered_request_id(cast("grpc.Call", error).trailing_metadata())
+    return ServiceError(with_request_id(text, request_id), info.reason if info else "", error)
+
+
+def with_request_id(text: str, request_id: str) -> str:
+    """Returns why a service refused, with what finds the call in its log and in the audit."""
+    return f"{text} (request id {request_id})" if request_id else text
 
 
 def nobody_answers(service: str, address: str, variable: str) -> str:

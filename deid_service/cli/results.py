@@ -74,6 +74,7 @@ class FileReport:
         tag: the element that the problem is about, or empty.
         offset: where it is, in bytes; 0 when that is not known.
         receipt: what was done to it; None without a service.
+        request_id: finds it in the logs of the service and in the audit; empty without one.
     """
 
     source: str
@@ -84,6 +85,7 @@ class FileReport:
     tag: str = ""
     offset: int = 0
     receipt: Receipt | None = None
+    request_id: str = ""
 
     def as_json(self) -> dict[str, object]:
         """Returns it for programs."""
@@ -97,6 +99,7 @@ class FileReport:
             "problem": readable(self.problem) or None,
             "tag": self.tag or None,
             "offset": self.offset or None,
+            "request_id": self.request_id or None,
             "receipt": receipt and {name: getattr(receipt, name) for name in receipt.__slots__},
         }
 
@@ -186,6 +189,9 @@ def summary(reports: Iterable[FileReport], out: Path) -> str:
     reasons = Counter((one.word.value, one.reason) for one in reports if one.word in BAD)
     if len(reasons) > 1:
         lines += [f"  {word}, {reason}: {n}" for (word, reason), n in reasons.most_common()]
+    asked = {one.request_id: None for one in reports if one.word in BAD and one.request_id}
+    if asked:
+        lines.append(f"In the log of the service: request id {', '.join(asked)}.")
     return "\n".join(lines)
 
 

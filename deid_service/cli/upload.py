@@ -17,6 +17,7 @@ from deid_service.cli.connection import (
     key_for,
     nobody_answers,
     tls_credentials,
+    with_request_id,
 )
 from deid_service.cli.console import Failure, console, enum_name, json_option
 from deid_service.cli.interruption import Interruption
@@ -144,7 +145,9 @@ def file_report(result: FileResult) -> FileReport:
     if receipt is not None:
         done = Word.DEIDENTIFIED if receipt.treatment == "DEIDENTIFIED" else Word.UNCHANGED
         word = WORDS.get(result.outcome, done)
-        return FileReport(result.name, word, result.path, receipt=receipt)
+        return FileReport(
+            result.name, word, result.path, receipt=receipt, request_id=result.request_id
+        )
     rejection = result.rejection
     word = WORDS[result.outcome]
     if rejection is None:
@@ -162,6 +165,7 @@ def file_report(result: FileResult) -> FileReport:
         problem=f"{reason}: {rejection.message}{place}",
         tag=rejection.tag,
         offset=rejection.byte_offset,
+        request_id=result.request_id,
     )
 
 
@@ -186,9 +190,10 @@ def refusal(error: StreamRefusedError, target: str, address: str) -> Failure:
     """Returns why the whole upload was refused, and prints the verdicts when there are some."""
     if not error.reason and error.code == grpc.StatusCode.UNAVAILABLE:
         return Failure(nobody_answers("DeidService", address, DEID_SERVICE))
+    text = str(error)
     if error.code == grpc.StatusCode.UNAUTHENTICATED:
-        return Failure(NOT_KNOWN)
-    if error.verdicts:
+        text = NOT_KNOWN
+    elif error.verdicts:
         console(stderr=True).print(verdict_table(error.verdicts))
-        return Failure(f"{target} takes no uploads: no level has a valid profile.")
-    return Failure(str(error))
+        text = f"{target} takes no uploads: no level has a valid profile."
+    return Failure(with_request_id(text, error.request_id))

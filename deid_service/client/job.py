@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import queue
+import secrets
 import threading
 import time
 from collections import deque
@@ -55,6 +56,7 @@ class Job:
 
     Attributes:
         target: the resource name of the project or device.
+        request_id: ties all streams together in the logs of the services.
         results: of files; None at the end.
         error: what ended the upload.
         opened: whether a stream has been opened.
@@ -72,6 +74,7 @@ class Job:
         progress: Callable[[Progress], None],
     ) -> None:
         self.target = target
+        self.request_id = secrets.token_hex(8)
         self.results: queue.Queue[FileResult | None] = queue.Queue(_RESULTS)
         self.error: Exception | None = None
         self.opened = False

@@ -28,6 +28,8 @@ class StreamRefusedError(UploadError):
         reason: the stable reason, as the contract lists them; empty where the
             status did not come from the service.
         verdicts: why no level has a valid profile, for NO_VALID_PROFILE.
+        request_id: what the service calls the stream in its log and in the audit; empty
+            where no service answered.
     """
 
     def __init__(
@@ -36,10 +38,12 @@ class StreamRefusedError(UploadError):
         reason: str,
         message: str,
         verdicts: tuple[LevelVerdict, ...] = (),
+        request_id: str = "",
     ) -> None:
         self.code = code
         self.reason = reason
         self.verdicts = verdicts
+        self.request_id = request_id
         super().__init__(f"{reason or code.name}: {message}")
 
 
@@ -75,6 +79,8 @@ class FileResult:
         rejection: why the service rejected it.
         problem: why there is no output although the service did not reject it.
         source: the source.
+        request_id: what the service calls the stream that it went through in its log and in
+            the audit; empty where none has answered for it.
     """
 
     name: str
@@ -84,6 +90,7 @@ class FileResult:
     rejection: pb.Rejection | None = None
     problem: str = ""
     source: Source | None = None
+    request_id: str = ""
 
     @property
     def complete(self) -> bool:

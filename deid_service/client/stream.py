@@ -31,9 +31,10 @@ from deid_service.client.results import (
 )
 from deid_service.contract import wire
 from deid_service.contract.rpc_errors import read_details
+from profile_service.serving.request_ids import HEADER, answered_request_id
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from deid_service.client.job import Job, SentFile
     from deid_service.client.sources import Source
@@ -136,11 +137,17 @@ def _refusal(error: grpc.RpcError) -> StreamRefusedError:
     reason, verdicts = read_details(error)
     # What a call raises is the call itself, with its status.
     call = cast("grpc.Call", error)
-    return StreamRefusedError(call.code(), reason, call.details() or "The stream broke.", verdicts)
+    text = call.details() or "The stream broke."
+    request_id = answered_request_id(call.trailing_metadata())
+    return StreamRefusedError(call.code(), reason, text, verdicts, request_id)
 
 
-class _Cancellable(Protocol):
+class _Call(Protocol):
     """What is used of a `grpc.Call` beside its messages."""
+
+    def initial_metadata(self) -> Iterable[tuple[str, str | bytes]] | None:
+        """Returns what came before the first message."""
+        ...
 
     def cancel(self) -> object:
         """Ends the call."""
@@ -161,13 +168,14 @@ class Attempt:
         self._first: SentFile | None = first
         self._lock = threading.Lock()
         self._closed = False
-        self._call: _Cancellable | None = None
+        self._call: _Call | None = None
         # Sent, whole or in part, and not yet answered; in the order of sending.
         self._pending: deque[SentFile] = deque()
         self._output: PartialFile | None = None
         self._problem = ""
         self._suggested = ""
         self._opened: pb.StreamOpened | None = None
+        self._request_id = ""
         # Set when it is open, or will never be.
         self._decided = threading.Event()
         self._sending_error: Exception | None = None
@@ -192,7 +200,7 @@ class Attempt:
         """
         # It may wait for a source that gives nothing more: nobody waits for it.
         threading.Thread(target=self._read, name="deidcascade-read", daemon=True).start()
-        call = method(self._requests())
+        call = method(self._requests(), metadata=((HEADER, self._job.request_id),))
         with self._lock:
             self._call = call
             if self._closed:
@@ -339,6 +347,8 @@ class Attempt:
             self._on_chunk(memoryview(message.chunk))
         elif kind == "opened":
             self._opened = message.opened
+            if self._call is not None:
+                self._request_id = answered_request_id(self._call.initial_metadata())
             self._decided.set()
             self._job.opened = True
             self._on_open()
@@ -389,7 +399,11 @@ class Attempt:
             return file.fail(file.read_problem)
         if answer.WhichOneof("result") == "rejection":
             return FileResult(
-                source.name, Outcome.REJECTED, rejection=answer.rejection, source=source
+                source.name,
+                Outcome.REJECTED,
+                rejection=answer.rejection,
+                source=source,
+                request_id=self._request_id,
             )
         if self._problem:
             return file.fail(self._problem)
@@ -406,7 +420,9 @@ class Attempt:
             path = self._job.keep(output, source, suggested, receipt)
         except OutputError as error:
             return file.fail(str(error))
-        return FileResult(source.name, Outcome.DONE, path, receipt, source=source)
+        return FileResult(
+            source.name, Outcome.DONE, path, receipt, source=source, request_id=self._request_id
+        )
 
     def _discard(self) -> None:
         if self._output is not None:

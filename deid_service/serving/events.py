@@ -84,9 +84,11 @@ class FileEvents:
         self._wanted = asyncio.Event()
         self._failing = False
 
-    def of_stream(self, stream: str, target: str, applied: AppliedProfile) -> StreamEvents:
+    def of_stream(
+        self, stream: str, request_id: str, target: str, applied: AppliedProfile
+    ) -> StreamEvents:
         """Begins to gather the files of a stream."""
-        events = StreamEvents(self, stream, target, applied)
+        events = StreamEvents(self, stream, request_id, target, applied)
         self._streams.add(events)
         return events
 
@@ -200,7 +202,12 @@ class StreamEvents:
     """What is to be told of the files of one stream."""
 
     def __init__(
-        self, events: FileEvents, stream: str, target: str, applied: AppliedProfile
+        self,
+        events: FileEvents,
+        stream: str,
+        request_id: str,
+        target: str,
+        applied: AppliedProfile,
     ) -> None:
         self._events = events
         self._required = applied.file_audit == profile_pb.FILE_AUDIT_REQUIRED
@@ -214,6 +221,7 @@ class StreamEvents:
             profile_sha256=applied.sha256,
             engine_version=ENGINE_VERSION,
             caller=applied.caller,
+            request_id=request_id,
         )
         self._files: list[profile_pb.FileEvent] = []
         self._actions: Counter[str] = Counter()

@@ -26,6 +26,7 @@ from profile_service.keys.delivery import ServiceKey
 from profile_service.keys.errors import DeliveryError
 from profile_service.language import ProfileInvalid, parse_profile
 from profile_service.language.model import Profile, Settings
+from profile_service.serving.request_ids import HEADER
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -140,12 +141,15 @@ class ProfileResolver:
         self._key = key
         self._plans = PlanCache(learn=learn)
 
-    async def resolve(self, target: str, credential: tuple[str, str]) -> AppliedProfile:
+    async def resolve(
+        self, target: str, credential: tuple[str, str], request_id: str
+    ) -> AppliedProfile:
         """Returns what applies to uploads into a target, as it is now.
 
         Args:
             target: the project or device.
             credential: what the caller has shown, as metadata.
+            request_id: that of the stream.
 
         Raises:
             UnauthenticatedError: the credential is none that is accepted.
@@ -163,7 +167,8 @@ class ProfileResolver:
         service = None if self._key is None else ServiceKey(self._key.text())
         if service is not None:
             request.key_request = service.request(target)
-        response = await self._ask(lambda stub: stub.ResolveProfile, request, credential)
+        told = (credential, (HEADER, request_id))
+        response = await self._ask(lambda stub: stub.ResolveProfile, request, *told)
         if response.outcome == profile_pb.OUTCOME_PROFILE:
             applied = await self._applied(response.profile, known)
             if applied.plan.key_purposes:
@@ -191,11 +196,10 @@ class ProfileResolver:
         request = profile_pb.ResolveProfileRequest(target=target, known_sha256=known)
         await self._ask(lambda stub: stub.ResolveProfile, request, credential, retries=0)
 
-    def _metadata(self, credential: tuple[str, str] | None) -> tuple[tuple[str, str], ...]:
-        forwarded = () if credential is None else (credential,)
+    def _metadata(self, *told: tuple[str, str]) -> tuple[tuple[str, str], ...]:
         if self._key is None:
-            return forwarded
-        return (("authorization", f"Bearer {self._key.text()}"), *forwarded)
+            return told
+        return (("authorization", f"Bearer {self._key.text()}"), *told)
 
     async def _applied(self, profile: profile_pb.Profile, known: dict[str, Plan]) -> AppliedProfile:
         if profile.validity != profile_pb.VALIDITY_VALID:
@@ -223,11 +227,14 @@ class ProfileResolver:
             sha256=profile.sha256,
         )
 
-    async def codes(self, target: str, plan: Plan, patients: list[str]) -> list[str] | None:
+    async def codes(
+        self, target: str, request_id: str, plan: Plan, patients: list[str]
+    ) -> list[str] | None:
         """Returns the codes of patients, who are given one where there is none.
 
         Args:
             target: the project or device.
+            request_id: that of the stream.
             plan: what is done, with the keys of the stream.
             patients: what tells each from all others; no more than `MAX_PATIENTS`.
 
@@ -255,7 +262,8 @@ class ProfileResolver:
             ],
         )
         try:
-            answer = await self._ask(lambda stub: stub.AssignCodes, request, None)
+            told = (HEADER, request_id)
+            answer = await self._ask(lambda stub: stub.AssignCodes, request, told)
         except _NoCodeError as error:
             if error.reason == _EXHAUSTED:
                 return None
@@ -272,8 +280,7 @@ class ProfileResolver:
         self,
         send: Callable[[profile_rpc.ProfileServiceAsyncStub], Callable[..., Awaitable[_Answer]]],
         request: profile_pb.ResolveProfileRequest | profile_pb.AssignCodesRequest,
-        credential: tuple[str, str] | None,
-        *,
+        *told: tuple[str, str],
         retries: int = RETRIES,
     ) -> _Answer:
         loop = asyncio.get_running_loop()
@@ -286,7 +293,7 @@ class ProfileResolver:
                 return await send(profile_rpc.ProfileServiceStub(channel))(
                     request,
                     timeout=min(left, ATTEMPT_DEADLINE_SECONDS),
-                    metadata=self._metadata(credential),
+                    metadata=self._metadata(*told),
                 )
             except grpc.aio.AioRpcError as error:
                 code = error.code()

@@ -39,6 +39,7 @@ from deid_service.serving.conversation import (
 )
 from deid_service.serving.logs import LOG
 from profile_service.serving.logs import Field, origin
+from profile_service.serving.request_ids import HEADER, read_request_id
 from profile_service.serving.tls import certificate_name
 
 if TYPE_CHECKING:
@@ -68,6 +69,14 @@ class MessageStream(Protocol):
 
     def auth_context(self) -> Mapping[str, Sequence[bytes]]:
         """Returns what is known of the other end of the connection."""
+        ...
+
+    def set_trailing_metadata(self, trailing_metadata: tuple[tuple[str, str], ...]) -> None:
+        """Says what comes with the end of the call."""
+        ...
+
+    async def send_initial_metadata(self, initial_metadata: tuple[tuple[str, str], ...]) -> None:
+        """Sends what comes before the first message."""
         ...
 
     async def read(self) -> object:
@@ -110,7 +119,9 @@ class DeidServicer:
         return grpc.method_handlers_generic_handler(SERVICE, {"Deidentify": deidentify})
 
     async def _deidentify(self, _requests: object, context: MessageStream) -> None:
-        record = _StreamRecord()
+        record = _StreamRecord(read_request_id(context.invocation_metadata() or ()))
+        tied = (HEADER, record.request_id)
+        context.set_trailing_metadata((tied,))
         failure: DeidServiceError | None = None
         try:
             async with self._gate.admit() as stream:
@@ -132,7 +143,8 @@ class DeidServicer:
         if failure is not None:
             status = to_status(failure)
             with self._gate.leaving():
-                await context.abort(status.code, status.details, status.trailing_metadata)
+                trailing = (*(status.trailing_metadata or ()), tied)
+                await context.abort(status.code, status.details, trailing)
 
     async def _timed(self, resolving: Coroutine[object, object, AppliedProfile]) -> AppliedProfile:
         """Waits for what applies, and tells how long that took."""
@@ -154,7 +166,9 @@ class DeidServicer:
         target = opening.target
         terms = _terms(opening, self._limits)
         try:
-            applied = await self._timed(self._resolver.resolve(target, credential))
+            applied = await self._timed(
+                self._resolver.resolve(target, credential, record.request_id)
+            )
         except ProfileServiceUnavailableError as error:
             record.cause = error.cause
             raise
@@ -166,9 +180,11 @@ class DeidServicer:
         record.opened(target, applied)
         if applied.file_audit == profile_pb.FILE_AUDIT_REQUIRED:
             terms = replace(terms, digest=True)
+        # Not before: gRPC repeats a call that fails by itself only where nothing was answered.
+        await context.send_initial_metadata(((HEADER, record.request_id),))
         await write(_opened(applied, opening, terms))
         stream.touch(between_files=True)
-        events = self._events.of_stream(record.id, target, applied)
+        events = self._events.of_stream(record.id, record.request_id, target, applied)
 
         def ended(file: FileRecord) -> None:
             record.file_ended(file)
@@ -177,7 +193,7 @@ class DeidServicer:
         try:
             conversation = Conversation(applied, self._limits, ended, terms)
             with self._rechecks.watching(stream, target, credential):
-                codes_of = partial(self._resolver.codes, target)
+                codes_of = partial(self._resolver.codes, target, record.request_id)
                 await self._carry(context, stream, conversation, events, codes_of)
         finally:
             events.close()
@@ -272,9 +288,10 @@ def _opened(applied: AppliedProfile, opening: pb.OpenStream, terms: Terms) -> by
 class _StreamRecord:
     """What the log says of one stream and its files."""
 
-    def __init__(self) -> None:
-        # Ties the lines of a stream together.
+    def __init__(self, request_id: str) -> None:
+        # Ties the lines of a stream together; callers may give one request id to several.
         self.id = secrets.token_hex(6)
+        self.request_id = request_id
         self._began = time.perf_counter()
         self._files = 0
         self._rejected = 0
@@ -318,6 +335,7 @@ class _StreamRecord:
             bytes_out=file.bytes_out,
             applied_bytes=file.applied_bytes,
             seconds=file.seconds,
+            request=self.request_id,
             origin=file.origin,
         )
 
@@ -336,6 +354,7 @@ class _StreamRecord:
             bytes_in=self._bytes_in,
             bytes_out=self._bytes_out,
             seconds=time.perf_counter() - self._began,
+            request=self.request_id,
             origin=self.origin,
             cause=self.cause,
         )

@@ -90,6 +90,11 @@ class DeidServiceServicer:
         RESOURCE_EXHAUSTED   TOO_MANY_STREAMS, STREAM_IDLE (for too long nothing
         was sent, or nothing that was answered was read)
         INTERNAL             INTERNAL
+
+        A stream has a request id, as every call of ProfileService has: see there. It comes with
+        `opened` in the initial metadata, as `x-request-id`, and at the end in the trailing metadata,
+        with an error, too; and it stands with the files in the logs of both services and in the
+        audit.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

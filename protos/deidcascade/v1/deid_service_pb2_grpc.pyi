@@ -77,6 +77,11 @@ class DeidServiceStub:
       RESOURCE_EXHAUSTED   TOO_MANY_STREAMS, STREAM_IDLE (for too long nothing
                            was sent, or nothing that was answered was read)
       INTERNAL             INTERNAL
+
+    A stream has a request id, as every call of ProfileService has: see there. It comes with
+    `opened` in the initial metadata, as `x-request-id`, and at the end in the trailing metadata,
+    with an error, too; and it stands with the files in the logs of both services and in the
+    audit.
     """
 
 @_typing.type_check_only
@@ -128,6 +133,11 @@ class DeidServiceAsyncStub(DeidServiceStub):
       RESOURCE_EXHAUSTED   TOO_MANY_STREAMS, STREAM_IDLE (for too long nothing
                            was sent, or nothing that was answered was read)
       INTERNAL             INTERNAL
+
+    A stream has a request id, as every call of ProfileService has: see there. It comes with
+    `opened` in the initial metadata, as `x-request-id`, and at the end in the trailing metadata,
+    with an error, too; and it stands with the files in the logs of both services and in the
+    audit.
     """
 
 class DeidServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -182,6 +192,11 @@ class DeidServiceServicer(metaclass=_abc_1.ABCMeta):
           RESOURCE_EXHAUSTED   TOO_MANY_STREAMS, STREAM_IDLE (for too long nothing
                                was sent, or nothing that was answered was read)
           INTERNAL             INTERNAL
+
+        A stream has a request id, as every call of ProfileService has: see there. It comes with
+        `opened` in the initial metadata, as `x-request-id`, and at the end in the trailing metadata,
+        with an error, too; and it stands with the files in the logs of both services and in the
+        audit.
         """
 
 def add_DeidServiceServicer_to_server(servicer: DeidServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

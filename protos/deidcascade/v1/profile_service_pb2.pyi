@@ -31,6 +31,12 @@ also fail with
 
 INVALID_ARGUMENT for a field of the request, which is all of them but
 PROFILE_INVALID, also carries a google.rpc.BadRequest.
+
+Each call has a request id, which comes back in the trailing metadata of its answer or error
+as `x-request-id`, and stands in the log of the service and in the audit. It is what the
+caller gives as `x-request-id` (1 to 64 letters, digits and ._~:/+=;@- that begin with a letter
+or digit; never anything about a patient), else the id of the trace in its `traceparent`
+(W3C Trace Context), else one that is made.
 """
 
 from collections import abc as _abc
@@ -1734,7 +1740,7 @@ class AuditEvent(_message.Message):
     peer: _builtins.str
     """Where they called from."""
     request_id: _builtins.str
-    """Ties it to the line of the call in the log of the service."""
+    """The request id of the call; of files, that of the stream that they came in."""
     event: _builtins.str
     """All of it, as JSON: these fields, and under `before` and `after` what was there:
     versions, digests, etags, switches. Never a text of a profile, a secret, or
@@ -1956,6 +1962,7 @@ class FileBatch(_message.Message):
     FILES_FIELD_NUMBER: _builtins.int
     UNRECORDED_FIELD_NUMBER: _builtins.int
     CALLER_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """32 lower case hex digits at random, the same when the call is repeated."""
     stream: _builtins.str
@@ -1974,6 +1981,8 @@ class FileBatch(_message.Message):
     """Of how many files before these nothing could be told but their number."""
     caller: _builtins.str
     """Who uploaded them, as ResolveProfile said."""
+    request_id: _builtins.str
+    """The request id of the stream: the event has it in place of that of this call."""
     @_builtins.property
     def actions(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
         """How many elements each action changed in these files together, by its name in
@@ -1998,10 +2007,11 @@ class FileBatch(_message.Message):
         files: _abc.Iterable[Global___FileEvent] | None = ...,
         unrecorded: _builtins.int = ...,
         caller: _builtins.str = ...,
+        request_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actions", b"actions", "caller", b"caller", "engine_version", b"engine_version", "files", b"files", "id", b"id", "outcome", b"outcome", "profile_name", b"profile_name", "profile_sha256", b"profile_sha256", "profile_version", b"profile_version", "stream", b"stream", "unrecorded", b"unrecorded"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actions", b"actions", "caller", b"caller", "engine_version", b"engine_version", "files", b"files", "id", b"id", "outcome", b"outcome", "profile_name", b"profile_name", "profile_sha256", b"profile_sha256", "profile_version", b"profile_version", "request_id", b"request_id", "stream", b"stream", "unrecorded", b"unrecorded"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

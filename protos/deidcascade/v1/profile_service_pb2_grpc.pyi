@@ -31,6 +31,12 @@ also fail with
 
 INVALID_ARGUMENT for a field of the request, which is all of them but
 PROFILE_INVALID, also carries a google.rpc.BadRequest.
+
+Each call has a request id, which comes back in the trailing metadata of its answer or error
+as `x-request-id`, and stands in the log of the service and in the audit. It is what the
+caller gives as `x-request-id` (1 to 64 letters, digits and ._~:/+=;@- that begin with a letter
+or digit; never anything about a patient), else the id of the trace in its `traceparent`
+(W3C Trace Context), else one that is made.
 """
 
 from collections import abc as _abc

@@ -469,7 +469,9 @@ def test_a_denial_does_not_tell_what_exists(gateway: Gateway) -> None:
     told = set()
     for name in (OTHER_SITE, "sites/nowhere", OTHER_PROJECT, f"{SITE}/groups/no/projects/no"):
         call = failure_of(
-            lambda name=name: gateway.profiles(key).GetContainer(pb.GetContainerRequest(name=name))  # type: ignore[misc]
+            lambda name=name: gateway.profiles(key).GetContainer(  # type: ignore[misc]
+                pb.GetContainerRequest(name=name), metadata=(("x-request-id", "the-same"),)
+            )
         )
         told.add((call.code(), call.details(), str(call.trailing_metadata())))
 
