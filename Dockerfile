@@ -14,7 +14,7 @@ COPY pyproject.toml README.md LICENSE constraints.txt ./
 COPY protos protos
 COPY profile_service profile_service
 COPY deid_service deid_service
-RUN /opt/deid-cascade/bin/pip install --no-cache-dir --constraint constraints.txt '.[oidc]'
+RUN /opt/deid-cascade/bin/pip install --no-cache-dir --constraint constraints.txt '.[oidc,tracing]'
 
 FROM python:3.13.9-slim-trixie
 # No shell, no home: the services write nothing to disk but the first keys, where a volume is.

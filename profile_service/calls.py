@@ -21,6 +21,7 @@ from profile_service.serving.calls import Arrivals, calls
 from profile_service.serving.logs import origin
 from profile_service.serving.request_ids import HEADER, read_request_id
 from profile_service.serving.tls import certificate_name
+from profile_service.serving.tracing import TRACING, Traced
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
     from profile_service.serving.calls import Behaviour
+    from profile_service.serving.logs import Field
 
     Carrying = Callable[[Any, Call], Message]
 
@@ -58,7 +60,7 @@ def handler(
 
 
 def _observed(described: MethodDescriptor, carry_out: Carrying, guard: Guard) -> Behaviour:
-    method = described.name
+    service, method = described.containing_service.full_name, described.name
     # Asking a message for a field that it has not takes longer than all the rest.
     of_binding = "binding" in described.input_type.fields_by_name
     fields = [field for field in _SUBJECTS if field in described.input_type.fields_by_name]
@@ -69,6 +71,10 @@ def _observed(described: MethodDescriptor, carry_out: Carrying, guard: Guard) ->
         return _subject(request, fields)
 
     def answer(request: Message | None, context: grpc.ServicerContext) -> Message:
+        with TRACING.answering(service, method, context.invocation_metadata()) as traced:
+            return answered(request, context, traced)
+
+    def answered(request: Message | None, context: grpc.ServicerContext, traced: Traced) -> Message:
         begin = time.perf_counter()
         code, reason, cause, level = "OK", "", "", logging.INFO
         metadata = context.invocation_metadata()
@@ -97,18 +103,18 @@ def _observed(described: MethodDescriptor, carry_out: Carrying, guard: Guard) ->
             level = logging.ERROR
             _abort(context, UNFORESEEN, request_id)
         finally:
-            LOG.write_soon(
-                "call",
-                level=level,
-                method=method,
-                resource=subject(request),
-                code=code,
-                reason=reason,
-                seconds=time.perf_counter() - begin,
-                caller=_named(shown),
-                request=request_id,
-                cause=cause,
-            )
+            told: dict[str, Field] = {
+                "method": method,
+                "resource": subject(request),
+                "code": code,
+                "reason": reason,
+                "seconds": time.perf_counter() - begin,
+                "caller": _named(shown),
+                "request": request_id,
+                "cause": cause,
+            }
+            traced.tell(told, code)
+            LOG.write_soon("call", level=level, **told)
 
     return answer
 

@@ -27,6 +27,7 @@ from profile_service.keys.errors import DeliveryError
 from profile_service.language import ProfileInvalid, parse_profile
 from profile_service.language.model import Profile, Settings
 from profile_service.serving.request_ids import HEADER
+from profile_service.serving.tracing import TRACING
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -36,6 +37,12 @@ if TYPE_CHECKING:
     from profile_service.serving.keyfile import KeyFile
 
 _Answer = TypeVar("_Answer")
+
+_SERVICE = profile_pb.DESCRIPTOR.services_by_name["ProfileService"].full_name
+_METHODS = {
+    profile_pb.ResolveProfileRequest: f"{_SERVICE}/ResolveProfile",
+    profile_pb.AssignCodesRequest: f"{_SERVICE}/AssignCodes",
+}
 
 # Why ProfileService gives no code.
 _EXHAUSTED = "CODES_EXHAUSTED"
@@ -290,11 +297,12 @@ class ProfileResolver:
             left = end - loop.time()
             channel = self._connection.channel
             try:
-                return await send(profile_rpc.ProfileServiceStub(channel))(
-                    request,
-                    timeout=min(left, ATTEMPT_DEADLINE_SECONDS),
-                    metadata=self._metadata(*told),
-                )
+                with TRACING.asking(_METHODS[type(request)]):
+                    return await send(profile_rpc.ProfileServiceStub(channel))(
+                        request,
+                        timeout=min(left, ATTEMPT_DEADLINE_SECONDS),
+                        metadata=self._metadata(*told, *TRACING.onward()),
+                    )
             except grpc.aio.AioRpcError as error:
                 code = error.code()
                 reason = read_details(error)[0]

@@ -41,6 +41,7 @@ from deid_service.serving.logs import LOG
 from profile_service.serving.logs import Field, origin
 from profile_service.serving.request_ids import HEADER, read_request_id
 from profile_service.serving.tls import certificate_name
+from profile_service.serving.tracing import MAX_FILES, TRACING, Traced
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
@@ -119,7 +120,11 @@ class DeidServicer:
         return grpc.method_handlers_generic_handler(SERVICE, {"Deidentify": deidentify})
 
     async def _deidentify(self, _requests: object, context: MessageStream) -> None:
-        record = _StreamRecord(read_request_id(context.invocation_metadata() or ()))
+        metadata = context.invocation_metadata() or ()
+        with TRACING.answering(SERVICE, "Deidentify", metadata) as traced:
+            await self._answer(context, _StreamRecord(read_request_id(metadata), traced))
+
+    async def _answer(self, context: MessageStream, record: _StreamRecord) -> None:
         tied = (HEADER, record.request_id)
         context.set_trailing_metadata((tied,))
         failure: DeidServiceError | None = None
@@ -288,10 +293,11 @@ def _opened(applied: AppliedProfile, opening: pb.OpenStream, terms: Terms) -> by
 class _StreamRecord:
     """What the log says of one stream and its files."""
 
-    def __init__(self, request_id: str) -> None:
+    def __init__(self, request_id: str, traced: Traced) -> None:
         # Ties the lines of a stream together; callers may give one request id to several.
         self.id = secrets.token_hex(6)
         self.request_id = request_id
+        self._traced = traced
         self._began = time.perf_counter()
         self._files = 0
         self._rejected = 0
@@ -322,39 +328,40 @@ class _StreamRecord:
         self._bytes_in += file.bytes_in
         self._bytes_out += file.bytes_out
         place: dict[str, Field] = {"offset": file.offset} if file.reason else {}
-        LOG.write_soon(
-            "file",
-            level=logging.ERROR if file.origin else logging.INFO,
-            stream=self.id,
-            index=self._files,
-            result="REJECTED" if file.reason else "COMPLETE",
-            reason=file.reason,
-            tag=file.tag,
+        told: dict[str, Field] = {
+            "stream": self.id,
+            "index": self._files,
+            "result": "REJECTED" if file.reason else "COMPLETE",
+            "reason": file.reason,
+            "tag": file.tag,
             **place,
-            bytes_in=file.bytes_in,
-            bytes_out=file.bytes_out,
-            applied_bytes=file.applied_bytes,
-            seconds=file.seconds,
-            request=self.request_id,
-            origin=file.origin,
-        )
+            "bytes_in": file.bytes_in,
+            "bytes_out": file.bytes_out,
+            "applied_bytes": file.applied_bytes,
+            "seconds": file.seconds,
+            "request": self.request_id,
+            "origin": file.origin,
+        }
+        LOG.write_soon("file", level=logging.ERROR if file.origin else logging.INFO, **told)
+        if self._files <= MAX_FILES:
+            TRACING.note_past("file", file.seconds, told)
 
     def write(self) -> None:
         """Writes the line of the stream."""
-        LOG.write(
-            "stream",
-            level=logging.ERROR if self.origin else logging.INFO,
-            stream=self.id,
-            code=self.code,
-            reason=self.reason,
-            target=self.target,
+        told: dict[str, Field] = {
+            "stream": self.id,
+            "code": self.code,
+            "reason": self.reason,
+            "target": self.target,
             **self._profile,
-            files=self._files,
-            rejected=self._rejected,
-            bytes_in=self._bytes_in,
-            bytes_out=self._bytes_out,
-            seconds=time.perf_counter() - self._began,
-            request=self.request_id,
-            origin=self.origin,
-            cause=self.cause,
-        )
+            "files": self._files,
+            "rejected": self._rejected,
+            "bytes_in": self._bytes_in,
+            "bytes_out": self._bytes_out,
+            "seconds": time.perf_counter() - self._began,
+            "request": self.request_id,
+            "origin": self.origin,
+            "cause": self.cause,
+        }
+        self._traced.tell(told, self.code)
+        LOG.write("stream", level=logging.ERROR if self.origin else logging.INFO, **told)

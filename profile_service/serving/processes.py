@@ -14,6 +14,7 @@ from profile_service.serving.safeguards import (
     forbid_core_dumps,
     open_standard_streams,
 )
+from profile_service.serving.tracing import MISSING, TRACING, is_available
 from profile_service.serving.transport import require_safety
 from profile_service.serving.workers import Supervisor, Worker
 
@@ -69,7 +70,15 @@ def run(
                 meter = Meter(families())
                 meter.attach(worker.cells)
                 log.observe(meter.note)
-            return work(worker)
+            if telling.tracing:
+                TRACING.set_up(module, log)
+            try:
+                return work(worker)
+            finally:
+                TRACING.close()
+        if telling.tracing and not is_available():
+            complain(f"{module}: {MISSING}")
+            return 1
         require_safety(transport, listen, log)
         supervise = partial(
             Supervisor,

@@ -1,9 +1,11 @@
-"""What a service tells of itself: the form of its log, and where it can be asked for metrics."""
+"""What a service tells of itself: the form of its log, metrics, and traces."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from profile_service.serving.options import Number
 
 if TYPE_CHECKING:
     from types import SimpleNamespace
@@ -18,10 +20,12 @@ class Telling:
     Attributes:
         metrics: HOST:PORT where Prometheus may ask; empty for nowhere.
         json_log: whether lines of the log are objects of JSON.
+        tracing: whether calls are traced for OpenTelemetry.
     """
 
     metrics: str = ""
     json_log: bool = False
+    tracing: bool = False
 
 
 SILENT = Telling()
@@ -40,8 +44,15 @@ def add_options(options: Options) -> None:
         ("text", "json"),
         "text: lines for people; json: each line an object, for what collects logs",
     )
+    options.add(
+        "--tracing",
+        Number(int, 0, 1),
+        "0",
+        "1: traces calls for OpenTelemetry, where its variables (OTEL_EXPORTER_OTLP_ENDPOINT, ...) "
+        "say; needs the extra 'tracing'",
+    )
 
 
 def read_options(parsed: SimpleNamespace) -> Telling:
     """Returns what was said."""
-    return Telling(parsed.metrics, parsed.log_format == "json")
+    return Telling(parsed.metrics, parsed.log_format == "json", bool(parsed.tracing))

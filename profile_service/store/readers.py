@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import psycopg
 
 from profile_service.errors import StoreUnavailableError
+from profile_service.serving.tracing import TRACING
 from profile_service.store.faults import translated
 from profile_service.store.statement import Parameter, ReadingConnection, Sharing
 
@@ -71,6 +72,10 @@ class Readers:
             StoreUnavailableError: the database does not answer.
             psycopg.Error: the statement failed, or no connection could be made.
         """
+        with TRACING.querying(query):
+            return self._rows(query, *parameters)
+
+    def _rows(self, query: str, *parameters: Parameter) -> list[Row]:
         connection = self._take()
         try:
             if connection is None or not connection.usable:

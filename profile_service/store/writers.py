@@ -17,6 +17,7 @@ from psycopg import Rollback
 from psycopg_pool import ConnectionPool
 
 from profile_service.errors import ProfileServiceError, StoreBusyError, TooManyCallsError
+from profile_service.serving.tracing import TRACING
 from profile_service.store.conninfo import CONNECT_SECONDS
 from profile_service.store.faults import translated
 from profile_service.store.queries import QUERIES
@@ -132,7 +133,7 @@ class Writers:
             StoreUnavailableError: the database does not answer.
             TooManyCallsError: too many wait already.
         """
-        with translated(constraints), self._turn(site):
+        with TRACING.querying("transaction"), translated(constraints), self._turn(site):
             connection = self._pool.getconn(TURN_SECONDS)
             try:
                 with connection.transaction():
