@@ -48,6 +48,7 @@ def test_every_error_has_a_status() -> None:
     assert every_error(errors.ProfileServiceError) - set(STATUSES) == {
         errors.InvalidConninfoError,
         errors.KeyFileError,
+        errors.PasswordFileError,
         errors.SchemaTooNewError,
         errors.TokenSettingsError,
     }
