@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import subprocess
 import sys
 from itertools import cycle, islice
@@ -12,9 +13,12 @@ from typing import TYPE_CHECKING
 
 import pydicom
 
-from tests.acceptance.conftest import PATIENCE_SECONDS, Installation, Run, Up, dicom_files
+from tests.acceptance.conftest import PATIENCE_SECONDS, ROOT, Installation, Run, Up, dicom_files
 
 FILES = 200
+
+EXAMPLE = ROOT / "examples" / "python" / "upload.py"
+CT = dicom_files("CT_small.dcm")
 
 if TYPE_CHECKING:
     from pydicom.tag import BaseTag
@@ -32,7 +36,7 @@ CHANGED = {"PatientName", "PatientID", "SOPInstanceUID"}
 def test_two_hundred_files_on_one_stream(
     installation: Installation, up: Up, run: Run, tmp_path: Path
 ) -> None:
-    """A program with only gRPC and the stubs gets 200 files back, changed where rules say."""
+    """The example, with only gRPC and the stubs, gets 200 files back, changed where rules say."""
     for name in (
         "sites/stubs",
         "sites/stubs/groups/g",
@@ -44,26 +48,65 @@ def test_two_hundred_files_on_one_stream(
         "CT_small.dcm", "MR_small.dcm", "MR_small_implicit.dcm", "JPEG2000.dcm", "rtplan.dcm"
     )
     sent = list(islice(cycle(some), FILES))
-    program = Path(__file__).with_name("stub_client.py")
+    none = tmp_path / "none"
+    none.write_bytes(b"no DICOM")
 
     done = subprocess.run(
-        [sys.executable, program, up.deid_service, up.key, target, tmp_path, *sent],
+        [sys.executable, EXAMPLE, up.deid_service, target, tmp_path / "out", *sent, none],
         capture_output=True,
         text=True,
         check=False,
         timeout=PATIENCE_SECONDS,
-        env=installation.environment(),
+        env=installation.environment(**up.addresses),
     )
 
-    assert (done.returncode, done.stderr) == (0, "")
-    opened, *results = map(json.loads, done.stdout.splitlines())
-    assert opened == {"opened": "sites/stubs/profile"}
-    assert [str(number) for number in range(FILES)] == [result["file"] for result in results]
-    for number, result in enumerate(results):
-        output = (tmp_path / str(number)).read_bytes()
+    assert (done.returncode, done.stderr) == (1, "")
+    *results, rejected = map(json.loads, done.stdout.splitlines())
+    assert [result["file"] for result in results] == [str(each) for each in sent]
+    for result in results:
+        output = (tmp_path / "out" / result["output"]).read_bytes()
         assert result["sha256"] == hashlib.sha256(output).hexdigest()
-    for number, path in enumerate(some):
-        assert_changed_where_named(path, tmp_path / str(number))
+    for result in results[: len(some)]:
+        assert_changed_where_named(Path(result["file"]), tmp_path / "out" / result["output"])
+    assert (rejected["file"], rejected["rejected"]) == (str(none), "REJECTION_REASON_NOT_DICOM")
+    assert len(list((tmp_path / "out").iterdir())) == FILES
+
+
+def test_an_example_that_is_refused_says_why(
+    installation: Installation, up: Up, tmp_path: Path
+) -> None:
+    """It ends with the status of the call, and leaves nothing."""
+    done = subprocess.run(
+        [sys.executable, EXAMPLE, up.deid_service, "sites/none/devices/d", tmp_path / "out", *CT],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE_SECONDS,
+        env=installation.environment(**up.addresses),
+    )
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("NOT_FOUND: ")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_language_that_is_not_there_is_a_failure(tmp_path: Path) -> None:
+    """`./dev examples` passes over no example that it was asked to run."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.tools.examples", "node", "go"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE_SECONDS,
+        cwd=ROOT,
+        env=os.environ | {"PATH": str(tmp_path)},
+    )
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.splitlines() == [
+        "node: FAILED: there is no node, npm",
+        "go: FAILED: there is no go, protoc-gen-go, protoc-gen-go-grpc",
+    ]
 
 
 def assert_changed_where_named(before: Path, after: Path) -> None:
