@@ -42,19 +42,21 @@ _NOTHING_SHOWN = Shown(NOBODY, None)
 
 
 def handler(
-    service: ServiceDescriptor, servicer: object, guard: Guard, arrivals: Arrivals
+    service: ServiceDescriptor, servicers: Iterable[object], guard: Guard, arrivals: Arrivals
 ) -> grpc.GenericRpcHandler:
     """Returns what answers the calls of a service.
 
     Args:
         service: its description.
-        servicer: carries them out, each method by its name, with the request and a `Call`.
+        servicers: carry them out, a method for each by its name, with the request and a `Call`.
         guard: lets them pass.
         arrivals: the calls whose requests are on their way.
     """
     behaviours = {
         method.name: _observed(method, getattr(servicer, method.name), guard)
+        for servicer in servicers
         for method in service.methods
+        if hasattr(servicer, method.name)
     }
     return calls(service, behaviours, arrivals)
 

@@ -21,6 +21,9 @@ Entry = TypeVar("Entry")
 DEFAULT_PAGE_SIZE = 100
 MAX_PAGE_SIZE = 1000
 
+# The largest number that an entry can have: bigint.
+MAX_NUMBER = 2**63 - 1
+
 
 def page_size(size: int) -> int:
     """Returns how many entries a page has.
@@ -61,19 +64,18 @@ def read_token(listed: str, token: str) -> str:
     return last
 
 
-def read_number(listed: str, token: str, most: int) -> int:
+def read_number(listed: str, token: str) -> int:
     """Returns the number of the entry after which a page begins; 0 for the first page.
 
     Args:
         listed: what is listed.
         token: of the page.
-        most: the largest number that an entry can have.
 
     Raises:
         InvalidPageTokenError: the token is not one of this list.
     """
     last = read_token(listed, token) or "0"
-    if not last.isdecimal() or int(last) > most:
+    if not last.isdecimal() or int(last) > MAX_NUMBER:
         raise _invalid()
     return int(last)
 

@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING
 
 import grpc
 
-from profile_service import access_servicer, servicer
-from profile_service.access_servicer import AccessServicer
 from profile_service.calls import handler
 from profile_service.config import DRAIN_SECONDS, MASTER_KEY
 from profile_service.errors import TokenSettingsError
@@ -22,7 +20,13 @@ from profile_service.logs import LOG
 from profile_service.monitor import Monitor
 from profile_service.retention import Retention
 from profile_service.service import Profiles
-from profile_service.servicer import ProfileServicer
+from profile_service.servicers import ACCESS_SERVICE, PROFILE_SERVICE
+from profile_service.servicers.access import AccessCalls
+from profile_service.servicers.audit import AuditCalls
+from profile_service.servicers.changes import ChangeCalls
+from profile_service.servicers.containers import ContainerCalls
+from profile_service.servicers.profiles import ProfileCalls
+from profile_service.servicers.pseudonyms import PseudonymCalls
 from profile_service.serving import health
 from profile_service.serving.calls import Arrivals
 from profile_service.serving.keyfile import KeyFile
@@ -35,7 +39,7 @@ from profile_service.subjects import Subjects
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from profile_service.access.credentials import Claims
     from profile_service.config import Config, Provider
@@ -119,7 +123,7 @@ def serve(
         store = Store(conninfo, readers=config.readers, writers=config.writers)
         running.callback(store.database.close)
         store.database.open()
-        healthiness = health.Health(servicer.SERVICE)
+        healthiness = health.Health(PROFILE_SERVICE.full_name)
         monitor = Monitor(
             store,
             lambda serving: healthiness.set(serving=serving),
@@ -130,48 +134,28 @@ def serve(
         monitor.look()
         if not may_listen():
             return
-        sealing = None if master is None else MasterKey(master)
-        keys = SiteKeys(
-            store.site_keys,
-            sealing,
-            KeyFile(Path(config.service_key)) if config.service_key else None,
-        )
-        profiles = Profiles(store.profiles, store.resolutions)
-        running.callback(profiles.close)
+        servicers = _servicers(config, store, master, running)
         retention = Retention(store.audit)
         retention.start()
         running.callback(retention.close)
         arrivals = Arrivals(seconds=REQUEST_SECONDS, waiting=MAX_CALLS_WITHOUT_REQUEST)
-        asking = Arrivals(seconds=QUESTION_SECONDS, waiting=MAX_REFLECTION_STREAMS)
-        for one in (arrivals, asking):
-            running.callback(one.close)
+        running.callback(arrivals.close)
         server = grpc.server(
             ThreadPoolExecutor(THREADS, thread_name_prefix="call"),
             options=SERVER_OPTIONS,
             maximum_concurrent_rpcs=MAX_CALLS,
         )
         guard = Guard(store.access, store.audit.record, read_token)
-        subjects = Subjects(store.codes, store.audit.record, sealing)
-        serving = ProfileServicer(store, profiles, keys, subjects)
-        access = AccessServicer(store.access)
         server.add_generic_rpc_handlers(
             (
-                handler(servicer.DESCRIPTOR, serving, guard, arrivals),
-                handler(access_servicer.DESCRIPTOR, access, guard, arrivals),
+                handler(PROFILE_SERVICE, servicers, guard, arrivals),
+                handler(ACCESS_SERVICE, [AccessCalls(store.access)], guard, arrivals),
                 healthiness.handler(arrivals),
             )
         )
         if config.reflection:
-            described = (servicer.SERVICE, access_servicer.SERVICE, health.SERVICE_NAME)
-            server.add_generic_rpc_handlers(reflection_handlers(asking, *described))
-        try:
-            port = (
-                server.add_insecure_port(address)
-                if certificates is None
-                else server.add_secure_port(address, certificates.credentials())
-            )
-        except RuntimeError:
-            raise OSError(f"Cannot listen on {address}.") from None
+            server.add_generic_rpc_handlers(_reflection(running))
+        port = _listen(server, address, certificates)
         server.start()
         running.callback(lambda: server.stop(DRAIN_SECONDS).wait())
         listening(port)
@@ -179,6 +163,43 @@ def serve(
         running.callback(healthiness.shut_down)
         monitor.run(stop)
         LOG.write("drain")
+
+
+def _servicers(
+    config: Config, store: Store, master: bytes | None, running: ExitStack
+) -> tuple[object, ...]:
+    """Returns what carries out the calls of ProfileService, each a part of them."""
+    sealing = None if master is None else MasterKey(master)
+    service_key = KeyFile(Path(config.service_key)) if config.service_key else None
+    keys = SiteKeys(store.site_keys, sealing, service_key)
+    profiles = Profiles(store.profiles, store.resolutions)
+    running.callback(profiles.close)
+    of_containers = ContainerCalls(store.containers)
+    of_profiles = ProfileCalls(store.profiles, profiles, keys)
+    return (
+        of_containers,
+        of_profiles,
+        ChangeCalls(store.changes, store.containers, of_containers, of_profiles),
+        PseudonymCalls(keys, Subjects(store.codes, store.audit.record, sealing)),
+        AuditCalls(store.audit),
+    )
+
+
+def _reflection(running: ExitStack) -> Iterable[grpc.GenericRpcHandler]:
+    asking = Arrivals(seconds=QUESTION_SECONDS, waiting=MAX_REFLECTION_STREAMS)
+    running.callback(asking.close)
+    services = (PROFILE_SERVICE.full_name, ACCESS_SERVICE.full_name, health.SERVICE_NAME)
+    return reflection_handlers(asking, *services)
+
+
+def _listen(server: grpc.Server, address: str, certificates: ServerCertificates | None) -> int:
+    """Returns the port; raises OSError where the address cannot be listened on."""
+    try:
+        if certificates is None:
+            return server.add_insecure_port(address)
+        return server.add_secure_port(address, certificates.credentials())
+    except RuntimeError:
+        raise OSError(f"Cannot listen on {address}.") from None
 
 
 def _reader_of(provider: Provider) -> Callable[[str], Claims]:

@@ -15,7 +15,7 @@ from deidcascade.v1 import deid_service_pb2 as deid_pb
 from deidcascade.v1 import profile_service_pb2 as pb
 
 from profile_service.access.rules import _FIELDS, RULES
-from profile_service.servicer import CHANGEABLE
+from profile_service.servicers.containers import CHANGEABLE
 from tests.contract.access.conftest import (
     DEVICE,
     EXISTING,

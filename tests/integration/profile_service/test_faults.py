@@ -18,7 +18,7 @@ from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 
 from deid_service.embedded.postgres import EmbeddedPostgres
 from profile_service.errors import SchemaTooNewError
-from profile_service.servicer import SERVICE
+from profile_service.servicers import PROFILE_SERVICE
 from tests.support import callers
 from tests.support.refusals import refused
 from tests.support.services import running_profile_service
@@ -66,7 +66,7 @@ def test_health_follows_the_database(postgres: EmbeddedPostgres) -> None:
         running_profile_service(postgres.conninfo) as address,
         callers.channel(address) as channel,
         watched(address) as states,
-        watched(address, SERVICE) as own_states,
+        watched(address, PROFILE_SERVICE.full_name) as own_states,
     ):
         service = ProfileServiceStub(channel)
         service.CreateContainer(SITE)

@@ -1,7 +1,4 @@
-"""AccessService: protobuf to domain and back, and nothing else.
-
-What is wrong raises a ProfileServiceError; `calls.py` makes a status of it.
-"""
+"""Who may do what: roles, their bindings, and API keys."""
 
 from __future__ import annotations
 
@@ -32,9 +29,6 @@ if TYPE_CHECKING:
     from profile_service.guard import Call
     from profile_service.store.access import AccessStore
 
-DESCRIPTOR = pb.DESCRIPTOR.services_by_name["AccessService"]
-SERVICE = DESCRIPTOR.full_name
-
 MAX_DISPLAY_NAME = 200
 
 # The names that an identity provider gives: no spaces around, nothing that is not printed.
@@ -43,8 +37,8 @@ _PRINCIPAL = re.compile(
 )
 
 
-class AccessServicer:
-    """The calls of the contract; each is described there."""
+class AccessCalls:
+    """The calls about access."""
 
     def __init__(self, store: AccessStore) -> None:
         self._store = store
