@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from profile_service import provider
+from profile_service.provider import Provider
 from profile_service.serving import telling, transport
 from profile_service.serving.options import Number, Options, cores
-from profile_service.serving.safeguards import complain
 from profile_service.serving.telling import SILENT, Telling
 from profile_service.serving.transport import PLAIN, Transport
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from types import SimpleNamespace
 
 # Connections of all workers together, as long as each has one for reads and one for
 # changes. PostgreSQL has 100 by default, for everyone: two
@@ -33,34 +33,6 @@ MASTER_KEY = "DEIDCASCADE_MASTER_KEY"
 # How long calls that are under way may take to finish after SIGTERM. None takes longer
 # than its waits for the database.
 DRAIN_SECONDS = 5.0
-
-
-# With two keys each: who can verify a token cannot make one.
-ALGORITHMS = (
-    *("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"),
-    *("ES256", "ES384", "ES512", "EdDSA"),
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Provider:
-    """An identity provider whose tokens count.
-
-    Attributes:
-        issuer: who it is, as its tokens say.
-        audience: whom its tokens must be for.
-        keys: where its keys are: a URL that begins with https://, or a file.
-        algorithms: those that it signs with.
-        groups_claim: where its tokens say which groups somebody is in.
-        leeway_seconds: how far its clock may be off.
-    """
-
-    issuer: str
-    audience: str
-    keys: str
-    algorithms: tuple[str, ...] = ("RS256",)
-    groups_claim: str = "groups"
-    leeway_seconds: float = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,81 +96,23 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Config:
         environment,
         prefix="DEIDCASCADE_PROFILE_",
     )
-    options.add("--listen", str, "127.0.0.1:50051", "HOST:PORT; port 0 takes one that is free")
-    options.add(
-        "--database",
-        str,
-        "",
-        "how to connect to PostgreSQL, as a URI or as key=value pairs; what it leaves out "
-        "comes from libpq's variables PGHOST, PGPASSWORD, ...",
-        variable="DEIDCASCADE_DATABASE",
-    )
+    options.add("--listen", "HOST:PORT; port 0 takes one that is free", default="127.0.0.1:50051")
     options.add(
         "--workers",
-        Number(int, 1, MAX_WORKERS),
-        # Each has at least two connections.
-        str(min(cores(), MAX_CONNECTIONS // 2)),
         "worker processes, one per core",
+        number=Number(int, 1, MAX_WORKERS),
+        # Each has at least two connections.
+        default=str(min(cores(), MAX_CONNECTIONS // 2)),
     )
-    options.add(
-        "--owner-database",
-        str,
-        "",
-        "sets the database up and ends: connects like this, as its owner or a superuser, runs "
-        "the migrations, makes the role of --database and gives it what it needs to serve",
-        variable="DEIDCASCADE_OWNER_DATABASE",
-    )
-    options.add(
-        "--database-password-file",
-        str,
-        "",
-        "the file with the password of --database",
-        variable="DEIDCASCADE_DATABASE_PASSWORD_FILE",
-    )
-    options.add(
-        "--owner-database-password-file",
-        str,
-        "",
-        "the file with the password of --owner-database",
-        variable="DEIDCASCADE_OWNER_DATABASE_PASSWORD_FILE",
-    )
-    options.add(
-        "--admin-key-file",
-        str,
-        "",
-        "a file with the API key of an administrator of all sites; made when it is not there",
-    )
-    options.add(
-        "--service-key-file",
-        str,
-        "",
-        "a file with the API key of DeidService; made when it is not there",
-    )
-    options.add(
+    options.add_switch(
         "--reflection",
-        Number(int, 0, 1),
-        "1",
         "1: who shows no credential may ask what the services are, as grpcurl does; 0: nobody may",
+        on=True,
     )
+    _add_database(options)
+    _add_keys(options)
     transport.add_options(options)
-    options.add("--token-issuer", str, "", "whose tokens (JWT) count, as their `iss` says")
-    options.add("--token-audience", str, "", "whom these tokens must be for: their `aud`")
-    options.add("--token-keys", str, "", "the keys of the issuer (JWKS): https://..., or a file")
-    options.add(
-        "--token-algorithms", str, "RS256", f"those it signs with, of {', '.join(ALGORITHMS)}"
-    )
-    options.add("--token-groups-claim", str, "groups", "the claim that names groups")
-    options.add(
-        "--token-leeway-seconds", Number(float, 0, 300), "30", "how far its clock may be off"
-    )
-    options.add(
-        "--master-key-file",
-        str,
-        "",
-        "the file of the key that the keys of sites are encrypted with in the database; "
-        f"{MASTER_KEY} can hold it itself",
-        variable=f"{MASTER_KEY}_FILE",
-    )
+    provider.add_options(options)
     telling.add_options(options)
     parsed = options.parse(arguments)
     return Config(
@@ -210,32 +124,47 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Config:
         owner_password_file=parsed.owner_database_password_file,
         admin_key=parsed.admin_key_file,
         service_key=parsed.service_key_file,
-        reflection=bool(parsed.reflection),
+        reflection=parsed.reflection,
         transport=transport.read_options(parsed),
         telling=telling.read_options(parsed),
-        provider=_provider(parsed),
+        provider=provider.read_options(parsed),
         master_key_file=parsed.master_key_file,
         master_key=environment.get(MASTER_KEY, ""),
     )
 
 
-def _provider(parsed: SimpleNamespace) -> Provider | None:
-    """Returns whose tokens count.
+def _add_database(options: Options) -> None:
+    options.add(
+        "--database",
+        "how to connect to PostgreSQL, as a URI or as key=value pairs; what it leaves out "
+        "comes from libpq's variables PGHOST, PGPASSWORD, ...",
+        variable="DEIDCASCADE_DATABASE",
+    )
+    options.add(
+        "--owner-database",
+        "sets the database up and ends: connects like this, as its owner or a superuser, runs "
+        "the migrations, makes the role of --database and gives it what it needs to serve",
+        variable="DEIDCASCADE_OWNER_DATABASE",
+    )
+    for one in ("database", "owner-database"):
+        options.add(
+            f"--{one}-password-file",
+            f"the file with the password of --{one}",
+            variable=f"DEIDCASCADE_{one.replace('-', '_').upper()}_PASSWORD_FILE",
+        )
 
-    Raises:
-        SystemExit: something is missing, or cannot be (2).
-    """
-    said = (parsed.token_issuer, parsed.token_audience, parsed.token_keys)
-    if not any(said):
-        return None
-    algorithms = tuple(parsed.token_algorithms.replace(" ", "").split(","))
-    if not all(said):
-        wrong = "--token-issuer, --token-audience and --token-keys belong together"
-    elif not set(algorithms) <= set(ALGORITHMS):
-        wrong = f"--token-algorithms must be of {', '.join(ALGORITHMS)}"
-    elif parsed.token_keys.startswith("http://"):
-        wrong = "--token-keys must begin with https://, or be a file"
-    else:
-        return Provider(*said, algorithms, parsed.token_groups_claim, parsed.token_leeway_seconds)
-    complain(f"profile_service: {wrong}.")
-    raise SystemExit(2)
+
+def _add_keys(options: Options) -> None:
+    options.add(
+        "--admin-key-file",
+        "a file with the API key of an administrator of all sites; made when it is not there",
+    )
+    options.add(
+        "--service-key-file", "a file with the API key of DeidService; made when it is not there"
+    )
+    options.add(
+        "--master-key-file",
+        "the file of the key that the keys of sites are encrypted with in the database; "
+        f"{MASTER_KEY} can hold it itself",
+        variable=f"{MASTER_KEY}_FILE",
+    )

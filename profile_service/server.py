@@ -42,7 +42,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from profile_service.access.credentials import Claims
-    from profile_service.config import Config, Provider
+    from profile_service.config import Config
+    from profile_service.provider import Provider
 
 # Calls that are carried out at once, or wait for their request or their turn. Most of the
 # time of a call is Python, which one core carries out, so more would not be faster. What

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from deid_service.engine import MAX_HELD_BYTES
+from deid_service.serving import limits
+from deid_service.serving.limits import Limits
 from profile_service.serving import telling, transport
 from profile_service.serving.options import Number, Options, cores
 from profile_service.serving.telling import SILENT, Telling
@@ -13,31 +14,6 @@ from profile_service.serving.transport import PLAIN, Transport
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What callers may use. Each limit is per worker process.
-
-    Attributes:
-        max_streams: streams open at once; further ones are refused with
-            TOO_MANY_STREAMS. A stream that carries data costs up to a few MiB.
-        idle_seconds: how long a stream may be open without a message in either
-            direction before it is ended with STREAM_IDLE. A caller that went away
-            without a word is noticed by keepalive long before.
-        max_file_bytes: the size of a file; larger ones are rejected with
-            LIMIT_EXCEEDED. 0: no limit; memory does not depend on it.
-        max_held_bytes: what the engine may hold back of the file that a stream is
-            sending; more rejects the file with LIMIT_EXCEEDED.
-        require_digest: whether every receipt has the SHA-256 of the output, for an
-            audit trail that needs it, whatever the caller says.
-    """
-
-    max_streams: int = 1000
-    idle_seconds: float = 300.0
-    max_file_bytes: int = 0
-    max_held_bytes: int = MAX_HELD_BYTES
-    require_digest: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,76 +63,29 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Config:
         environment,
         prefix="DEIDCASCADE_DEID_",
     )
-    option = options.add
-    defaults = Limits()
-    option("--listen", str, "127.0.0.1:50052", "HOST:PORT; port 0 takes one that is free")
-    option(
-        "--profile-service",
-        str,
-        "127.0.0.1:50051",
-        "HOST:PORT of ProfileService",
-        variable="DEIDCASCADE_PROFILE_SERVICE",
+    options.add("--listen", "HOST:PORT; port 0 takes one that is free", default="127.0.0.1:50052")
+    options.add(
+        "--workers", "worker processes, one per core", number=Number(int, 1), default=str(cores())
     )
-    option("--workers", Number(int, 1), str(cores()), "worker processes, one per core")
-    option(
+    options.add(
         "--drain-seconds",
-        Number(float, 0),
-        "30",
         "how long open files may take to finish after SIGTERM",
+        number=Number(float, 0),
+        default="30",
     )
-    option(
+    options.add_switch(
         "--learn",
-        Number(int, 0, 1),
-        "1",
         "1: files that are laid out alike take less time; 0: each is treated as the first",
+        on=True,
     )
-    option(
-        "--max-streams",
-        Number(int, 1),
-        str(defaults.max_streams),
-        "streams open at once, per worker",
-    )
-    option(
-        "--idle-seconds",
-        Number(float, 0.001),
-        f"{defaults.idle_seconds:g}",
-        "how long a stream may be open without a message",
-    )
-    option(
-        "--max-file-bytes",
-        Number(int, 0),
-        str(defaults.max_file_bytes),
-        "bytes per file, 0 for no limit",
-    )
-    option(
-        "--max-held-bytes",
-        Number(int, 1),
-        str(defaults.max_held_bytes),
-        "bytes of a file that may be held back, per stream",
-    )
-    option(
-        "--require-digest",
-        Number(int, 0, 1),
-        "0",
-        "1: every receipt has the SHA-256 of the output, whatever the caller says",
-    )
-    option("--key-file", str, "", "the file with the API key that ProfileService knows this by")
-    option(
-        "--recheck-seconds",
-        Number(float, 0.001),
-        "30",
-        "how often it is asked whether callers may still upload; streams of others end",
-    )
-    option(
+    options.add_switch(
         "--reflection",
-        Number(int, 0, 1),
-        "1",
         "1: who shows no credential may ask what the service is, as grpcurl does; 0: nobody may",
+        on=True,
     )
+    _add_profile_service(options)
+    limits.add_options(options)
     transport.add_options(options)
-    option("--profile-tls-ca", str, "", "whose certificates ProfileService may have, as PEM: TLS")
-    option("--profile-tls-cert", str, "", "the certificate to show ProfileService, as PEM")
-    option("--profile-tls-key", str, "", "the key of that certificate, as PEM")
     telling.add_options(options)
     parsed = options.parse(arguments)
     return Config(
@@ -164,18 +93,32 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Config:
         profile_service=parsed.profile_service,
         workers=parsed.workers,
         drain_seconds=parsed.drain_seconds,
-        limits=Limits(
-            max_streams=parsed.max_streams,
-            idle_seconds=parsed.idle_seconds,
-            max_file_bytes=parsed.max_file_bytes,
-            max_held_bytes=parsed.max_held_bytes,
-            require_digest=bool(parsed.require_digest),
-        ),
-        learning=bool(parsed.learn),
+        limits=limits.read_options(parsed),
+        learning=parsed.learn,
         key=parsed.key_file,
         recheck_seconds=parsed.recheck_seconds,
-        reflection=bool(parsed.reflection),
+        reflection=parsed.reflection,
         transport=transport.read_options(parsed),
         profile_tls=(parsed.profile_tls_ca, parsed.profile_tls_cert, parsed.profile_tls_key),
         telling=telling.read_options(parsed),
+    )
+
+
+def _add_profile_service(options: Options) -> None:
+    """Adds the way to ProfileService, and what it is asked."""
+    options.add(
+        "--profile-service",
+        "HOST:PORT of ProfileService",
+        default="127.0.0.1:50051",
+        variable="DEIDCASCADE_PROFILE_SERVICE",
+    )
+    options.add("--key-file", "the file with the API key that ProfileService knows this by")
+    options.add("--profile-tls-ca", "whose certificates ProfileService may have, as PEM: TLS")
+    options.add("--profile-tls-cert", "the certificate to show ProfileService, as PEM")
+    options.add("--profile-tls-key", "the key of that certificate, as PEM")
+    options.add(
+        "--recheck-seconds",
+        "how often it is asked whether callers may still upload; streams of others end",
+        number=Number(float, 0.001),
+        default="30",
     )

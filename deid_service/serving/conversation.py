@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from deid_service.contract.wire import Buffer, RequestPart
     from deid_service.engine import Plan
-    from deid_service.serving.config import Limits
+    from deid_service.serving.limits import Limits
     from deid_service.serving.resolver import AppliedProfile
 
 # Output is gathered until a message is worth its overhead, which is some 100

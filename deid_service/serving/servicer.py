@@ -47,9 +47,9 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 
     from deid_service.engine import Plan
-    from deid_service.serving.config import Limits
     from deid_service.serving.events import FileEvents, StreamEvents
     from deid_service.serving.gate import OpenStream, StreamGate
+    from deid_service.serving.limits import Limits
     from deid_service.serving.rechecks import Rechecks
     from deid_service.serving.resolver import AppliedProfile, ProfileResolver
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from types import SimpleNamespace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -81,32 +81,45 @@ class Options:
     def add(
         self,
         name: str,
-        kind: type[str] | Number,
-        default: str,
         text: str,
         *,
+        default: str = "",
+        number: Number | None = None,
         variable: str = "",
     ) -> None:
         """Adds an option.
 
         Args:
             name: as on the command line.
-            kind: what reads its text.
-            default: its text when nothing is said.
             text: what it is, for --help.
+            default: its text when nothing is said.
+            number: reads its text, where that is one.
             variable: its environment variable, where that is not named after it.
         """
-        self._command.params.append(
-            _Option(
-                [name],
-                type=kind.read if isinstance(kind, Number) else kind,
-                metavar="NUMBER" if isinstance(kind, Number) else "TEXT",
-                default=default,
-                envvar=variable or self._variable(name),
-                # An error about what the variable says names it, too.
-                show_envvar=True,
-                help=f"{text} (default: {default or 'none'})",
-            )
+        self._append(
+            name,
+            f"{text} (default: {default or 'none'})",
+            variable,
+            type=number.read if number else str,
+            metavar="NUMBER" if number else "TEXT",
+            default=default,
+        )
+
+    def add_switch(self, name: str, text: str, *, on: bool) -> None:
+        """Adds an option that is 1 or 0.
+
+        Args:
+            name: as on the command line.
+            text: what either does, for --help.
+            on: what it is when nothing is said.
+        """
+        default = "1" if on else "0"
+        self._append(
+            name,
+            f"{text} (default: {default})",
+            type=lambda said: bool(Number(int, 0, 1).read(said)),
+            metavar="NUMBER",
+            default=default,
         )
 
     def add_choice(self, name: str, choices: Sequence[str], text: str) -> None:
@@ -117,15 +130,11 @@ class Options:
             choices: the words.
             text: what they are, for --help.
         """
-        self._command.params.append(
-            _Option(
-                [name],
-                type=click.Choice(choices),
-                default=choices[0],
-                envvar=self._variable(name),
-                show_envvar=True,
-                help=f"{text} (default: {choices[0]})",
-            )
+        self._append(
+            name,
+            f"{text} (default: {choices[0]})",
+            type=click.Choice(choices),
+            default=choices[0],
         )
 
     def add_flag(self, name: str, text: str) -> None:
@@ -135,19 +144,13 @@ class Options:
             name: as on the command line.
             text: what it does, for --help.
         """
-        self._command.params.append(
-            _Option(
-                [name],
-                is_flag=True,
-                envvar=self._variable(name),
-                show_envvar=True,
-                help=text,
-            )
-        )
+        self._append(name, text, is_flag=True)
 
-    def _variable(self, name: str) -> str:
-        """Returns the environment variable of an option, where it is named after it."""
-        return self._prefix + name.removeprefix("--").replace("-", "_").upper()
+    def _append(self, name: str, text: str, variable: str = "", **how: Any) -> None:
+        named = self._prefix + name.removeprefix("--").replace("-", "_").upper()
+        # An error about what the variable says names it, too.
+        option = _Option([name], help=text, envvar=variable or named, show_envvar=True, **how)
+        self._command.params.append(option)
 
     def parse(self, arguments: Sequence[str]) -> SimpleNamespace:
         """Reads the command line.

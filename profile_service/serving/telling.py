@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from profile_service.serving.options import Number
-
 if TYPE_CHECKING:
     from types import SimpleNamespace
 
@@ -35,8 +33,6 @@ def add_options(options: Options) -> None:
     """Adds what can be said of it."""
     options.add(
         "--metrics",
-        str,
-        "",
         "HOST:PORT where Prometheus may ask what is counted; port 0 takes one that is free",
     )
     options.add_choice(
@@ -44,15 +40,14 @@ def add_options(options: Options) -> None:
         ("text", "json"),
         "text: lines for people; json: each line an object, for what collects logs",
     )
-    options.add(
+    options.add_switch(
         "--tracing",
-        Number(int, 0, 1),
-        "0",
         "1: traces calls for OpenTelemetry, where its variables (OTEL_EXPORTER_OTLP_ENDPOINT, ...) "
         "say; needs the extra 'tracing'",
+        on=False,
     )
 
 
 def read_options(parsed: SimpleNamespace) -> Telling:
     """Returns what was said."""
-    return Telling(parsed.metrics, parsed.log_format == "json", bool(parsed.tracing))
+    return Telling(parsed.metrics, parsed.log_format == "json", parsed.tracing)

@@ -39,12 +39,10 @@ PLAIN = Transport()
 
 def add_options(options: Options) -> None:
     """Adds what can be said of the transport."""
-    options.add("--tls-cert", str, "", "the certificate of the server, and those above it, as PEM")
-    options.add("--tls-key", str, "", "the key of the certificate, as PEM")
+    options.add("--tls-cert", "the certificate of the server, and those above it, as PEM")
+    options.add("--tls-key", "the key of the certificate, as PEM")
     options.add(
         "--tls-client-ca",
-        str,
-        "",
         "whose certificates callers must have, as PEM: mutual TLS; health checks, too",
     )
     options.add_flag(

@@ -22,7 +22,8 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from pydicom.data import get_testdata_file
 
 from deid_service.contract.rpc_errors import read_details
-from deid_service.serving.config import Config, Limits
+from deid_service.serving.config import Config
+from deid_service.serving.limits import Limits
 from deid_service.serving.server import serve
 from profile_service.serving.transport import PLAIN, Transport
 from tests.support.environment import SERVICE_KEY_FILE

@@ -10,7 +10,7 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
-from profile_service.config import Provider
+from profile_service.provider import Provider
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,7 +7,8 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from profile_service.config import Config, Provider
+from profile_service.config import Config
+from profile_service.provider import Provider
 from profile_service.server import serve
 from profile_service.serving.transport import PLAIN, Transport
 from tests.support.environment import ADMIN_KEY_FILE, SERVICE_KEY_FILE

@@ -18,8 +18,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from deidcascade.v1 import access_service_pb2 as access_pb
 
 from profile_service import tokens
-from profile_service.config import Provider, parse
+from profile_service.config import parse
 from profile_service.errors import TokenSettingsError, UnauthenticatedError
+from profile_service.provider import Provider
 from profile_service.tokens import Tokens
 from tests.contract.access.conftest import OTHER_SITE, SITE, Gateway
 from tests.support.audit import told

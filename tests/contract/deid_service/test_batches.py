@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from deidcascade.v1 import deid_service_pb2 as pb
 
 from deid_service.client import Source, Upload
-from deid_service.serving.config import Limits
+from deid_service.serving.limits import Limits
 from tests.support.callers import open_channel
 from tests.support.deid_service import (
     TARGET,

@@ -33,8 +33,8 @@ from deid_service.client import (
 from deid_service.client import stream as stream_module
 from deid_service.client.job import Job
 from deid_service.contract.errors import ShuttingDownError
-from deid_service.serving.config import Limits
 from deid_service.serving.conversation import Conversation
+from deid_service.serving.limits import Limits
 from tests.support.callers import open_channel
 from tests.support.deid_service import (
     BLANK,

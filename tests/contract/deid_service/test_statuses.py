@@ -14,7 +14,7 @@ from deidcascade.v1 import profile_service_pb2 as profile_pb
 from deid_service.contract.errors import LevelVerdict, ProfileProblem
 from deid_service.contract.rpc_errors import read_details
 from deid_service.serving import resolver as profiles
-from deid_service.serving.config import Limits
+from deid_service.serving.limits import Limits
 from tests.support.callers import channel as open_a_channel
 from tests.support.deid_service import (
     BLANK,

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from deid_service.contract.errors import ProtocolError
 from deid_service.engine import compile_plan
 from deid_service.serving import conversation as conversation_module
-from deid_service.serving.config import Limits
 from deid_service.serving.conversation import MIN_RESPONSE_BYTES, Conversation, Terms
+from deid_service.serving.limits import Limits
 from deid_service.serving.resolver import AppliedProfile
 from profile_service.language import parse_profile
 from tests.support.deid_service import PROFILE, chunk, ct, end, start, whole_file

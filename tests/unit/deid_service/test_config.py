@@ -6,7 +6,8 @@ import os
 
 import pytest
 
-from deid_service.serving.config import Config, Limits, parse
+from deid_service.serving.config import Config, parse
+from deid_service.serving.limits import Limits
 
 
 def test_the_defaults() -> None:

@@ -12,13 +12,13 @@ from deidcascade.v1 import profile_service_pb2 as profile_pb
 
 from deid_service.contract.errors import ProtocolError
 from deid_service.engine import compile_plan
-from deid_service.serving.config import Limits
 from deid_service.serving.conversation import (
     MAX_CHUNK_BYTES,
     MIN_CHUNK_BYTES,
     Conversation,
     FileRecord,
 )
+from deid_service.serving.limits import Limits
 from deid_service.serving.resolver import AppliedProfile
 from profile_service.language import parse_profile
 from tests.support.deid_service import BLANK, PROFILE, chunk, ct, end, opened, start
