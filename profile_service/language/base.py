@@ -181,13 +181,14 @@ def read_base(dicom: Table, settings: Settings, defaults: Defaults) -> Base | No
         defaults: of its date actions.
     """
     if "base" not in dicom:
-        if "options" in dicom:
-            dicom.report_key(
-                Code.BASE_OPTIONS,
-                "options",
-                "'options' are those of a base, and there is none.",
-                f"base: {BASES[0]}",
-            )
+        for key in ("options", "leftovers"):
+            if key in dicom:
+                dicom.report_key(
+                    Code.BASE_OPTIONS,
+                    key,
+                    f"'{key}' are those of a base, and there is none.",
+                    f"base: {BASES[0]}",
+                )
         return None
     if dicom.choice("base", BASES) is None:
         return None

@@ -67,7 +67,7 @@ from profile_service.language.vr import VRS
 # Part of every stored verdict: a text is decided again by a newer version. To be
 # changed with every change that could turn a verdict, or add or take a problem; a
 # test ties it to the golden answers.
-VALIDATOR_VERSION = "14"
+VALIDATOR_VERSION = "15"
 
 _LANGUAGE_VERSION = 1
 
@@ -201,7 +201,14 @@ class _Compiler:
         if not blank and check_rules(rules, settings, dicom, has_base=base is not None):
             check_dangers(rules, reach, settings, dicom)
         keeps_any = any(keeps(rule) for rule, _ in rules)
-        added = provenance_rules(dicom, reach, name, self._digest, keeps_any=keeps_any)
+        added = provenance_rules(
+            dicom,
+            reach,
+            name,
+            self._digest,
+            keeps_any=keeps_any,
+            leaves_some=settings.leftovers == "count",
+        )
         return Profile(
             name=name,
             description=description,

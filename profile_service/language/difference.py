@@ -314,7 +314,11 @@ def _rejections(profile: Profile) -> str:
 
 
 def _base(profile: Profile) -> str:
-    return "" if profile.base is None else " ".join((profile.base.name, *profile.base.options))
+    if profile.base is None:
+        return ""
+    mode = profile.settings.leftovers
+    more = () if mode == "remove" else (f"leftovers: {mode}",)
+    return " ".join((profile.base.name, *profile.base.options, *more))
 
 
 def _grouped(

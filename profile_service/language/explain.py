@@ -51,6 +51,7 @@ if TYPE_CHECKING:
         ElementRef,
         FilenameRule,
         KeyPurpose,
+        Leftovers,
         OnError,
         Profile,
         PseudonymSettings,
@@ -62,6 +63,12 @@ if TYPE_CHECKING:
         Template,
         When,
     )
+
+_LEFTOVERS: Mapping[Leftovers, str] = {
+    "remove": "A text that stays loses what identifies somebody in the same file.",
+    "reject": "A text that stays, and identifies somebody in the same file, rejects the file.",
+    "count": "A text that stays, and identifies somebody in the same file, is only counted.",
+}
 
 _AGE_UNITS = {"D": "days", "M": "months", "Y": "years"}
 
@@ -89,6 +96,7 @@ def explain(profile: Profile) -> list[str]:
         sentences += _explain_hashes(profile.settings)
     if profile.base is not None:
         sentences.append(_explain_base(profile.base))
+        sentences.append(_LEFTOVERS[profile.settings.leftovers])
     sentences += [_explain_rejection(each) for each in profile.rejections]
     sentences += [explain_rule(rule, profile.settings) for rule in profile.rules]
     sentences += [describe_filename(rule, profile.settings) for rule in profile.filenames]

@@ -711,6 +711,10 @@ KeyScope = Literal["site", "group", "project"]
 # What a key is for; each has its own.
 KeyPurpose = Literal["hash", "uid", "shift", "table"]
 
+# What becomes of a text that stays, and says who somebody is: it loses that, or the file is
+# rejected, or it is only counted.
+Leftovers = Literal["remove", "reject", "count"]
+
 # What becomes of a file that does not say who the patient is: it is rejected, or its study
 # stands for the patient.
 OnMissing = Literal["reject", "study"]
@@ -806,6 +810,7 @@ class Settings:
         private_transfer_syntaxes: UIDs of vendors that files may come in; how such a
             file is encoded is told by its first elements.
         pseudonyms: of what is done by a key.
+        leftovers: what becomes of texts that stay, and say who somebody is.
     """
 
     salt: str = ""
@@ -822,6 +827,7 @@ class Settings:
     date_format: str = "%Y%m%d"
     private_transfer_syntaxes: tuple[str, ...] = ()
     pseudonyms: PseudonymSettings = PseudonymSettings()
+    leftovers: Leftovers = "remove"
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,12 +52,12 @@ _CID_7050: Final = {
 
 
 def provenance_rules(
-    dicom: Table, reach: Reach, name: str, digest: str, *, keeps_any: bool
+    dicom: Table, reach: Reach, name: str, digest: str, *, keeps_any: bool, leaves_some: bool
 ) -> tuple[Rule, ...]:
     """Returns the rules that say what was done; none where the profile asks for none.
 
-    A base asks for it unless the profile says otherwise. Notes where what they say would
-    not be true.
+    A base asks for it unless the profile says otherwise, or only counts what identifies.
+    Notes where what they say would not be true.
 
     Args:
         dicom: the section.
@@ -65,8 +65,10 @@ def provenance_rules(
         name: of the profile.
         digest: 64 hex digits for its text, as versions of profiles have it.
         keeps_any: a written rule keeps something, which the base may not.
+        leaves_some: what identifies somebody in texts is only counted.
     """
-    asked = dicom.switch(PROVENANCE) if PROVENANCE in dicom else reach.base is not None
+    has_base = reach.base is not None
+    asked = dicom.switch(PROVENANCE) if PROVENANCE in dicom else has_base and not leaves_some
     if not asked:
         return ()
     key = PROVENANCE if PROVENANCE in dicom else BASE
@@ -77,6 +79,14 @@ def provenance_rules(
             key,
             f"Files would say that the identity of the patient was removed, but no rule changes "
             f"{listed(left)}.",
+        )
+        return ()
+    if leaves_some:
+        dicom.report_key(
+            Code.PROVENANCE_UNTRUE,
+            key,
+            "Files would say that the identity of the patient was removed, but 'leftovers: count' "
+            "leaves it in texts.",
         )
         return ()
     path, line = dicom.at(key), dicom.key(key).line

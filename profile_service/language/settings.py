@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, get_args
 from profile_service.language.codes import Code
 from profile_service.language.dates import MAX_DAYS, DateFormats, are_reversed, parse_bound
 from profile_service.language.document import ListNode, Scalar
-from profile_service.language.model import AgeUnit, DateBound, JitterUnit, Settings
+from profile_service.language.model import AgeUnit, DateBound, JitterUnit, Leftovers, Settings
 from profile_service.language.pseudonyms import PSEUDONYMS, read_pseudonyms
 from profile_service.language.vr import UID_ROOT
 
@@ -24,7 +24,8 @@ BOUND_FORM = "YYYYMMDD, or a time from today such as -80years, +3weeks or -10day
 FIELDS = "fields"
 FILENAMES = "filenames"
 
-# An extension of this product.
+# Extensions of this product.
+LEFTOVERS = "leftovers"
 TRANSFER_SYNTAXES = "private-transfer-syntaxes"
 
 NOT_IMPLEMENTED = frozenset(
@@ -71,6 +72,7 @@ SETTINGS = frozenset(
         PSEUDONYMS,
         "base",
         "options",
+        LEFTOVERS,
         *_WITHOUT_EFFECT,
     )
 )
@@ -149,8 +151,15 @@ def read_settings(dicom: Table, formats: DateFormats) -> tuple[Settings, Default
         date_format=defaults.date_format,
         private_transfer_syntaxes=_read_transfer_syntaxes(dicom),
         pseudonyms=read_pseudonyms(dicom),
+        leftovers=_read_leftovers(dicom),
     )
     return settings, defaults
+
+
+def _read_leftovers(dicom: Table) -> Leftovers:
+    known: tuple[Leftovers, ...] = get_args(Leftovers)
+    found = dicom.choice(LEFTOVERS, known)
+    return next((each for each in known if each == found), "remove")
 
 
 def read_format(table: Table, key: str, formats: DateFormats) -> str | None:

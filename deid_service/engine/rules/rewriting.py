@@ -47,6 +47,7 @@ from profile_service.language.model import (
     Capture,
     Element,
     ElementValue,
+    Leftovers,
     PatternTimeoutError,
     RegexSubCase,
     Settings,
@@ -366,28 +367,36 @@ def dummy_of(place: Place, length: int, encoding: Encoding) -> bytes:
     return write_value(place.vr, [text], DEFAULT_CHARACTER_SETS, big=encoding.big)
 
 
-def swept_texts(
-    place: Place, value: bytes, charsets: CharacterSets, cleaner: Cleaner, *, big: bool
+def readable_texts(
+    place: Place, value: bytes, charsets: CharacterSets, *, big: bool
 ) -> list[str] | None:
-    """Returns the values of a text that stays but for what identifies somebody.
-
-    None where the element stays as it came: what cannot be read, or is no text, and holds
-    nothing of that in any of some encodings.
+    """Returns the values of an element; None of what cannot be read, or is no text.
 
     Raises:
-        DicomError: it cannot be read, and holds something of it.
+        DicomError: they are too many.
     """
-    if place.vr not in OPAQUE_VRS:
-        try:
-            return texts_of(place, value, charsets, big=big)
-        except DicomError as error:
-            if error.reason is Reason.LIMIT_EXCEEDED:
-                raise
-    if cleaner.identity.may_be_in(value):
+    if place.vr in OPAQUE_VRS:
+        return None
+    try:
+        return texts_of(place, value, charsets, big=big)
+    except DicomError as error:
+        if error.reason is Reason.LIMIT_EXCEEDED:
+            raise
+    return None
+
+
+def allow_leftover(place: Place, leftovers: Leftovers) -> None:
+    """Allows that an element stays as it came, although it says who somebody is.
+
+    Raises:
+        DicomError: what it says had to be taken out of it, or rejects the file.
+    """
+    if leftovers == "reject":
+        raise place.error(Reason.REJECTED_BY_PROFILE, "a text that stays identifies somebody")
+    if leftovers == "remove":
         raise place.error(
             Reason.VALUE_NOT_TRANSFORMABLE, "what identifies somebody cannot be taken out of it"
         )
-    return None
 
 
 class Around(NamedTuple):
@@ -441,10 +450,17 @@ def became(
     if constant is not None:
         texts = constant_texts(place, constant)
     elif isinstance(op, Rewritten) and op.sweeps:
-        swept = swept_texts(place, element[start:], charsets, memo.cleaner, big=big)
-        if swept is None:
-            return _UNCHANGED
-        texts = swept
+        value = element[start:]
+        readable = readable_texts(place, value, charsets, big=big)
+        if readable is None or settings.leftovers != "remove":
+            texts = readable or []
+            says = memo.cleaner.finds(texts, place.vr)
+            if says or (readable is None and memo.cleaner.identity.may_be_in(value)):
+                allow_leftover(place, settings.leftovers)
+                # Put in its own place, it is counted.
+                return element, op.names, "\\".join(texts)
+            return None, (), "\\".join(texts)
+        texts = readable
     elif op.final or steps:
         texts = texts_of(place, element[start:], charsets, big=big)
     result: Became = (None, (), "\\".join(texts))

@@ -290,6 +290,11 @@ class Cleaner:
             return [dummy_text(vr)]
         return new
 
+    def finds(self, texts: list[str], vr: str) -> bool:
+        """Whether the values of an element say who somebody is."""
+        says = self._says if vr in _WHOLE else self.identity.spans
+        return any(says(text) for text in texts)
+
     def _says(self, text: str) -> bool:
         """Whether a word that is no text says who somebody is: HEAD is what it always is."""
         return any(

@@ -19,6 +19,7 @@ from deid_service.engine.rules.ops import (
 from deid_service.engine.rules.rewriting import (
     Around,
     Place,
+    allow_leftover,
     apply_steps,
     became,
     becomes_zeros,
@@ -140,12 +141,16 @@ class Values:
         self, level: Level, found: Found, op: Rewritten, place: Place, texts: list[str]
     ) -> bytes:
         """Does the steps, writes the element, and returns its new value."""
-        before, memo = texts, self._notes.memo
+        before, memo, settings = texts, self._notes.memo, self._rules.settings
+        is_left = op.sweeps and settings.leftovers != "remove"
+        if is_left and memo.cleaner.finds(texts, place.vr):
+            allow_leftover(place, settings.leftovers)
+            self._splicer.count(op.names)
         texts = apply_steps(
             place,
             texts,
-            op.steps,
-            self._rules.settings,
+            () if is_left else op.steps,
+            settings,
             self._notes.originals,
             memo.pseudonyms,
             memo.cleaner,

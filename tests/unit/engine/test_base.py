@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 from pydicom.datadict import dictionary_VR
 
-from deid_service.engine import compile_plan, deidentify
+from deid_service.engine import DicomError, compile_plan, deidentify
+from deid_service.engine.errors import Reason
 from profile_service.language import parse_profile
 from profile_service.language.base import NOT_IMPLEMENTED
 from profile_service.language.model import Element as Tag
@@ -608,6 +609,48 @@ def test_leftovers_in_private_elements() -> None:
     assert b"JANE" not in output
     assert "DOE".encode("utf-16-le") not in output
     assert texts(output, 0x00191106) == [b"\1\2"]
+
+
+LEFT = (
+    el("Manufacturer", "GE of Jane Doe"),
+    el("PatientName", "DOE^JANE"),
+    El(0x00190011, "LO", b"LORAD Selenia "),
+    El(0x00191106, "OB", b"DOE "),
+    El(0x00191107, "OB", b"\1\2"),
+)
+
+
+@pytest.mark.parametrize("more", ["", "  fields: [{name: Manufacturer, keep: true}]\n"])
+def test_leftovers_counted(more: str) -> None:
+    """With `leftovers: count` what identifies stays as it came, and is counted."""
+    text = profile("retain-safe-private", more=f"  leftovers: count\n{more}")
+    plan = compile_plan(parse_profile(text))
+
+    for _ in range(6):
+        result = every_way(dicom(*LEFT), plan, byte_by_byte=False)
+        assert texts(result.output, 0x00080070) == [b"GE of Jane Doe"]
+        assert texts(result.output, 0x00191106) == [b"DOE "]
+        assert dict(result.actions)["leftover"] == 2 - bool(more)
+        assert b"YES" not in result.output
+    about = (*LEFT[:2], el("PatientID", "7"), el("StudyInstanceUID", "1.2.3"))
+    for _ in range(6):
+        learned = every_way(dicom(*about), plan, byte_by_byte=False)
+    assert learned.applied_bytes > 0
+    assert dict(learned.actions).get("leftover", 0) == 1 - bool(more)
+
+
+def test_leftovers_reject() -> None:
+    """With `leftovers: reject` a text or bytes that identify somebody reject the file."""
+    plan = compile_plan(parse_profile(profile("retain-safe-private", more="  leftovers: reject\n")))
+
+    def rejection(*parts: Part) -> tuple[Reason, str | None]:
+        with pytest.raises(DicomError) as raised:
+            deidentify(dicom(*parts), plan)
+        return raised.value.reason, str(raised.value.tag)
+
+    assert rejection(*LEFT) == (Reason.REJECTED_BY_PROFILE, "(0008,0070)")
+    assert rejection(*LEFT[1:]) == (Reason.REJECTED_BY_PROFILE, "(0019,1106)")
+    assert deidentify(dicom(LEFT[0], el("PatientName", "ROE^RICHARD")), plan)
 
 
 def test_what_says_nothing_is_as_it_came() -> None:
