@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from deid_service.cli.console import Failure, json_option, readable
-from deid_service.cli.cores import Processes, processes_for
+from deid_service.cli.cores import Processes, get_ready, processes_for
 from deid_service.cli.interruption import Interruption
 from deid_service.cli.keys import key_file_option, keys_for
 from deid_service.cli.results import FileReport, Reports, Word, reason_to_skip
@@ -71,6 +71,9 @@ def apply(
 
     Exit code 1: a file was rejected, or there was none.
     """
+    if any(source.is_dir() for source in sources):
+        # There may be enough to do for all cores.
+        get_ready(__name__)
     settings = Settings(valid_profile(profile), not no_learning, out, keep_names, key_file)
     # Here, for its errors. Processes read it themselves: it is handed to none.
     keys = keys_for(settings.profile, key_file)

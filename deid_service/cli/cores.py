@@ -17,6 +17,7 @@ from deid_service.cli.results import FileReport, Word
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from multiprocessing.context import BaseContext
     from multiprocessing.synchronize import Event
 
     from deid_service.client import Source
@@ -39,6 +40,8 @@ _TASK_BYTES = 16 * 1024 * 1024
 # How many tasks there are for each process, so that none waits for the slowest.
 _TASKS_AHEAD = 4
 
+_FORKSERVER = "forkserver"
+
 DIED = "A process that worked on it ended; an output of it may be there already."
 
 
@@ -50,6 +53,29 @@ def processes_for(files: Sequence[Source]) -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def _context(preload: str) -> BaseContext:
+    # Fork does not go together with threads, of which there are some. A process without
+    # any, which imports all once, forks the others where the system can do that.
+    if _FORKSERVER not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context(_FORKSERVER)
+    context.set_forkserver_preload([preload])
+    return context
+
+
+def get_ready(preload: str) -> None:
+    """Begins to import a module for processes that may be wanted, beside what else is to do.
+
+    Args:
+        preload: the module.
+    """
+    context = _context(preload)
+    if context.get_start_method() == _FORKSERVER:
+        from multiprocessing.forkserver import ensure_running  # not on Windows
+
+        ensure_running()
 
 
 class Processes:
@@ -70,13 +96,7 @@ class Processes:
         self._prepare = prepare
         self._moved = moved
         self._read = 0
-        # Fork does not go together with threads, of which there are some. A process without
-        # any, which imports all once, forks the others where the system can do that.
-        known = multiprocessing.get_all_start_methods()
-        self._context = multiprocessing.get_context(
-            "forkserver" if "forkserver" in known else "spawn"
-        )
-        self._context.set_forkserver_preload([preload])
+        self._context = _context(preload)
         self._stopped = self._context.Event()
 
     def stop(self) -> None:
