@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 from deid_service.serving import config
 from deid_service.serving.logs import LOG
 from profile_service.serving import processes
-from profile_service.serving.workers import BEAT_SECONDS
+from profile_service.serving.worker import BEAT_SECONDS
 
 if TYPE_CHECKING:
     from profile_service.serving.metrics import Family
-    from profile_service.serving.workers import Worker
+    from profile_service.serving.worker import Worker
 
 
 def main(arguments: list[str]) -> int:

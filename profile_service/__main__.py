@@ -16,7 +16,7 @@ from profile_service.serving.safeguards import complain
 
 if TYPE_CHECKING:
     from profile_service.serving.metrics import Family
-    from profile_service.serving.workers import Worker
+    from profile_service.serving.worker import Worker
 
 
 def main(arguments: list[str]) -> int:

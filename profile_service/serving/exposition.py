@@ -24,7 +24,7 @@ from profile_service.serving.metrics import BUCKETS, Count, Family, Gauge, Meter
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from profile_service.serving.workers import Supervisor
+    from profile_service.serving.supervisor import Supervisor
 
 # How long one who asks may take over the question, in seconds.
 _PATIENCE_SECONDS: Final = 10

@@ -14,9 +14,10 @@ from profile_service.serving.safeguards import (
     forbid_core_dumps,
     open_standard_streams,
 )
+from profile_service.serving.supervisor import Supervisor
 from profile_service.serving.tracing import MISSING, TRACING, is_available
 from profile_service.serving.transport import require_safety
-from profile_service.serving.workers import Supervisor, Worker
+from profile_service.serving.worker import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from profile_service.serving import processes, workers
+from profile_service.serving import processes, supervisor
 
 if TYPE_CHECKING:
     from deid_service.contract.wire import Buffer
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 def tuning() -> None:
     """Workers run with the defaults of the allocator and of gRPC."""
-    workers.TUNING.clear()
+    supervisor.TUNING.clear()
 
 
 def wire_shortcuts() -> None:

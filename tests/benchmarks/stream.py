@@ -25,7 +25,7 @@ from rich.console import Console
 from rich.table import Table
 
 from profile_service.keys.files import write_secret
-from profile_service.serving.workers import TUNING
+from profile_service.serving.supervisor import TUNING
 from tests.benchmarks._processes import (
     Server,
     answer_of,

@@ -11,7 +11,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from profile_service.serving.workers import TUNING
+from profile_service.serving.supervisor import TUNING
 
 os.environ.setdefault("GRPC_EXPERIMENTS", TUNING["GRPC_EXPERIMENTS"])
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from profile_service.serving.workers import (
+from profile_service.serving.balancer import Balancer
+from profile_service.serving.ports import reserve
+from profile_service.serving.supervisor import (
     FIRST_WAIT_SECONDS,
     LONGEST_WAIT_SECONDS,
-    Balancer,
-    reserve,
     wait_before_restart,
 )
 

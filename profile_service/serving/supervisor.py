@@ -1,7 +1,7 @@
 """Worker processes behind one port: started, balanced, replaced, drained.
 
-One supervisor process holds the port and starts the workers; each worker is the
-same command in a process of its own, and listens on the port itself with
+One supervisor process holds the port (`ports`) and starts the workers; each worker is the
+same command in a process of its own (`worker`), and listens on the port itself with
 SO_REUSEPORT. No connection and no byte passes through the supervisor.
 
     supervisor                      worker
@@ -16,7 +16,7 @@ SO_REUSEPORT. No connection and no byte passes through the supervisor.
 
 Which worker takes a new connection is by default the kernel's choice, a hash of
 the addresses, and four connections easily meet on one of two workers. On Linux
-the supervisor attaches a program to the group of listening sockets that picks
+the supervisor (`balancer`) attaches a program to the group of listening sockets that picks
 among the workers with the least load, and renews it whenever loads change, within
 a millisecond. Elsewhere, and should a kernel refuse the program, the hash stays.
 `docs/decisions/connection-steering.md` says what it gains.
@@ -30,7 +30,6 @@ The module knows nothing of what the workers serve.
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import math
 import mmap
@@ -38,31 +37,28 @@ import os
 import selectors
 import signal
 import socket
-import stat
-import struct
 import subprocess
 import tempfile
-import threading
 import time
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
+
+from profile_service.serving.balancer import Balancer
+from profile_service.serving.ports import reserve
+from profile_service.serving.worker import (
+    BEATS_AT,
+    ENVIRONMENT,
+    LISTEN,
+    LOAD_AT,
+    MAX_SOCKETS,
+    OWN,
+    READY,
+    SERVING,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-
-# How a worker is told what it is: file descriptors and the address.
-_ENVIRONMENT = "DEIDCASCADE_WORKER"
-
-_READY, _LISTEN, _SERVING, _MORE = b"R", b"L", b"S", b"+"
-
-# Where the numbers stand that a worker and its supervisor share, and how many they are;
-# behind them come those of what is served.
-_LOAD_AT, _BEATS_AT, _OWN = 0, 1, 2
-
-# A host name may stand for several addresses, each with a listening socket.
-_MAX_SOCKETS = 16
 
 # A worker that lived this long was sound, and is replaced at once. One that did
 # not is replaced after a wait that doubles: a fault at the start must not keep a
@@ -81,20 +77,12 @@ EXIT_SECONDS = 5.0
 # whether all workers are alive.
 TICK_SECONDS = 0.25
 
-# How often a worker shows that it is alive.
-BEAT_SECONDS = 0.5
-
 # A worker that has been silent for so long is given no new connections, ...
 SILENT_SECONDS = 2.0
 
 # ... and after so long is killed and replaced. No step of a worker that is sound takes
 # more than some tens of milliseconds; the rest is for a machine that has too much to do.
 HUNG_SECONDS = 10.0
-
-# A worker that cannot even beat ends by itself, so that it does not outlive a
-# supervisor that was killed; whole seconds.
-ORPHAN_SECONDS = 60
-
 
 TUNING = {
     # A service that streams allocates and frees megabytes at a rate that lets the C
@@ -111,116 +99,6 @@ TUNING = {
     "GRPC_EXPERIMENTS": "-event_engine_listener",
 }
 """The environment variables that workers run with, where nothing else is said."""
-
-
-# --- The worker's side ------------------------------------------------------------------
-
-
-class Worker:
-    """The end of a worker process; made from its environment."""
-
-    def __init__(self, address: str, control: socket.socket, part: memoryview) -> None:
-        self.address = address
-        self._control = control
-        self._part = part
-        # Numbers of its own, which the supervisor reads and keeps.
-        self.cells = part[_OWN:]
-
-    @classmethod
-    def from_environment(cls) -> Worker | None:
-        """Returns the worker that this process is, or None where it is not one."""
-        text = os.environ.pop(_ENVIRONMENT, None)
-        if text is None:
-            return None
-        control, board, begin, end, address = text.split(" ", 4)
-        memory = memoryview(mmap.mmap(int(board), 0)).cast("q")
-        os.close(int(board))
-        return cls(address, socket.socket(fileno=int(control)), memory[int(begin) : int(end)])
-
-    def wait_for_turn(self) -> bool:
-        """Waits until this worker may listen; False when it is to exit instead.
-
-        Workers listen one after the other, so that the supervisor knows the order
-        of their sockets in the kernel's group.
-        """
-        self._control.sendall(_READY)
-        return self._control.recv(1) == _LISTEN
-
-    def serving(self) -> None:
-        """Tells the supervisor that the worker listens and serves; from now on it is to beat."""
-        sockets = _listening_sockets(port=int(self.address.rpartition(":")[2]))
-        socket.send_fds(self._control, [_SERVING], [each.fileno() for each in sockets])
-        for each in sockets:
-            each.close()
-
-    def report_load(self, load: int) -> None:
-        """Notes how much this worker has to do, in whatever unit all workers use."""
-        grown = load > self._part[_LOAD_AT]
-        self._part[_LOAD_AT] = load
-        if grown:
-            # A full buffer holds enough to wake the supervisor; one that is gone
-            # is told of elsewhere.
-            with suppress(OSError):
-                self._control.send(_MORE, socket.MSG_DONTWAIT)
-
-    def beat(self) -> None:
-        """Shows that the worker is alive; to be called every BEAT_SECONDS by what serves."""
-        self._part[_BEATS_AT] += 1
-        # The kernel ends what does not come by here again, whoever holds its threads.
-        signal.alarm(ORPHAN_SECONDS)
-
-    def beat_for_ever(self) -> None:
-        """Beats from a thread, where calls are served by threads."""
-
-        def run() -> None:
-            while True:
-                self.beat()
-                time.sleep(BEAT_SECONDS)
-
-        threading.Thread(target=run, name="beat", daemon=True).start()
-
-    def fileno(self) -> int:
-        """Returns a descriptor that becomes readable when the worker is to drain and exit."""
-        return self._control.fileno()
-
-    def wait_for_end(self) -> None:
-        """Waits until the worker, which had its turn, is to drain and exit."""
-        self._control.recv(1)
-
-
-def _listening_sockets(port: int) -> list[socket.socket]:
-    """Returns duplicates of this process's sockets that listen on a port.
-
-    The server library keeps its sockets to itself; Linux lists them.
-    """
-    found: dict[int, socket.socket] = {}
-    folder = Path("/proc/self/fd")
-    for entry in list(folder.iterdir()) if folder.is_dir() else ():
-        try:
-            status = os.fstat(int(entry.name))
-        except OSError:  # The descriptor of the listing itself.
-            continue
-        # A duplicate made here may have got a number that is in the listing.
-        if not stat.S_ISSOCK(status.st_mode) or status.st_ino in found:
-            continue
-        candidate = socket.socket(fileno=os.dup(int(entry.name)))
-        if _listens(candidate, port):
-            found[status.st_ino] = candidate
-        else:
-            candidate.close()
-    return list(found.values())[:_MAX_SOCKETS]
-
-
-def _listens(candidate: socket.socket, port: int) -> bool:
-    if candidate.family not in {socket.AF_INET, socket.AF_INET6}:
-        return False
-    return (
-        candidate.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN) == 1
-        and candidate.getsockname()[1] == port
-    )
-
-
-# --- The supervisor's side ----------------------------------------------------------------
 
 
 @dataclass
@@ -286,7 +164,7 @@ class Supervisor:
         self._address = ""
         self._selector = selectors.DefaultSelector()
         # Numbers of each worker, written by it and read here.
-        self._part = _OWN + cells
+        self._part = OWN + cells
         size = 8 * self._part * count
         self._board_file = _shared_file(size)
         self._board = memoryview(mmap.mmap(self._board_file, size)).cast("q")
@@ -295,7 +173,7 @@ class Supervisor:
 
     def cells(self) -> list[memoryview]:
         """Returns the numbers of each worker's own; they outlive it."""
-        return [self._numbers(slot)[_OWN:] for slot in self._slots]
+        return [self._numbers(slot)[OWN:] for slot in self._slots]
 
     def processes(self) -> list[int | None]:
         """Returns the process of each worker that runs now, None for one that does not."""
@@ -303,7 +181,7 @@ class Supervisor:
 
     def load(self) -> list[int]:
         """Returns what each worker has to do, as `Worker.report_load` said."""
-        return [self._numbers(slot)[_LOAD_AT] for slot in self._slots]
+        return [self._numbers(slot)[LOAD_AT] for slot in self._slots]
 
     def _numbers(self, slot: _Slot) -> memoryview:
         begin = slot.number * self._part
@@ -363,7 +241,7 @@ class Supervisor:
             run = slot.run
             if run is None or not (run.serving or self._turn is slot):
                 continue
-            beats = self._numbers(slot)[_BEATS_AT]
+            beats = self._numbers(slot)[BEATS_AT]
             run.silent_ticks = run.silent_ticks + 1 if beats == run.beats else 0
             run.beats = beats
             if run.silent_ticks * TICK_SECONDS >= HUNG_SECONDS:
@@ -376,7 +254,7 @@ class Supervisor:
         return [
             math.inf
             if slot.run is not None and slot.run.silent_ticks * TICK_SECONDS >= SILENT_SECONDS
-            else self._numbers(slot)[_LOAD_AT]
+            else self._numbers(slot)[LOAD_AT]
             for slot in self._slots
         ]
 
@@ -401,7 +279,7 @@ class Supervisor:
 
     def _start(self, slot: _Slot, now: float) -> None:
         board = self._board_file
-        self._numbers(slot)[_LOAD_AT] = 0
+        self._numbers(slot)[LOAD_AT] = 0
         with ExitStack() as on_failure:
             try:
                 ours, theirs = socket.socketpair()
@@ -413,7 +291,7 @@ class Supervisor:
                     )
                     process = subprocess.Popen(  # noqa: S603 - the service's own command
                         self._command,
-                        env=TUNING | os.environ | {_ENVIRONMENT: given},
+                        env=TUNING | os.environ | {ENVIRONMENT: given},
                         pass_fds=(theirs.fileno(), board),
                         stdin=subprocess.DEVNULL,
                         # Ctrl-C reaches the processes of the terminal's group: what
@@ -425,7 +303,7 @@ class Supervisor:
                 self._on_no_start(slot, now, error)
                 return
             on_failure.pop_all()
-        slot.run = _Run(process, ours, now, beats=self._numbers(slot)[_BEATS_AT])
+        slot.run = _Run(process, ours, now, beats=self._numbers(slot)[BEATS_AT])
         self._selector.register(ours, selectors.EVENT_READ, slot)
         self._log("worker_started", worker=slot.number, pid=process.pid)
 
@@ -441,14 +319,14 @@ class Supervisor:
 
     def _on_worker(self, slot: _Slot, run: _Run) -> None:
         try:
-            messages, descriptors, _, _ = socket.recv_fds(run.control, 4096, _MAX_SOCKETS)
+            messages, descriptors, _, _ = socket.recv_fds(run.control, 4096, MAX_SOCKETS)
         except OSError:
             messages, descriptors = b"", []
         if not messages:
             self._on_exit(slot, run)
-        if _READY in messages:
+        if READY in messages:
             run.waiting = True
-        if _SERVING in messages:
+        if SERVING in messages:
             sockets = [socket.socket(fileno=descriptor) for descriptor in descriptors]
             self._on_serving(slot, run, sockets)
 
@@ -479,7 +357,7 @@ class Supervisor:
                 slot.run.waiting = False
                 self._turn = slot
                 with suppress(OSError):  # It has died, which its end of input tells.
-                    slot.run.control.sendall(_LISTEN)
+                    slot.run.control.sendall(LISTEN)
                 return
 
     def _on_exit(self, slot: _Slot, run: _Run) -> None:
@@ -577,159 +455,3 @@ def _exit_code(process: subprocess.Popen[bytes]) -> int:
     except subprocess.TimeoutExpired:
         process.kill()
         return process.wait()
-
-
-def reserve(listen: str) -> tuple[list[socket.socket], str]:
-    """Takes an address for this process's workers alone.
-
-    The sockets are bound and never listen. They must stay open: they hold the
-    port while no worker lives.
-
-    Args:
-        listen: HOST:PORT; port 0 takes one that is free.
-
-    Returns:
-        The sockets, and HOST:PORT with the port that was taken.
-
-    Raises:
-        OSError: the address does not exist, or something else listens on it.
-    """
-    host, _, port_text = listen.rpartition(":")
-    if not port_text.isdecimal() or int(port_text) > 65535:
-        raise OSError(
-            f"The address to listen on must be HOST:PORT with a port up to 65535, not {listen!r}."
-        )
-    port = int(port_text)
-    held: list[socket.socket] = []
-    try:
-        found = socket.getaddrinfo(
-            host.strip("[]") or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )
-        for family, kind, protocol, _, address in found:
-            one = socket.socket(family, kind, protocol)
-            held.append(one)
-            if family == socket.AF_INET6:
-                one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            # Lets connections that have ended and still linger be. Sharing the
-            # port is allowed only after it is bound, so that a second service on
-            # a port with workers fails instead of taking half of the connections.
-            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            one.bind((address[0], port, *address[2:]))
-            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-            port = one.getsockname()[1]
-            if address[0] == "0.0.0.0":  # noqa: S104 - what the caller asked for
-                held += _kept_from_ipv6(port)
-    except OSError as error:
-        for one in held:
-            one.close()
-        raise OSError(f"Cannot listen on {listen}: {error.strerror or error}.") from None
-    return held, f"{host}:{port}"
-
-
-def _kept_from_ipv6(port: int) -> list[socket.socket]:
-    """Takes a port of all IPv6 addresses for nobody.
-
-    gRPC takes 0.0.0.0 for every address of either family, and is content with IPv4
-    where it cannot have the port on IPv6.
-    """
-    held = []
-    with suppress(OSError):  # There is no IPv6, or somebody else has the port there.
-        one = socket.socket(socket.AF_INET6, socket.SOCK_STREAM)
-        held.append(one)
-        one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        one.bind(("::", port))
-    return held
-
-
-# --- The balance ----------------------------------------------------------------------------
-
-# asm-generic/socket.h; Python has no name for it.
-_SO_ATTACH_REUSEPORT_CBPF = 51
-
-# linux/filter.h and linux/bpf_common.h: return a constant; load a word from an
-# absolute offset, where this one stands for a random number; remainder by a
-# constant; jump if equal to a constant.
-_RETURN = 0x06
-_LOAD = 0x20
-_RANDOM = 0xFFFFF000 + 56
-_MODULO = 0x94
-_JUMP_EQUAL = 0x15
-
-
-def steering_program(choices: Sequence[int]) -> bytes:
-    """Returns a classic BPF program that picks one of some sockets, each as likely.
-
-    Args:
-        choices: places of sockets in their group, in the order they joined it.
-    """
-    instructions = [(_LOAD, 0, 0, _RANDOM), (_MODULO, 0, 0, len(choices))]
-    for number, choice in enumerate(choices[:-1]):
-        instructions += [(_JUMP_EQUAL, 0, 1, number), (_RETURN, 0, 0, choice)]
-    instructions.append((_RETURN, 0, 0, choices[-1]))
-    return b"".join(struct.pack("HBBI", *instruction) for instruction in instructions)
-
-
-@dataclass
-class _Group:
-    """The listening sockets on one address, in the kernel's order, and their program."""
-
-    members: list[tuple[int, socket.socket]] = field(default_factory=list)
-    program: bytes = b""
-
-
-class Balancer:
-    """Lets the workers with the least load take the next connections."""
-
-    def __init__(self) -> None:
-        """Begins with no workers."""
-        self._groups: dict[str, _Group] = {}
-
-    def add(self, worker: int, sockets: Sequence[socket.socket]) -> None:
-        """Takes in a worker's listening sockets, the latest to join their groups."""
-        for one in sockets:
-            self._groups.setdefault(str(one.getsockname()), _Group()).members.append((worker, one))
-
-    def remove(self, worker: int) -> None:
-        """Lets a worker's sockets go."""
-        for group in self._groups.values():
-            for place, (owner, one) in enumerate(group.members):
-                if owner == worker:
-                    one.close()
-                    # The kernel fills the gap with the last of the group.
-                    last = group.members.pop()
-                    if place < len(group.members):
-                        group.members[place] = last
-                    group.program = b""
-                    break
-
-    def clear(self) -> None:
-        """Lets all sockets go."""
-        for group in self._groups.values():
-            for _, one in group.members:
-                one.close()
-        self._groups.clear()
-
-    def steer(self, current: Sequence[float]) -> None:
-        """Renews the programs where the loads change them.
-
-        Args:
-            current: how much each worker has to do.
-        """
-        for group in self._groups.values():
-            loads = [current[worker] for worker, _ in group.members]
-            least = [place for place, load in enumerate(loads) if load == min(loads)]
-            program = steering_program(least) if least else b""
-            if program != group.program:
-                group.program = program
-                if group.members:
-                    _attach(group.members[0][1], program)
-
-
-def _attach(one: socket.socket, program: bytes) -> None:
-    """Attaches a program to the group of a socket, if the kernel lets it."""
-    code = ctypes.create_string_buffer(program, len(program))
-    # struct sock_fprog: the number of instructions of eight bytes, and their address.
-    described = struct.pack("HP", len(program) // 8, ctypes.addressof(code))
-    # Without it the kernel's hash decides: less even, but nothing is lost.
-    with suppress(OSError):
-        one.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_REUSEPORT_CBPF, described)
