@@ -141,11 +141,7 @@ def serve(
         running.callback(retention.close)
         arrivals = Arrivals(seconds=REQUEST_SECONDS, waiting=MAX_CALLS_WITHOUT_REQUEST)
         running.callback(arrivals.close)
-        server = grpc.server(
-            ThreadPoolExecutor(THREADS, thread_name_prefix="call"),
-            options=SERVER_OPTIONS,
-            maximum_concurrent_rpcs=MAX_CALLS,
-        )
+        server = _server(running)
         guard = Guard(store.access, store.audit.record, read_token)
         server.add_generic_rpc_handlers(
             (
@@ -164,6 +160,14 @@ def serve(
         running.callback(healthiness.shut_down)
         monitor.run(stop)
         LOG.write("drain")
+
+
+def _server(running: ExitStack) -> grpc.Server:
+    threads = ThreadPoolExecutor(THREADS, thread_name_prefix="call")
+    # Calls that nobody waits for any more are carried out to their end, too: what they use
+    # is closed after them.
+    running.callback(threads.shutdown)
+    return grpc.server(threads, options=SERVER_OPTIONS, maximum_concurrent_rpcs=MAX_CALLS)
 
 
 def _servicers(

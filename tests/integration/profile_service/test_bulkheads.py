@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import threading
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
@@ -199,3 +200,21 @@ def test_a_pooler_in_transaction_mode(database: str) -> None:
                 found = service.ResolveProfile(RESOLUTION).profile
                 assert found.source == f"{VALID}# {number}\n"
         assert health_of(address) == HealthCheckResponse.SERVING
+
+
+# --- The end ----------------------------------------------------------------------------------
+
+
+def test_a_call_without_a_caller_ends_before_the_service(database: str) -> None:
+    """What a call uses is there until its end, also where nobody waits for it any more."""
+    with psycopg.connect(database) as other:
+        with running_profile_service(database) as address, callers.channel(address) as channel:
+            other.execute("LOCK TABLE container")
+            request = pb.GetContainerRequest(name=TARGET)
+            call = ProfileServiceStub(channel).GetContainer.future(request)
+            waiting = "SELECT FROM pg_locks WHERE relation = 'container'::regclass AND NOT granted"
+            while other.execute(waiting).fetchone() is None:
+                pass
+            call.cancel()
+        running = [one.name for one in threading.enumerate() if one.name.startswith("call")]
+    assert running == []
