@@ -14,7 +14,8 @@ from deidcascade.v1 import profile_service_pb2 as pb
 from deidcascade.v1.profile_service_pb2_grpc import ProfileServiceStub
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 
-from profile_service import server
+from profile_service import server, validity
+from profile_service.service import Profiles
 from profile_service.store import writers
 from tests.support import callers
 from tests.support.between import firewall, pooler
@@ -22,7 +23,10 @@ from tests.support.refusals import refused
 from tests.support.services import running_profile_service
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+    from profile_service.hierarchy import Kind
+    from profile_service.model import Decision
 
 PATIENCE_SECONDS = 20
 # What an upload waits for one attempt.
@@ -123,15 +127,39 @@ def test_a_request_that_does_not_come_is_not_waited_for(
         waiting.put(None)
 
 
-def test_checks_that_nobody_waits_for_are_not_made(service: ProfileServiceStub) -> None:
-    """After callers have gone who sent texts that take long, the next check is made soon."""
-    rules = "".join(f"  - {{regex: 'Date{n}|{'Time|' * 700}', remove: true}}\n" for n in range(280))
-    slow = pb.ValidateProfileRequest(source=f"dicom:\n  fields:\n{rules}")
-    calls = [service.ValidateProfile.future(slow) for _ in range(24)]
-    for call in calls:
-        call.cancel()
-    quick = pb.ValidateProfileRequest(source=VALID)
-    assert service.ValidateProfile(quick, timeout=SOON_SECONDS).validity == pb.VALIDITY_VALID
+def test_checks_that_nobody_waits_for_are_not_made(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of callers who have gone while another check was made, no text is checked any more."""
+    wanted: list[Callable[[], bool]] = []
+    made: list[str] = []
+    go = threading.Event()
+    check, decide = Profiles.check, validity.decide
+
+    def note(
+        profiles: Profiles, source: str, kind: Kind | None, is_wanted: Callable[[], bool]
+    ) -> Decision:
+        wanted.append(is_wanted)
+        return check(profiles, source, kind, is_wanted)
+
+    def wait(source: str, kind: Kind | None) -> Decision:
+        made.append(source)
+        go.wait()
+        return decide(source, kind)
+
+    monkeypatch.setattr(Profiles, "check", note)
+    monkeypatch.setattr("profile_service.service.decide", wait)
+    with running_profile_service(database) as address, callers.channel(address) as channel:
+        request = pb.ValidateProfileRequest(source=VALID)
+        calls = [ProfileServiceStub(channel).ValidateProfile.future(request) for _ in range(24)]
+        while not (made and len(wanted) == len(calls)):
+            pass
+        for call in calls:
+            call.cancel()
+        while any(one() for one in wanted):
+            pass
+        go.set()
+    assert made == [VALID]
 
 
 # --- Changes that wait ----------------------------------------------------------------------
