@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Final, assert_never
 from deid_service.cli.elements import Step
 from deid_service.engine.encoding.tags import FILE_META, is_creator, is_private
 from deid_service.engine.rules.facts import Facts
-from deid_service.engine.rules.nodes import Rules
 from deid_service.engine.rules.ops import (
     Dropped,
     Effect,
@@ -19,6 +18,7 @@ from deid_service.engine.rules.ops import (
     effect_on_sequence,
     effect_on_value,
 )
+from deid_service.engine.rules.rules import Rules
 from profile_service.language.model import Keep, OthersSelector, Profile, Remove, Rule
 
 if TYPE_CHECKING:
@@ -155,7 +155,7 @@ def _is_for(waiting: Shown, steps: tuple[Step, ...]) -> bool:
 def _acts_on(rules: Rules, shown: Shown) -> bool:
     op = _op_of(rules, shown)
     becomes = becomes_of(op)
-    if isinstance(becomes, Kept) or not (becomes.named or rules.others_go):
+    if isinstance(becomes, Kept) or not (becomes.named or rules.in_force.others_go):
         return False
     effect = effect_on_sequence(op) if shown.vr == "SQ" else effect_on_value(op)
     return effect is not Effect.STAYS

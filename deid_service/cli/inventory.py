@@ -29,7 +29,7 @@ from deid_service.cli.sources import PROFILE_FILE, find_files, valid_profile
 from deid_service.client import expand
 from deid_service.engine import DicomError, compile_plan, deidentify
 from deid_service.engine.errors import format_tag
-from deid_service.engine.rules.nodes import Rules
+from deid_service.engine.rules.rules import Rules
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

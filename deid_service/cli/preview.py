@@ -17,7 +17,7 @@ from deid_service.cli.pictures import picture
 from deid_service.cli.remaining import Remaining, Why, remaining
 from deid_service.cli.sources import profile_option, read_bytes, valid_profile
 from deid_service.engine import DicomError, compile_plan, deidentify, with_one_code
-from deid_service.engine.rules.nodes import Rules
+from deid_service.engine.rules.rules import Rules
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

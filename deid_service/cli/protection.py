@@ -7,7 +7,6 @@ from enum import Enum
 from typing import TYPE_CHECKING, Final, assert_never
 
 from deid_service.engine.encoding.tags import FILE_META, SOP_INSTANCE_UID
-from deid_service.engine.rules.nodes import Rules
 from deid_service.engine.rules.ops import (
     Dropped,
     Effect,
@@ -18,6 +17,7 @@ from deid_service.engine.rules.ops import (
     effect_on_sequence,
     effect_on_value,
 )
+from deid_service.engine.rules.rules import Rules
 from profile_service.language.checks import keeps
 from profile_service.language.dictionary import all_sequences, vrs_of
 from profile_service.language.model import (

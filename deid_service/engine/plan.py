@@ -18,9 +18,9 @@ from dataclasses import dataclass, replace
 
 from deid_service.engine.errors import DicomError
 from deid_service.engine.file.meta import Metas
-from deid_service.engine.rules.nodes import Rules
 from deid_service.engine.rules.pseudonyms import Keys, Pseudonyms
 from deid_service.engine.rules.rewriting import Memo
+from deid_service.engine.rules.rules import Rules
 from profile_service.language.model import CodePattern, KeyPurpose, Profile
 
 
@@ -41,17 +41,17 @@ class Plan:
     @property
     def blank(self) -> bool:
         """Whether bytes go through unchanged."""
-        return self.rules.blank
+        return self.rules.profile.blank
 
     @property
     def codes(self) -> CodePattern | None:
         """The codes that patients are given; None where they are given none."""
-        return self.rules.codes
+        return self.rules.profile.codes
 
     @property
     def key_purposes(self) -> frozenset[KeyPurpose]:
         """What keys it needs; none with most profiles."""
-        return self.rules.key_purposes
+        return self.rules.profile.key_purposes
 
     def for_stream(self, keys: Keys | None = None) -> Plan:
         """Returns the same plan for a stream of files that keeps its values to itself.
@@ -64,9 +64,9 @@ class Plan:
         """
         if self.key_purposes and keys is None:
             raise ValueError("the profile needs keys")
-        settings = self.rules.settings.pseudonyms
+        settings = self.rules.profile.settings.pseudonyms
         pseudonyms = None if keys is None else Pseudonyms(keys, settings, None)
-        memo = self.memo.another(pseudonyms, awaits_patient=bool(self.rules.says_patient))
+        memo = self.memo.another(pseudonyms, awaits_patient=bool(self.rules.profile.says_patient))
         return replace(self, memo=memo)
 
     def forget(self) -> None:

@@ -258,7 +258,7 @@ class ProfileResolver:
             raise ValueError("the profile gives no codes")
         request = profile_pb.AssignCodesRequest(
             target=target,
-            scope=plan.rules.settings.pseudonyms.scope,
+            scope=plan.rules.profile.settings.pseudonyms.scope,
             before=pattern.before,
             digits=pattern.digits,
             after=pattern.after,

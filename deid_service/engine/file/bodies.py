@@ -17,7 +17,7 @@ from deid_service.engine.file.head import Head
 from deid_service.engine.file.meta import FileMeta
 from deid_service.engine.layouts.learning import Layouts
 from deid_service.engine.rules.budget import Budget, spend_from
-from deid_service.engine.rules.nodes import Rules
+from deid_service.engine.rules.rules import Rules
 from deid_service.engine.walk.output import Buffer, Output
 from deid_service.engine.walk.recorder import Rehearsal
 from deid_service.engine.walk.walk import Walk

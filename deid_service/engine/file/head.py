@@ -14,7 +14,7 @@ from deid_service.engine.file.directory import DIRECTORY_NAME
 from deid_service.engine.file.meta import FileMeta
 from deid_service.engine.file.names import output_name
 from deid_service.engine.layouts.layout import Applied
-from deid_service.engine.rules.nodes import Rules
+from deid_service.engine.rules.rules import Rules
 from deid_service.engine.walk.output import Output, Slot
 from deid_service.engine.walk.walk import Walk
 
@@ -95,7 +95,7 @@ class Head:
         if slot is not None and SOP_INSTANCE_UID in finals:
             walk.splicer.check_overdue(slot)
             self._write_meta(slot, finals[SOP_INSTANCE_UID])
-        if self.name is None and self._rules.finals <= finals.keys():
+        if self.name is None and self._rules.profile.finals <= finals.keys():
             assert self._name_slot is not None
             overdue = walk.splicer.is_overdue(self._name_slot)
             self._settle_name(_NOTHING if overdue else finals)
@@ -123,4 +123,5 @@ class Head:
         self._output.fill(self._name_slot, [])
 
     def _name_of(self, finals: Mapping[int, str | None]) -> str:
-        return output_name(self._rules.filenames, self._filename, finals, self._rules.settings)
+        profile = self._rules.profile
+        return output_name(profile.filenames, self._filename, finals, profile.settings)

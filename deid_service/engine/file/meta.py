@@ -29,7 +29,6 @@ from deid_service.engine.errors import DicomError, Reason
 from deid_service.engine.file.directory import MEDIA_DIRECTORY
 from deid_service.engine.layouts.learning import MAX_PARTS_OF_PLAN, PROCESS, Layouts
 from deid_service.engine.rules.actions import KeyedStep
-from deid_service.engine.rules.nodes import Rules
 from deid_service.engine.rules.ops import AnyStep, Dropped, Kept, becomes_of
 from deid_service.engine.rules.pseudonyms import Pseudonyms
 from deid_service.engine.rules.rewriting import (
@@ -42,6 +41,7 @@ from deid_service.engine.rules.rewriting import (
     texts_of,
     zeros_of,
 )
+from deid_service.engine.rules.rules import Rules
 from deid_service.engine.rules.uids import MAX_UID_LENGTH, stand_in_uid
 from deid_service.engine.version import RELEASE
 
@@ -421,7 +421,7 @@ class FileMeta:
         uid = "" if element is None else element.text()
         if element is None or not uid:
             return None
-        if uid in self._rules.settings.private_transfer_syntaxes:
+        if uid in self._rules.profile.settings.private_transfer_syntaxes:
             # What the data set looks like says how it is encoded.
             return None
         if uid not in _NATIVE and _ENCAPSULATED.fullmatch(uid) is None:
@@ -566,15 +566,15 @@ class FileMeta:
         what the profile took away.
         """
         uid = instance.text()
-        if uid and self._pseudonyms is not None and "uid" in self._rules.key_purposes:
+        if uid and self._pseudonyms is not None and "uid" in self._rules.profile.key_purposes:
             return self._pseudonyms.uid(uid)
-        return uid and stand_in_uid(uid, salt=self._rules.settings.salt)
+        return uid and stand_in_uid(uid, salt=self._rules.profile.settings.salt)
 
     def _after_steps(self, place: Place, texts: list[str], steps: tuple[AnyStep, ...]) -> list[str]:
         for step in steps:
             # It would be remembered beyond the stream that its key is for.
             self._is_keyed |= isinstance(step, KeyedStep)
-        return apply_steps(place, texts, steps, self._rules.settings, {}, self._pseudonyms)
+        return apply_steps(place, texts, steps, self._rules.profile.settings, {}, self._pseudonyms)
 
     def _rewritten(
         self, element: MetaElement, encoding: Encoding

@@ -21,8 +21,8 @@ from deid_service.engine.encoding.headers import (
 )
 from deid_service.engine.encoding.tags import SPECIFIC_CHARACTER_SET
 from deid_service.engine.layouts.layout import Change, Identifier, Layout, Note, Size, Variable
-from deid_service.engine.rules.nodes import Node
 from deid_service.engine.rules.ops import Rewritten
+from deid_service.engine.rules.rules import Rules
 
 # A value that differs in length between files may be as long as any that was seen,
 # and by so many bytes longer or shorter.
@@ -298,19 +298,20 @@ class Draft:
         """The layout, once there is one."""
         return self._compiled
 
-    def compile(self, node: Node, encoding: Encoding) -> Layout:
+    def compile(self, rules: Rules, encoding: Encoding) -> Layout:
         """Returns the layout, at the top level and in an encoding."""
         self.due = self.files * 2
         if self._is_new or self._compiled is None:
             used = self.used
-            self._compiled = self._layout(node, encoding)
+            self._compiled = self._layout(rules, encoding)
             self._compiled.used = used
             self._is_new = False
         self._compiled.used //= 2
         return self._compiled
 
-    def _layout(self, node: Node, encoding: Encoding) -> Layout:
-        watched = node.rules.watched
+    def _layout(self, rules: Rules, encoding: Encoding) -> Layout:
+        profile, node = rules.profile, rules.top
+        watched = profile.watched
         noted = frozenset(note.tag for note in self.notes)
         compiled = _compiled(b"".join(self._expressions()))
         return Layout(
@@ -333,14 +334,14 @@ class Draft:
             begins=(
                 not self.first_insertion
                 and self.first_tag <= watched[0]
-                and node.rules.finals <= noted
+                and profile.finals <= noted
             ),
             ends=(
                 self.next_insertion == len(node.insertion_tags)
                 and watched[-1] <= self.last_tag
                 and not node.private_insertions
             ),
-            patient=self._patient(node.rules.says_patient),
+            patient=self._patient(profile.says_patient),
         )
 
     def _patient(self, tags: frozenset[int]) -> tuple[Identifier, ...] | None:

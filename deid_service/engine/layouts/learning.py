@@ -18,8 +18,8 @@ from deid_service.engine.encoding.charsets import DEFAULT_CHARACTER_SETS, Charac
 from deid_service.engine.encoding.headers import Encoding
 from deid_service.engine.layouts.draft import Draft
 from deid_service.engine.layouts.layout import Applied, Layout, apply_first
-from deid_service.engine.rules.nodes import Rules
 from deid_service.engine.rules.rewriting import Memo
+from deid_service.engine.rules.rules import Rules
 
 # Learned is from the headers of a file, in bytes, not from its pixel data.
 MAX_BYTES: Final = 65_536
@@ -136,7 +136,7 @@ class Layouts:
             memo: what became of elements before.
         """
         applied = apply_first(
-            self.beginnings, buffer, position, DEFAULT_CHARACTER_SETS, rules.settings, memo
+            self.beginnings, buffer, position, DEFAULT_CHARACTER_SETS, rules.profile.settings, memo
         )
         if applied is not None:
             self._came_again = True
@@ -256,7 +256,7 @@ class Layouts:
         encoding: Encoding,
     ) -> None:
         """Makes a layout of a draft, and tries it on the file at hand before it is used."""
-        layout = draft.compile(rules.top, encoding)
+        layout = draft.compile(rules, encoding)
         if layout.match(buffer, sample.start) is None:
             # It looks closer than the walk did, which is of no use here, and no harm.
             self._drafts[draft.key].remove(draft)
@@ -266,7 +266,7 @@ class Layouts:
             buffer,
             sample.start,
             sample.charsets,
-            rules.settings,
+            rules.profile.settings,
             memo.another(memo.pseudonyms),
         )
         if not sample.is_as(applied, buffer):

@@ -28,7 +28,7 @@ What `sequence` says is one of these; "as within" is DESCEND:
     REJECT     the file is rejected: a sequence has no value that could be changed
     TENTATIVE  it stays where something inside of it is named by a rule, else it goes
 
-What is inside of a sequence that is `dummied` has cases of its own: see `nodes`.
+What is inside of a sequence that is `dummied` has cases of its own: see `cases`.
 An empty value stays empty where it is `Rewritten` without a constant. Fragments are
 encapsulated pixel data (PS3.5 A.4).
 """

@@ -140,7 +140,7 @@ class Creators:
         is_late = creator in level.made_creators.get(group, ()) or block.made
         if not is_late and block.seen and former != creator:
             is_late = former is not None or any(
-                node.depends_on_creator(first | offset, creator)
+                node.reach.depends_on_creator(first | offset, creator)
                 for offset in range(0x100)
                 if block.seen >> offset & 1
             )

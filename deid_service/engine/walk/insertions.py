@@ -9,11 +9,12 @@ from deid_service.engine.encoding.headers import (
 )
 from deid_service.engine.errors import Reason
 from deid_service.engine.rules.insertions import prepared
-from deid_service.engine.rules.nodes import Children, Rules
+from deid_service.engine.rules.nodes import Children
 from deid_service.engine.rules.ops import (
     Insertion,
     needed_by,
 )
+from deid_service.engine.rules.profile import CompiledProfile
 from deid_service.engine.rules.rewriting import (
     Place,
     apply_steps,
@@ -35,10 +36,10 @@ from deid_service.engine.walk.splicer import Splicer
 class Insertions:
     """Does what is due before an element, or at the end of a level."""
 
-    def __init__(self, splicer: Splicer, notes: Notes, rules: Rules) -> None:
+    def __init__(self, splicer: Splicer, notes: Notes, profile: CompiledProfile) -> None:
         self._splicer = splicer
         self._notes = notes
-        self._rules = rules
+        self._profile = profile
 
     def reach(self, level: Level, tag: int) -> None:
         """Does what is due before an element of a tag, or at the end of a level."""
@@ -65,7 +66,7 @@ class Insertions:
             if blob is None:
                 self.insert(level, tag, vr_of(tag), insertion)
             else:
-                is_final = level.tag is None and tag in self._rules.finals
+                is_final = level.tag is None and tag in self._profile.finals
                 final = insertion.text or "" if is_final else None
                 splicer.insert(level, blob, tag, insertion.names, final)
                 if final is not None:
@@ -83,7 +84,7 @@ class Insertions:
         new, texts = made
         splicer.write(level, new)
         splicer.count(insertion.names)
-        if level.tag is None and tag in self._rules.finals:
+        if level.tag is None and tag in self._profile.finals:
             self._notes.note_final(place, "\\".join(texts))
 
     def _made(
@@ -114,7 +115,7 @@ class Insertions:
             place,
             texts,
             insertion.steps,
-            self._rules.settings,
+            self._profile.settings,
             self._notes.originals,
             self._notes.memo.pseudonyms,
         )

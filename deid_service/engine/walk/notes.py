@@ -13,12 +13,12 @@ from deid_service.engine.encoding.tags import (
 from deid_service.engine.errors import DicomError, Reason, format_tag
 from deid_service.engine.limits import MAX_ACTIONS_ON_ELEMENT, MAX_WAITING
 from deid_service.engine.rules.dates import age, read_date
-from deid_service.engine.rules.nodes import Rules
 from deid_service.engine.rules.ops import (
     AGE_NOT_COMPUTED,
     ON_ERROR,
     Rewritten,
 )
+from deid_service.engine.rules.profile import CompiledProfile
 from deid_service.engine.rules.rewriting import (
     Memo,
     Place,
@@ -95,13 +95,13 @@ class Notes:
     """
 
     def __init__(
-        self, splicer: Splicer, rules: Rules, memo: Memo, on_final: Callable[[], None]
+        self, splicer: Splicer, profile: CompiledProfile, memo: Memo, on_final: Callable[[], None]
     ) -> None:
         """Starts with none.
 
         Args:
             splicer: of the data set.
-            rules: say what is needed.
+            profile: says what is needed.
             memo: see there.
             on_final: called when another of `Rules.finals` is known.
         """
@@ -111,7 +111,7 @@ class Notes:
         # Where the elements that were noted stand, in the input.
         self._offsets: dict[int, int] = {}
         self._splicer = splicer
-        self._rules = rules
+        self._profile = profile
         self._on_final = on_final
         self._deferred: list[Deferred] = []
         self._waiting = 0
@@ -141,7 +141,7 @@ class Notes:
             return given_up(level, found, op, place)
 
         def rewrite() -> bytes:
-            settings, pseudonyms = self._rules.settings, self.memo.pseudonyms
+            settings, pseudonyms = self._profile.settings, self.memo.pseudonyms
             changed = apply_steps(place, texts, op.steps, settings, self.originals, pseudonyms)
             value = bytes_of(place, changed, charsets, big=big)
             new = written(level, place, found.vr, value)
@@ -229,10 +229,10 @@ class Notes:
 
     def passed(self, tag: int) -> None:
         """Takes note of an element needed elsewhere that was not there."""
-        if tag in self._rules.originals and tag not in self.originals:
+        if tag in self._profile.originals and tag not in self.originals:
             self.originals[tag] = None
             self.resolve_deferred()
-        if tag in self._rules.finals and tag not in self.finals:
+        if tag in self._profile.finals and tag not in self.finals:
             if any(deferred.tag == tag for deferred in self._deferred):
                 return
             self.finals[tag] = None
@@ -248,7 +248,7 @@ class Notes:
             DicomError: a date is none, and an age stands that it contradicts; or the study
                 is before the birth.
         """
-        settings = self._rules.settings
+        settings = self._profile.settings
         finest = settings.age_from_birthdate
         dates = []
         for tag in (PATIENT_BIRTH_DATE, STUDY_DATE):

@@ -28,8 +28,8 @@ from deid_service.engine.encoding.headers import (
 )
 from deid_service.engine.encoding.tags import SPECIFIC_CHARACTER_SET, STUDY_INSTANCE_UID
 from deid_service.engine.errors import DicomError, Reason
-from deid_service.engine.rules.nodes import Rules
 from deid_service.engine.rules.pseudonyms import Patient, patient_from
+from deid_service.engine.rules.rules import Rules
 from profile_service.language.model import PATIENT_ID
 
 # Sequences of undefined length within each other. What is deeper is left to the walk, which
@@ -58,8 +58,8 @@ class PatientFinder:
             max_held_bytes: how far it may be to the last element that is needed.
         """
         self.need = HEADER
-        self._settings = rules.settings.pseudonyms
-        self._required = rules.needs_patient
+        self._settings = rules.profile.settings.pseudonyms
+        self._required = rules.profile.needs_patient
         self._wanted = {PATIENT_ID, SPECIFIC_CHARACTER_SET, *self._settings.elements}
         self._last = max(self._wanted)
         self._base = base

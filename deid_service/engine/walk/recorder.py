@@ -32,9 +32,10 @@ from deid_service.engine.layouts.learning import (
     MAX_PARTS_OF_FILE,
     Sample,
 )
-from deid_service.engine.rules.nodes import Node, Rules
+from deid_service.engine.rules.nodes import Node
 from deid_service.engine.rules.ops import Kept, Rewritten
 from deid_service.engine.rules.rewriting import Became, Memo, Place
+from deid_service.engine.rules.rules import Rules
 from deid_service.engine.walk.levels import END, Level
 from deid_service.engine.walk.output import Buffer, Output, Slot
 from deid_service.engine.walk.splicer import Found, Splicer
@@ -420,7 +421,7 @@ class Rehearsal(Walk):
 
     def _passed(self, tag: int) -> None:
         # Also where it stood before: that is no part of the layout.
-        self.splicer.absent(tag, final=tag in self._rules.finals)
+        self.splicer.absent(tag, final=tag in self._profile.finals)
         super()._passed(tag)
 
 

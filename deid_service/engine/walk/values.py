@@ -8,7 +8,6 @@ from deid_service.engine.encoding.charsets import (
     character_sets,
 )
 from deid_service.engine.errors import DicomError, Reason
-from deid_service.engine.rules.nodes import Rules
 from deid_service.engine.rules.ops import (
     ON_ERROR,
     CharacterSet,
@@ -16,6 +15,7 @@ from deid_service.engine.rules.ops import (
     Kept,
     Rewritten,
 )
+from deid_service.engine.rules.profile import CompiledProfile
 from deid_service.engine.rules.rewriting import (
     Around,
     Place,
@@ -46,10 +46,10 @@ from deid_service.engine.walk.splicer import Found, Splicer
 class Values:
     """Does what is done to the values of elements."""
 
-    def __init__(self, splicer: Splicer, notes: Notes, rules: Rules) -> None:
+    def __init__(self, splicer: Splicer, notes: Notes, profile: CompiledProfile) -> None:
         self._splicer = splicer
         self._notes = notes
-        self._rules = rules
+        self._profile = profile
 
     def act(self, level: Level, found: Found, op: Kept | Dropped | Rewritten, place: Place) -> bool:
         """Changes the value of an element, or takes note of it; False: input is missing."""
@@ -141,7 +141,7 @@ class Values:
         self, level: Level, found: Found, op: Rewritten, place: Place, texts: list[str]
     ) -> bytes:
         """Does the steps, writes the element, and returns its new value."""
-        before, memo, settings = texts, self._notes.memo, self._rules.settings
+        before, memo, settings = texts, self._notes.memo, self._profile.settings
         is_left = op.sweeps and settings.leftovers != "remove"
         if is_left and memo.cleaner.finds(texts, place.vr):
             allow_leftover(place, settings.leftovers)
@@ -175,7 +175,7 @@ class Values:
         """Does to an element what depends on nothing but itself."""
         splicer = self._splicer
         element = splicer.buffer[found.position : found.end]
-        around = Around(level.encoding, level.charsets, self._rules.settings, self._notes.memo)
+        around = Around(level.encoding, level.charsets, self._profile.settings, self._notes.memo)
         result = became(op, place, found.vr, element, around)
         if op.final:
             # Before the element is passed: how far that is depends on the cut.

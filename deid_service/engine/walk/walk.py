@@ -50,7 +50,7 @@ from deid_service.engine.encoding.tags import (
 from deid_service.engine.errors import DicomError, Reason
 from deid_service.engine.layouts.layout import Applied, Layout, apply_first
 from deid_service.engine.layouts.learning import Layouts
-from deid_service.engine.rules.nodes import Node, Rules
+from deid_service.engine.rules.nodes import Node
 from deid_service.engine.rules.ops import (
     MISPLACED,
     SUPERSEDED,
@@ -69,6 +69,7 @@ from deid_service.engine.rules.rewriting import (
     Place,
     Remembered,
 )
+from deid_service.engine.rules.rules import Rules
 from deid_service.engine.walk.creators import Creators
 from deid_service.engine.walk.group_lengths import GroupLengths
 from deid_service.engine.walk.insertions import Insertions
@@ -141,11 +142,12 @@ class Walk:
                 are to be used.
             finder: of the patient, where that is to be found first.
         """
+        profile = rules.profile
         splicer = self._splicer_class(output, base=base, max_held_bytes=max_held_bytes)
         self.splicer = splicer
-        notes = self.notes = Notes(splicer, rules, memo, on_final)
-        self._values = Values(splicer, notes, rules)
-        self._insertions = Insertions(splicer, notes, rules)
+        notes = self.notes = Notes(splicer, profile, memo, on_final)
+        self._values = Values(splicer, notes, profile)
+        self._insertions = Insertions(splicer, notes, profile)
         self._group_lengths = GroupLengths(splicer)
         self._tentatives = Tentatives(splicer)
         self._creators = Creators(splicer, self._values, self._insertions, self._tentatives)
@@ -153,7 +155,7 @@ class Walk:
             splicer, self._insertions, self._creators, self._tentatives, skims=self._skims
         )
         self.padding: int | None = None
-        self._rules = rules
+        self._profile = profile
         self._transfer_syntax = transfer_syntax
         self._layouts = layouts
         self._finder = finder
@@ -172,7 +174,7 @@ class Walk:
             node=rules.top,
         )
         level.encapsulated = encapsulated
-        for tag in rules.watched:
+        for tag in profile.watched:
             level.schedule(tag + 1, Watch(tag, self._passed))
         self._creators.prepare(level)
 
@@ -502,7 +504,7 @@ class Walk:
     def _leap(self, level: Level, alike: list[Layout]) -> None:
         """Passes what a layout at the position says, if there is one of those given."""
         splicer = self.splicer
-        settings, memo = self._rules.settings, self.notes.memo
+        settings, memo = self._profile.settings, self.notes.memo
         applied = apply_first(
             alike, splicer.buffer, splicer.position, level.charsets, settings, memo
         )

@@ -13,7 +13,7 @@ from deid_service.cli.hits import lines_of_rules, treatments
 from deid_service.cli.preview import differences
 from deid_service.cli.remaining import Why, remaining
 from deid_service.engine import compile_plan, deidentify
-from deid_service.engine.rules.nodes import Rules
+from deid_service.engine.rules.rules import Rules
 from profile_service.language import parse_profile
 
 FOLDER = Path(data.__file__).parent / "test_files"

@@ -616,7 +616,7 @@ def test_what_is_due_is_noted_once_for_a_block_or_a_group() -> None:
     again += [el(0x00200000, (0,), "UL"), el(0x00100000, (0,), "UL")]
     deidentifier = Deidentifier(plan)
     deidentifier.receive(dicom(*again * 500))
-    body = deidentifier._body
+    body = deidentifier._data_set.body
     assert body is not None
 
     assert len(body.walk.splicer.level._agenda) < 20
