@@ -26,8 +26,8 @@ from deid_service.engine.file.meta import (
     MAGIC,
     PREAMBLE_LENGTH,
     FileMeta,
-    guessed_encoding,
 )
+from deid_service.engine.file.transfer_syntax import guessed_encoding
 from deid_service.engine.limits import MAX_HELD_BYTES
 from deid_service.engine.plan import Plan
 from deid_service.engine.rules.budget import Budget, spend_from

@@ -17,9 +17,9 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from deid_service.engine.errors import DicomError
-from deid_service.engine.file.meta import Metas
+from deid_service.engine.file.metas import Metas
+from deid_service.engine.rules.memo import Memo
 from deid_service.engine.rules.pseudonyms import Keys, Pseudonyms
-from deid_service.engine.rules.rewriting import Memo
 from deid_service.engine.rules.rules import Rules
 from profile_service.language.model import CodePattern, KeyPurpose, Profile
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, NoReturn
 from deid_service.engine.deidentifier import Deidentifier
 from deid_service.engine.errors import DicomError
 from deid_service.engine.limits import MAX_HELD_BYTES
+from deid_service.engine.rules.memo import Memo
 from deid_service.engine.rules.pseudonyms import Codes
-from deid_service.engine.rules.rewriting import Memo
 
 if TYPE_CHECKING:
     from deid_service.engine.encoding.charsets import CharacterSets

@@ -332,7 +332,7 @@ class Learner:
             start: where the data set begins in it.
         """
         layouts = self._layouts
-        if not walk.is_unlike and data[start : start + 4] in layouts.known:
+        if not walk.leaps.is_unlike and data[start : start + 4] in layouts.known:
             layouts.came_again()
         elif layouts.wants_sample():
             memo = walk.notes.memo

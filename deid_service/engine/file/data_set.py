@@ -21,15 +21,16 @@ from deid_service.engine.file.bodies import (
 from deid_service.engine.file.deflate import beginning_of
 from deid_service.engine.file.directory import MEDIA_DIRECTORY
 from deid_service.engine.file.head import Head
-from deid_service.engine.file.meta import FileMeta, TransferSyntax, guessed_encoding
+from deid_service.engine.file.meta import FileMeta
 from deid_service.engine.file.outlook import look
 from deid_service.engine.file.people import IDENTIFYING, people_of
+from deid_service.engine.file.transfer_syntax import TransferSyntax, guessed_encoding
 from deid_service.engine.layouts.layout import Applied
 from deid_service.engine.layouts.learning import Layouts
 from deid_service.engine.rules.budget import Budget
 from deid_service.engine.rules.facts import Facts
 from deid_service.engine.rules.identity import Identity
-from deid_service.engine.rules.rewriting import Memo
+from deid_service.engine.rules.memo import Memo
 from deid_service.engine.rules.rules import Rules
 from deid_service.engine.rules.texts import Cleaner
 from deid_service.engine.walk.output import Buffer, Output
@@ -235,7 +236,7 @@ class DataSet:
             return applied.counts, applied.end - applied.match.start()
         assert self.body is not None
         walk = self.body.walk
-        return walk.splicer.counts(), walk.applied_bytes
+        return walk.splicer.counts(), walk.leaps.applied_bytes
 
     def _finder(self, encoding: Encoding, base: int) -> PatientFinder | None:
         """Returns what looks for the patient; None where nothing depends on who it is."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from deid_service.engine.encoding.headers import BEGINNING, HEADER
-from deid_service.engine.file.meta import MAGIC, PREAMBLE_LENGTH, guessed_encoding
+from deid_service.engine.file.meta import MAGIC, PREAMBLE_LENGTH
+from deid_service.engine.file.transfer_syntax import guessed_encoding
 
 # As many bytes of a file as are looked at.
 HEAD_BYTES: Final = PREAMBLE_LENGTH + len(MAGIC)

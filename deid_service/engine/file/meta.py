@@ -2,32 +2,28 @@
 
 from __future__ import annotations
 
-import itertools
-import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from operator import attrgetter
-from threading import Lock
 from typing import Final, NamedTuple
 
 from deid_service.engine.encoding.charsets import DEFAULT_CHARACTER_SETS
 from deid_service.engine.encoding.dictionary import vr_of
 from deid_service.engine.encoding.headers import (
-    BEGINNING,
-    EXPLICIT_BIG,
     EXPLICIT_LITTLE,
     HEADER,
     IMPLICIT_LITTLE,
     LONG_HEADER,
-    SHORT_VRS,
     UNDEFINED_LENGTH,
-    VRS,
     Encoding,
 )
 from deid_service.engine.encoding.tags import TRANSFER_SYNTAX
 from deid_service.engine.errors import DicomError, Reason
-from deid_service.engine.file.directory import MEDIA_DIRECTORY
-from deid_service.engine.layouts.learning import MAX_PARTS_OF_PLAN, PROCESS, Layouts
+from deid_service.engine.file.metas import KnownMeta, Metas
+from deid_service.engine.file.transfer_syntax import (
+    TransferSyntax,
+    guessed_encoding,
+    transfer_syntax_of,
+)
+from deid_service.engine.layouts.learning import Layouts
 from deid_service.engine.rules.actions import KeyedStep
 from deid_service.engine.rules.ops import AnyStep, Dropped, Kept, becomes_of
 from deid_service.engine.rules.pseudonyms import Pseudonyms
@@ -63,21 +59,6 @@ _IMPLEMENTATION_CLASS: Final = 0x00020012
 _IMPLEMENTATION_VERSION: Final = 0x00020013
 _PRIVATE_INFORMATION: Final = 0x00020102
 
-_ROOT: Final = "1.2.840.10008.1.2"
-_IMPLICIT: Final = frozenset({_ROOT, "1.2.840.10008.1.20"})
-_BIG_ENDIAN: Final = f"{_ROOT}.2"
-# PS3.5 A.5 and the JPIP referenced deflated ones: the data set is deflated.
-_DEFLATED: Final = frozenset({f"{_ROOT}.1.99", f"{_ROOT}.4.95", f"{_ROOT}.4.205"})
-_NATIVE: Final = frozenset({*_IMPLICIT, f"{_ROOT}.1", _BIG_ENDIAN, *_DEFLATED})
-# PS3.5 A.4, PS3.6 A: the kinds of syntaxes in explicit VR little endian with encapsulated
-# pixel data. The standard adds to them from year to year: what is new reads the same.
-_ENCAPSULATED: Final = re.compile(rf"{re.escape(_ROOT)}\.(1\.98|5|[4-8](\.[0-9]+)+)")
-
-# File metas remembered: as many kinds of files as are worked on at once; and the longest
-# of them, in bytes.
-_MAX_REMEMBERED: Final = 64
-_MAX_REMEMBERED_BYTES: Final = 2048
-
 # Ways to read the data sets of one file meta: there are two encodings, and as a rule one
 # limit.
 _MAX_WAYS: Final = 4
@@ -90,21 +71,6 @@ _GROUP_LENGTH_HEADERS: Final = {
 }
 _INSTANCE_UID_HEADER: Final = b"\x02\0\3\0UI"
 _FILE_META_GROUP: Final = b"\x02\0"
-
-
-@dataclass(frozen=True, slots=True)
-class TransferSyntax:
-    """How a data set is encoded.
-
-    Attributes:
-        encoding: of its elements.
-        deflated: the whole data set is deflated (PS3.5 A.5).
-        encapsulated: pixel data is encapsulated (PS3.5 A.4).
-    """
-
-    encoding: Encoding
-    deflated: bool = False
-    encapsulated: bool = False
 
 
 class MetaElement(NamedTuple):
@@ -127,103 +93,6 @@ class MetaElement(NamedTuple):
     def text(self) -> str:
         """Returns the value without padding."""
         return self.value.rstrip(b" \0").decode("latin-1")
-
-
-@dataclass(slots=True)
-class KnownMeta:
-    """What was made of a file meta, but for its instance UID.
-
-    Attributes:
-        before: what stands before the instance UID in the output.
-        after: what stands behind it.
-        changes: what a receipt counts.
-        syntax: the transfer syntax.
-        syntax_uid: its UID; empty without one.
-        sop_class: the media storage SOP class.
-        layouts: of the data sets that came with it, by all else that decides how their
-            bytes are read: the encoding, how much may be held, and the rules for the file.
-        used: when it was met last, in metas that were met.
-        learnable: how its data sets are encoded, where layouts are for them; else None.
-    """
-
-    before: bytes
-    after: bytes
-    changes: list[tuple[str, ...]]
-    syntax: TransferSyntax | None
-    syntax_uid: str
-    sop_class: str
-    layouts: dict[tuple[Encoding, int, Rules], Layouts] = field(default_factory=dict)
-    used: int = 0
-    learnable: Encoding | None = field(init=False)
-
-    def __post_init__(self) -> None:
-        syntax = self.syntax
-        is_plain = syntax is not None and not syntax.deflated and not syntax.encoding.big
-        is_plain = is_plain and self.sop_class != MEDIA_DIRECTORY
-        self.learnable = syntax.encoding if syntax is not None and is_plain else None
-
-
-# By what stands before the instance UID, and what stands behind it.
-_Key = tuple[bytes, bytes]
-
-
-class Metas:
-    """The file metas of a plan's files that were met before, and what was learned with each.
-
-    Those that were met least lately are forgotten first. No value of a patient is kept: the
-    instance UID is not part of what is remembered, and a file meta with private information
-    is not remembered at all. Can be shared between threads.
-    """
-
-    def __init__(self, *, learns: bool = True) -> None:
-        """Starts with none.
-
-        Args:
-            learns: remembers any.
-        """
-        self._learns = learns
-        self._lock = Lock()
-        self._known: dict[_Key, KnownMeta] = {}
-        self._met = itertools.count(1)
-
-    def get(self, key: _Key) -> KnownMeta | None:
-        """Returns what was made of a file meta, if it was met before."""
-        known = self._known.get(key)
-        if known is not None:
-            known.used = next(self._met)
-        return known
-
-    def add(self, key: _Key, known: KnownMeta) -> KnownMeta:
-        """Remembers a file meta; returns what was made of it first."""
-        if not self._learns or sum(map(len, key)) > _MAX_REMEMBERED_BYTES:
-            return known
-        with self._lock:
-            # One that came in pieces may be known, with what was learned beside it.
-            known = self._known.setdefault(key, known)
-            known.used = next(self._met)
-            if len(self._known) > _MAX_REMEMBERED:
-                del self._known[min(self._known, key=lambda each: self._known[each].used)]
-            return known
-
-    def note_learned(self, layouts: Layouts) -> None:
-        """Makes room for what was learned: in the plan, and in the process."""
-        PROCESS.put(layouts)
-        size = 0
-        for each in reversed(self.layouts()):
-            size += each.size()
-            if size > MAX_PARTS_OF_PLAN and each is not layouts:
-                each.forget()
-
-    def layouts(self) -> list[Layouts]:
-        """Returns all that is learned; what was used last comes last."""
-        with self._lock:
-            by_use = sorted(self._known.values(), key=attrgetter("used"))
-        return [each for known in by_use for each in [*known.layouts.values()]]
-
-    def forget(self) -> None:
-        """Forgets all."""
-        with self._lock:
-            self._known.clear()
 
 
 class FileMeta:
@@ -424,14 +293,15 @@ class FileMeta:
         if uid in self._rules.profile.settings.private_transfer_syntaxes:
             # What the data set looks like says how it is encoded.
             return None
-        if uid not in _NATIVE and _ENCAPSULATED.fullmatch(uid) is None:
+        syntax = transfer_syntax_of(uid)
+        if syntax is None:
             raise _error(
                 Reason.UNKNOWN_TRANSFER_SYNTAX,
                 "the transfer syntax is neither the standard's nor one that the profile lists",
                 element.tag,
                 element.offset,
             )
-        return _transfer_syntax(uid)
+        return syntax
 
     def is_encapsulated(self) -> bool:
         """Whether the pixel data of the file is encapsulated, by its transfer syntax."""
@@ -599,58 +469,6 @@ class FileMeta:
                 return element.whole, ()
         texts = self._after_steps(place, texts, op.steps)
         return _element(encoding, place, texts), op.names
-
-
-def _transfer_syntax(uid: str) -> TransferSyntax:
-    if uid in _IMPLICIT:
-        return TransferSyntax(IMPLICIT_LITTLE)
-    if uid == _BIG_ENDIAN:
-        return TransferSyntax(EXPLICIT_BIG)
-    return TransferSyntax(EXPLICIT_LITTLE, uid in _DEFLATED, uid not in _NATIVE)
-
-
-# The first element of a data set is in one of the first groups of the standard.
-_MAX_FIRST_GROUP: Final = 0x20
-
-# Longer than any first value (character set, date, UID), shorter than text read
-# as a number.
-_MAX_FIRST_LENGTH: Final = 0x10000
-
-_VR_BYTES: Final = frozenset(vr.encode() for vr in VRS)
-_SHORT_VR_BYTES: Final = frozenset(vr.encode() for vr in SHORT_VRS)
-
-
-def guessed_encoding(beginning: bytes) -> Encoding | None:
-    """Tells the encoding of a data set from how it begins, where it can be told.
-
-    One byte of the first group number is zero and shows the byte order; a VR
-    shows explicit VR.
-
-    Args:
-        beginning: the first `BEGINNING` bytes, or the first eight of a shorter one.
-    """
-    low, high = beginning[0], beginning[1]
-    if high == 0 and 0 < low <= _MAX_FIRST_GROUP:
-        if beginning[4:6] in _VR_BYTES and _shows_vr(beginning):
-            return EXPLICIT_LITTLE
-        length = int.from_bytes(beginning[4:8], "little")
-        return IMPLICIT_LITTLE if length < _MAX_FIRST_LENGTH or length == UNDEFINED_LENGTH else None
-    if low == 0 and 0 < high <= _MAX_FIRST_GROUP and beginning[4:6] in _VR_BYTES:
-        return EXPLICIT_BIG
-    return None
-
-
-def _shows_vr(beginning: bytes) -> bool:
-    """Whether what looks like a VR in a little endian data set is one, and not a length."""
-    vr = beginning[4:6]
-    if beginning[6:8] != b"\0\0" or len(beginning) < BEGINNING:
-        return True
-    # As a length it would be one of 16,705 to 23,130 bytes, and text would follow. As a
-    # VR it stands before an empty value, and so before another VR, or before a length
-    # of four bytes, which is undefined or not as large as text read as a number.
-    if vr in _SHORT_VR_BYTES:
-        return beginning[12:14] in _VR_BYTES
-    return beginning[11] < ord(" ") or beginning[8:12] == b"\xff\xff\xff\xff"
 
 
 def _instance_uid(encoding: Encoding, place: Place, uid: str) -> bytes:

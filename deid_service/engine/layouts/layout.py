@@ -22,8 +22,9 @@ from deid_service.engine.encoding.charsets import CharacterSets
 from deid_service.engine.encoding.headers import Encoding
 from deid_service.engine.errors import DicomError
 from deid_service.engine.rules.budget import grown, unspent
+from deid_service.engine.rules.memo import Memo
 from deid_service.engine.rules.ops import Kept, Rewritten
-from deid_service.engine.rules.rewriting import Around, Memo, Place, became
+from deid_service.engine.rules.rewriting import Around, Place, became
 from profile_service.language.model import Settings
 
 

@@ -18,7 +18,7 @@ from deid_service.engine.encoding.charsets import DEFAULT_CHARACTER_SETS, Charac
 from deid_service.engine.encoding.headers import Encoding
 from deid_service.engine.layouts.draft import Draft
 from deid_service.engine.layouts.layout import Applied, Layout, apply_first
-from deid_service.engine.rules.rewriting import Memo
+from deid_service.engine.rules.memo import Memo
 from deid_service.engine.rules.rules import Rules
 
 # Learned is from the headers of a file, in bytes, not from its pixel data.

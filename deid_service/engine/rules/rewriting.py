@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Final, NamedTuple
 
@@ -33,15 +33,15 @@ from deid_service.engine.rules.actions import KeyedStep, ValueStep, step_of
 from deid_service.engine.rules.budget import begin_element, match, may_grow
 from deid_service.engine.rules.dummies import WITHOUT_TEXT, dummy_bytes, dummy_text
 from deid_service.engine.rules.errors import NotTransformableError
+from deid_service.engine.rules.memo import MAX_MEMO_ELEMENT, Became, Memo
 from deid_service.engine.rules.ops import (
     AnyStep,
-    CharacterSet,
     Dropped,
     Kept,
     RegexSubStep,
     Rewritten,
 )
-from deid_service.engine.rules.pseudonyms import Patient, Pseudonyms, patient_from
+from deid_service.engine.rules.pseudonyms import Pseudonyms
 from deid_service.engine.rules.texts import Cleaner, TextStep
 from profile_service.language.model import (
     Capture,
@@ -54,149 +54,6 @@ from profile_service.language.model import (
     SimpleAction,
 )
 from profile_service.language.vr import problem
-
-# What became of an element: the new one (None where it stays as it came), what a
-# receipt counts, and the resulting value.
-Became = tuple[bytes | None, tuple[str, ...], str]
-
-# Elements remembered, and the longest of them in bytes: half a megabyte at the most.
-# Of the files that are worked on, most have the same identities.
-_MAX_MEMO: Final = 1024
-
-# Patients of one stream whose memos are kept: those whose files come mixed.
-_MAX_PATIENTS: Final = 4
-_MAX_MEMO_ELEMENT: Final = 256
-
-# For so many people or visits at once, where texts are cleaned.
-_MAX_IDENTITIES: Final = 4
-
-
-# What an element was, and what became of it.
-Remembered = tuple[Kept | Rewritten | CharacterSet, Encoding, Became]
-
-
-class Memo(dict[bytes, Remembered]):
-    """What became of elements, by their bytes; with the case and the encoding for both.
-
-    What becomes of texts depends on whom the file is about, so files of others have
-    another memo (`of`).
-
-    The files of a series share most of what identifies them, so most elements
-    that a rule changes have been seen a file before. A memo holds values of patients.
-    What elements become under keys is one patient's: each has a memo of their own.
-
-    Attributes:
-        pseudonyms: made with the keys of the stream, and of the patient; None where there
-            are no keys.
-        awaits_patient: what is done depends on who the patient is, and this is of none.
-    """
-
-    def __init__(
-        self,
-        *,
-        learns: bool = True,
-        pseudonyms: Pseudonyms | None = None,
-        awaits_patient: bool = False,
-        cleaner: Cleaner | None = None,
-    ) -> None:
-        """Starts empty.
-
-        Args:
-            learns: remembers anything.
-            pseudonyms: see there.
-            awaits_patient: see there.
-            cleaner: of the texts of the files at hand, which have it in common.
-        """
-        super().__init__()
-        self.pseudonyms = pseudonyms
-        self.awaits_patient = awaits_patient
-        self.cleaner = Cleaner() if cleaner is None else cleaner
-        self._by_identity: dict[object, Memo] = {}
-        self._longest = _MAX_MEMO_ELEMENT if learns else 0
-        self._of_patients: dict[Hashable, Memo] = {}
-
-    def another(
-        self, pseudonyms: Pseudonyms | None = None, *, awaits_patient: bool = False
-    ) -> Memo:
-        """Returns an empty one that learns where this does."""
-        return Memo(
-            learns=self._longest > 0,
-            pseudonyms=pseudonyms,
-            awaits_patient=awaits_patient,
-            cleaner=self.cleaner,
-        )
-
-    def of(self, cleaner: Cleaner) -> Memo:
-        """Returns the one of files that are about the same people as some at hand."""
-        key = cleaner.identity.key()
-        memo = self._by_identity.get(key)
-        if memo is None:
-            if len(self._by_identity) >= _MAX_IDENTITIES:
-                self._by_identity.clear()
-            memo = self._by_identity[key] = Memo(
-                learns=self._longest > 0,
-                pseudonyms=self.pseudonyms,
-                awaits_patient=self.awaits_patient,
-                cleaner=cleaner,
-            )
-        return memo
-
-    def of_patient(self, patient: Patient) -> Memo:
-        """Returns the one of a patient, of which the last few are kept.
-
-        Only where there are keys.
-        """
-        key = (patient.known_by, *patient.values.items())
-        known = self._of_patients.get(key)
-        return self._add(key, patient) if known is None else known
-
-    def of_values(self, values: dict[int, bytes], charsets: CharacterSets) -> Memo | None:
-        """Returns the one of the patient that values say; None where they say none.
-
-        Args:
-            values: of the elements that say it, as they stand in the file, by tag.
-            charsets: that they are in.
-        """
-        key = (charsets, *values.items())
-        known = self._of_patients.get(key)
-        if known is not None:
-            return known
-        assert self.pseudonyms is not None
-        try:
-            patient = patient_from(values, charsets, self.pseudonyms.settings)
-        except CharacterSetError:
-            return None
-        return None if patient.known_by is None else self._add(key, patient)
-
-    def _add(self, key: Hashable, patient: Patient) -> Memo:
-        assert self.pseudonyms is not None
-        if len(self._of_patients) >= _MAX_PATIENTS:
-            self._of_patients.clear()
-        self._by_identity.clear()
-        memo = self._of_patients[key] = self.another(self.pseudonyms.of(patient))
-        return memo
-
-    def clear(self) -> None:
-        """Forgets all."""
-        super().clear()
-        self._of_patients.clear()
-        self._by_identity.clear()
-
-    def remember(
-        self,
-        op: Kept | Rewritten | CharacterSet,
-        encoding: Encoding,
-        element: bytes,
-        became: Became,
-    ) -> None:
-        """Adds an entry; all others go when there are too many."""
-        new = became[0]
-        if len(element) > self._longest or (new and len(new) > _MAX_MEMO_ELEMENT):
-            return
-        if len(self) >= _MAX_MEMO:
-            self.clear()
-        self[element] = (op, encoding, became)
-
 
 # The original values of top-level elements by tag; None for an absent one.
 Originals = Mapping[int, str | None]
@@ -265,7 +122,7 @@ def constant_texts(place: Place, text: str) -> list[str]:
     """
     if not text:
         return []
-    is_short = len(text) <= _MAX_MEMO_ELEMENT
+    is_short = len(text) <= MAX_MEMO_ELEMENT
     reason = _cached_problem(place.vr, text) if is_short else problem(place.vr, text)
     if reason is not None:
         raise place.error(Reason.VALUE_NOT_ENCODABLE, f"the new value does not fit: {reason}")
@@ -336,7 +193,7 @@ def count_growth(place: Place, element: bytes, former_size: int) -> None:
         DicomError: new values make it longer by more than MAX_GROWTH.
     """
     # What is remembered is not made again, and would count for the first file only.
-    if len(element) > _MAX_MEMO_ELEMENT and not may_grow(len(element) - former_size):
+    if len(element) > MAX_MEMO_ELEMENT and not may_grow(len(element) - former_size):
         raise place.error(
             Reason.LIMIT_EXCEEDED,
             f"new values make the file longer by more than {MAX_GROWTH} bytes",

@@ -13,6 +13,7 @@ from deid_service.engine.encoding.tags import (
 from deid_service.engine.errors import DicomError, Reason, format_tag
 from deid_service.engine.limits import MAX_ACTIONS_ON_ELEMENT, MAX_WAITING
 from deid_service.engine.rules.dates import age, read_date
+from deid_service.engine.rules.memo import Memo
 from deid_service.engine.rules.ops import (
     AGE_NOT_COMPUTED,
     ON_ERROR,
@@ -20,7 +21,6 @@ from deid_service.engine.rules.ops import (
 )
 from deid_service.engine.rules.profile import CompiledProfile
 from deid_service.engine.rules.rewriting import (
-    Memo,
     Place,
     apply_steps,
     bytes_of,

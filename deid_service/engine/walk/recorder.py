@@ -23,7 +23,7 @@ from deid_service.engine.encoding.headers import (
     SHORT_VRS,
     Encoding,
 )
-from deid_service.engine.errors import DicomError, Reason
+from deid_service.engine.errors import DicomError
 from deid_service.engine.layouts.draft import Draft, Part, Role
 from deid_service.engine.layouts.layout import Change
 from deid_service.engine.layouts.learning import (
@@ -32,9 +32,10 @@ from deid_service.engine.layouts.learning import (
     MAX_PARTS_OF_FILE,
     Sample,
 )
+from deid_service.engine.rules.memo import Became, Memo
 from deid_service.engine.rules.nodes import Node
 from deid_service.engine.rules.ops import Kept, Rewritten
-from deid_service.engine.rules.rewriting import Became, Memo, Place
+from deid_service.engine.rules.rewriting import Place
 from deid_service.engine.rules.rules import Rules
 from deid_service.engine.walk.levels import END, Level
 from deid_service.engine.walk.output import Buffer, Output, Slot
@@ -366,6 +367,7 @@ class Rehearsal(Walk):
             transfer_syntax=transfer_syntax,
             encapsulated=encapsulated,
         )
+        self._finals = rules.profile.finals
         self._left_out: frozenset[int] = frozenset()
         self._elements = 0
 
@@ -402,12 +404,8 @@ class Rehearsal(Walk):
             splicer.begin_due()
         if self._elements > MAX_ELEMENTS_OF_FILE:
             raise _EnoughError
-        left = level.end - splicer.base - splicer.position
-        if left == 0:
-            self._sequences.close(level)
+        if self._has_ended(level):
             return True
-        if left < HEADER:
-            raise splicer.error(Reason.MALFORMED, "an item ends in the middle of an element")
         if splicer.lacks(HEADER):
             return False
         group, element, code, length = level.encoding.quad(splicer.buffer, splicer.position)
@@ -421,7 +419,7 @@ class Rehearsal(Walk):
 
     def _passed(self, tag: int) -> None:
         # Also where it stood before: that is no part of the layout.
-        self.splicer.absent(tag, final=tag in self._profile.finals)
+        self.splicer.absent(tag, final=tag in self._finals)
         super()._passed(tag)
 
 

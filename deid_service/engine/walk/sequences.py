@@ -139,6 +139,51 @@ class Sequences:
             return self.open_sequence(level, found, children, tentative)
         return self.open_sequence(level, found, children)
 
+    def read_item(self, level: Level) -> bool:
+        """Reads an item header, or the end of a sequence; False where input is missing."""
+        splicer = self._splicer
+        position = splicer.position
+        left = level.end - splicer.base - position
+        if left == 0:
+            self.close(level)
+            return True
+        if left < HEADER:
+            raise splicer.error(Reason.MALFORMED, "a sequence ends in the middle of an item")
+        if splicer.lacks(HEADER):
+            return False
+        group, element, length = level.encoding.item(splicer.buffer, position)
+        tag = group << 16 | element
+        if tag == SEQUENCE_DELIMITER:
+            if level.undefined:
+                self.close(level, HEADER)
+            else:
+                # Not called for in a sequence of defined length, but seen there.
+                splicer.enter(splicer.position + HEADER)
+            return True
+        if tag != ITEM:
+            raise splicer.error(Reason.MALFORMED, "something else than an item in a sequence", tag)
+        start = position + HEADER
+        end = END if length == UNDEFINED_LENGTH else start + length
+        if end != END and end > level.end - splicer.base:
+            raise splicer.error(Reason.MALFORMED, "an item is longer than its sequence", level.tag)
+        if level.kind is Kind.FRAGMENTS:
+            if end == END:
+                # PS3.5 A.4: fragments have defined lengths.
+                raise splicer.error(Reason.MALFORMED, "a fragment of undefined length", level.tag)
+            return splicer.pass_item(end)
+        return self.open_item(level, start, end)
+
+    def read_delimiter(self, level: Level, tag: int) -> bool:
+        """Reads an item delimiter among elements; False where input is missing."""
+        if tag != ITEM_DELIMITER or level.tag is None:
+            raise self._splicer.error(Reason.MALFORMED, "an item or a delimiter out of place", tag)
+        if level.undefined:
+            self.close(level, HEADER)
+        else:
+            # Not called for in an item of defined length, but seen there.
+            self._splicer.enter(self._splicer.position + HEADER)
+        return True
+
     def open_sequence(
         self,
         level: Level,

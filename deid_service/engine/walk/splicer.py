@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from deid_service.engine.encoding.headers import HEADER, Encoding
 from deid_service.engine.errors import DicomError, Reason
+from deid_service.engine.rules.memo import Became
 from deid_service.engine.rules.ops import Kept, Rewritten
-from deid_service.engine.rules.rewriting import Became, Place
+from deid_service.engine.rules.rewriting import Place
 from deid_service.engine.walk.levels import LengthSlot, Level
 from deid_service.engine.walk.output import Output, Slot
 

@@ -25,31 +25,25 @@ from deid_service.engine.encoding.charsets import (
     DEFAULT_CHARACTER_SETS,
     character_sets,
 )
-from deid_service.engine.encoding.dictionary import PERHAPS_SEQUENCES, private_vr_of, vr_of
+from deid_service.engine.encoding.dictionary import PERHAPS_SEQUENCES, vr_of
 from deid_service.engine.encoding.headers import (
-    BEGINNING,
     DELIMITER_GROUP,
-    EXPLICIT_LITTLE,
     HEADER,
     IMPLICIT_LITTLE,
-    ITEM,
-    ITEM_DELIMITER,
     LONG_HEADER,
-    SEQUENCE_DELIMITER,
     UNDEFINED_LENGTH,
     Encoding,
-    begins_explicit,
 )
 from deid_service.engine.encoding.tags import (
     FILE_META,
-    PIXEL_DATA,
     PRIVATE_BLOCKS,
     TRANSFER_SYNTAX,
     is_creator,
 )
 from deid_service.engine.errors import DicomError, Reason
-from deid_service.engine.layouts.layout import Applied, Layout, apply_first
+from deid_service.engine.layouts.layout import Applied
 from deid_service.engine.layouts.learning import Layouts
+from deid_service.engine.rules.memo import Memo, Recalled
 from deid_service.engine.rules.nodes import Node
 from deid_service.engine.rules.ops import (
     MISPLACED,
@@ -64,15 +58,12 @@ from deid_service.engine.rules.ops import (
     Rewritten,
     becomes_of,
 )
-from deid_service.engine.rules.rewriting import (
-    Memo,
-    Place,
-    Remembered,
-)
+from deid_service.engine.rules.rewriting import Place
 from deid_service.engine.rules.rules import Rules
 from deid_service.engine.walk.creators import Creators
 from deid_service.engine.walk.group_lengths import GroupLengths
 from deid_service.engine.walk.insertions import Insertions
+from deid_service.engine.walk.leaps import Leaps
 from deid_service.engine.walk.levels import (
     END,
     Kind,
@@ -83,6 +74,7 @@ from deid_service.engine.walk.notes import Notes
 from deid_service.engine.walk.output import Buffer, Output
 from deid_service.engine.walk.patient import PatientFinder
 from deid_service.engine.walk.sequences import BYTES_AT_ONCE, Sequences
+from deid_service.engine.walk.shapes import Shapes
 from deid_service.engine.walk.splicer import Found, Splicer
 from deid_service.engine.walk.tentatives import Tentatives
 from deid_service.engine.walk.values import Values
@@ -101,8 +93,7 @@ class Walk:
     Attributes:
         splicer: puts the output together.
         notes: what others need.
-        is_unlike: it has met an element that a layout begins with, and none of them.
-        applied_bytes: how much of the input went by layouts.
+        leaps: what went by layouts.
         padding: the absolute offset of zero bytes behind the last element, which are
             left out; None where there are none.
     """
@@ -155,12 +146,11 @@ class Walk:
             splicer, self._insertions, self._creators, self._tentatives, skims=self._skims
         )
         self.padding: int | None = None
-        self._profile = profile
         self._transfer_syntax = transfer_syntax
         self._layouts = layouts
         self._finder = finder
-        self.is_unlike = False
-        self.applied_bytes = 0
+        self.leaps = Leaps(splicer, notes, self._insertions, profile.settings)
+        self._shapes = Shapes(splicer)
         # When the caller is to have a turn, by `perf_counter`.
         self._until = math.inf
         level = splicer.level = Level(
@@ -271,7 +261,7 @@ class Walk:
         """Goes on behind a layout that the data set began with, and that is in the output."""
         splicer = self.splicer
         splicer.base -= applied.match.start()
-        self._take(splicer.level, applied)
+        self.leaps.take(splicer.level, applied)
         splicer.base += applied.end
         splicer.position = splicer.run = 0
 
@@ -316,9 +306,11 @@ class Walk:
             level = splicer.level
             if level.kind is Kind.ELEMENTS:
                 begins = splicer.base + splicer.position == level.offset
-                more = not (begins and self._lacks_encoding(level)) and self._read_elements(level)
+                more = not (begins and self._shapes.lacks_encoding(level)) and self._read_elements(
+                    level
+                )
             else:
-                more = self._read_item(level)
+                more = self._sequences.read_item(level)
             # What ends with the input is ended at once: no more of it would come.
             if more and splicer.position < size and perf_counter() > self._until:
                 splicer.need = 0
@@ -352,7 +344,7 @@ class Walk:
             if known is not None and (alike := known.get(buffer[position : position + 4])):
                 splicer.position = position
                 splicer.run = run
-                self._leap(level, alike)
+                self.leaps.leap(level, alike)
                 position = splicer.position
                 run = splicer.run
                 boundary = level.boundary
@@ -453,39 +445,23 @@ class Walk:
         splicer.run = run
         if position + HEADER <= min(level.end - splicer.base, len(buffer)):
             return True
-        left = level.end - splicer.base - position
+        if self._has_ended(level):
+            return True
+        splicer.need = HEADER
+        return False
+
+    def _has_ended(self, level: Level) -> bool:
+        """Closes a level of elements that is at its end; whether it was."""
+        splicer = self.splicer
+        left = level.end - splicer.base - splicer.position
         if left == 0:
             self._sequences.close(level)
             return True
         if left < HEADER:
             raise splicer.error(Reason.MALFORMED, "an item ends in the middle of an element")
-        splicer.need = HEADER
         return False
 
-    def _lacks_encoding(self, level: Level) -> bool:
-        """Tells how an item is encoded, which its first element shows.
-
-        Returns:
-            Whether input is missing for that.
-        """
-        if level.tag is None or level.encoding is not IMPLICIT_LITTLE:
-            return False
-        splicer = self.splicer
-        room = level.end - splicer.base - splicer.position
-        if splicer.lacks(min(BEGINNING, room)):
-            # The last item of a file may be shorter than that; its delimiters are not.
-            return True
-        beginning = splicer.buffer[splicer.position : splicer.position + min(BEGINNING, room)]
-        if beginning[5:6] > b"\x20":
-            # A length this long may look like a VR.
-            splicer.depend()
-        if begins_explicit(beginning, room if level.end < END else None):
-            level.encoding = EXPLICIT_LITTLE
-        return False
-
-    def _recall(
-        self, level: Level, tag: int, vr: str | None, end: int, known_as: Remembered
-    ) -> None:
+    def _recall(self, level: Level, tag: int, vr: str | None, end: int, known_as: Recalled) -> None:
         """Writes what became of the same element before."""
         splicer = self.splicer
         position = splicer.position
@@ -501,54 +477,12 @@ class Walk:
             level.delta += len(new) + position - end
             splicer.run = end
 
-    def _leap(self, level: Level, alike: list[Layout]) -> None:
-        """Passes what a layout at the position says, if there is one of those given."""
-        splicer = self.splicer
-        settings, memo = self._profile.settings, self.notes.memo
-        applied = apply_first(
-            alike, splicer.buffer, splicer.position, level.charsets, settings, memo
-        )
-        if applied is None:
-            self.is_unlike = True
-            return
-        layout = applied.layout
-        if splicer.base + applied.end > splicer.max_held:
-            # Something may have waited for too long.
-            return
-        if layout.first_tag >= level.boundary:
-            self._insertions.reach(level, layout.first_tag)
-        if level.can_leap(layout):
-            splicer.flush(splicer.position)
-            self._take(level, applied)
-            splicer.output.parts.append(applied.changed)
-
-    def _take(self, level: Level, applied: Applied) -> None:
-        """Takes note of what was done along a layout, and goes on behind it."""
-        splicer = self.splicer
-        layout = applied.layout
-        for tag, vr, group in layout.notes:
-            if vr is None:
-                self.notes.passed(tag)
-            else:
-                place = Place(tag, vr, splicer.base + applied.match.start(group))
-                self.notes.note_final(place, applied.finals[tag] or "")
-        level.charsets = applied.charsets
-        counts = splicer.element_counts
-        for name, count in applied.counts.items():
-            counts[name] = counts.get(name, 0) + count
-        start = applied.match.start()
-        level.delta += len(applied.changed) - (applied.tail - start)
-        level.leap(layout)
-        splicer.run = applied.tail
-        splicer.position = applied.end
-        self.applied_bytes += applied.end - start
-
     def _read_element(self, level: Level, tag: int, code: int, length: int) -> bool:
         """Reads the element at the position; False where input is missing."""
         splicer = self.splicer
         position = splicer.position
         if tag >> 16 == DELIMITER_GROUP:
-            return self._read_delimiter(level, tag)
+            return self._sequences.read_delimiter(level, tag)
         if not (tag or code or length) and level.tag is None:
             return self._read_padding()
         encoding = level.encoding
@@ -586,7 +520,7 @@ class Walk:
         if node is None:
             if end != END:
                 return splicer.pass_over(found)
-            if self._holds_items(level, found, vr or vr_of(tag)):
+            if self._shapes.holds_items(level, found, vr or vr_of(tag)):
                 return self._sequences.open_sequence(level, found, None)
             return self._sequences.open_fragments(level, found)
         if tag >= level.boundary:
@@ -604,51 +538,6 @@ class Walk:
         splicer.position = splicer.run = len(splicer.buffer)
         splicer.need = 1
         return False
-
-    def _read_delimiter(self, level: Level, tag: int) -> bool:
-        """Reads an item delimiter among elements; False where input is missing."""
-        if tag != ITEM_DELIMITER or level.tag is None:
-            raise self.splicer.error(Reason.MALFORMED, "an item or a delimiter out of place", tag)
-        if level.undefined:
-            self._sequences.close(level, HEADER)
-        else:
-            # Not called for in an item of defined length, but seen there.
-            self.splicer.enter(self.splicer.position + HEADER)
-        return True
-
-    def _read_item(self, level: Level) -> bool:
-        """Reads an item header, or the end of a sequence; False where input is missing."""
-        splicer = self.splicer
-        position = splicer.position
-        left = level.end - splicer.base - position
-        if left == 0:
-            self._sequences.close(level)
-            return True
-        if left < HEADER:
-            raise splicer.error(Reason.MALFORMED, "a sequence ends in the middle of an item")
-        if splicer.lacks(HEADER):
-            return False
-        group, element, length = level.encoding.item(splicer.buffer, position)
-        tag = group << 16 | element
-        if tag == SEQUENCE_DELIMITER:
-            if level.undefined:
-                self._sequences.close(level, HEADER)
-            else:
-                # Not called for in a sequence of defined length, but seen there.
-                splicer.enter(splicer.position + HEADER)
-            return True
-        if tag != ITEM:
-            raise splicer.error(Reason.MALFORMED, "something else than an item in a sequence", tag)
-        start = position + HEADER
-        end = END if length == UNDEFINED_LENGTH else start + length
-        if end != END and end > level.end - splicer.base:
-            raise splicer.error(Reason.MALFORMED, "an item is longer than its sequence", level.tag)
-        if level.kind is Kind.FRAGMENTS:
-            if end == END:
-                # PS3.5 A.4: fragments have defined lengths.
-                raise splicer.error(Reason.MALFORMED, "a fragment of undefined length", level.tag)
-            return splicer.pass_item(end)
-        return self._sequences.open_item(level, start, end)
 
     def _act(self, level: Level, node: Node, found: Found) -> bool:
         """Does what the plan says to an element; False where input is missing."""
@@ -672,10 +561,10 @@ class Walk:
             # has put a new one: that one stands for it.
             op = SUPERSEDED
         if isinstance(op, ByVr):
-            known = self._known_vr(found, creator)
-            if known == "UN" and found.end != END and self._lacks_beginning(found):
+            known = self._shapes.known_vr(found, creator)
+            if known == "UN" and found.end != END and self._shapes.lacks_beginning(found):
                 return False
-            op = op.of["SQ" if self._holds_items(level, found, known) else known]
+            op = op.of["SQ" if self._shapes.holds_items(level, found, known) else known]
             if creator is not None or tag >> 16 & 1:
                 self._creators.keep_creator_for(level, tag, op)
         if isinstance(op, Dropped) and op.is_whole and found.end != END:
@@ -687,12 +576,12 @@ class Walk:
         if type(becomes) is Dropped and becomes.unseen and found.end != END:
             splicer.drop(level, found, becomes.name)
             return True
-        known = self._known_vr(found, creator)
+        known = self._shapes.known_vr(found, creator)
         is_unknown = known == "UN" and found.end != END and (node.deep or op is not None)
         # No dictionary knows the element: a sequence shows itself.
-        if is_unknown and self._lacks_beginning(found):
+        if is_unknown and self._shapes.lacks_beginning(found):
             return False
-        if self._holds_items(level, found, known):
+        if self._shapes.holds_items(level, found, known):
             return self._sequences.act(level, node, found, op, creator)
         if found.end == END:
             return self._sequences.act_on_fragments(level, found, op)
@@ -712,19 +601,6 @@ class Walk:
             case _:
                 assert_never(op)
 
-    def _known_vr(self, found: Found, creator: str | None) -> str:
-        """Returns the VR that a value is read with: that of its header, or of a dictionary."""
-        vr = found.vr
-        if vr is not None and vr != "UN":
-            return vr
-        tag = found.tag
-        known = private_vr_of(tag >> 16, creator, tag & 0xFF) if creator else None
-        return known or vr_of(tag)
-
-    def _lacks_beginning(self, found: Found) -> bool:
-        """Whether that is missing of a value which would show it to be a sequence."""
-        return self.splicer.lacks(min(found.start + HEADER, found.end) - found.position)
-
     def _check_transfer_syntax(self, found: Found) -> None:
         """Refuses a transfer syntax in the data set that is not that of the file meta."""
         self.splicer.depend()
@@ -733,43 +609,6 @@ class Walk:
             raise self.splicer.error(
                 Reason.MALFORMED, "a second file meta contradicts the first", found.tag, found.vr
             )
-
-    def _holds_items(self, level: Level, found: Found, known: str) -> bool:
-        """Whether the value of an element is a sequence of items.
-
-        Raises:
-            DicomError: it has an undefined length, and neither items nor fragments.
-        """
-        splicer = self.splicer
-        vr = found.vr
-        if found.end == END:
-            if found.tag == PIXEL_DATA and vr != "SQ":
-                return False
-            # PS3.5 6.2.2: UN of undefined length is a sequence; so is anything
-            # of undefined length in implicit VR (PS3.5 7.5).
-            if vr in {"SQ", "UN", None}:
-                return True
-            if vr in {"OB", "OW"}:
-                return False
-            raise splicer.error(
-                Reason.MALFORMED,
-                "only sequences and pixel data have undefined lengths",
-                found.tag,
-                vr,
-            )
-        if known == "SQ":
-            return True
-        if known != "UN" or level.node is None:
-            return False
-        # Shorter ones are looked at, too: what is learned from them holds for longer ones.
-        beginning = splicer.peek(found)
-        if len(beginning) < HEADER or found.end - found.start < HEADER:
-            return False
-        encoding = IMPLICIT_LITTLE if vr == "UN" else level.encoding
-        group, element, length = encoding.item(beginning, 0)
-        return group << 16 | element == ITEM and (
-            length == UNDEFINED_LENGTH or length <= found.end - found.start - HEADER
-        )
 
 
 def _is_vr(code: int) -> bool:
