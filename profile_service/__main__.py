@@ -44,9 +44,9 @@ def main(arguments: list[str]) -> int:
 def _families() -> tuple[Family, ...]:
     # Not above: what is counted is named after parts of the contract.
     from profile_service.metrics import families
-    from profile_service.servicers import ACCESS_SERVICE, PROFILE_SERVICE
+    from profile_service.servicers import ACCESS_SERVICE, PROFILE_SERVICE, TABLE_SERVICE
 
-    services = (PROFILE_SERVICE, ACCESS_SERVICE)
+    services = (PROFILE_SERVICE, TABLE_SERVICE, ACCESS_SERVICE)
     return families([method.name for service in services for method in service.methods])
 
 

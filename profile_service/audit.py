@@ -62,6 +62,12 @@ class Action(Enum):
     REJECT_CHANGE = "change.reject"
     # Who reads which patients have which codes.
     READ_SUBJECTS = "subjects.read"
+    # Tables of patients: rows that replace all before them, or are added to them; who reads
+    # them; and versions that are deleted.
+    SET_TABLE = "table.set"
+    ADD_TABLE_ROWS = "table.add"
+    READ_TABLE = "table.read"
+    DELETE_TABLE = "table.delete"
     # What was kept for long enough was removed; the database itself writes it.
     EXPIRE_AUDIT = "audit.expire"
 

@@ -72,11 +72,18 @@ def _observed(described: MethodDescriptor, carry_out: Carrying, guard: Guard) ->
             return _subject(request.binding, ("container",)) if request is not None else ""
         return _subject(request, fields)
 
-    def answer(request: Message | None, context: grpc.ServicerContext) -> Message:
+    def answer(
+        request: Message | None, context: grpc.ServicerContext, more: Iterable[Message] = ()
+    ) -> Message:
         with TRACING.answering(service, method, context.invocation_metadata()) as traced:
-            return answered(request, context, traced)
+            return answered(request, context, more, traced)
 
-    def answered(request: Message | None, context: grpc.ServicerContext, traced: Traced) -> Message:
+    def answered(
+        request: Message | None,
+        context: grpc.ServicerContext,
+        more: Iterable[Message],
+        traced: Traced,
+    ) -> Message:
         begin = time.perf_counter()
         code, reason, cause, level = "OK", "", "", logging.INFO
         metadata = context.invocation_metadata()
@@ -85,7 +92,8 @@ def _observed(described: MethodDescriptor, carry_out: Carrying, guard: Guard) ->
         try:
             shown = guard.read(metadata, lambda: _certificate(context))
             key_name, granted = guard.admit(method, _came(request), shown)
-            call = Call(granted, shown, key_name, request_id, context.peer, context.is_active)
+            asked = (granted, shown, key_name, request_id)
+            call = Call(*asked, context.peer, context.is_active, more)
             return carry_out(request, call)
         except ProfileServiceError as error:
             code, reason = _code_and_reason(error)

@@ -6,12 +6,15 @@
             InvalidPageSizeError, InvalidPageTokenError, InvalidVersionError,
             InvalidDigestError, InvalidFilterError, InvalidNoteError,
             InvalidPrincipalError, InvalidRoleError, InvalidKeyError,
-            InvalidFileEventError, InvalidChangeError
+            InvalidFileEventError, InvalidChangeError, InvalidCodeError,
+            InvalidTableError
         ProfileInvalidError
+        TableInvalidError
         NotFoundError
             ContainerNotFoundError, ParentNotFoundError, TargetNotFoundError,
             ProfileNotFoundError, VersionNotFoundError, RoleNotFoundError,
-            KeyNotFoundError, BindingNotFoundError, ChangeNotFoundError
+            KeyNotFoundError, BindingNotFoundError, ChangeNotFoundError,
+            TableNotFoundError
         ContainerAlreadyExistsError
         ContainerNotEmptyError
         ApprovalRequiredError, SamePersonError, ChangeDecidedError
@@ -140,6 +143,18 @@ class ProfileInvalidError(ProfileServiceError):
         self.violations = tuple(violations)
 
 
+class TableInvalidError(ProfileServiceError):
+    """The text of a table is not valid.
+
+    Attributes:
+        violations: all that is wrong, in the order of the text.
+    """
+
+    def __init__(self, table: str, violations: Sequence[Violation]) -> None:
+        super().__init__("The table is not valid.", table=table)
+        self.violations = tuple(violations)
+
+
 class NotFoundError(ProfileServiceError):
     """Something that the request names does not exist."""
 
@@ -149,6 +164,17 @@ class ContainerNotFoundError(NotFoundError):
 
     def __init__(self, name: str) -> None:
         super().__init__(f"There is no container {name}.", container=name)
+
+
+class TableNotFoundError(NotFoundError):
+    """There is no such table, or not that version of it."""
+
+    def __init__(self, container: str, table: str) -> None:
+        super().__init__(
+            f"{container} has no table {table}, or not that version of it.",
+            container=container,
+            table=table,
+        )
 
 
 class ParentNotFoundError(NotFoundError):
@@ -227,6 +253,10 @@ class CodesExhaustedError(ProfileServiceError):
         super().__init__(
             "All codes of the pattern were given: write it with more zeros.", target=target
         )
+
+
+class InvalidTableError(InvalidRequestError):
+    """What was said of a table has not its form, or does not fit the table."""
 
 
 class InvalidCodeError(InvalidRequestError):

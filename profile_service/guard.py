@@ -76,6 +76,8 @@ class Call(NamedTuple):
         request_id: ties the call to its line in the log.
         peer: tells the address that the call came from.
         is_wanted: tells whether the caller still waits.
+        more: the requests behind the first, as they come; where they end because one did not
+            come, or the caller is gone, nobody waits any more.
         proposed_by: who proposed what the caller approves; None where nobody did.
     """
 
@@ -85,6 +87,7 @@ class Call(NamedTuple):
     request_id: str
     peer: Callable[[], str]
     is_wanted: Callable[[], bool]
+    more: Iterable[Any] = ()
     proposed_by: str | None = None
 
     @property

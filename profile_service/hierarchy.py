@@ -79,6 +79,13 @@ class ContainerName(NamedTuple):
         """The name of its site; of a site, its own."""
         return "/".join(self.text.split("/", 2)[:2])
 
+    @property
+    def upwards(self) -> tuple[str, ...]:
+        """Its own name, and those of the containers that it is in, nearest first."""
+        parent = self.parent
+        names = (self.text,) if parent is None else (self.text, parent, self.site)
+        return tuple(dict.fromkeys(names))
+
 
 def is_name(text: str) -> bool:
     """Tells whether a text is a resource name."""
@@ -175,6 +182,16 @@ class Resolution(NamedTuple):
     levels: tuple[LevelVerdict, ...]
     file_audit: FileAudit = FileAudit.RECORDED
     caller: str = ""
+
+
+def containers_of_tables(target: ContainerName, resolution: Resolution) -> tuple[str, ...]:
+    """Returns the containers whose tables a profile finds, nearest first: none below a lock."""
+    overridden = {
+        level.container
+        for level in resolution.levels
+        if level.verdict is Verdict.OVERRIDDEN_BY_LOCK
+    }
+    return tuple(name for name in target.upwards if name not in overridden)
 
 
 def cascade(levels: Sequence[Level], *, enforced: bool) -> Resolution:

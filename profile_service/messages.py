@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         Delivery,
         KnownSubject,
         ProfileVersion,
+        ResolvedTable,
         SiteKey,
     )
 
@@ -261,6 +262,31 @@ def fill_keys(message: pb.StreamKeys, delivery: Delivery) -> None:
     message.sealed = delivery.sealed
     if delivery.problem is not None:
         message.problem = KEY_PROBLEMS[delivery.problem]
+
+
+def resolved_table(data: ResolvedTable) -> pb.ResolvedTable:
+    """Returns a table that a profile looks patients up in as a message."""
+    message = pb.ResolvedTable(name=data.name, missing_column=data.missing_column)
+    if data.stored is not None:
+        message.container = data.stored.container
+        message.id = data.stored.table_id
+        message.version = data.stored.version
+    return message
+
+
+def table_warning(data: ResolvedTable) -> pb.Violation | None:
+    """Returns what is to be said of a table that a profile needs; None where all is well."""
+    if data.stored is None:
+        lacks = f"There is no table {data.name} at or above the container: no stream is opened"
+        message = f"{lacks} before there is one, or one in what is below."
+    elif data.missing_column:
+        message = (
+            f"The table {data.name} of {data.stored.container} has no column "
+            f"{data.missing_column}: no stream is opened before it has."
+        )
+    else:
+        return None
+    return pb.Violation(code="TABLE_MISSING", path="dicom", message=message)
 
 
 def site_key(data: SiteKey) -> pb.SiteKey:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple, get_args
 
-from profile_service.language.model import KeyPurpose, KeyScope
+from profile_service.language.model import Column, KeyPurpose, KeyScope
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -95,23 +95,30 @@ class KeyUse(NamedTuple):
         scope: where the same patient has the same pseudonym.
         generation: of the key of the site; 0 for the one in use.
         purposes: each has a key of its own.
+        columns: what it looks up in tables, which have keys of their own.
     """
 
     scope: KeyScope
     generation: int
     purposes: tuple[KeyPurpose, ...]
+    columns: tuple[Column, ...] = ()
 
     @property
     def text(self) -> str:
         """It as it is stored."""
-        return f"{self.scope}/{self.generation}/{','.join(self.purposes)}"
+        written = f"{self.scope}/{self.generation}/{','.join(self.purposes)}"
+        columns = ",".join(f"{each.table}:{each.name}" for each in self.columns)
+        return f"{written}/{columns}" if columns else written
 
     @classmethod
     def read(cls, text: str) -> KeyUse:
         """Reads what `text` has written."""
-        scope, generation, purposes = text.split("/")
-        named = tuple(_PURPOSES[each] for each in purposes.split(","))
-        return cls(_SCOPES[scope], int(generation), named)
+        scope, generation, purposes, *columns = text.split("/")
+        named = tuple(_PURPOSES[each] for each in purposes.split(",") if each)
+        looked_up = (each.split(":") for each in "".join(columns).split(",") if each)
+        return cls(
+            _SCOPES[scope], int(generation), named, tuple(Column(*each) for each in looked_up)
+        )
 
 
 class Decision(NamedTuple):
@@ -197,6 +204,57 @@ class Delivery(NamedTuple):
 
     sealed: bytes
     problem: KeyProblem | None = None
+
+
+class StoredTable(NamedTuple):
+    """A version of a table of patients, as it is stored.
+
+    Attributes:
+        container: the name of the container that it is attached to.
+        container_id: its identity.
+        name: its name there.
+        table_id: tells it from one that is made later under the same name.
+        sealed: its secret, encrypted.
+        version: from 1.
+        base: the version since which its rows are in it.
+        originals: how many columns say who a patient is.
+        columns: the names of the others.
+        rows: how many there are.
+        added: how many of them came with this version.
+        create_time: when it was made.
+        author: who made it.
+        note: why, in their words.
+    """
+
+    container: str
+    container_id: int
+    name: str
+    table_id: int
+    sealed: Sealed
+    version: int
+    base: int
+    originals: int
+    columns: tuple[str, ...]
+    rows: int
+    added: int
+    create_time: datetime
+    author: str
+    note: str
+
+
+class ResolvedTable(NamedTuple):
+    """A table that a profile looks patients up in.
+
+    Attributes:
+        name: as the profile has it.
+        stored: it as it is now; None where there is none of that name.
+        missing_column: a column that the profile looks up and that it has not; empty where
+            it has all.
+    """
+
+    name: str
+    stored: StoredTable | None
+    missing_column: str = ""
 
 
 class Subject(NamedTuple):

@@ -57,10 +57,10 @@ def read_token(listed: str, token: str) -> str:
     try:
         text = base64.b64decode(token, altchars=b"-_", validate=True).decode()
     except (binascii.Error, ValueError):
-        raise _invalid() from None
+        raise invalid_token() from None
     found, separator, last = text.partition("\n")
     if not separator or found != listed or not last.isascii() or not last.isprintable():
-        raise _invalid()
+        raise invalid_token()
     return last
 
 
@@ -76,7 +76,7 @@ def read_number(listed: str, token: str) -> int:
     """
     last = read_token(listed, token) or "0"
     if not last.isdecimal() or int(last) > MAX_NUMBER:
-        raise _invalid()
+        raise invalid_token()
     return int(last)
 
 
@@ -95,5 +95,6 @@ def cut(
     return page, write_token(listed, last(page[-1])) if len(found) > size else ""
 
 
-def _invalid() -> InvalidPageTokenError:
+def invalid_token() -> InvalidPageTokenError:
+    """Returns the error for a token that is none of a list."""
     return InvalidPageTokenError("page_token", "must be the next_page_token of this list.")

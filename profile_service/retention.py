@@ -1,4 +1,4 @@
-"""Removes events of the audit that were kept for long enough, now and then."""
+"""Removes now and then what was kept for long enough: events of the audit, rows of tables."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from profile_service.logs import LOG
 
 if TYPE_CHECKING:
     from profile_service.store.audit import AuditStore
+    from profile_service.store.tables import TableStore
 
 # How often it is looked what has expired. Each worker does; who comes second finds nothing.
 INTERVAL_SECONDS = 3600.0
@@ -18,8 +19,9 @@ INTERVAL_SECONDS = 3600.0
 class Retention:
     """Looks in a thread of its own, from the start of the service on."""
 
-    def __init__(self, audit: AuditStore) -> None:
+    def __init__(self, audit: AuditStore, tables: TableStore) -> None:
         self._audit = audit
+        self._tables = tables
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="retention", daemon=True)
 
@@ -34,11 +36,15 @@ class Retention:
 
     def _run(self) -> None:
         while not self._stop.is_set():
-            try:
-                self._expire()
-            except ProfileServiceError as error:
-                # The database is away, or the chain is in use: later.
-                LOG.write("audit_not_expired", cause=error.cause)
+            for expire, failed in (
+                (self._expire, "audit_not_expired"),
+                (self._remove_rows, "rows_not_removed"),
+            ):
+                try:
+                    expire()
+                except ProfileServiceError as error:
+                    # The database is away, or the chain is in use: later.
+                    LOG.write(failed, cause=error.cause)
             self._stop.wait(INTERVAL_SECONDS)
 
     def _expire(self) -> None:
@@ -47,3 +53,11 @@ class Retention:
             while not self._stop.is_set() and (gone := self._audit.expire(site)):
                 count += gone
             LOG.write("audit_expired", site=site, count=count)
+
+    def _remove_rows(self) -> None:
+        """Removes rows of tables that nobody can read any more."""
+        for table_id, before in self._tables.rows_gone():
+            count = 0
+            while not self._stop.is_set() and (gone := self._tables.remove_rows(table_id, before)):
+                count += gone
+            LOG.write("rows_removed", count=count)

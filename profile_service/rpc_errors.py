@@ -59,6 +59,9 @@ STATUSES: dict[type[errors.ProfileServiceError], tuple[grpc.StatusCode, str]] = 
         "CONTAINER_NOT_EMPTY",
     ),
     errors.InvalidCodeError: (_INVALID, "INVALID_CODE"),
+    errors.InvalidTableError: (_INVALID, "INVALID_TABLE"),
+    errors.TableInvalidError: (_INVALID, "TABLE_INVALID"),
+    errors.TableNotFoundError: (_NOT_FOUND, "TABLE_NOT_FOUND"),
     errors.CodesExhaustedError: (grpc.StatusCode.FAILED_PRECONDITION, "CODES_EXHAUSTED"),
     errors.NoMasterKeyError: (grpc.StatusCode.FAILED_PRECONDITION, "NO_MASTER_KEY"),
     errors.InvalidChangeError: (_INVALID, "INVALID_CHANGE"),
@@ -110,14 +113,16 @@ def to_status(error: errors.ProfileServiceError) -> grpc.Status:
     if isinstance(error, errors.InvalidRequestError):
         field = BadRequest.FieldViolation(field=error.field, description=error.rule)
         status.details.add().Pack(BadRequest(field_violations=[field]))
-    if isinstance(error, errors.ProfileInvalidError):
+    if isinstance(error, errors.ProfileInvalidError | errors.TableInvalidError):
         status.message = _list_violations(error)
         status.details.add().Pack(_violations_detail(error.violations))
     return rpc_status.to_status(status)
 
 
-def _list_violations(error: errors.ProfileInvalidError) -> str:
+def _list_violations(error: errors.ProfileInvalidError | errors.TableInvalidError) -> str:
     """Every violation, for people, as far as the bound allows."""
+    is_profile = isinstance(error, errors.ProfileInvalidError)
+    with_all = "ValidateProfile answers" if is_profile else "SetTable with validate_only answers"
     total = len(error.violations)
     lines = [f"{error.message} {total} violation{'' if total == 1 else 's'}:"]
     # For the line that says what is left out.
@@ -126,14 +131,15 @@ def _list_violations(error: errors.ProfileInvalidError) -> str:
         text = _describe(violation)
         budget -= _sent_bytes(text)
         if budget < 0:
-            lines.append(f"... and {total - shown} more; ValidateProfile answers with all of them.")
+            lines.append(f"... and {total - shown} more; {with_all} with all of them.")
             break
         lines.append(text)
     return "\n".join(lines)
 
 
 def _describe(violation: Violation) -> str:
-    place = f"line {violation.line}, column {violation.column}  " if violation.line else ""
+    column = f", column {violation.column}" if violation.column else ""
+    place = f"line {violation.line}{column}  " if violation.line else ""
     path = f"{violation.path}  " if violation.path else ""
     guess = f" Did you mean '{violation.suggestion}'?" if violation.suggestion else ""
     return f"{place}{path}{violation.code}\n  {violation.message}{guess}"

@@ -20,13 +20,14 @@ from profile_service.logs import LOG
 from profile_service.monitor import Monitor
 from profile_service.retention import Retention
 from profile_service.service import Profiles
-from profile_service.servicers import ACCESS_SERVICE, PROFILE_SERVICE
+from profile_service.servicers import ACCESS_SERVICE, PROFILE_SERVICE, TABLE_SERVICE
 from profile_service.servicers.access import AccessCalls
 from profile_service.servicers.audit import AuditCalls
 from profile_service.servicers.changes import ChangeCalls
 from profile_service.servicers.containers import ContainerCalls
 from profile_service.servicers.profiles import ProfileCalls
 from profile_service.servicers.pseudonyms import PseudonymCalls
+from profile_service.servicers.tables import TableCalls
 from profile_service.serving import health
 from profile_service.serving.calls import Arrivals
 from profile_service.serving.keyfile import KeyFile
@@ -36,6 +37,7 @@ from profile_service.site_keys import SiteKeys
 from profile_service.store import Store
 from profile_service.store.conninfo import with_password
 from profile_service.subjects import Subjects
+from profile_service.tables import Tables
 
 if TYPE_CHECKING:
     import threading
@@ -135,8 +137,10 @@ def serve(
         monitor.look()
         if not may_listen():
             return
-        servicers = _servicers(config, store, master, running)
-        retention = Retention(store.audit)
+        sealing = None if master is None else MasterKey(master)
+        tables = Tables(store.tables, store.audit.record, sealing)
+        servicers = _servicers(config, store, sealing, tables, running)
+        retention = Retention(store.audit, store.tables)
         retention.start()
         running.callback(retention.close)
         arrivals = Arrivals(seconds=REQUEST_SECONDS, waiting=MAX_CALLS_WITHOUT_REQUEST)
@@ -146,6 +150,7 @@ def serve(
         server.add_generic_rpc_handlers(
             (
                 handler(PROFILE_SERVICE, servicers, guard, arrivals),
+                handler(TABLE_SERVICE, [TableCalls(tables)], guard, arrivals),
                 handler(ACCESS_SERVICE, [AccessCalls(store.access)], guard, arrivals),
                 healthiness.handler(arrivals),
             )
@@ -171,16 +176,15 @@ def _server(running: ExitStack) -> grpc.Server:
 
 
 def _servicers(
-    config: Config, store: Store, master: bytes | None, running: ExitStack
+    config: Config, store: Store, sealing: MasterKey | None, tables: Tables, running: ExitStack
 ) -> tuple[object, ...]:
     """Returns what carries out the calls of ProfileService, each a part of them."""
-    sealing = None if master is None else MasterKey(master)
     service_key = KeyFile(Path(config.service_key)) if config.service_key else None
     keys = SiteKeys(store.site_keys, sealing, service_key)
     profiles = Profiles(store.profiles, store.resolutions)
     running.callback(profiles.close)
     of_containers = ContainerCalls(store.containers)
-    of_profiles = ProfileCalls(store.profiles, profiles, keys)
+    of_profiles = ProfileCalls(store.profiles, profiles, keys, tables)
     return (
         of_containers,
         of_profiles,
@@ -193,8 +197,9 @@ def _servicers(
 def _reflection(running: ExitStack) -> Iterable[grpc.GenericRpcHandler]:
     asking = Arrivals(seconds=QUESTION_SECONDS, waiting=MAX_REFLECTION_STREAMS)
     running.callback(asking.close)
-    services = (PROFILE_SERVICE.full_name, ACCESS_SERVICE.full_name, health.SERVICE_NAME)
-    return reflection_handlers(asking, *services)
+    services = (PROFILE_SERVICE, TABLE_SERVICE, ACCESS_SERVICE)
+    names = (service.full_name for service in services)
+    return reflection_handlers(asking, *names, health.SERVICE_NAME)
 
 
 def _listen(server: grpc.Server, address: str, certificates: ServerCertificates | None) -> int:

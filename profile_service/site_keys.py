@@ -8,13 +8,15 @@ from profile_service.audit import Action
 from profile_service.errors import NoMasterKeyError
 from profile_service.hierarchy import Kind
 from profile_service.keys.delivery import ServiceKey
-from profile_service.keys.derivation import stream_keys
+from profile_service.keys.derivation import StreamKeys, stream_keys
 from profile_service.keys.errors import MasterKeyError
 from profile_service.keys.files import new_secret
 from profile_service.keys.sealing import Sealed
 from profile_service.model import Delivery, KeyProblem
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from profile_service.access.actor import Actor
     from profile_service.hierarchy import ContainerName
     from profile_service.keys.sealing import MasterKey
@@ -46,7 +48,13 @@ class SiteKeys:
         self._service = service
 
     def deliver(
-        self, use: KeyUse, found: Found, target: ContainerName, request: bytes, actor: Actor
+        self,
+        use: KeyUse,
+        found: Found,
+        target: ContainerName,
+        request: bytes,
+        actor: Actor,
+        tables: Callable[[], Mapping[str, bytes]],
     ) -> Delivery:
         """Returns the keys that a profile needs, for the DeidService that asks.
 
@@ -56,28 +64,47 @@ class SiteKeys:
             target: the project or the device.
             request: of the DeidService.
             actor: who asks: of a site that has no key yet, one is made.
+            tables: returns the keys by which patients are found in tables, by their names.
         """
         service = None if self._service is None else ServiceKey(self._service.text())
         if service is None or not service.is_mine(request, target.text):
             return Delivery(b"", KeyProblem.NO_SERVICE_KEY)
+        derived: StreamKeys | None = StreamKeys("", {})
+        try:
+            if use.purposes:
+                derived = self._derived(use, found, target, actor)
+            finding = tables()
+        except NoMasterKeyError:
+            return Delivery(b"", KeyProblem.NO_MASTER_KEY)
+        if derived is None:
+            return Delivery(b"", KeyProblem.NO_SUCH_GENERATION)
+        keys = derived._replace(tables=finding)
+        return Delivery(service.seal(keys, request, target.text))
+
+    def _derived(
+        self, use: KeyUse, found: Found, target: ContainerName, actor: Actor
+    ) -> StreamKeys | None:
+        """Returns the keys of a stream; None where the site never had one of the generation.
+
+        Raises:
+            NoMasterKeyError: there is nothing to decrypt the key of the site with.
+        """
         site, site_id = found.site, found.ids[found.site.text]
         keys = found.keys
-        if not keys and use.generation in {0, _FIRST} and self._master is not None:
+        if self._master is None:
+            raise NoMasterKeyError(site.text)
+        if not keys and use.generation in {0, _FIRST}:
             made = self._add(site, 0, Action.CREATE_SITE_KEY, actor)
             keys = {made.generation: made.sealed}
         generation = use.generation or max(keys, default=_FIRST)
         sealed = keys.get(generation)
-        if self._master is None:
-            return Delivery(b"", KeyProblem.NO_MASTER_KEY)
         if sealed is None:
-            return Delivery(b"", KeyProblem.NO_SUCH_GENERATION)
+            return None
         try:
             secret = self._master.open(sealed, _what(site_id, generation))
         except MasterKeyError:
-            return Delivery(b"", KeyProblem.NO_MASTER_KEY)
-        scope = scope_of(use.scope, target, found.ids)
-        derived = stream_keys(secret, scope, use.purposes)
-        return Delivery(service.seal(derived, request, target.text))
+            raise NoMasterKeyError(site.text) from None
+        return stream_keys(secret, scope_of(use.scope, target, found.ids), use.purposes)
 
     def list(self, site: ContainerName) -> list[SiteKey]:
         """Returns the generations of the key of a site, newest first.

@@ -39,10 +39,11 @@ def decide(source: str, kind: Kind | None) -> Decision:
 
 
 def _key_use(profile: Profile | None) -> KeyUse | None:
-    if profile is None or not profile.key_purposes:
+    if profile is None or not (profile.key_purposes or profile.columns):
         return None
     wanted = profile.settings.pseudonyms
-    return KeyUse(wanted.scope, wanted.generation or 0, tuple(sorted(profile.key_purposes)))
+    purposes = tuple(sorted(profile.key_purposes))
+    return KeyUse(wanted.scope, wanted.generation or 0, purposes, profile.columns)
 
 
 def lets_through(decision: Decision) -> bool:

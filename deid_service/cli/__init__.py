@@ -30,6 +30,7 @@ COMMANDS = {
     "preview": ("preview", "preview"),
     "keys": ("keys", "keys_group"),
     "subjects": ("subjects", "subjects_group"),
+    "table": ("tables", "table_group"),
     "health": ("health", "health"),
     "doctor": ("doctor", "doctor"),
 }

@@ -13,6 +13,7 @@ import click
 
 from deid_service.cli.console import Failure, json_option, readable
 from deid_service.cli.cores import Processes, get_ready, processes_for
+from deid_service.cli.given import TableFile, given_by, table_file_option
 from deid_service.cli.interruption import Interruption
 from deid_service.cli.keys import key_file_option, keys_for
 from deid_service.cli.results import FileReport, Reports, Word, reason_to_skip
@@ -27,7 +28,14 @@ from deid_service.cli.sources import (
 from deid_service.client import expand
 from deid_service.client.archives import is_junk
 from deid_service.client.outputs import Destination, OutputError
-from deid_service.engine import HEAD_BYTES, Deidentifier, DicomError, compile_plan, is_dicom
+from deid_service.engine import (
+    HEAD_BYTES,
+    Deidentifier,
+    DicomError,
+    compile_plan,
+    is_dicom,
+    knowing,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -52,6 +60,7 @@ CHUNK_BYTES = 1024 * 1024
     help="Treat each file as the first of its kind: slower, with the same output.",
 )
 @key_file_option
+@table_file_option
 @json_option
 def apply(
     profile: str,
@@ -60,6 +69,7 @@ def apply(
     keep_names: bool,
     no_learning: bool,
     key_file: Path | None,
+    table_files: tuple[TableFile, ...],
     as_json: bool,
 ) -> None:
     """De-identifies files, folders, and what is in zip and tar archives, without a server.
@@ -74,9 +84,12 @@ def apply(
     if any(source.is_dir() for source in sources):
         # There may be enough to do for all cores.
         get_ready(__name__)
-    settings = Settings(valid_profile(profile), not no_learning, out, keep_names, key_file)
-    # Here, for its errors. Processes read it themselves: it is handed to none.
+    settings = Settings(
+        valid_profile(profile), not no_learning, out, keep_names, key_file, table_files
+    )
+    # Here, for their errors. Processes read them themselves: they are handed to none.
     keys = keys_for(settings.profile, key_file)
+    given_by(settings.profile, table_files)
     files = files_to_read(sources, out)
     reports = Reports(sum(file.size for file in files))
     try:
@@ -90,7 +103,7 @@ def apply(
                 break
             reports.add(done)
     reports.finish(out, as_json=as_json)
-    if keys is not None and not as_json:
+    if keys.id and not as_json:
         click.echo(f"Pseudonyms are made with key {keys.id}.")
     sys.exit(interruption.exit_code if interruption.number else reports.exit_code())
 
@@ -105,6 +118,7 @@ class Settings:
         out: the folder for the output.
         keep_names: names outputs like their sources.
         key_file: the file of the key for pseudonyms.
+        table_files: those of the tables that patients are looked up in.
     """
 
     profile: Profile
@@ -112,6 +126,7 @@ class Settings:
     out: Path
     keep_names: bool
     key_file: Path | None = None
+    table_files: tuple[TableFile, ...] = ()
 
 
 def _reports(
@@ -144,8 +159,12 @@ class Work:
     """De-identifies one file after the other."""
 
     def __init__(self, settings: Settings, may_go_on: Callable[[], bool]) -> None:
-        plan = compile_plan(settings.profile, learn=settings.learn)
-        self._plan = plan.for_stream(keys_for(settings.profile, settings.key_file))
+        profile = settings.profile
+        plan = compile_plan(profile, learn=settings.learn)
+        self._plan = knowing(
+            plan.for_stream(keys_for(profile, settings.key_file)),
+            given_by(profile, settings.table_files),
+        )
         self._destination = Destination(settings.out, tidy=False)
         self._keep_names = settings.keep_names
         self._may_go_on = may_go_on

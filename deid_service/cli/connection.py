@@ -53,7 +53,14 @@ DEFAULT_DEID_PORT = 50052
 NOT_THROUGH_PROXY = "no_grpc_proxy"
 
 # No call of ProfileService takes long: this tells a server that hangs from one that works.
-CALL_CONFIG = {"methodConfig": [{"name": [{}], "timeout": "15s"}]}
+# A table of a million rows alone does.
+_SET_TABLE = {"service": "deidcascade.v1.TableService", "method": "SetTable"}
+CALL_CONFIG = {
+    "methodConfig": [
+        {"name": [{}], "timeout": "15s"},
+        {"name": [_SET_TABLE], "timeout": "900s"},
+    ]
+}
 
 NOT_KNOWN = (
     "the service does not accept the credential, or there is none: give a file with an API key "

@@ -26,6 +26,9 @@ from profile_service.keys.files import new_secret, read_secret, write_secret
 if TYPE_CHECKING:
     from profile_service.language.model import Profile
 
+# Of what is done without a key.
+NO_KEYS = Keys("", {})
+
 # The scope of what is done without a server, where there are no containers.
 _SCOPE = "file"
 
@@ -111,18 +114,18 @@ def key_id_of(file: Path) -> str:
     return stream_keys(_secret_in(file), _SCOPE, ()).id
 
 
-def keys_for(profile: Profile, file: Path | None) -> Keys | None:
-    """Returns the keys that a profile needs, from a file; None where it needs none.
+def keys_for(profile: Profile, file: Path | None) -> Keys:
+    """Returns the keys that a profile needs, from a file; none of them where it needs none.
 
     Raises:
         Failure: it needs keys, and there is no file, or none in it.
     """
-    if not profile.key_purposes:
-        return None
     if profile.codes is not None:
         raise Failure(
             "the profile gives patients codes, which ProfileService keeps: upload the files."
         )
+    if not profile.key_purposes:
+        return NO_KEYS
     if file is None:
         raise Failure(
             "the profile makes pseudonyms with a key: name its file with --key-file. "
@@ -131,9 +134,9 @@ def keys_for(profile: Profile, file: Path | None) -> Keys | None:
     return _keys(profile, _secret_in(file))
 
 
-def throwaway_keys(profile: Profile) -> Keys | None:
-    """Returns keys that nobody will have again; None where a profile needs none."""
-    return _keys(profile, new_secret()) if profile.key_purposes else None
+def throwaway_keys(profile: Profile) -> Keys:
+    """Returns keys that nobody will have again; none of them where a profile needs none."""
+    return _keys(profile, new_secret()) if profile.key_purposes else NO_KEYS
 
 
 def _keys(profile: Profile, secret: bytes) -> Keys:

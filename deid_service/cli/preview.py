@@ -10,13 +10,14 @@ import click
 
 from deid_service.cli.console import Failure, cell, console, json_option, print_json, table
 from deid_service.cli.elements import Shown, Step, elements
+from deid_service.cli.given import TableFile, given_by, table_file_option
 from deid_service.cli.hits import lines_of_rules, treatments
 from deid_service.cli.keys import key_file_option, keys_for, throwaway_keys
 from deid_service.cli.pages import Cell, Section, html_option, write_page
 from deid_service.cli.pictures import picture
 from deid_service.cli.remaining import Remaining, Why, remaining
 from deid_service.cli.sources import profile_option, read_bytes, valid_profile
-from deid_service.engine import DicomError, compile_plan, deidentify, with_one_code
+from deid_service.engine import DicomError, Given, compile_plan, deidentify, knowing
 from deid_service.engine.rules.rules import Rules
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ FEW = 8
     help="Only what stays as it was although it looks identifying.",
 )
 @key_file_option
+@table_file_option
 @html_option
 @json_option
 def preview(
@@ -45,6 +47,7 @@ def preview(
     file: Path,
     only_remaining: bool,
     key_file: Path | None,
+    table_files: tuple[TableFile, ...],
     page: Path | None,
     as_json: bool,
 ) -> None:
@@ -60,8 +63,15 @@ def preview(
     parsed = valid_profile(profile)
     data = read_bytes(file)
     keys = throwaway_keys(parsed) if key_file is None else keys_for(parsed, key_file)
+    looked_up = given_by(parsed, table_files)
+    # A code that nobody is given.
+    code = None if parsed.codes is None else parsed.codes.code(0)
+
+    def given(known_by: str) -> Given:
+        return looked_up(known_by)._replace(code=code)
+
     try:
-        output = deidentify(data, with_one_code(compile_plan(parsed).for_stream(keys)))
+        output = deidentify(data, knowing(compile_plan(parsed).for_stream(keys), given))
     except DicomError as error:
         raise Failure(f"{file} would be rejected: {error}.") from None
     try:
@@ -85,7 +95,7 @@ def preview(
     if as_json:
         print_json([each.as_json() for each in (left if only_remaining else changed)])
         return
-    if keys is not None:
+    if keys.id:
         again = "that of the file" if key_file else "made for this preview, and thrown away"
         click.echo(f"Pseudonyms are made with key {keys.id}, {again}.")
     if not only_remaining:

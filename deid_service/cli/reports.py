@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 COLUMNS = (
     *("source", "outcome", "reason", "problem", "tag", "offset", "output"),
     *("treatment", "profile", "profile_version", "profile_sha256", "actions"),
-    *("bytes_in", "bytes_out", "sha256", "engine_version", "warnings", "key_id", "request_id"),
+    *("bytes_in", "bytes_out", "sha256", "engine_version", "warnings"),
+    *("key_id", "request_id", "tables"),
 )
 
 # Spreadsheets run cells that begin like this.

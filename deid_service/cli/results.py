@@ -59,6 +59,7 @@ class Receipt:
     engine_version: str
     warnings: list[str]
     key_id: str
+    tables: list[str]
 
 
 @dataclass(frozen=True, slots=True)

@@ -183,6 +183,7 @@ def receipt_of(receipt: pb.Receipt) -> Receipt:
         engine_version=receipt.engine_version,
         warnings=list(receipt.warnings),
         key_id=receipt.key_id,
+        tables=[f"{each.container}/tables/{each.name}@{each.version}" for each in receipt.tables],
     )
 
 

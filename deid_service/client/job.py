@@ -12,6 +12,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from deid_service.client.archives import expand
+from deid_service.client.ledger import applied_by
 from deid_service.client.outputs import OutputError
 from deid_service.client.results import FileResult, Outcome, Progress
 
@@ -176,7 +177,7 @@ class Job:
         """Tells whether an earlier run has done a file, and reports it if so."""
         if self._ledger is None:
             return False
-        earlier = self._ledger.finished(file.source, opened.profile_sha256, opened.key_id)
+        earlier = self._ledger.finished(file.source, applied_by(opened))
         if earlier is None or not earlier.current:
             return False
         source = file.source
@@ -221,8 +222,7 @@ class Job:
     ) -> Path:
         """Gives an output file its name, the suggested one if there is one; OutputError."""
         ledger = self._ledger
-        applied = (receipt.profile_sha256, receipt.key_id)
-        finished = ledger.finished(source, *applied) if ledger else None
+        finished = ledger.finished(source, applied_by(receipt)) if ledger else None
         earlier = finished.path if finished else None
 
         def note(target: Path) -> None:

@@ -35,6 +35,17 @@ _FORMAT = 1
 _CHUNK_BYTES = 1024 * 1024
 
 
+# What an output depends on beside its source: the digest of the profile text, the id of the keys
+# that pseudonyms are made with, and the tables that patients are looked up in.
+Applied = tuple[str, ...]
+
+
+def applied_by(said: pb.StreamOpened | pb.Receipt) -> Applied:
+    """Returns what applies to a stream, or was applied to a file."""
+    tables = (f"{each.container}/tables/{each.name}@{each.version}" for each in said.tables)
+    return (said.profile_sha256, said.key_id, *tables)
+
+
 class LedgerError(Exception):
     """The state of earlier runs cannot be used, in words for the person who waits for it."""
 
@@ -95,13 +106,12 @@ class Ledger:
                 os.close(self._file)
                 self._file = None
 
-    def finished(self, source: Source, profile: str, key_id: str) -> Finished | None:
+    def finished(self, source: Source, applied: Applied) -> Finished | None:
         """Returns what an earlier run made of a source; None when it made nothing that is there.
 
         Args:
             source: the source.
-            profile: the digest of the text that applies now; empty when none does.
-            key_id: of the keys that pseudonyms are made with now; empty without.
+            applied: what applies now.
         """
         entry = self._entries.get(self._name(source)) if source.origin else None
         if entry is None or ".." in Path(entry.output).parts:
@@ -112,8 +122,7 @@ class Ledger:
             if path.stat().st_size != receipt.bytes_out:
                 return None
             same = (entry.size, entry.modified) == (source.size, source.modified)
-            applied = (receipt.profile_sha256, receipt.key_id) == (profile, key_id)
-            current = same and applied and not self._again
+            current = same and applied_by(receipt) == applied and not self._again
             # What is replaced is read: it may be somebody's own work by now.
             if not (current and entry.confirmed) and _digest(path) != receipt.sha256:
                 return None

@@ -44,6 +44,14 @@ class ProfileNotSupportedError(DeidServiceError):
     """The profile that applies cannot be applied by this build."""
 
 
+class TableMissingError(DeidServiceError):
+    """The profile looks patients up in a table that is not there, or lacks a column."""
+
+    def __init__(self, table: str, column: str = "") -> None:
+        lacks = f"which has no column {column}" if column else "and there is none of that name here"
+        super().__init__(f"The profile looks patients up in the table {table}, {lacks}.")
+
+
 class ProfileServiceUnavailableError(DeidServiceError):
     """ProfileService does not answer, so nobody can say which profile applies.
 

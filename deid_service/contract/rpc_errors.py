@@ -40,6 +40,7 @@ STATUSES: dict[type[errors.DeidServiceError], tuple[grpc.StatusCode, str]] = {
         grpc.StatusCode.FAILED_PRECONDITION,
         "PROFILE_NOT_SUPPORTED",
     ),
+    errors.TableMissingError: (grpc.StatusCode.FAILED_PRECONDITION, "TABLE_MISSING"),
     errors.AuditUnavailableError: (grpc.StatusCode.UNAVAILABLE, "AUDIT_UNAVAILABLE"),
     errors.ProfileServiceUnavailableError: (
         grpc.StatusCode.UNAVAILABLE,

@@ -17,8 +17,14 @@ from deid_service.engine.errors import DicomError, Reason
 from deid_service.engine.file.kind import HEAD_BYTES, is_dicom
 from deid_service.engine.limits import MAX_HELD_BYTES
 from deid_service.engine.plan import Plan, compile_plan
-from deid_service.engine.probe import PatientProbe, codes_of, table_digest, with_one_code
-from deid_service.engine.rules.pseudonyms import Keys
+from deid_service.engine.probe import (
+    PatientProbe,
+    code_digest,
+    knowing,
+    known_of,
+    table_digests,
+)
+from deid_service.engine.rules.pseudonyms import Given, Keys
 from deid_service.engine.version import ENGINE_VERSION
 
 __all__ = [
@@ -27,15 +33,17 @@ __all__ = [
     "MAX_HELD_BYTES",
     "Deidentifier",
     "DicomError",
+    "Given",
     "Keys",
     "PatientProbe",
     "Plan",
     "Reason",
     "Result",
-    "codes_of",
+    "code_digest",
     "compile_plan",
     "deidentify",
     "is_dicom",
-    "table_digest",
-    "with_one_code",
+    "knowing",
+    "known_of",
+    "table_digests",
 ]

@@ -96,7 +96,7 @@ class Deidentifier:
         Raises:
             ValueError: the profile needs keys, and the plan has none.
         """
-        if plan.rules.profile.key_purposes and plan.memo.pseudonyms is None:
+        if (plan.key_purposes or plan.columns) and plan.memo.pseudonyms is None:
             raise ValueError("the profile needs keys: see Plan.for_stream")
         blank = plan.blank
         self._state = _State.UNCHANGED if blank else _State.START

@@ -21,7 +21,7 @@ from deid_service.engine.file.metas import Metas
 from deid_service.engine.rules.memo import Memo
 from deid_service.engine.rules.pseudonyms import Keys, Pseudonyms
 from deid_service.engine.rules.rules import Rules
-from profile_service.language.model import CodePattern, KeyPurpose, Profile
+from profile_service.language.model import CodePattern, Column, KeyPurpose, Profile
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +49,16 @@ class Plan:
         return self.rules.profile.codes
 
     @property
+    def columns(self) -> tuple[Column, ...]:
+        """What is looked up of patients in tables; nothing with most profiles."""
+        return self.rules.profile.columns
+
+    @property
+    def awaits_given(self) -> bool:
+        """Whether what patients were given elsewhere is to be known before their files begin."""
+        return self.codes is not None or bool(self.columns)
+
+    @property
     def key_purposes(self) -> frozenset[KeyPurpose]:
         """What keys it needs; none with most profiles."""
         return self.rules.profile.key_purposes
@@ -60,9 +70,9 @@ class Plan:
             keys: for what is done by a key; they go with the plan that is returned.
 
         Raises:
-            ValueError: the profile needs keys, and there are none.
+            ValueError: the profile needs keys, or those of tables, and there are none.
         """
-        if self.key_purposes and keys is None:
+        if (self.key_purposes or self.columns) and keys is None:
             raise ValueError("the profile needs keys")
         settings = self.rules.profile.settings.pseudonyms
         pseudonyms = None if keys is None else Pseudonyms(keys, settings, None)

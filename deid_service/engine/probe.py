@@ -1,7 +1,7 @@
 """Tells whose file it is before anything is done to it.
 
-Codes are given to patients elsewhere, which takes a while. Who has files of a profile that
-gives codes looks first, and begins with the file when the patient has one.
+Codes are given to patients elsewhere, and tables are kept there, which takes a while. Who has
+files of a profile that needs that looks first, and begins with the file when it is known.
 """
 
 from __future__ import annotations
@@ -13,9 +13,11 @@ from deid_service.engine.deidentifier import Deidentifier
 from deid_service.engine.errors import DicomError
 from deid_service.engine.limits import MAX_HELD_BYTES
 from deid_service.engine.rules.memo import Memo
-from deid_service.engine.rules.pseudonyms import Codes
+from deid_service.engine.rules.pseudonyms import Given, Keys, Known
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from deid_service.engine.encoding.charsets import CharacterSets
     from deid_service.engine.plan import Plan
     from deid_service.engine.rules.pseudonyms import Patient
@@ -82,33 +84,54 @@ class PatientProbe:
             pass
 
 
-def codes_of(plan: Plan) -> Codes:
-    """Returns the codes that are known on the stream of a plan, to be added to."""
+def known_of(plan: Plan) -> Known:
+    """Returns what is known of patients on the stream of a plan, to be added to."""
     pseudonyms = plan.memo.pseudonyms
-    return {} if pseudonyms is None else pseudonyms.codes
+    return {} if pseudonyms is None else pseudonyms.known
 
 
-class _Same(dict[str, str]):
-    """Codes of which everybody has the same."""
+def knowing(plan: Plan, given: Callable[[str], Given]) -> Plan:
+    """Returns a plan with keys in which what patients are given is at hand.
 
-    def __init__(self, code: str) -> None:
-        super().__init__()
-        self._code = code
-
-    def get(self, key: str, default: object = None) -> str:  # noqa: ARG002
-        return self._code
-
-
-def with_one_code(plan: Plan) -> Plan:
-    """Returns a plan with keys in which all patients have one code, to show what it does."""
-    if plan.codes is not None and plan.memo.pseudonyms is not None:
-        plan.memo.pseudonyms.codes = _Same(plan.codes.code(0))
+    Args:
+        plan: of a stream, which is changed.
+        given: what a patient was given, by what the patient is known by.
+    """
+    if plan.memo.pseudonyms is not None:
+        plan.memo.pseudonyms.known = _AtHand(given)
     return plan
 
 
-def table_digest(plan: Plan, known_by: str) -> bytes:
+class _AtHand(Known):
+    """What patients were given, where nobody has to be asked."""
+
+    def __init__(self, given: Callable[[str], Given]) -> None:
+        super().__init__()
+        self._given = given
+
+    def get(self, key: str, default: object = None) -> Given:  # noqa: ARG002
+        return self._given(key)
+
+
+def code_digest(plan: Plan, known_by: str) -> bytes:
     """Returns what a patient is found by where codes are kept."""
+    return _keys(plan).among_codes(known_by)
+
+
+def table_digests(plan: Plan, table: str, known_by: str) -> tuple[bytes, bytes]:
+    """Returns what a patient is found by in a table, and by how it is written there.
+
+    The latter is empty where letter case says nothing.
+    """
+    keys = _keys(plan)
+    digest = keys.in_table(table, known_by.casefold())
+    if plan.rules.profile.settings.pseudonyms.ignore_case:
+        return digest, b""
+    return digest, keys.in_table(table, known_by)
+
+
+def _keys(plan: Plan) -> Keys:
     pseudonyms = plan.memo.pseudonyms
     if pseudonyms is None:
         raise ValueError("the profile needs keys")
-    return pseudonyms.keys.in_table(known_by)
+    return pseudonyms.keys

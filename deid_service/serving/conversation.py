@@ -25,16 +25,17 @@ from deidcascade.v1 import deid_service_pb2 as pb
 
 from deid_service.contract import wire
 from deid_service.contract.errors import ProtocolError
-from deid_service.engine import ENGINE_VERSION, Deidentifier, DicomError, PatientProbe, codes_of
+from deid_service.engine import ENGINE_VERSION, Deidentifier, DicomError, PatientProbe, known_of
 from deid_service.serving.answers import AROUND_CHUNK, Answers, Batches, Messages
 from deid_service.serving.digest import Digest, NoDigest
+from deid_service.serving.patients import Refusal
 from profile_service.serving.logs import origin
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from deid_service.contract.wire import Buffer, RequestPart
-    from deid_service.engine import Plan
+    from deid_service.engine import Given, Plan
     from deid_service.serving.limits import Limits
     from deid_service.serving.resolver import AppliedProfile
 
@@ -62,10 +63,10 @@ MAX_RESPONSE_BYTES = 16 * 1024 * 1024
 # The counts of actions that are remembered of a stream, as bytes of receipts.
 MAX_KNOWN_ACTIONS = 64
 
-# Codes of patients that are remembered of a stream.
-MAX_KNOWN_CODES = 10_000
+# Patients of a stream of whom it is remembered what they were given elsewhere.
+MAX_KNOWN_PATIENTS = 10_000
 
-# Patients whose codes are asked for in one request, as many as ProfileService takes.
+# Patients who are asked for in one request, as many as ProfileService takes.
 MAX_PATIENTS = 100
 
 # Both come back or are looked at per file: a name, not a payload.
@@ -159,7 +160,7 @@ class Conversation:
         self._answers: Messages | Batches = self._messages
         self._steps: Iterator[None] = iter(())
         self._pending = False
-        # Who, of the files of a batch, are to be given codes in one request.
+        # Who, of the files of a batch, are to be asked for in one request.
         self._awaited: list[str] = []
 
     @property
@@ -201,19 +202,19 @@ class Conversation:
 
     @property
     def patients(self) -> list[str]:
-        """The patients who are to be given codes before it goes on."""
+        """The patients who are to be asked for before it goes on."""
         if self._awaited:
             return self._awaited
         patient = self._file.patient if self._state is _State.IN_FILE else None
         return [] if patient is None else [patient]
 
-    def give(self, codes: list[str] | None) -> None:
-        """Takes the codes of the patients; None where there are not as many left."""
+    def give(self, given: list[Given] | Refusal) -> None:
+        """Takes what the patients were given; or why nothing is."""
         file, awaited, self._awaited = self._file, self._awaited, []
         if not awaited:
-            self._guarded(lambda: file.give(None if codes is None else codes[0]))
-        elif codes is not None:
-            _remember(self._applied.plan, dict(zip(awaited, codes, strict=True)))
+            self._guarded(lambda: file.give(given if isinstance(given, Refusal) else given[0]))
+        elif not isinstance(given, Refusal):
+            _remember(self._applied.plan, dict(zip(awaited, given, strict=True)))
 
     def catch_up(self) -> None:
         """Does what is left to do of the responses: worth calling while others travel.
@@ -259,18 +260,18 @@ class Conversation:
     def _batch(self, parts: Sequence[RequestPart]) -> Iterator[None]:
         """Does what each part says, in order."""
         ahead: dict[int, str | None] = {}
-        if self._applied.plan.codes is not None:
+        if self._applied.plan.awaits_given:
             yield from self._look_ahead(parts, ahead)
-        codes = codes_of(self._applied.plan)
+        known = known_of(self._applied.plan)
         ends = time.perf_counter() + TURN_SECONDS
         for number, part in enumerate(parts):
             if time.perf_counter() > ends:
                 yield None
                 ends = time.perf_counter() + TURN_SECONDS
             if part.file is not None:
-                # Who has no code after all is asked for alone.
-                is_coded = number in ahead and (ahead[number] is None or ahead[number] in codes)
-                self._start(part.file, is_coded=is_coded)
+                # Of whom nothing is known after all is asked for alone.
+                is_known = number in ahead and (ahead[number] is None or ahead[number] in known)
+                self._start(part.file, is_known=is_known)
             if part.chunk:
                 yield from self._chunk(part.chunk, None)
             if part.ends:
@@ -279,14 +280,14 @@ class Conversation:
     def _look_ahead(
         self, parts: Sequence[RequestPart], ahead: dict[int, str | None]
     ) -> Iterator[None]:
-        """Asks for the codes of all patients of whole files at once.
+        """Asks for all patients of whole files at once.
 
         Args:
             parts: of the batch.
             ahead: gets the patient of each part that is a whole file; None for those that
                 the engine is to say what is wrong with.
         """
-        codes, limit = codes_of(self._applied.plan), self._limits.max_file_bytes
+        known, limit = known_of(self._applied.plan), self._limits.max_file_bytes
         unknown: dict[str, None] = {}
         ends = time.perf_counter() + TURN_SECONDS
         for number, part in enumerate(parts):
@@ -300,7 +301,7 @@ class Conversation:
             if not probe.receive(part.chunk):
                 probe.finish()
             ahead[number] = patient = probe.known_by
-            if patient is not None and patient not in codes:
+            if patient is not None and patient not in known:
                 unknown[patient] = None
                 if len(unknown) == MAX_PATIENTS:
                     break
@@ -308,7 +309,7 @@ class Conversation:
         while self._awaited:
             yield None
 
-    def _start(self, start: pb.FileStart, *, is_coded: bool = False) -> None:
+    def _start(self, start: pb.FileStart, *, is_known: bool = False) -> None:
         if self._state is not _State.BETWEEN:
             raise ProtocolError("`file` came in the middle of a file, without `file_end`.")
         if len(start.file_id.encode()) > MAX_FILE_ID_BYTES:
@@ -316,7 +317,7 @@ class Conversation:
         if len(start.filename.encode()) > MAX_FILENAME_BYTES:
             raise ProtocolError(f"`filename` is longer than {MAX_FILENAME_BYTES} bytes.")
         self._file = _File(
-            self._applied, self._receipts, self._limits, self._terms, start, is_coded=is_coded
+            self._applied, self._receipts, self._limits, self._terms, start, is_known=is_known
         )
         self._state = _State.IN_FILE
         self._guarded(self._file.begin)
@@ -334,7 +335,7 @@ class Conversation:
         """Goes on with what is left to do on a file."""
         while self._state is _State.IN_FILE and file.pending:
             yield None
-            # It may have been rejected meanwhile, for want of a code.
+            # It may have been rejected meanwhile: what its patient needs was refused.
             if self._state is _State.IN_FILE:
                 self._guarded(lambda: file.go_on(self._answers))
 
@@ -367,12 +368,12 @@ class Conversation:
         self._answers.result(self._file.rejected(rejection))
 
 
-def _remember(plan: Plan, given: dict[str, str]) -> None:
-    """Notes codes that patients of a stream have."""
-    codes = codes_of(plan)
-    if len(codes) + len(given) > MAX_KNOWN_CODES:
-        codes.clear()
-    codes.update(given)
+def _remember(plan: Plan, given: dict[str, Given]) -> None:
+    """Notes what patients of a stream were given."""
+    known = known_of(plan)
+    if len(known) + len(given) > MAX_KNOWN_PATIENTS:
+        known.clear()
+    known.update(given)
 
 
 class _RejectedError(Exception):
@@ -412,6 +413,7 @@ class _Receipts:
             profile_sha256=applied.sha256,
             engine_version=ENGINE_VERSION,
             key_id=key_id,
+            tables=[table.message() for table in applied.tables],
         ).SerializeToString()
         self._known: dict[tuple[tuple[str, int], ...], bytes] = {}
 
@@ -438,7 +440,7 @@ class _File:
         terms: Terms,
         start: pb.FileStart,
         *,
-        is_coded: bool = False,
+        is_known: bool = False,
     ) -> None:
         self._applied = applied
         self._receipts = receipts
@@ -459,11 +461,11 @@ class _File:
         # Copied, not referred to: a few bytes of output would otherwise keep the
         # whole message alive that they are a slice of.
         self._gathered = bytearray()
-        # Where patients are given codes: what has come before it is known whose file it is,
-        # what looks for that, and the patient who has no code yet.
+        # Where patients are asked for: what has come before it is known whose file it is,
+        # what looks for that, and the patient of whom nothing is known yet.
         self._ahead: list[memoryview] = []
         self._probe: PatientProbe | None = None
-        if applied.plan.codes is not None and not is_coded:
+        if applied.plan.awaits_given and not is_known:
             self._probe = PatientProbe(applied.plan, max_held_bytes=limits.max_held_bytes)
         self.patient: str | None = None
         self._has_ended = False
@@ -477,22 +479,18 @@ class _File:
             or (self._engine.pending)
         )
 
-    def give(self, code: str | None) -> None:
-        """Takes the code that the patient was given; None where there are no more."""
+    def give(self, given: Given | Refusal) -> None:
+        """Takes what the patient was given; or why nothing is."""
         known_by, self.patient = self.patient, None
-        if code is None:
-            raise _RejectedError(
-                pb.REJECTION_REASON_LIMIT_EXCEEDED,
-                "All codes of the pattern were given: the profile is to have a longer one.",
-                offset=0,
-            )
-        _remember(self._applied.plan, {known_by or "": code})
+        if isinstance(given, Refusal):
+            raise _RejectedError(given.reason, given.message, offset=0)
+        _remember(self._applied.plan, {known_by or "": given})
 
     def _probed(self) -> None:
-        """Asks for the code of the patient, unless it is known, or nobody is."""
+        """Asks for the patient, unless it is known what was given, or nobody is."""
         assert self._probe is not None  # noqa: S101 -- who calls has asked it
         known_by, self._probe = self._probe.known_by, None
-        if known_by is not None and known_by not in codes_of(self._applied.plan):
+        if known_by is not None and known_by not in known_of(self._applied.plan):
             self.patient = known_by
 
     def begin(self) -> None:

@@ -12,16 +12,18 @@ import hashlib
 import random
 from collections import OrderedDict
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import grpc
 from deidcascade.v1 import deid_service_pb2 as pb
 from deidcascade.v1 import profile_service_pb2 as profile_pb
 from deidcascade.v1 import profile_service_pb2_grpc as profile_rpc
+from deidcascade.v1 import table_service_pb2 as table_pb
+from deidcascade.v1 import table_service_pb2_grpc as table_rpc
 
 from deid_service.contract import errors
 from deid_service.contract.rpc_errors import read_details, verdicts_of
-from deid_service.engine import Keys, compile_plan, table_digest
+from deid_service.engine import Keys, compile_plan
 from profile_service.keys.delivery import ServiceKey
 from profile_service.keys.errors import DeliveryError
 from profile_service.language import ProfileInvalid, parse_profile
@@ -30,27 +32,38 @@ from profile_service.serving.request_ids import HEADER
 from profile_service.serving.tracing import TRACING
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterable
 
     from deid_service.engine import Plan
     from deid_service.serving.connection import ProfileConnection
+    from profile_service.language.model import Column
     from profile_service.serving.keyfile import KeyFile
 
 _Answer = TypeVar("_Answer")
+_Request = (
+    profile_pb.ResolveProfileRequest
+    | profile_pb.AssignCodesRequest
+    | table_pb.LookUpPatientsRequest
+)
 
 _SERVICE = profile_pb.DESCRIPTOR.services_by_name["ProfileService"].full_name
+_TABLE_SERVICE = table_pb.DESCRIPTOR.services_by_name["TableService"].full_name
 _METHODS = {
     profile_pb.ResolveProfileRequest: f"{_SERVICE}/ResolveProfile",
     profile_pb.AssignCodesRequest: f"{_SERVICE}/AssignCodes",
+    table_pb.LookUpPatientsRequest: f"{_TABLE_SERVICE}/LookUpPatients",
 }
 
-# Why ProfileService gives no code.
-_EXHAUSTED = "CODES_EXHAUSTED"
-_NO_CODE = {_EXHAUSTED, "NO_MASTER_KEY"}
+# For what reasons ProfileService does not do what it was asked for, as who asks is to know.
+_NOT_DONE = {"CODES_EXHAUSTED", "NO_MASTER_KEY", "TABLE_NOT_FOUND"}
 
 
-class _NoCodeError(Exception):
-    """A patient is given no code."""
+class CallRefusedError(Exception):
+    """ProfileService does not do what it was asked for.
+
+    Attributes:
+        reason: stable.
+    """
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -79,10 +92,11 @@ _PASSING = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED}
 
 # Why there is no key for a profile that needs one.
 _NO_KEY = "ProfileService gave none: both services need the same API key of DeidService"
+NO_MASTER_KEY = (
+    "ProfileService has no master key, or another one than before: see its --master-key-file"
+)
 _NO_KEYS: dict[int, str] = {
-    profile_pb.KEY_PROBLEM_NO_MASTER_KEY: (
-        "ProfileService has no master key, or another one than before: see its --master-key-file"
-    ),
+    profile_pb.KEY_PROBLEM_NO_MASTER_KEY: NO_MASTER_KEY,
     profile_pb.KEY_PROBLEM_NO_SUCH_GENERATION: (
         "the site never had one of the generation that the profile names"
     ),
@@ -111,6 +125,28 @@ _UNCHANGED = compile_plan(
 )
 
 
+class TableInUse(NamedTuple):
+    """A version of a table that patients of a stream are looked up in.
+
+    Attributes:
+        name: as the profile has it.
+        container: that it is attached to.
+        table_id: tells it from one that is made later under the same name.
+        version: the version.
+        columns: that are looked up.
+    """
+
+    name: str
+    container: str
+    table_id: int
+    version: int
+    columns: tuple[Column, ...]
+
+    def message(self) -> pb.TableVersion:
+        """Returns what callers are told of it."""
+        return pb.TableVersion(container=self.container, name=self.name, version=self.version)
+
+
 @dataclass(frozen=True, slots=True)
 class AppliedProfile:
     """What applies to all files of a stream.
@@ -125,6 +161,7 @@ class AppliedProfile:
         file_audit: whether the site wants the audit told what becomes of the files.
         caller: who uploads, as ProfileService knows them.
         keys: what pseudonyms are made with; None where the profile needs none.
+        tables: that patients are looked up in, in the order of their names.
     """
 
     plan: Plan
@@ -136,6 +173,7 @@ class AppliedProfile:
     file_audit: profile_pb.FileAudit.ValueType = profile_pb.FILE_AUDIT_RECORDED
     caller: str = ""
     keys: Keys | None = None
+    tables: tuple[TableInUse, ...] = ()
 
 
 class ProfileResolver:
@@ -175,12 +213,13 @@ class ProfileResolver:
         if service is not None:
             request.key_request = service.request(target)
         told = (credential, (HEADER, request_id))
-        response = await self._ask(lambda stub: stub.ResolveProfile, request, *told)
+        response = await self.ask(_resolve_profile, request, *told)
         if response.outcome == profile_pb.OUTCOME_PROFILE:
             applied = await self._applied(response.profile, known)
-            if applied.plan.key_purposes:
+            if applied.plan.key_purposes or applied.plan.columns:
+                tables = _tables(response.tables, applied.plan)
                 keys = _keys(response.keys, request, applied.plan, service)
-                applied = replace(applied, keys=keys)
+                applied = replace(applied, keys=keys, tables=tables)
             return replace(applied, file_audit=response.file_audit, caller=response.caller)
         if response.outcome == profile_pb.OUTCOME_DISABLED:
             return AppliedProfile(
@@ -201,7 +240,7 @@ class ProfileResolver:
         """Asks whether a caller may still upload; see `resolve` for what it raises."""
         known = self._plans.snapshot()
         request = profile_pb.ResolveProfileRequest(target=target, known_sha256=known)
-        await self._ask(lambda stub: stub.ResolveProfile, request, credential, retries=0)
+        await self.ask(_resolve_profile, request, credential, retries=0)
 
     def _metadata(self, *told: tuple[str, str]) -> tuple[tuple[str, str], ...]:
         if self._key is None:
@@ -234,62 +273,29 @@ class ProfileResolver:
             sha256=profile.sha256,
         )
 
-    async def codes(
-        self, target: str, request_id: str, plan: Plan, patients: list[str]
-    ) -> list[str] | None:
-        """Returns the codes of patients, who are given one where there is none.
-
-        Args:
-            target: the project or device.
-            request_id: that of the stream.
-            plan: what is done, with the keys of the stream.
-            patients: what tells each from all others; no more than `MAX_PATIENTS`.
-
-        Returns:
-            The codes, in that order; None where the pattern has not as many left.
-
-        Raises:
-            TargetNotFoundError: the target does not exist any more.
-            ProfileNotSupportedError: ProfileService has no master key to keep it with.
-            ProfileServiceUnavailableError: there is no answer.
-        """
-        pattern = plan.codes
-        if pattern is None:
-            raise ValueError("the profile gives no codes")
-        request = profile_pb.AssignCodesRequest(
-            target=target,
-            scope=plan.rules.profile.settings.pseudonyms.scope,
-            before=pattern.before,
-            digits=pattern.digits,
-            after=pattern.after,
-            random_order=pattern.is_random,
-            patients=[
-                profile_pb.UncodedPatient(digest=table_digest(plan, each), original=each)
-                for each in patients
-            ],
-        )
-        try:
-            told = (HEADER, request_id)
-            answer = await self._ask(lambda stub: stub.AssignCodes, request, told)
-        except _NoCodeError as error:
-            if error.reason == _EXHAUSTED:
-                return None
-            raise errors.ProfileNotSupportedError(
-                f"The profile gives codes, and {_NO_KEYS[profile_pb.KEY_PROBLEM_NO_MASTER_KEY]}."
-            ) from None
-        if len(answer.codes) != len(patients):
-            raise errors.ProfileNotSupportedError(
-                "ProfileService answered with another number of codes."
-            )
-        return list(answer.codes)
-
-    async def _ask(
+    async def ask(
         self,
-        send: Callable[[profile_rpc.ProfileServiceAsyncStub], Callable[..., Awaitable[_Answer]]],
-        request: profile_pb.ResolveProfileRequest | profile_pb.AssignCodesRequest,
+        call: Callable[[grpc.aio.Channel], Callable[..., Awaitable[_Answer]]],
+        request: _Request,
         *told: tuple[str, str],
         retries: int = RETRIES,
     ) -> _Answer:
+        """Asks ProfileService, again while it does not answer.
+
+        Args:
+            call: returns the call, on a channel.
+            request: about a target.
+            told: metadata, such as what a caller has shown.
+            retries: how often it is asked again.
+
+        Raises:
+            CallRefusedError: it does not do what it was asked for.
+            UnauthenticatedError: the credential is none that is accepted.
+            PermissionDeniedError: the caller may not upload there.
+            InvalidNameError: the target is not the name of a project or a device.
+            TargetNotFoundError: it does not exist.
+            ProfileServiceUnavailableError: there is no answer.
+        """
         loop = asyncio.get_running_loop()
         end = loop.time() + RESOLVE_DEADLINE_SECONDS
         wait = FIRST_WAIT_SECONDS
@@ -298,7 +304,7 @@ class ProfileResolver:
             channel = self._connection.channel
             try:
                 with TRACING.asking(_METHODS[type(request)]):
-                    return await send(profile_rpc.ProfileServiceStub(channel))(
+                    return await call(channel)(
                         request,
                         timeout=min(left, ATTEMPT_DEADLINE_SECONDS),
                         metadata=self._metadata(*told, *TRACING.onward()),
@@ -306,8 +312,8 @@ class ProfileResolver:
             except grpc.aio.AioRpcError as error:
                 code = error.code()
                 reason = read_details(error)[0]
-                if reason in _NO_CODE:
-                    raise _NoCodeError(reason) from None
+                if reason in _NOT_DONE:
+                    raise CallRefusedError(reason) from None
                 refused = _REFUSALS.get(reason)
                 if refused is not None:
                     raise refused from None
@@ -326,6 +332,26 @@ class ProfileResolver:
                     raise errors.ProfileServiceUnavailableError(cause) from None
             await asyncio.sleep(pause)
             wait *= 2
+
+
+def _resolve_profile(
+    channel: grpc.aio.Channel,
+) -> Callable[..., Awaitable[profile_pb.ResolveProfileResponse]]:
+    return profile_rpc.ProfileServiceStub(channel).ResolveProfile
+
+
+def assign_codes(
+    channel: grpc.aio.Channel,
+) -> Callable[..., Awaitable[profile_pb.AssignCodesResponse]]:
+    """Returns the call that gives patients codes, for `ProfileResolver.ask`."""
+    return profile_rpc.ProfileServiceStub(channel).AssignCodes
+
+
+def look_up_patients(
+    channel: grpc.aio.Channel,
+) -> Callable[..., Awaitable[table_pb.LookUpPatientsResponse]]:
+    """Returns the call that says what tables say of patients, for `ProfileResolver.ask`."""
+    return table_rpc.TableServiceStub(channel).LookUpPatients
 
 
 class PlanCache:
@@ -387,6 +413,28 @@ def _compile(source: str, *, learn: bool = True) -> Plan:
         ) from None
 
 
+def _tables(sent: Iterable[profile_pb.ResolvedTable], plan: Plan) -> tuple[TableInUse, ...]:
+    """Reads which tables patients are looked up in.
+
+    Raises:
+        TableMissingError: one is not there, or lacks a column.
+        ProfileNotSupportedError: it is not said of each.
+    """
+    found = []
+    for each in sent:
+        columns = tuple(column for column in plan.columns if column.table == each.name)
+        if not each.container:
+            raise errors.TableMissingError(each.name)
+        if each.missing_column:
+            raise errors.TableMissingError(each.name, each.missing_column)
+        found.append(TableInUse(each.name, each.container, each.id, each.version, columns))
+    if {each.name for each in found} != {column.table for column in plan.columns}:
+        raise errors.ProfileNotSupportedError(
+            "ProfileService and DeidService disagree on what the profile looks up."
+        )
+    return tuple(found)
+
+
 def _keys(
     sent: profile_pb.StreamKeys,
     request: profile_pb.ResolveProfileRequest,
@@ -398,19 +446,21 @@ def _keys(
     Raises:
         ProfileNotSupportedError: they are not there, or not what the profile needs.
     """
+    needs = "The profile makes pseudonyms with a key"
+    if not plan.key_purposes:
+        needs = "The profile looks patients up with the key of a table"
     if service is None or not sent.sealed:
         why = _NO_KEYS.get(sent.problem, _NO_KEY)
-        raise errors.ProfileNotSupportedError(
-            f"The profile makes pseudonyms with a key, and {why}."
-        )
+        raise errors.ProfileNotSupportedError(f"{needs}, and {why}.")
     try:
         opened = service.open(sent.sealed, request.key_request, request.target)
     except DeliveryError:
         raise errors.ProfileNotSupportedError(
-            "The profile makes pseudonyms with a key, and the one that came is not for this stream."
+            f"{needs}, and the one that came is not for this stream."
         ) from None
-    if not plan.key_purposes <= opened.keys.keys():
+    named = {column.table for column in plan.columns}
+    if not (plan.key_purposes <= opened.keys.keys() and named <= opened.tables.keys()):
         raise errors.ProfileNotSupportedError(
             "ProfileService and DeidService disagree on what the profile needs keys for."
         )
-    return Keys(opened.id, opened.keys)
+    return Keys(opened.id, opened.keys, opened.tables)

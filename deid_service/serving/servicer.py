@@ -12,7 +12,6 @@ import logging
 import secrets
 import time
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING, NoReturn, Protocol
 
 import grpc
@@ -38,15 +37,15 @@ from deid_service.serving.conversation import (
     Terms,
 )
 from deid_service.serving.logs import LOG
+from deid_service.serving.patients import Patients
 from profile_service.serving.logs import Field, origin
 from profile_service.serving.request_ids import HEADER, read_request_id
 from profile_service.serving.tls import certificate_name
 from profile_service.serving.tracing import MAX_FILES, TRACING, Traced
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+    from collections.abc import Coroutine, Iterable, Mapping, Sequence
 
-    from deid_service.engine import Plan
     from deid_service.serving.events import FileEvents, StreamEvents
     from deid_service.serving.gate import OpenStream, StreamGate
     from deid_service.serving.limits import Limits
@@ -198,8 +197,8 @@ class DeidServicer:
         try:
             conversation = Conversation(applied, self._limits, ended, terms)
             with self._rechecks.watching(stream, target, credential):
-                codes_of = partial(self._resolver.codes, target, record.request_id)
-                await self._carry(context, stream, conversation, events, codes_of)
+                patients = Patients(self._resolver, target, record.request_id, applied.tables)
+                await self._carry(context, stream, conversation, events, patients)
         finally:
             events.close()
 
@@ -209,7 +208,7 @@ class DeidServicer:
         stream: OpenStream,
         conversation: Conversation,
         events: StreamEvents,
-        codes_of: Callable[[Plan, list[str]], Awaitable[list[str] | None]],
+        patients: Patients,
     ) -> None:
         read, write = context.read, context.write
         call_soon = asyncio.get_running_loop().call_soon
@@ -224,8 +223,8 @@ class DeidServicer:
             while conversation.pending:
                 # Other streams have their turn.
                 await asyncio.sleep(0)
-                if patients := conversation.patients:
-                    conversation.give(await codes_of(conversation.plan, patients))
+                if awaited := conversation.patients:
+                    conversation.give(await patients.given(conversation.plan, awaited))
                 answers = conversation.go_on()
                 await events.answered()
                 while answers:
@@ -281,6 +280,7 @@ def _opened(applied: AppliedProfile, opening: pb.OpenStream, terms: Terms) -> by
         profile_sha256=applied.sha256,
         unchanged=applied.plan.blank,
         key_id="" if applied.keys is None else applied.keys.id,
+        tables=[table.message() for table in applied.tables],
     )
     # What a caller has not asked about, it need not know.
     if opening.max_response_bytes:
@@ -319,6 +319,9 @@ class _StreamRecord:
             "version": applied.version,
             "sha256": applied.sha256,
             "key": "" if applied.keys is None else applied.keys.id,
+            "tables": " ".join(
+                f"{each.container}/tables/{each.name}@{each.version}" for each in applied.tables
+            ),
         }
 
     def file_ended(self, file: FileRecord) -> None:

@@ -32,8 +32,10 @@ class Permission(Enum):
     PROFILES_BYPASS = "profiles.bypass"
     # The keys that pseudonyms are made with: changes them. Nobody sees one.
     KEYS_MANAGE = "keys.manage"
-    # Which patients were given which codes.
+    # Which patients were given which codes, and what tables say of them.
     SUBJECTS_VIEW = "subjects.view"
+    # The tables: sets and deletes them. Nobody reads one with this alone.
+    SUBJECTS_MANAGE = "subjects.manage"
     UPLOADS_CREATE = "uploads.create"
     # Asks which profile applies in the name of a caller who may upload.
     UPLOADS_RESOLVE = "uploads.resolve"

@@ -29,6 +29,11 @@
     RotateSiteKey          keys.manage                             the site
     AssignCodes            uploads.resolve                         the target
     ListSubjects           subjects.view                           the container
+    SetTable, DeleteTable  subjects.manage                         the container
+    ListTables,            subjects.view                           the container
+    ListTableVersions,
+    ReadTable
+    LookUpPatients         uploads.resolve                         the target
     ListAuditEvents,       audit.view                              the container, or all sites
     ListAuditHeads
     TestPermissions        a credential
@@ -53,6 +58,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from deidcascade.v1 import access_service_pb2 as access_pb
 from deidcascade.v1 import profile_service_pb2 as pb
+from deidcascade.v1 import table_service_pb2 as table_pb
 
 from profile_service.access.permissions import Permission
 from profile_service.access.places import (
@@ -239,12 +245,24 @@ def _rotate_site_key(request: pb.RotateSiteKeyRequest) -> Asked:
     return _on(place_of(site), Permission.KEYS_MANAGE)
 
 
-def _assign_codes(request: pb.AssignCodesRequest) -> Asked:
+def _given_to_patients(
+    request: pb.AssignCodesRequest | table_pb.LookUpPatientsRequest,
+) -> Asked:
     target = parse_name(request.target, field="target", kinds=TARGETS)
     return _on(place_of(target), Permission.UPLOADS_RESOLVE)
 
 
-def _list_subjects(request: pb.ListSubjectsRequest) -> Asked:
+def _manage_table(request: table_pb.SetTableRequest | table_pb.DeleteTableRequest) -> Asked:
+    name = parse_name(request.container, field="container")
+    return _on(place_of(name), Permission.SUBJECTS_MANAGE)
+
+
+def _see_subjects(
+    request: pb.ListSubjectsRequest
+    | table_pb.ListTablesRequest
+    | table_pb.ListTableVersionsRequest
+    | table_pb.ReadTableRequest,
+) -> Asked:
     name = parse_name(request.container, field="container")
     return _on(place_of(name), Permission.SUBJECTS_VIEW)
 
@@ -310,8 +328,14 @@ RULES: Mapping[str, Callable[[Any], Asked]] = MappingProxyType(
         "RecordFiles": _record_files,
         "ListSiteKeys": _list_site_keys,
         "RotateSiteKey": _rotate_site_key,
-        "AssignCodes": _assign_codes,
-        "ListSubjects": _list_subjects,
+        "AssignCodes": _given_to_patients,
+        "ListSubjects": _see_subjects,
+        "SetTable": _manage_table,
+        "DeleteTable": _manage_table,
+        "ListTables": _see_subjects,
+        "ListTableVersions": _see_subjects,
+        "ReadTable": _see_subjects,
+        "LookUpPatients": _given_to_patients,
         "ListAuditEvents": _list_events,
         "ListAuditHeads": _list_heads,
         "TestPermissions": _test_permissions,

@@ -31,6 +31,7 @@ _NONCE_BYTES: Final = 16
 # Each answer has a key of its own, under which nothing else is ever encrypted.
 _ONCE: Final = bytes(12)
 
+_TABLES: Final = "tables"
 _PURPOSES: Final[tuple[KeyPurpose, ...]] = ("hash", "uid", "shift", "table")
 
 
@@ -61,8 +62,10 @@ class ServiceKey:
 
     def seal(self, keys: StreamKeys, request: bytes, target: str) -> bytes:
         """Encrypts keys for who has sent a request, which is to be used once."""
-        said = {"id": keys.id}
+        said: dict[str, str | dict[str, str]] = {"id": keys.id}
         said.update((purpose, key.hex()) for purpose, key in keys.keys.items())
+        if keys.tables:
+            said[_TABLES] = {name: key.hex() for name, key in keys.tables.items()}
         return self._cipher(request).encrypt(_ONCE, json.dumps(said).encode(), target.encode())
 
     def open(self, sealed: bytes, request: bytes, target: str) -> StreamKeys:
@@ -76,7 +79,8 @@ class ServiceKey:
         except InvalidTag:
             raise DeliveryError from None
         keys = {each: bytes.fromhex(said[each]) for each in _PURPOSES if each in said}
-        return StreamKeys(said["id"], keys)
+        tables = {name: bytes.fromhex(key) for name, key in said.get(_TABLES, {}).items()}
+        return StreamKeys(said["id"], keys, tables)
 
     def _proof(self, nonce: bytes, target: str) -> bytes:
         key = derived(self._secret, "request", length=_KEY_BYTES)

@@ -5,13 +5,14 @@ Who has one of them can tell neither the secret, nor another key.
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from profile_service.language.model import KeyPurpose
 
@@ -28,10 +29,13 @@ class StreamKeys(NamedTuple):
     Attributes:
         id: names the keys, 16 hex digits; says nothing about them, and differs by scope.
         keys: by purpose, 32 bytes each.
+        tables: those by which patients are found in tables, by the names of these. They are
+            derived of the secrets of the tables.
     """
 
     id: str
     keys: dict[KeyPurpose, bytes]
+    tables: Mapping[str, bytes] = MappingProxyType({})
 
     def __repr__(self) -> str:
         return f"StreamKeys({self.id!r})"

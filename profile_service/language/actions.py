@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, get_args
 from profile_service.language.codes import Code
 from profile_service.language.dates import DAYS_PER_UNIT, MAX_DAYS, DateFormats
 from profile_service.language.document import ListNode, MapNode, Node, Scalar
+from profile_service.language.lookups import ON_MISSING, read_lookup
 from profile_service.language.model import (
     Action,
     Clean,
@@ -21,6 +22,7 @@ from profile_service.language.model import (
     Jitter,
     Keep,
     KeyedUid,
+    Lookup,
     OnError,
     Pattern,
     RegexSub,
@@ -89,6 +91,7 @@ OPTIONS: dict[str, frozenset[str]] = {
     "keyed-shift": frozenset((ON_ERROR,)),
     "pseudonym": frozenset(_SPELLING),
     "assign": frozenset(("random-order",)),
+    "lookup": frozenset((ON_MISSING, *_SPELLING)),
     "regex-sub": frozenset((ON_ERROR,)),
     "encrypt": frozenset(_KEY_OPTIONS),
     "decrypt": frozenset(_KEY_OPTIONS),
@@ -220,6 +223,11 @@ def read_groups(
             )
             continue
         action = _read_simple(found, group, reading)
+        if isinstance(action, Lookup) and action.unlisted == "remove":
+            group.report(
+                Code.OPTION_WITHOUT_ACTION, ON_MISSING, "A part of a value cannot be removed."
+            )
+            continue
         if name in actions:
             group.report(Code.DUPLICATE_KEY, "name", "'groups' has this name already.")
         elif action is not None:
@@ -271,6 +279,8 @@ def _read_simple(name: str, table: Table, reading: Reading) -> SimpleAction | No
         return _read_replace_with(table, reading.defaults)
     if name == "assign":
         return read_assign(table)
+    if name == "lookup":
+        return read_lookup(table)
     if not is_on(name, table):
         return None
     return _WITH_OPTIONS[name](table, reading)

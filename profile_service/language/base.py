@@ -54,7 +54,8 @@ from profile_service.language.model import (
     Spelling,
     Treatment,
 )
-from profile_service.language.pseudonyms import ALPHABET, LENGTH, PSEUDONYMS
+from profile_service.language.pseudonyms import PSEUDONYMS
+from profile_service.language.spelling import ALPHABET, LENGTH
 from profile_service.language.standard import (
     EDITION,
     OPTIONS,
@@ -201,7 +202,9 @@ def read_base(dicom: Table, settings: Settings, defaults: Defaults) -> Base | No
         )
     moves = MODIFIED_DATES in options
     keyed = PSEUDONYMS in dicom
-    keyed_shift = moves and keyed and settings.pseudonyms.shift is not None
+    patient = settings.pseudonyms
+    has_days = patient.shift is not None or patient.shift_from is not None
+    keyed_shift = moves and keyed and has_days
     days = defaults.date_increment if moves and not keyed_shift else None
     if moves and not keyed_shift and (not days or days % 1):
         dicom.report(

@@ -13,11 +13,11 @@ from profile_service.language.model import (
     IncrementDate,
     IncrementDateTime,
     Keep,
+    OfPatient,
     OthersSelector,
     PathSelector,
     Pattern,
     PatternTimeoutError,
-    Pseudonym,
     RegexSelector,
     RegexSub,
     Remove,
@@ -184,12 +184,11 @@ def _check_codes(rules: list[tuple[Rule, Table]]) -> None:
 
 def _compare(first: Rule, first_table: Table, then: Rule, then_table: Table) -> None:
     undone = (
-        isinstance(then.action, Remove | ReplaceWith | Pseudonym | Assign)
-        and first.action != then.action
+        isinstance(then.action, Remove | ReplaceWith | OfPatient) and first.action != then.action
     )
     if isinstance(first.action, Remove):
         # What is removed stays removed, unless it is inserted again.
-        undone = isinstance(then.action, ReplaceWith | Pseudonym | Assign) and then.action.insert
+        undone = isinstance(then.action, ReplaceWith | OfPatient) and then.action.insert
     selector = key_of(then.selector)
     if undone:
         first_table.report(

@@ -87,6 +87,7 @@ class Code(Enum):
     PSEUDONYM_ALPHABET = (_V, "The alphabet of a pseudonym cannot be written with.")
     PSEUDONYM_TOO_SHORT = (_V, "Two of 10 million patients could have the same pseudonym.")
     CODE_PATTERN = (_V, "A pattern of codes has no zeros in braces, or is not the only one.")
+    TABLE_COLUMN = (_V, "A lookup does not say what, or stands where the patient is not yet known.")
     PATIENT_ELEMENT = (_V, "An element cannot say who the patient is.")
     SHIFT_RANGE = (_V, "A shift by a key has no range of days to choose from.")
     JITTER_RANGE = (_V, "The range of a jitter leaves no amount to choose from.")

@@ -34,14 +34,13 @@ from profile_service.language.errors import ProfileInvalid
 from profile_service.language.fitness import fit, fit_vrs
 from profile_service.language.model import (
     Action,
-    Assign,
     Element,
     FilenameRule,
     KeyedAction,
+    OfPatient,
     OthersSelector,
     PathSelector,
     Profile,
-    Pseudonym,
     RegexSelector,
     Rejection,
     RepeaterElement,
@@ -67,7 +66,7 @@ from profile_service.language.vr import VRS
 # Part of every stored verdict: a text is decided again by a newer version. To be
 # changed with every change that could turn a verdict, or add or take a problem; a
 # test ties it to the golden answers.
-VALIDATOR_VERSION = "15"
+VALIDATOR_VERSION = "16"
 
 _LANGUAGE_VERSION = 1
 
@@ -484,7 +483,7 @@ def _read_vrs(table: Table) -> VrSelector | None:
 
 def _without_insert(action: Action) -> Action:
     """Many elements have no single place where an absent one could be inserted."""
-    if isinstance(action, ReplaceWith | Pseudonym | Assign):
+    if isinstance(action, ReplaceWith | OfPatient):
         return replace(action, insert=False)
     return action
 

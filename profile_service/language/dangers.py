@@ -16,11 +16,13 @@ from profile_service.language.dictionary import (
     name_of,
     vrs_of,
 )
+from profile_service.language.lookups import ON_MISSING
 from profile_service.language.model import (
     Hash,
     HashUid,
     IncrementDate,
     KeyedShift,
+    Lookup,
     PathSelector,
     PrivateCreatorBlock,
     PrivateElement,
@@ -226,6 +228,16 @@ def _check_creators(rule: Rule, table: Table) -> None:
 
 def _check_needed(rule: Rule, table: Table, reach: Reach) -> None:
     match rule.action:
+        case Lookup(unlisted="remove"):
+            if hit := _selected(rule, (*_OBJECT, *_PIXELS, *_MAY_BE_EMPTY), reach):
+                table.report(
+                    Code.NEEDED_ELEMENT,
+                    ON_MISSING,
+                    f"No object of a patient can do without {hit[0]} (types 1 and 2 in PS3.3), "
+                    "which goes where the table says nothing.",
+                    "hash",
+                )
+            return
         case Remove():
             needed, emptied = _selected(rule, (*_OBJECT, *_PIXELS), reach), False
             empty = _selected(rule, _MAY_BE_EMPTY, reach)

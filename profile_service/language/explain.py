@@ -23,6 +23,7 @@ from profile_service.language.model import (
     KeyedHash,
     KeyedShift,
     KeyedUid,
+    Lookup,
     OthersSelector,
     PathSelector,
     PrivateCreatorBlock,
@@ -46,13 +47,14 @@ if TYPE_CHECKING:
     from profile_service.language.model import (
         Action,
         Base,
+        Column,
         DateBound,
         DateShift,
         ElementRef,
         FilenameRule,
-        KeyPurpose,
         Leftovers,
         OnError,
+        OnUnlisted,
         Profile,
         PseudonymSettings,
         Rejection,
@@ -90,8 +92,13 @@ def explain(profile: Profile) -> list[str]:
     if profile.blank:
         return ["The profile is blank: data goes through unchanged, and is not de-identified."]
     sentences = _explain_settings(profile.settings)
+    patient = profile.settings.pseudonyms
     if profile.key_purposes:
-        sentences += _explain_keys(profile.settings.pseudonyms, profile.key_purposes)
+        sentences.append(_explain_keys(patient))
+    if profile.key_purposes - {"uid"} or profile.columns:
+        sentences += [_explain_patient(patient), *_explain_shift(patient)]
+    if profile.columns:
+        sentences.append(_explain_tables(profile.columns))
     if any(map(_hashes, profile.rules)):
         sentences += _explain_hashes(profile.settings)
     if profile.base is not None:
@@ -200,22 +207,45 @@ def _explain_base(base: Base) -> str:
     )
 
 
-def _explain_keys(patient: PseudonymSettings, purposes: frozenset[KeyPurpose]) -> list[str]:
-    """Says which key is used, and who a patient is for it."""
+def _explain_keys(patient: PseudonymSettings) -> str:
+    """Says which key is used."""
     generation = "in use" if patient.generation is None else f"of generation {patient.generation}"
-    sentences = [
+    return (
         f"Pseudonyms are made with the key {generation}, for each {patient.scope} its own: outside "
         f"of it, the same patient has others."
-    ]
-    if purposes == {"uid"}:
-        return sentences
+    )
+
+
+def _explain_patient(patient: PseudonymSettings) -> str:
+    """Says who a patient is."""
     elements = " and ".join(name_of(Element(tag)) for tag in patient.elements)
     case = ", whose letter case does not matter" if patient.ignore_case else ""
     missing = "is rejected" if patient.missing == "reject" else "takes its study for the patient"
-    sentences.append(
+    return (
         f"Who the patient is, is said by {elements}{case}; a file that does not say it {missing}."
     )
-    shift = patient.shift
+
+
+def _explain_tables(columns: tuple[Column, ...]) -> str:
+    """Says what is looked up, and where."""
+    named = ", ".join(f"{each.name} of {each.table}" for each in columns)
+    return (
+        f"Of the patient is looked up: {named}. A table is the nearest of its name at or above "
+        "what files go to; where there is none, no file is taken."
+    )
+
+
+def _explain_shift(patient: PseudonymSettings) -> list[str]:
+    """Says by how much the dates of a patient move."""
+    sentences = []
+    shift, source = patient.shift, patient.shift_from
+    if source is not None:
+        zero = "" if source.zero else ", and never by 0"
+        otherwise = "the file is rejected" if shift is None else "the key does"
+        sentences.append(
+            f"By how many days the dates of a patient move, the table {source.column.table} says "
+            f"in the column {source.column.name}{zero}; where that says nothing, {otherwise}."
+        )
     if shift is not None:
         weeks = " in whole weeks" if shift.weeks else ""
         zero = "" if shift.zero else ", and never by 0"
@@ -308,6 +338,8 @@ def describe_action(action: Action, settings: Settings) -> str:
                 f"becomes the code that the patient is given, {pattern.code(1)} to "
                 f"{pattern.code(pattern.last)} {order}, and is {absent}"
             )
+        case Lookup():
+            return _describe_lookup(action)
         case RegexSub(cases):
             named = "; or ".join(
                 f"where it matches /{case.pattern.source}/, to "
@@ -315,6 +347,24 @@ def describe_action(action: Action, settings: Settings) -> str:
                 for case in cases
             )
             return f"is rewritten: {named}"
+
+
+_UNLISTED: Mapping[OnUnlisted, str] = {
+    "reject": "the file is rejected",
+    "hash": "the pseudonym of the patient stands there, ",
+    "remove": "it is removed",
+}
+
+
+def _describe_lookup(action: Lookup) -> str:
+    absent = "inserted where it is absent" if action.insert else "left out where it is absent"
+    otherwise = _UNLISTED[action.unlisted]
+    if action.unlisted == "hash":
+        otherwise += _describe_spelling(action.spelling)
+    return (
+        f"becomes what the table {action.column.table} says of the patient in the column "
+        f"{action.column.name}, and is {absent}; where that says nothing, {otherwise}"
+    )
 
 
 def _describe_replace_with(text: str, insert: bool) -> str:

@@ -7,7 +7,7 @@ one of them. Where no dictionary knows the VR, the file decides.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 
 from profile_service.language.codes import Code
 from profile_service.language.dictionary import format_tag, name_of
@@ -28,13 +28,15 @@ from profile_service.language.model import (
     KeyedHash,
     KeyedShift,
     KeyedUid,
+    Lookup,
+    OfPatient,
     PrivateElement,
     Pseudonym,
     RegexSub,
     Remove,
     ReplaceWith,
 )
-from profile_service.language.pseudonyms import spelling_problem
+from profile_service.language.spelling import spelling_problem
 from profile_service.language.vr import (
     BINARY_NUMBERS,
     BYTES_OR_ITEMS,
@@ -67,6 +69,7 @@ _UNFIT: dict[type[Action], frozenset[str]] = {
     Clean: _BINARY | {"AS", "DA", "DS", "DT", "IS", "TM", "UI", "UR"},
     KeyedHash: _NOT_SPELLED,
     Pseudonym: _NOT_SPELLED,
+    Lookup: _BINARY,
     KeyedUid: _NOT_UIDS,
     KeyedShift: _BINARY | {"AE", "AS", "CS", "DS", "IS", "PN", "UI", "UR"},
 }
@@ -145,7 +148,7 @@ def fit(action: Action, target: Target, key: str, rule: Table) -> Action:
         )
     if isinstance(action, Assign):
         _check_code(action.pattern, target.vrs, name_of(target.selector.element), rule)
-    if isinstance(action, KeyedHash | Pseudonym) and not unfit.issuperset(target.vrs):
+    if _is_spelled(action) and not unfit.issuperset(target.vrs):
         _check_spelling(action.spelling, target, key, rule)
     if isinstance(action, ReplaceWith):
         _check_value(action, target, rule)
@@ -177,7 +180,7 @@ def fit_vrs(action: Action, vrs: tuple[str, ...], key: str, rule: Table) -> None
     if isinstance(action, Assign):
         for vr in vrs:
             _check_code(action.pattern, (vr,), f"An element of {vr}", rule)
-    if isinstance(action, KeyedHash | Pseudonym):
+    if _is_spelled(action):
         for vr in vrs:
             reason = None if vr in unfit else spelling_problem(vr, action.spelling)
             if reason is not None:
@@ -192,11 +195,23 @@ def fit_vrs(action: Action, vrs: tuple[str, ...], key: str, rule: Table) -> None
                 )
 
 
+def _is_spelled(action: Action) -> TypeGuard[KeyedHash | Pseudonym | Lookup]:
+    """Whether an action writes pseudonyms."""
+    writes = isinstance(action, KeyedHash | Pseudonym)
+    return writes or (isinstance(action, Lookup) and action.unlisted == "hash")
+
+
 def _check_file_meta(action: Action, tag: int, key: str, rule: Table) -> None:
+    if isinstance(action, Lookup):
+        rule.report_key(
+            Code.TABLE_COLUMN,
+            key,
+            "The elements of the file meta are written before it is known who the patient is.",
+        )
     if isinstance(action, Keep) or tag not in _MANDATORY:
         return
     is_class = tag == _MEDIA_STORAGE_SOP_CLASS and isinstance(action, Dummy)
-    replaces = isinstance(action, Remove | ReplaceWith | Pseudonym | Assign)
+    replaces = isinstance(action, Remove | ReplaceWith | OfPatient)
     if tag in _UNCHANGEABLE or is_class or replaces:
         what = "changed" if tag in _UNCHANGEABLE else "removed or replaced"
         rule.report_key(
@@ -241,7 +256,7 @@ def _check_spelling(spelling: Spelling, target: Target, key: str, rule: Table) -
 
 
 def _resolve_insert(action: Action, target: Target, rule: Table) -> Action:
-    if not isinstance(action, ReplaceWith | Pseudonym | Assign) or not action.insert:
+    if not isinstance(action, ReplaceWith | OfPatient) or not action.insert:
         return action
     element = target.selector.element
     if isinstance(element, PrivateElement) and not target.vrs:

@@ -11,6 +11,7 @@ docstring. Each value of a multi-valued element is transformed on its own.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
@@ -443,8 +444,46 @@ class Assign:
     insert: bool
 
 
-# What a key is needed for.
-KeyedAction = KeyedHash | KeyedUid | KeyedShift | Pseudonym | Assign
+@dataclass(frozen=True, slots=True, order=True)
+class Column:
+    """A column of a table of patients.
+
+    Attributes:
+        table: the name of the table; which one has that name is said by where files go to.
+        name: of the column.
+    """
+
+    table: str
+    name: str
+
+
+# What becomes of an element where the table says nothing of the patient: the file is
+# rejected, the pseudonym of the patient stands there, or the element goes.
+OnUnlisted = Literal["reject", "hash", "remove"]
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """The value becomes what a table says of the patient. Absent: inserted. Empty: replaced.
+
+    Attributes:
+        column: where it says it.
+        unlisted: what happens where it says nothing.
+        spelling: of the pseudonym that stands there then, as `Pseudonym` writes it.
+        insert: as that of `ReplaceWith`.
+    """
+
+    column: Column
+    unlisted: OnUnlisted
+    spelling: Spelling
+    insert: bool
+
+
+# What an element becomes that depends on the patient alone, whatever its value.
+OfPatient = Pseudonym | Assign | Lookup
+
+# What pseudonyms are needed for.
+KeyedAction = KeyedHash | KeyedUid | KeyedShift | OfPatient
 
 SimpleAction = (
     Keep
@@ -530,6 +569,7 @@ ACTION_NAMES: dict[type[Action], str] = {
     KeyedShift: "keyed-shift",
     Pseudonym: "pseudonym",
     Assign: "assign",
+    Lookup: "lookup",
     RegexSub: "regex-sub",
 }
 
@@ -758,6 +798,31 @@ class ShiftRange:
         return not self.zero and first <= 0 <= last
 
 
+@dataclass(frozen=True, slots=True)
+class ShiftColumn:
+    """A table that says by how many days the dates of a patient move.
+
+    Attributes:
+        column: where it says it; a whole number, at most `MAX_SHIFT_DAYS` either way.
+        zero: the dates of a patient may stay as they are.
+    """
+
+    column: Column
+    zero: bool = False
+
+    def problem(self, text: str) -> str | None:
+        """Says why a text is no number of days, without the text; None where it is."""
+        if _DAYS.fullmatch(text) is None or abs(int(text)) > MAX_SHIFT_DAYS:
+            return f"A number of days is whole, and at most {MAX_SHIFT_DAYS} either way."
+        if not self.zero and int(text) == 0:
+            return "Dates would stay as they are, which 'shift-zero' of the profile allows."
+        return None
+
+
+# More than a hundred years say no more, and leave the calendar.
+MAX_SHIFT_DAYS = 36_525
+_DAYS = re.compile(r"[+-]?[0-9]{1,5}", re.ASCII)
+
 # (0010,0020) and (0010,0021).
 PATIENT_ID = 0x00100020
 ISSUER_OF_PATIENT_ID = 0x00100021
@@ -774,6 +839,7 @@ class PseudonymSettings:
         ignore_case: values that differ in letter case alone are the same.
         missing: what becomes of a file that does not say it.
         shift: None where no date moves by a key.
+        shift_from: the table that says it before the key does; None where none does.
         uid_root: what UIDs begin with; None for 2.25 (PS3.5 B.2).
     """
 
@@ -783,6 +849,7 @@ class PseudonymSettings:
     ignore_case: bool = False
     missing: OnMissing = "reject"
     shift: ShiftRange | None = None
+    shift_from: ShiftColumn | None = None
     uid_root: str | None = None
 
 
@@ -899,9 +966,27 @@ class Profile:
     @property
     def key_purposes(self) -> frozenset[KeyPurpose]:
         """What keys the profile needs; none for most."""
-        return frozenset(
-            purpose for kind in self.action_types for purpose in _KEY_PURPOSES.get(kind, ())
-        )
+        kinds, patient = self.action_types, self.settings.pseudonyms
+        found = {purpose for kind in kinds for purpose in _KEY_PURPOSES.get(kind, ())}
+        if any(each.unlisted == "hash" for each in self._lookups):
+            found |= {"hash", "uid"}
+        if patient.shift is None:
+            found -= {"shift"}
+        return frozenset(found)
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """What is looked up of patients, in the order of the names; nothing for most."""
+        found = {each.column for each in self._lookups}
+        source = self.settings.pseudonyms.shift_from
+        if source is not None and KeyedShift in self.action_types:
+            found.add(source.column)
+        return tuple(sorted(found))
+
+    @property
+    def _lookups(self) -> Iterator[Lookup]:
+        for rule in self.rules:
+            yield from (each for each in actions_in(rule.action) if isinstance(each, Lookup))
 
     @property
     def action_types(self) -> frozenset[type[SimpleAction]]:

@@ -11,8 +11,10 @@ from typing import Final, get_args
 from profile_service.language.codes import Code
 from profile_service.language.dictionary import name_of, vrs_of
 from profile_service.language.document import ListNode, MapNode, Scalar
+from profile_service.language.lookups import SHIFT_FROM, read_shift_from
 from profile_service.language.model import (
     ISSUER_OF_PATIENT_ID,
+    MAX_SHIFT_DAYS,
     Assign,
     CodePattern,
     Element,
@@ -23,35 +25,21 @@ from profile_service.language.model import (
     Pseudonym,
     PseudonymSettings,
     ShiftRange,
-    Spelling,
 )
 from profile_service.language.problems import quoted
 from profile_service.language.selectors import SelectorError, read_name
+from profile_service.language.spelling import NO_TEXT, read_spelling
 from profile_service.language.suggest import nearest_keyword
 from profile_service.language.values import Table
-from profile_service.language.vr import BINARY_NUMBERS, BYTES_OR_ITEMS, UID_ROOT, problem
+from profile_service.language.vr import UID_ROOT
 
 PSEUDONYMS: Final = "pseudonyms"
 
-# Digits and capital letters but for those that are taken for another: legal in every VR
-# that holds words (AE, CS, LO, PN, SH, ...).
-ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-LENGTH: Final = 16
+# What may stand around the number of a code.
+_VISIBLE: Final = re.compile(r"[!-~]+", re.ASCII)
 
-# So many of all are taken from 256 bits without any being likelier than others.
-_MAX_LENGTH: Final = 32
-
-# Among so many patients, two are to be alike less often than once in a million: with n
-# pseudonyms of N, that is about n * n / 2N.
-_PATIENTS: Final = 10_000_000
-_LEAST: Final = _PATIENTS * _PATIENTS // 2 * 1_000_000
-
-# What may part the values of an element, or the parts of a name, or is no character that
-# is seen.
-_ALPHABET: Final = re.compile(r"[!-~]+", re.ASCII)
 # What stands for the number of a code.
 _PATTERN: Final = re.compile(r"([^{}\\]{0,48})\{(0{1,9})\}([^{}\\]{0,48})", re.ASCII)
-_NOT_IN_ALPHABET: Final = frozenset("\\^=")
 
 _KEYS: Final = (
     "scope",
@@ -59,6 +47,7 @@ _KEYS: Final = (
     "patient",
     "ignore-case",
     "missing",
+    SHIFT_FROM,
     "shift-days",
     "shift-weeks",
     "shift-zero",
@@ -69,51 +58,8 @@ _KEYS: Final = (
 # digits of the HMAC, which is 102 bits.
 _MAX_ROOT: Final = 32
 
-# More than a hundred years say no more, and leave the calendar.
-_MAX_DAYS: Final = 36_525
 _MAX_GENERATION: Final = 1_000_000
 _MAX_ELEMENTS: Final = 4
-
-# VRs whose values say who somebody is as a text.
-_NO_TEXT: Final = BYTES_OR_ITEMS | BINARY_NUMBERS
-
-
-def read_spelling(table: Table) -> Spelling | None:
-    """Reads `alphabet` and `length` of a rule; what is wrong is noted."""
-    alphabet = table.text("alphabet") if "alphabet" in table else ALPHABET
-    length = table.whole("length", 1, _MAX_LENGTH) if "length" in table else LENGTH
-    if alphabet is None or length is None:
-        return None
-    is_legal = _ALPHABET.fullmatch(alphabet) and not _NOT_IN_ALPHABET & set(alphabet)
-    if not is_legal or len(set(alphabet)) < max(len(alphabet), 2):
-        table.report(
-            Code.PSEUDONYM_ALPHABET,
-            "alphabet",
-            "'alphabet' takes two or more ASCII characters, each once, without spaces and "
-            "without \\, ^ and =, which part values and names.",
-        )
-        return None
-    if len(alphabet) ** length < _LEAST:
-        needed = next(n for n in range(1, 67) if len(alphabet) ** n >= _LEAST)
-        longer = f"length: {needed}" if needed <= _MAX_LENGTH else ""
-        table.report(
-            Code.PSEUDONYM_TOO_SHORT,
-            "length" if "length" in table else "alphabet",
-            f"Of 10 million patients two would have the same pseudonym more often than once in a "
-            f"million: {length} of {len(alphabet)} characters are too few.",
-            longer,
-        )
-        return None
-    return Spelling(alphabet, length)
-
-
-def spelling_problem(vr: str, spelling: Spelling) -> str | None:
-    """Says why a VR cannot hold a pseudonym; of UI and what holds no text it is no matter."""
-    if vr == "UI" or vr in _NO_TEXT:
-        return None
-    reasons = (problem(vr, character) for character in spelling.alphabet)
-    found = next((reason for reason in reasons if reason is not None), None)
-    return found or problem(vr, spelling.alphabet[0] * spelling.length)
 
 
 def read_keyed_hash(table: Table) -> KeyedHash | None:
@@ -132,7 +78,7 @@ def read_assign(table: Table) -> Assign | None:
     """Reads `assign`: a pattern such as LUNG-{0000}."""
     text = table.text("assign")
     found = None if text is None else _PATTERN.fullmatch(text)
-    if found is None or not _ALPHABET.fullmatch(found[1] + found[3] + "0"):
+    if found is None or not _VISIBLE.fullmatch(found[1] + found[3] + "0"):
         table.report(
             Code.CODE_PATTERN,
             "assign",
@@ -146,13 +92,13 @@ def read_assign(table: Table) -> Assign | None:
 
 
 def read_keyed_shift(table: Table, patient: PseudonymSettings) -> KeyedShift | None:
-    """Reads `keyed-shift`, which needs a range of days in the section."""
-    if patient.shift is None:
+    """Reads `keyed-shift`, which needs a range of days in the section, or a table."""
+    if patient.shift is None and patient.shift_from is None:
         table.report_key(
             Code.SHIFT_RANGE,
             "keyed-shift",
             "'keyed-shift' needs to know between how many days it may choose: 'shift-days' of "
-            "'pseudonyms' in the dicom section.",
+            "'pseudonyms' in the dicom section, or 'shift-from', a table that says how many.",
             "pseudonyms: {shift-days: [-365, -30]}",
         )
         return None
@@ -183,6 +129,7 @@ def read_pseudonyms(dicom: Table) -> PseudonymSettings:
         ignore_case=table.switch("ignore-case") or False,
         missing=next((each for each in outcomes if each == missing), defaults.missing),
         shift=_read_shift(table),
+        shift_from=read_shift_from(table),
         uid_root=_read_uid_root(table),
     )
 
@@ -233,7 +180,7 @@ def _tag_of(item: Scalar, table: Table) -> int | None:
         return None
     element = target.selector.element
     vrs = vrs_of(element)
-    is_text = vrs and not _NO_TEXT & set(vrs)
+    is_text = vrs and not NO_TEXT & set(vrs)
     if isinstance(element, Element) and not target.dotted and is_text and element.tag >> 16 > 2:
         return element.tag
     table.report(
@@ -251,7 +198,7 @@ def _read_shift(table: Table) -> ShiftRange | None:
     node = table.value(key)
     if node is None:
         for option in ("shift-weeks", "shift-zero"):
-            if option in table:
+            if option in table and (option, SHIFT_FROM in table) != ("shift-zero", True):
                 table.report_key(
                     Code.SHIFT_RANGE, option, f"'{option}' says nothing without '{key}'."
                 )
@@ -259,8 +206,8 @@ def _read_shift(table: Table) -> ShiftRange | None:
     items = node.items if isinstance(node, ListNode) else ()
     texts = [item.text for item in items if isinstance(item, Scalar)]
     days = [int(text) for text in texts if re.fullmatch(r"[+-]?[0-9]{1,6}", text, re.ASCII)]
-    if len(items) != 2 or len(days) != 2 or max(map(abs, days)) > _MAX_DAYS:
-        message = f"'{key}' takes two whole numbers, of at most {_MAX_DAYS}: from, and to."
+    if len(items) != 2 or len(days) != 2 or max(map(abs, days)) > MAX_SHIFT_DAYS:
+        message = f"'{key}' takes two whole numbers, of at most {MAX_SHIFT_DAYS}: from, and to."
     else:
         found = ShiftRange(days[0], days[1], weeks, zero)
         if found.count > 1:

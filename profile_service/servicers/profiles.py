@@ -9,16 +9,19 @@ from deidcascade.v1 import profile_service_pb2 as pb
 from profile_service import messages, paging
 from profile_service.access.permissions import Permission
 from profile_service.errors import InvalidDigestError, InvalidVersionError
-from profile_service.hierarchy import TARGETS, parse_name
+from profile_service.hierarchy import TARGETS, containers_of_tables, parse_name
 from profile_service.servicers.texts import checked_note
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from profile_service.guard import Call
+    from profile_service.hierarchy import ContainerName
+    from profile_service.model import ProfileVersion
     from profile_service.service import Profiles
     from profile_service.site_keys import SiteKeys
     from profile_service.store.profiles import ProfileStore
+    from profile_service.tables import Tables
 
 MAX_KNOWN_DIGESTS = 64
 
@@ -26,10 +29,13 @@ MAX_KNOWN_DIGESTS = 64
 class ProfileCalls:
     """The calls about profiles."""
 
-    def __init__(self, store: ProfileStore, profiles: Profiles, keys: SiteKeys) -> None:
+    def __init__(
+        self, store: ProfileStore, profiles: Profiles, keys: SiteKeys, tables: Tables
+    ) -> None:
         self._store = store
         self._profiles = profiles
         self._keys = keys
+        self._tables = tables
         # Digests that were checked last.
         self._known: Sequence[str] = []
 
@@ -59,7 +65,7 @@ class ProfileCalls:
                 is_wanted=call.is_wanted,
             )
             return pb.SetProfileResponse(
-                profile=messages.profile(would_be),
+                profile=self._with_tables(name, would_be),
                 differences=map(messages.difference, found or ()),
                 not_compared=found is None,
             )
@@ -74,7 +80,7 @@ class ProfileCalls:
             may_bypass=Permission.PROFILES_BYPASS in call.granted,
             is_wanted=call.is_wanted,
         )
-        return pb.SetProfileResponse(profile=messages.profile(stored))
+        return pb.SetProfileResponse(profile=self._with_tables(name, stored))
 
     def ClearProfile(  # noqa: N802, D102
         self, request: pb.ClearProfileRequest, call: Call
@@ -130,9 +136,29 @@ class ProfileCalls:
             resolution, with_source=profile is None or profile.sha256.hex() not in known
         )
         use = None if profile is None else profile.decision.key_use
-        if use is not None and request.key_request:
-            given = self._keys.deliver(use, found, target, request.key_request, call.actor)
+        if use is None:
+            return message
+        tables = self._tables.in_force(use.columns, containers_of_tables(target, resolution))
+        message.tables.extend(map(messages.resolved_table, tables))
+        if request.key_request:
+            given = self._keys.deliver(
+                use,
+                found,
+                target,
+                request.key_request,
+                call.actor,
+                lambda: self._tables.finding_keys(tables),
+            )
             messages.fill_keys(message.keys, given)
+        return message
+
+    def _with_tables(self, name: ContainerName, data: ProfileVersion) -> pb.Profile:
+        """Returns a version with warnings of tables that it needs and that are not there."""
+        message = messages.profile(data)
+        use = data.decision.key_use
+        if use is not None:
+            tables = self._tables.in_force(use.columns, name.upwards)
+            message.warnings.extend(filter(None, map(messages.table_warning, tables)))
         return message
 
 

@@ -70,6 +70,17 @@ class Arrivals:
             self.came(context)
         return None
 
+    def rest(self, requests: Iterator[Any], context: grpc.ServicerContext) -> Iterator[Any]:
+        """Yields the messages of a call behind the first; ends where one does not come.
+
+        Whether that was the end that the caller meant, the context says: it is active then.
+        """
+        while True:
+            message = self.first(requests, context)
+            if message is None:
+                return
+            yield message
+
     def _end(self, contexts: list[grpc.ServicerContext]) -> None:
         for context in contexts:
             # Unless its message has just come.
@@ -85,7 +96,7 @@ class Arrivals:
 def calls(
     service: ServiceDescriptor, behaviours: Mapping[str, Behaviour], arrivals: Arrivals
 ) -> grpc.GenericRpcHandler:
-    """Returns what answers the methods of a service that take one request.
+    """Returns what answers the methods of a service.
 
     The library gives such a call to who answers it once its request has come, and waits
     for that on a thread without an end. So each is taken as a stream of requests, of
@@ -94,18 +105,21 @@ def calls(
     Args:
         service: its description.
         behaviours: what answers each method, by its name. That of a method that answers
-            with a stream gets what takes its answers as well, and keeps no thread.
+            with a stream gets what takes its answers as well, and keeps no thread; that of one
+            that takes a stream gets the requests behind the first as well.
         arrivals: the calls whose requests are on their way.
     """
     handlers: dict[str, grpc.RpcMethodHandler[Message, Message]] = {}
     for method in service.methods:
         behaviour = behaviours[method.name]
-        kinds = (
-            (grpc.stream_stream_rpc_method_handler, _watching(behaviour, arrivals))
-            if method.server_streaming
-            else (grpc.stream_unary_rpc_method_handler, _answering(behaviour, arrivals))
-        )
-        make, call = kinds
+        make: object = grpc.stream_unary_rpc_method_handler
+        call: Callable[..., Message | None]
+        if method.server_streaming:
+            make, call = grpc.stream_stream_rpc_method_handler, _watching(behaviour, arrivals)
+        elif method.client_streaming:
+            call = _taking(behaviour, arrivals)
+        else:
+            call = _answering(behaviour, arrivals)
         handlers[method.name] = cast("Any", make)(
             call,
             message_factory.GetMessageClass(method.input_type).FromString,
@@ -121,7 +135,15 @@ def _answering(behaviour: Behaviour, arrivals: Arrivals) -> Behaviour:
     return call
 
 
-def _watching(behaviour: Behaviour, arrivals: Arrivals) -> Callable[..., None]:
+def _taking(behaviour: Behaviour, arrivals: Arrivals) -> Behaviour:
+    def call(requests: Iterator[Message], context: grpc.ServicerContext) -> Message | None:
+        first = arrivals.first(requests, context)
+        return behaviour(first, context, arrivals.rest(requests, context))
+
+    return call
+
+
+def _watching(behaviour: Behaviour, arrivals: Arrivals) -> Behaviour:
     def call(
         requests: Iterator[Message],
         context: grpc.ServicerContext,

@@ -46,6 +46,14 @@ class Changing(Protocol):
         ...
 
 
+class Loading(Protocol):
+    """Lends a connection for one transaction that brings many rows."""
+
+    def __call__(self) -> AbstractContextManager[WritingConnection]:
+        """Takes nothing."""
+        ...
+
+
 class Database:
     """PostgreSQL, as this build needs it. Safe to use from many threads.
 
@@ -141,11 +149,22 @@ class Database:
     @contextmanager
     def change(self, site: str, **constraints: ProfileServiceError) -> Iterator[WritingConnection]:
         """Lends a connection for one transaction on a site; see `Writers.transaction`."""
+        with self._explaining(), self._writers.transaction(site, **constraints) as connection:
+            yield connection
+
+    @contextmanager
+    def load(self) -> Iterator[WritingConnection]:
+        """Lends a connection for a transaction that brings many rows; see `Writers.load`."""
+        with self._explaining(), self._writers.load() as connection:
+            yield connection
+
+    @contextmanager
+    def _explaining(self) -> Iterator[None]:
+        """Adds which rights the role lacks to what fails within the block."""
         if not self._readers.answers:
             raise StoreUnavailableError(KNOWN_TO_BE_GONE)
         try:
-            with self._writers.transaction(site, **constraints) as connection:
-                yield connection
+            yield
         except StoreFaultError as error:
             raise self._explained(error) from None
 

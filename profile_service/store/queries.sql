@@ -27,6 +27,12 @@ FROM (SELECT coalesce(nullif($1, ''), current_user)) AS role (name), (VALUES
     ('site_key', 'SELECT'), ('site_key', 'INSERT'),
     ('code_series', 'SELECT'), ('code_series', 'INSERT'), ('code_series', 'UPDATE'),
     ('subject_code', 'SELECT'), ('subject_code', 'INSERT'),
+    ('patient_table', 'SELECT'), ('patient_table', 'INSERT'),
+    ('patient_table', 'UPDATE'), ('patient_table', 'DELETE'),
+    ('patient_table_version', 'SELECT'), ('patient_table_version', 'INSERT'),
+    ('patient_table_version', 'DELETE'),
+    ('patient_row', 'SELECT'), ('patient_row', 'INSERT'), ('patient_row', 'DELETE'),
+    ('patient_row_gone', 'SELECT'), ('patient_row_gone', 'INSERT'), ('patient_row_gone', 'DELETE'),
     ('deleted_container', 'SELECT'), ('deleted_container', 'INSERT'),
     ('change_proposal', 'SELECT'), ('change_proposal', 'INSERT'), ('change_proposal', 'UPDATE'),
     ('audit_chain', 'SELECT'), ('audit_event', 'SELECT'), ('audit_retention', 'SELECT'),
@@ -529,3 +535,168 @@ FROM subject_code AS c JOIN code_series AS s ON s.id = c.series_id
 WHERE s.scope_id = $1 AND c.code > $2 AND ($3 = '' OR c.code = $3)
 ORDER BY c.code
 LIMIT $4
+
+-- The tables that are attached to some containers, whose names stand with spaces between, and
+-- have one of some names; all where none is named. Those whose first version is on its way
+-- are not among them.
+-- name: find_tables
+SELECT c.name, c.id, t.name, t.id, t.master_key, t.sealed, v.version, v.base, v.originals,
+    v.columns, v.rows, v.rows_added, v.create_time, v.author, v.note
+FROM patient_table AS t
+JOIN container AS c ON c.id = t.container_id
+JOIN patient_table_version AS v ON v.table_id = t.id AND v.version = t.latest_version
+WHERE c.name = ANY (string_to_array($1, ' '))
+    AND ($2 = '' OR t.name = ANY (string_to_array($2, ' ')))
+ORDER BY t.name
+
+-- A version of a table.
+-- name: get_table_version
+SELECT c.name, c.id, t.name, t.id, t.master_key, t.sealed, v.version, v.base, v.originals,
+    v.columns, v.rows, v.rows_added, v.create_time, v.author, v.note
+FROM patient_table AS t
+JOIN container AS c ON c.id = t.container_id
+JOIN patient_table_version AS v ON v.table_id = t.id
+WHERE c.name = $1 AND t.name = $2 AND v.version = $3
+
+-- A page of the versions of a table, newest first.
+-- name: list_table_versions
+SELECT c.name, c.id, t.name, t.id, t.master_key, t.sealed, v.version, v.base, v.originals,
+    v.columns, v.rows, v.rows_added, v.create_time, v.author, v.note
+FROM patient_table AS t
+JOIN container AS c ON c.id = t.container_id
+JOIN patient_table_version AS v ON v.table_id = t.id
+WHERE c.name = $1 AND t.name = $2 AND v.version < $3
+ORDER BY v.version DESC
+LIMIT $4
+
+-- What makes a table where there is none of its name, unless its container has as many as it
+-- may have; the one that is there then, with no row where there is none.
+-- name: hold_table
+WITH made AS (
+    INSERT INTO patient_table (container_id, name, master_key, sealed)
+    SELECT $1, $2, $3, $4
+    WHERE (SELECT count(*) FROM patient_table WHERE container_id = $1) < $5
+    ON CONFLICT (container_id, name) DO NOTHING
+    RETURNING id, master_key, sealed
+)
+SELECT * FROM made
+UNION ALL
+SELECT id, master_key, sealed FROM patient_table WHERE container_id = $1 AND name = $2
+
+-- Keeps others from changing a table until the transaction ends; its newest version, with NULLs
+-- where it has none yet, and no row when it is gone.
+-- name: lock_table
+SELECT t.latest_version, v.base, v.originals, v.columns, v.rows
+FROM patient_table AS t
+LEFT JOIN patient_table_version AS v ON v.table_id = t.id AND v.version = t.latest_version
+WHERE t.id = $1
+FOR UPDATE OF t
+
+-- The lines of a version whose patients stand in it already: since which version, and in
+-- which line.
+-- name: patients_twice
+SELECT line, first_since, first_line
+FROM (
+    SELECT since, line, row_number() OVER w AS place,
+        first_value(since) OVER w AS first_since, first_value(line) OVER w AS first_line
+    FROM patient_row
+    WHERE table_id = $1 AND since BETWEEN $2 AND $3
+    WINDOW w AS (PARTITION BY digest ORDER BY since, line)
+) AS found
+WHERE place > 1 AND since = $3
+ORDER BY line
+LIMIT $4
+
+-- The same of codes.
+-- name: codes_twice
+SELECT line, first_since, first_line
+FROM (
+    SELECT since, line, row_number() OVER w AS place,
+        first_value(since) OVER w AS first_since, first_value(line) OVER w AS first_line
+    FROM patient_row
+    WHERE table_id = $1 AND since BETWEEN $2 AND $3 AND code_digest IS NOT NULL
+    WINDOW w AS (PARTITION BY code_digest ORDER BY since, line)
+) AS found
+WHERE place > 1 AND since = $3
+ORDER BY line
+LIMIT $4
+
+-- Makes a version of a table that is locked.
+-- name: insert_table_version
+INSERT INTO patient_table_version
+    (table_id, version, base, originals, columns, rows, rows_added, author, note)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+RETURNING create_time
+
+-- Notes the newest version of a table.
+-- name: note_table_version
+UPDATE patient_table SET latest_version = $2 WHERE id = $1
+
+-- A page of the rows of a version, in the order of their digests.
+-- name: list_rows
+SELECT digest, sealed
+FROM patient_row
+WHERE table_id = $1 AND since BETWEEN $2 AND $3 AND digest > $4
+ORDER BY digest
+LIMIT $5
+
+-- What a version of a table says of patients, whose digests of 32 bytes come one after the
+-- other; one row with NULLs where it says nothing of any, and none where the table, which is
+-- to be attached to one of some containers, or the version, is not there.
+-- name: look_up
+SELECT t.master_key, t.sealed, c.id, t.name, v.originals, v.columns, r.digest, r.sealed
+FROM patient_table AS t
+JOIN container AS c ON c.id = t.container_id
+JOIN patient_table_version AS v ON v.table_id = t.id AND v.version = $3
+LEFT JOIN LATERAL (
+    SELECT found.digest, found.sealed
+    FROM generate_series(0, length($4::bytea) / 32 - 1) AS number
+    CROSS JOIN LATERAL (
+        SELECT row.digest, row.sealed
+        FROM patient_row AS row
+        WHERE row.table_id = $2 AND row.since BETWEEN v.base AND v.version
+            AND row.digest = substring($4::bytea FROM 32 * number + 1 FOR 32)
+        LIMIT 1) AS found
+) AS r ON true
+WHERE t.id = $2 AND c.name = ANY (string_to_array($1, ' '))
+
+-- Deletes a table.
+-- name: delete_table
+DELETE FROM patient_table WHERE id = $1
+
+-- Deletes the versions of a table before one.
+-- name: delete_table_versions
+DELETE FROM patient_table_version WHERE table_id = $1 AND version < $2
+
+-- Lets go of the rows of a table that are in none of its versions.
+-- name: let_rows_go
+INSERT INTO patient_row_gone (table_id, before)
+SELECT $1, min(base) FROM patient_table_version WHERE table_id = $1
+ON CONFLICT DO NOTHING
+
+-- Rows that nobody can read any more.
+-- name: list_rows_gone
+SELECT table_id, before FROM patient_row_gone
+
+-- Removes some of them; how many there were.
+-- name: remove_rows
+WITH gone AS (
+    DELETE FROM patient_row
+    WHERE ctid = ANY (ARRAY(
+        SELECT ctid FROM patient_row WHERE table_id = $1 AND since < $2 LIMIT $3))
+    RETURNING 1
+)
+SELECT count(*) FROM gone
+
+-- Notes that they are all gone.
+-- name: rows_are_gone
+DELETE FROM patient_row_gone WHERE table_id = $1 AND before = $2
+
+-- The texts of the profiles that apply to a container or to what is in it, and look something
+-- up, each once; no more than so many.
+-- name: list_texts_with_tables
+SELECT DISTINCT p.source
+FROM container AS c
+JOIN profile_version AS p ON p.container_id = c.id AND p.version = c.current_version
+WHERE (c.name = $1 OR starts_with(c.name, $1 || '/')) AND p.key_use LIKE '%:%' AND p.valid
+LIMIT $2

@@ -11,6 +11,7 @@ from profile_service.store.database import Database
 from profile_service.store.profiles import ProfileStore
 from profile_service.store.resolutions import ResolutionStore
 from profile_service.store.site_keys import SiteKeyStore
+from profile_service.store.tables import TableStore
 
 
 class Store:
@@ -25,6 +26,7 @@ class Store:
         access: who may do what.
         site_keys: the keys that pseudonyms are made with.
         codes: those that patients were given.
+        tables: what is known of patients, encrypted.
         audit: what was done by whom.
     """
 
@@ -38,5 +40,6 @@ class Store:
         self.access = AccessStore(read, change)
         self.site_keys = SiteKeyStore(read, change)
         self.codes = CodeStore(read, change)
+        self.tables = TableStore(read, change, self.database.load)
         self.audit = AuditStore(read, change)
         self.resolutions = ResolutionStore(read, self.access)

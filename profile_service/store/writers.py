@@ -41,12 +41,25 @@ LOCK_SECONDS = 3.0
 STATEMENT_SECONDS = 5.0
 ANSWER_SECONDS = 6.0
 
+# The same for one that brings many rows, all of which may take so long.
+LOAD_SECONDS = 900.0
+LOAD_ANSWER_SECONDS = 120.0
+
 # A connection that was kept is asked before it is used whether it is still one.
 CHECK_SECONDS = 1.0
 
 # How long a connection is kept that nothing needs, and one that is in use.
 IDLE_SECONDS = 60.0
 LIFETIME_SECONDS = 600.0
+
+
+# Statements are prepared nowhere: a pooler in between may give each transaction another
+# connection.
+_SETTINGS: dict[str, Any] = {
+    "autocommit": True,
+    "prepare_threshold": None,
+    "cursor_factory": psycopg.RawCursor,
+}
 
 
 class WritingConnection(psycopg.Connection["Row"]):
@@ -78,19 +91,14 @@ class Writers:
             conninfo: how libpq connects.
             connections: how many it may have at once.
         """
+        self._conninfo = conninfo
         self._turns: WeakValueDictionary[str, _Turn] = WeakValueDictionary()
         self._finding = threading.Lock()
         self._room = threading.Semaphore(connections + MAX_WAITING)
         self._pool = ConnectionPool(
             conninfo,
             connection_class=WritingConnection,
-            # Statements are prepared nowhere: a pooler in between may give each
-            # transaction another connection.
-            kwargs={
-                "autocommit": True,
-                "prepare_threshold": None,
-                "cursor_factory": psycopg.RawCursor,
-            },
+            kwargs=_SETTINGS,
             min_size=0,
             max_size=connections,
             open=False,
@@ -146,6 +154,24 @@ class Writers:
                     yield connection
             finally:
                 self._pool.putconn(connection)
+
+    @contextmanager
+    def load(self) -> Iterator[WritingConnection]:
+        """Lends a connection of its own for a transaction that brings many rows.
+
+        It takes no turn, and no connection, of other changes: what it locks for long must be
+        what no other change needs. Raises as `transaction`.
+        """
+        with translated():
+            connection = WritingConnection.connect(self._conninfo, **_SETTINGS)
+            connection.patience = LOAD_ANSWER_SECONDS
+            try:
+                with connection.transaction():
+                    waits = f"{LOCK_SECONDS:g}s", f"{LOAD_SECONDS:g}s"
+                    execute(connection, "bound_transaction", *waits)
+                    yield connection
+            finally:
+                connection.close()
 
     @contextmanager
     def _turn(self, site: str) -> Iterator[None]:

@@ -154,8 +154,8 @@ def test_command(
 def test_pseudonyms(installation: Installation, up: Up, described: Path, tmp_path: Path) -> None:
     """The profile and the commands of the page about pseudonyms make them."""
     shutil.copytree(described / "images", tmp_path / "images")
-    (profile,) = blocks("docs/pseudonyms.md", "yaml")
-    (script,) = blocks("docs/pseudonyms.md", "sh")
+    profile, _ = blocks("docs/pseudonyms.md", "yaml")
+    *_, script = blocks("docs/pseudonyms.md", "sh")
     (tmp_path / "profile.yaml").write_text(profile)
 
     told = shell(installation, up, tmp_path, script)
@@ -164,6 +164,30 @@ def test_pseudonyms(installation: Installation, up: Up, described: Path, tmp_pat
     made = pydicom.dcmread(output)
     assert made.PatientName == made.PatientID != pydicom.dcmread(CT).PatientID
     assert f"Pseudonyms are made with key {told.split()[-1]}." in told
+
+
+def test_tables(installation: Installation, up: Up, described: Path, tmp_path: Path) -> None:
+    """The table, the profile and the commands of the page make the codes of a trial."""
+    shutil.copytree(described / "images", tmp_path / "images")
+    _, profile = blocks("docs/pseudonyms.md", "yaml")
+    (table,) = blocks("docs/pseudonyms.md", "csv")
+    *_, kept, script, _ = blocks("docs/pseudonyms.md", "sh")
+    (tmp_path / "trial.yaml").write_text(profile)
+    patient = pydicom.dcmread(CT).PatientID
+    text = table.replace("4711,CITY HOSPITAL", f"{patient},")
+    (tmp_path / "trial.csv").write_text(text)
+    more = "original,issuer,code,days,arm\n4713,,LUNG-0003,1,A\n"
+    (tmp_path / "more.csv").write_text(more)
+
+    made_site = "deidcascade container create sites/demo || true\n"
+    shell(installation, up, tmp_path, made_site + kept + script)
+
+    exported = (tmp_path / "exported.csv").read_text().splitlines()
+    assert sorted(exported) == sorted([*text.splitlines(), *more.splitlines()[1:]])
+    (output,) = (tmp_path / "deidentified").glob("*.dcm")
+    made = pydicom.dcmread(output)
+    assert made.PatientID == made.PatientName == "LUNG-0001"
+    assert made.ClinicalTrialTimePointID == "A"
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ import grpc
 import pytest
 from deidcascade.v1 import access_service_pb2 as access_pb
 from deidcascade.v1 import profile_service_pb2 as pb
+from deidcascade.v1 import table_service_pb2 as table_pb
 from deidcascade.v1.access_service_pb2_grpc import AccessServiceStub
 from deidcascade.v1.deid_service_pb2_grpc import DeidServiceStub
 from deidcascade.v1.profile_service_pb2_grpc import ProfileServiceStub
@@ -76,10 +77,11 @@ def ids(metadata: Iterable[tuple[str, str | bytes]] | None) -> list[str | bytes]
 
 
 def test_every_call_answers_with_its_id(pair: Pair) -> None:
-    """Each call of ProfileService and AccessService, answered or refused, says which it was."""
+    """Each call of ProfileService and what is beside it, answered or refused, says which it was."""
     services = [
         pb.DESCRIPTOR.services_by_name["ProfileService"],
         access_pb.DESCRIPTOR.services_by_name["AccessService"],
+        table_pb.DESCRIPTOR.services_by_name["TableService"],
     ]
     codes = set()
     for service in services:

@@ -41,7 +41,7 @@ def insertion(reach: Reach, tag: int) -> Insertion | None:
         chain.add(active.rule, inserts=inserts)
         aged.add(active.rule, inserts=inserts)
     if chain.constant is not None:
-        return Insertion(chain.constant, tuple(chain.steps), tuple(chain.names))
+        return chain.insertion(chain.constant)
     if not (reach.top and tag == PATIENT_AGE and reach.rules.profile.computes_age):
         return None
     if aged.drop is not None:
@@ -74,7 +74,7 @@ def find_private_insertions(reach: Reach) -> dict[int, list[tuple[PrivateElement
         for selecting in reach.selecting(tag, element.creator, None)[0]:
             chain.add(selecting.rule)
         if chain.constant is not None:
-            made = Insertion(chain.constant, tuple(chain.steps), tuple(chain.names))
+            made = chain.insertion(chain.constant)
             found.setdefault(element.group, []).append((element, made))
     for entries in found.values():
         entries.sort(key=lambda entry: (entry[0].creator, entry[0].offset))

@@ -30,6 +30,7 @@ from profile_service.language.model import (
     KeyedHash,
     KeyedShift,
     KeyedUid,
+    Lookup,
     Pseudonym,
     RelativeDate,
     Remove,
@@ -129,7 +130,7 @@ def step_of(action: SimpleAction, settings: Settings) -> ValueStep | KeyedStep:
             function = _shift_with(shift_datetime, action)
         case Jitter():
             function = _jitter_with(action)
-        case KeyedHash() | KeyedUid() | KeyedShift() | Pseudonym() | Assign():
+        case KeyedHash() | KeyedUid() | KeyedShift() | Pseudonym() | Assign() | Lookup():
             return _keyed_step_of(action)
     return ValueStep(ACTION_NAMES[type(action)], function, _is_repeatable(action))
 
@@ -144,7 +145,9 @@ def _keyed_step_of(action: KeyedAction) -> KeyedStep:
         case KeyedShift():
             return KeyedStep(name, lambda value, vr, by: by.moved(value, vr))
         case Assign():
-            return KeyedStep(name, lambda _value, _vr, by: by.code(), of_patient=True)
+            return KeyedStep(name, lambda _, vr, by: by.code(vr), of_patient=True)
+        case Lookup():
+            return KeyedStep(name, lambda _, vr, by: by.looked_up(action, vr), of_patient=True)
         case Pseudonym(spelling):
             return KeyedStep(name, lambda _, vr, by: by.of_patient(vr, spelling), of_patient=True)
 

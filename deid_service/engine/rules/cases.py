@@ -220,6 +220,7 @@ class Cases:
                 names=tuple(chain.names),
                 age=is_age and chain.constant is None,
                 on_error=chain.on_error,
+                drops_unlisted=chain.drops_unlisted,
                 dummy=chain.gives_dummy,
             )
         else:

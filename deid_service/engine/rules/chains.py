@@ -5,20 +5,20 @@ from __future__ import annotations
 from typing import Final
 
 from deid_service.engine.rules.actions import KeyedStep, ValueStep, step_of
-from deid_service.engine.rules.ops import AnyStep, OnSequence, RegexSubStep
+from deid_service.engine.rules.ops import ANY_VALUE, AnyStep, Insertion, OnSequence, RegexSubStep
 from deid_service.engine.rules.selection import selects_many
 from deid_service.engine.rules.texts import TextStep
 from profile_service.language.model import (
     ACTION_NAMES,
     Action,
-    Assign,
     Clean,
     Dummy,
     Element,
     ElementValue,
     Keep,
+    Lookup,
+    OfPatient,
     OnError,
-    Pseudonym,
     RegexSub,
     Remove,
     ReplaceWith,
@@ -27,9 +27,6 @@ from profile_service.language.model import (
     Sweep,
     Template,
 )
-
-# What stands for a value of which nothing is taken.
-_ANY_VALUE: Final = "0"
 
 REMOVE: Final = Remove()
 
@@ -52,7 +49,14 @@ class Chain:
         self.names: list[str] = []
         # Whether the last step gives a dummy.
         self.gives_dummy = False
+        # Whether it goes where a table says nothing of the patient.
+        self.drops_unlisted = False
         self._outcomes: set[OnError] = set()
+
+    def insertion(self, text: str) -> Insertion:
+        """Returns what an absent element becomes, of a text that the steps are done to."""
+        steps, names = tuple(self.steps), tuple(self.names)
+        return Insertion(text, steps, names, drops_unlisted=self.drops_unlisted)
 
     @property
     def is_repeatable(self) -> bool:
@@ -94,11 +98,12 @@ class Chain:
             if self._present or (action.insert and inserts):
                 self.drop = None
                 self._begin(present=True, constant=action.text, names=[name])
-        elif isinstance(action, Pseudonym | Assign):
+        elif isinstance(action, OfPatient):
             if self._present or (action.insert and inserts):
                 self.drop = None
-                self._begin(present=True, constant=_ANY_VALUE, names=[name])
+                self._begin(present=True, constant=ANY_VALUE, names=[name])
                 self.steps.append(step_of(action, self._settings))
+                self.drops_unlisted = isinstance(action, Lookup) and action.unlisted == "remove"
         elif self._present and not isinstance(action, Keep):
             step: AnyStep
             if isinstance(action, RegexSub):
@@ -118,7 +123,7 @@ class Chain:
         self._present = present
         self.constant = constant
         self.steps = []
-        self.gives_dummy = False
+        self.gives_dummy = self.drops_unlisted = False
         self._outcomes = set()
         self.names = names
 

@@ -151,6 +151,7 @@ class Rewritten(_Selected):
         names: what a receipt counts for it.
         age: PatientAge is computed before the steps.
         on_error: what happens where the steps cannot be done to the value.
+        drops_unlisted: it goes where a table says nothing of the patient.
         dummy: the last step gives a dummy. A value of bytes or binary numbers, which steps
             cannot be done to, becomes zeros.
     """
@@ -160,6 +161,7 @@ class Rewritten(_Selected):
     names: tuple[str, ...] = ()
     age: bool = False
     on_error: OnError = "reject"
+    drops_unlisted: bool = False
     dummy: bool = False
 
     @property
@@ -252,6 +254,12 @@ AGE_NOT_COMPUTED: Final = "age-not-computed"
 # What a receipt counts for an element whose value an action could not work on, and that
 # was removed or emptied as its rule says.
 ON_ERROR: Final = "on-error"
+
+# The same for one that went, as its rule says, where a table says nothing of the patient.
+UNLISTED: Final = "on-missing"
+
+# What stands for a value that is replaced whatever it was, before the steps: no value has it.
+ANY_VALUE: Final = "\0"
 
 # PS3.10 7.1: group 2 is not part of a data set. What a data set or an item has of it
 # goes, as no rule could name it there.
@@ -356,6 +364,7 @@ class Insertion:
         items: for a sequence, how many items are made; their contents are the
             insertions of `Children.item`.
         with_age: it is inserted only where PatientAge can be computed.
+        drops_unlisted: it is not inserted where a table says nothing of the patient.
     """
 
     text: str | None
@@ -363,3 +372,4 @@ class Insertion:
     names: tuple[str, ...] = ()
     items: int = 0
     with_age: bool = False
+    drops_unlisted: bool = False

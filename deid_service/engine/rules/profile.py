@@ -21,6 +21,7 @@ from profile_service.language.model import (
     Base,
     Clean,
     CodePattern,
+    Column,
     Element,
     ElementRef,
     FilenameRule,
@@ -28,6 +29,7 @@ from profile_service.language.model import (
     KeyedHash,
     KeyedShift,
     KeyPurpose,
+    Lookup,
     PathSelector,
     PrivateCreatorBlock,
     PrivateElement,
@@ -58,6 +60,7 @@ class CompiledProfile:
         has_regex: some rule selects by a regular expression.
         key_purposes: what keys are needed for; most profiles need none.
         codes: that patients are given; None where they are given none.
+        columns: what is looked up of patients in tables; nothing with most profiles.
         needs_patient: who the patient is must be known.
         says_patient: the elements that say it, where anything depends on that.
         base: what is done where no rule selects, or None.
@@ -77,6 +80,7 @@ class CompiledProfile:
     has_regex: bool
     key_purposes: frozenset[KeyPurpose]
     codes: CodePattern | None
+    columns: tuple[Column, ...]
     needs_patient: bool
     says_patient: frozenset[int]
     base: Base | None
@@ -102,7 +106,7 @@ class CompiledProfile:
             *(elements_in(filename.output) for filename in profile.filenames)
         )
         keyed = profile.action_types
-        asks_patient = bool(keyed & {KeyedHash, KeyedShift, Pseudonym, Assign})
+        asks_patient = bool(keyed & {KeyedHash, KeyedShift, Pseudonym, Assign, Lookup})
         return cls(
             blank=profile.blank,
             settings=settings,
@@ -124,7 +128,8 @@ class CompiledProfile:
             has_regex=any(isinstance(rule.selector, RegexSelector) for rule in profile.rules),
             key_purposes=profile.key_purposes,
             codes=profile.codes,
-            needs_patient=bool(keyed & {KeyedShift, Pseudonym, Assign}),
+            columns=profile.columns,
+            needs_patient=bool(keyed & {KeyedShift, Pseudonym, Assign, Lookup}),
             says_patient=frozenset({PATIENT_ID, *settings.pseudonyms.elements})
             if asks_patient
             else frozenset(),

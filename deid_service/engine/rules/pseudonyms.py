@@ -12,6 +12,7 @@ import re
 import unicodedata
 from collections.abc import Mapping
 from hmac import digest
+from types import MappingProxyType
 from typing import Final, NamedTuple, NoReturn
 
 from deid_service.engine.encoding.charsets import CharacterSets
@@ -19,17 +20,23 @@ from deid_service.engine.encoding.dictionary import vr_of
 from deid_service.engine.encoding.tags import STUDY_INSTANCE_UID
 from deid_service.engine.encoding.values import read_value
 from deid_service.engine.rules.dates import moved_by_days
-from deid_service.engine.rules.errors import NotTransformableError
+from deid_service.engine.rules.errors import (
+    NotFittingError,
+    NotInTableError,
+    NotTransformableError,
+)
 from deid_service.engine.rules.hashing import normalized
 from deid_service.engine.rules.uids import MAX_UID_LENGTH
 from profile_service.language.model import (
     ISSUER_OF_PATIENT_ID,
     PATIENT_ID,
+    Column,
     KeyPurpose,
+    Lookup,
     PseudonymSettings,
     Spelling,
 )
-from profile_service.language.vr import MAX_CHARACTERS, NOT_HASHABLE
+from profile_service.language.vr import MAX_CHARACTERS, NOT_HASHABLE, problem
 
 _HASH: Final = "sha256"
 
@@ -55,6 +62,10 @@ _UUID_MASK: Final = ~(0xF << 76 | 0b11 << 62)
 _NOT_SPELLED: Final = (NOT_HASHABLE | {"AS", "DA", "DT", "TM"}) - {"UI"}
 
 
+_NO_TABLES: Final[Mapping[str, bytes]] = MappingProxyType({})
+_NOTHING_SAID: Final[Mapping[Column, str]] = MappingProxyType({})
+
+
 class Keys:
     """The keys of one stream, by purpose; 32 bytes each.
 
@@ -62,15 +73,22 @@ class Keys:
         id: names them, and says nothing about them.
     """
 
-    __slots__ = ("_hash", "_shift", "_table", "_uid", "id")
+    __slots__ = ("_hash", "_shift", "_table", "_tables", "_uid", "id")
 
-    def __init__(self, key_id: str, keys: Mapping[KeyPurpose, bytes]) -> None:
+    def __init__(
+        self,
+        key_id: str,
+        keys: Mapping[KeyPurpose, bytes],
+        tables: Mapping[str, bytes] = _NO_TABLES,
+    ) -> None:
         """Takes keys.
 
         Args:
-            key_id: names them.
+            key_id: names them; empty where nothing is done by a key of a site.
             keys: each by its purpose; one that the profile does not need may be missing.
+            tables: those by which patients are found in tables, by the names of these.
         """
+        self._tables = tables
         self.id = key_id
         self._hash = keys.get("hash", b"")
         self._uid = keys.get("uid", b"")
@@ -95,9 +113,13 @@ class Keys:
         """Returns the number that says by how much the dates of a patient move."""
         return _number(self._shift, patient)
 
-    def in_table(self, patient: str) -> bytes:
-        """Returns what a patient is found by in a table: 32 bytes."""
+    def among_codes(self, patient: str) -> bytes:
+        """Returns what a patient is found by among those who have codes: 32 bytes."""
         return _digest(self._table, patient)
+
+    def in_table(self, table: str, patient: str) -> bytes:
+        """Returns what a patient is found by in a table: 32 bytes."""
+        return _digest(self._tables.get(table, b""), patient)
 
 
 def _digest(key: bytes, text: str) -> bytes:
@@ -127,8 +149,24 @@ class Patient(NamedTuple):
         return "Patient()"
 
 
-# The codes of patients, by what they are known by.
-Codes = dict[str, str]
+class Given(NamedTuple):
+    """What was given to a patient elsewhere.
+
+    Attributes:
+        code: of the pattern of the profile; None where it has none.
+        said: what tables say of the patient, by their columns; a column that says nothing is
+            not there.
+    """
+
+    code: str | None = None
+    said: Mapping[Column, str] = _NOTHING_SAID
+
+    def __repr__(self) -> str:
+        return "Given()"
+
+
+# What patients were given, by what they are known by.
+Known = dict[str, Given]
 
 
 class Pseudonyms:
@@ -137,19 +175,19 @@ class Pseudonyms:
     Attributes:
         keys: that they are made with.
         patient: whose they are; None where that is not known, or not yet.
-        codes: that patients were given, as far as they are known on the stream.
+        known: what patients were given elsewhere, as far as it is known on the stream.
     """
 
-    __slots__ = ("_days", "codes", "keys", "patient", "settings")
+    __slots__ = ("_days", "keys", "known", "patient", "settings")
 
     def __init__(
         self,
         keys: Keys,
         settings: PseudonymSettings,
         patient: Patient | None,
-        codes: Codes | None = None,
+        known: Known | None = None,
     ) -> None:
-        self.codes: Codes = {} if codes is None else codes
+        self.known: Known = {} if known is None else known
         self.keys = keys
         self.settings = settings
         self.patient = patient
@@ -160,7 +198,7 @@ class Pseudonyms:
 
     def of(self, patient: Patient) -> Pseudonyms:
         """Returns those of a patient, by the same keys."""
-        return Pseudonyms(self.keys, self.settings, patient, self.codes)
+        return Pseudonyms(self.keys, self.settings, patient, self.known)
 
     def of_value(self, value: str, vr: str, spelling: Spelling) -> str:
         """Returns what a value becomes: the patient's pseudonym where it is the patient's ID."""
@@ -180,12 +218,24 @@ class Pseudonyms:
             return self._uid_of(self._known_by())
         return self._spelled(self._known_by(), vr, spelling)
 
-    def code(self) -> str:
+    def code(self, vr: str) -> str:
         """Returns the code that the patient was given."""
-        code = self.codes.get(self._known_by())
+        code = self._given().code
         if code is None:
             raise NotTransformableError("no code was given to the patient")
-        return code
+        return fitting(code, vr)
+
+    def looked_up(self, action: Lookup, vr: str) -> str:
+        """Returns what a table says of the patient, or what stands for it."""
+        said = self._given().said.get(action.column)
+        if said:
+            return fitting(said, vr)
+        if action.unlisted == "hash":
+            return self.of_patient(vr, action.spelling)
+        raise NotInTableError(
+            f"the table {action.column.table} says nothing of the patient in the column "
+            f"{action.column.name}"
+        )
 
     def uid(self, value: str) -> str:
         """Returns what a UID becomes; those of the standard stay."""
@@ -200,14 +250,35 @@ class Pseudonyms:
         """Returns a date, with a time or without, moved by the days of the patient."""
         days = self._days
         if days is None:
-            shift = self.settings.shift
-            if shift is None:
-                raise NotTransformableError("the profile has no range of days")
-            days = self._days = shift.days(self.keys.of_patient(self._known_by()))
+            days = self._days = self._days_of_patient()
         try:
             return moved_by_days(value, vr, days)
         except ValueError as error:
             raise NotTransformableError(f"the value cannot be moved: {error}") from None
+
+    def _days_of_patient(self) -> int:
+        source, shift = self.settings.shift_from, self.settings.shift
+        if source is not None:
+            said = self._given().said.get(source.column)
+            if said:
+                if (reason := source.problem(said)) is not None:
+                    raise NotFittingError(f"the table {source.column.table} has no days: {reason}")
+                return int(said)
+            if shift is None:
+                raise NotInTableError(
+                    f"the table {source.column.table} does not say by how many days the dates of "
+                    "the patient move"
+                )
+        if shift is None:
+            raise NotTransformableError("the profile has no range of days")
+        return shift.days(self.keys.of_patient(self._known_by()))
+
+    def _given(self) -> Given:
+        """Returns what the patient was given; who begins with a file has asked for it."""
+        given = self.known.get(self._known_by())
+        if given is None:
+            raise NotTransformableError("what the patient was given is not known here")
+        return given
 
     def _known_by(self) -> str:
         known_by = None if self.patient is None else self.patient.known_by
@@ -236,6 +307,18 @@ class Pseudonyms:
         # PS3.5 9.1: a node does not begin with 0.
         digits = MAX_UID_LENGTH - len(root) - 1
         return f"{root}.{number % (10**digits - 10 ** (digits - 1)) + 10 ** (digits - 1)}"
+
+
+def fitting(value: str, vr: str) -> str:
+    """Returns a value that an element of a VR is to have.
+
+    Raises:
+        NotFittingError: it cannot hold it.
+    """
+    reason = problem(vr, value)
+    if reason is not None:
+        raise NotFittingError(f"the new value does not fit: {reason}")
+    return value
 
 
 def comparable(value: str, vr: str, settings: PseudonymSettings) -> str:

@@ -35,6 +35,7 @@ from deid_service.engine.rules.dummies import WITHOUT_TEXT, dummy_bytes, dummy_t
 from deid_service.engine.rules.errors import NotTransformableError
 from deid_service.engine.rules.memo import MAX_MEMO_ELEMENT, Became, Memo
 from deid_service.engine.rules.ops import (
+    ANY_VALUE,
     AnyStep,
     Dropped,
     Kept,
@@ -122,6 +123,8 @@ def constant_texts(place: Place, text: str) -> list[str]:
     """
     if not text:
         return []
+    if text == ANY_VALUE:
+        return [text]
     is_short = len(text) <= MAX_MEMO_ELEMENT
     reason = _cached_problem(place.vr, text) if is_short else problem(place.vr, text)
     if reason is not None:
@@ -406,7 +409,7 @@ def apply_steps(
                 sources = Sources(settings, originals, pseudonyms)
                 texts = [_substitute(place, step, text, sources) for text in texts]
     except NotTransformableError as error:
-        raise place.error(Reason.VALUE_NOT_TRANSFORMABLE, f"{_name(step)}: {error}") from None
+        raise place.error(error.reason, f"{_name(step)}: {error}") from None
     return texts
 
 

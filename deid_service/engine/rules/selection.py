@@ -16,15 +16,14 @@ from deid_service.engine.errors import DicomError, Reason
 from deid_service.engine.rules.budget import match
 from profile_service.language.model import (
     Action,
-    Assign,
     Element,
     ElementRef,
+    OfPatient,
     OthersSelector,
     PathSelector,
     PatternTimeoutError,
     PrivateCreatorBlock,
     PrivateElement,
-    Pseudonym,
     RegexSelector,
     Remove,
     RepeaterElement,
@@ -70,7 +69,7 @@ class Active:
         action = self.rule.action
         return (
             path is not None
-            and isinstance(action, ReplaceWith | Pseudonym | Assign)
+            and isinstance(action, ReplaceWith | OfPatient)
             and action.insert
             and all(
                 index is not None and isinstance(parent, Element)

@@ -7,7 +7,7 @@ from deid_service.engine.encoding.headers import (
     ITEM,
     Encoding,
 )
-from deid_service.engine.errors import Reason
+from deid_service.engine.errors import DicomError, Reason
 from deid_service.engine.rules.insertions import prepared
 from deid_service.engine.rules.nodes import Children
 from deid_service.engine.rules.ops import (
@@ -111,14 +111,20 @@ class Insertions:
             raise place.error(
                 Reason.NOT_SUPPORTED, "a regex-sub on a computed element needs later elements"
             )
-        texts = apply_steps(
-            place,
-            texts,
-            insertion.steps,
-            self._profile.settings,
-            self._notes.originals,
-            self._notes.memo.pseudonyms,
-        )
+        notes = self._notes
+        try:
+            texts = apply_steps(
+                place,
+                texts,
+                insertion.steps,
+                self._profile.settings,
+                notes.originals,
+                notes.memo.pseudonyms,
+            )
+        except DicomError as error:
+            if error.reason is Reason.NOT_IN_TABLE and insertion.drops_unlisted:
+                return None
+            raise
         value = bytes_of(place, texts, level.charsets, big=encoding.big)
         new = written(level, place, None, value)
         count_growth(place, new, 0)

@@ -17,6 +17,7 @@ from deid_service.engine.rules.memo import Memo
 from deid_service.engine.rules.ops import (
     AGE_NOT_COMPUTED,
     ON_ERROR,
+    UNLISTED,
     Rewritten,
 )
 from deid_service.engine.rules.profile import CompiledProfile
@@ -35,6 +36,7 @@ from deid_service.engine.walk.levels import (
 from deid_service.engine.walk.output import Slot
 from deid_service.engine.walk.pixel_data import written
 from deid_service.engine.walk.splicer import Found, Splicer
+from profile_service.language.model import OnError
 
 # How much a value counts for of MAX_WAITING.
 _VALUE: Final = 8
@@ -74,12 +76,24 @@ def is_about_value(error: DicomError) -> bool:
     return error.reason in {Reason.VALUE_NOT_TRANSFORMABLE, Reason.VALUE_NOT_ENCODABLE}
 
 
-def given_up(level: Level, found: Found, op: Rewritten, place: Place) -> bytes:
-    """Returns what stands for an element whose value an action could not work on."""
-    if op.on_error == "remove":
+def outcome_of(op: Rewritten, error: DicomError) -> OnError:
+    """Returns what happens to an element on which an action has failed."""
+    if error.reason is Reason.NOT_IN_TABLE:
+        return "remove" if op.drops_unlisted else "reject"
+    return op.on_error if is_about_value(error) else "reject"
+
+
+def name_of(error: DicomError) -> str:
+    """Returns what a receipt counts where such an error rejects no file."""
+    return UNLISTED if error.reason is Reason.NOT_IN_TABLE else ON_ERROR
+
+
+def given_up(level: Level, found: Found, outcome: OnError, place: Place) -> bytes:
+    """Returns what stands for an element on which an action has failed."""
+    if outcome == "remove":
         return b""
     value = b""
-    if op.on_error == "dummy":
+    if outcome == "dummy":
         value = dummy_of(place, found.end - found.start, level.encoding)
     return written(level, place, found.vr, value)
 
@@ -133,12 +147,13 @@ class Notes:
             try:
                 return rewrite()
             except DicomError as error:
-                if op.on_error == "reject" or not is_about_value(error):
+                outcome, name = outcome_of(op, error), name_of(error)
+                if outcome == "reject":
                     raise
-            splicer.count((ON_ERROR,))
+            splicer.count((name,))
             if op.final:
                 self.note_final(place, "")
-            return given_up(level, found, op, place)
+            return given_up(level, found, outcome, place)
 
         def rewrite() -> bytes:
             settings, pseudonyms = self._profile.settings, self.memo.pseudonyms

@@ -9,7 +9,6 @@ from deid_service.engine.encoding.charsets import (
 )
 from deid_service.engine.errors import DicomError, Reason
 from deid_service.engine.rules.ops import (
-    ON_ERROR,
     CharacterSet,
     Dropped,
     Kept,
@@ -37,7 +36,8 @@ from deid_service.engine.walk.notes import (
     PATIENT_AGE_FROM_BIRTHDATE,
     Notes,
     given_up,
-    is_about_value,
+    name_of,
+    outcome_of,
 )
 from deid_service.engine.walk.pixel_data import written
 from deid_service.engine.walk.splicer import Found, Splicer
@@ -53,19 +53,20 @@ class Values:
 
     def act(self, level: Level, found: Found, op: Kept | Dropped | Rewritten, place: Place) -> bool:
         """Changes the value of an element, or takes note of it; False: input is missing."""
-        if not isinstance(op, Rewritten) or op.on_error == "reject":
+        if not isinstance(op, Rewritten) or (op.on_error == "reject" and not op.drops_unlisted):
             return self._act(level, found, op, place)
         try:
             return self._act(level, found, op, place)
         except DicomError as error:
-            if not is_about_value(error):
+            outcome, name = outcome_of(op, error), name_of(error)
+            if outcome == "reject":
                 raise
         # Nothing of the element has been written, or counted.
         self._splicer.depend()
-        self._splicer.count((ON_ERROR,))
+        self._splicer.count((name,))
         if op.final:
             self._notes.note_final(place, "")
-        self._splicer.replace(level, found, given_up(level, found, op, place))
+        self._splicer.replace(level, found, given_up(level, found, outcome, place))
         return True
 
     def _act(

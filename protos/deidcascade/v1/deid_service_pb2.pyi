@@ -104,6 +104,8 @@ class _RejectionReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Rejec
     """The service failed."""
     REJECTION_REASON_REJECTED_BY_PROFILE: _RejectionReason.ValueType  # 11
     """A rule of the profile rejects such files; the message is the reason that it gives."""
+    REJECTION_REASON_NOT_IN_TABLE: _RejectionReason.ValueType  # 12
+    """A table that the profile looks patients up in says nothing of the patient."""
 
 class RejectionReason(_RejectionReason, metaclass=_RejectionReasonEnumTypeWrapper):
     """Why a file was rejected. Stable: names are not reused."""
@@ -132,6 +134,8 @@ REJECTION_REASON_INTERNAL: RejectionReason.ValueType  # 10
 """The service failed."""
 REJECTION_REASON_REJECTED_BY_PROFILE: RejectionReason.ValueType  # 11
 """A rule of the profile rejects such files; the message is the reason that it gives."""
+REJECTION_REASON_NOT_IN_TABLE: RejectionReason.ValueType  # 12
+"""A table that the profile looks patients up in says nothing of the patient."""
 Global___RejectionReason: _TypeAlias = RejectionReason  # noqa: Y015
 
 @_typing.final
@@ -456,6 +460,7 @@ class StreamOpened(_message.Message):
     MAX_REQUEST_BYTES_FIELD_NUMBER: _builtins.int
     DIGEST_FIELD_NUMBER: _builtins.int
     KEY_ID_FIELD_NUMBER: _builtins.int
+    TABLES_FIELD_NUMBER: _builtins.int
     outcome: _profile_service_pb2.Outcome.ValueType
     """OUTCOME_PROFILE or OUTCOME_DISABLED."""
     profile_name: _builtins.str
@@ -480,6 +485,10 @@ class StreamOpened(_message.Message):
     The same patient becomes the same with the same id only. Empty where the profile
     needs none.
     """
+    @_builtins.property
+    def tables(self) -> _containers.RepeatedCompositeFieldContainer[Global___TableVersion]:
+        """The tables that patients are looked up in."""
+
     def __init__(
         self,
         *,
@@ -491,14 +500,45 @@ class StreamOpened(_message.Message):
         max_request_bytes: _builtins.int = ...,
         digest: Global___Digest.ValueType = ...,
         key_id: _builtins.str = ...,
+        tables: _abc.Iterable[Global___TableVersion] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["digest", b"digest", "key_id", b"key_id", "max_request_bytes", b"max_request_bytes", "outcome", b"outcome", "profile_name", b"profile_name", "profile_sha256", b"profile_sha256", "profile_version", b"profile_version", "unchanged", b"unchanged"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["digest", b"digest", "key_id", b"key_id", "max_request_bytes", b"max_request_bytes", "outcome", b"outcome", "profile_name", b"profile_name", "profile_sha256", b"profile_sha256", "profile_version", b"profile_version", "tables", b"tables", "unchanged", b"unchanged"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___StreamOpened: _TypeAlias = StreamOpened  # noqa: Y015
+
+@_typing.final
+class TableVersion(_message.Message):
+    """A version of a table that patients are looked up in."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONTAINER_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    container: _builtins.str
+    """The container that it is attached to."""
+    name: _builtins.str
+    """Its name there."""
+    version: _builtins.int
+    """The version."""
+    def __init__(
+        self,
+        *,
+        container: _builtins.str = ...,
+        name: _builtins.str = ...,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["container", b"container", "name", b"name", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TableVersion: _TypeAlias = TableVersion  # noqa: Y015
 
 @_typing.final
 class FileOutput(_message.Message):
@@ -603,6 +643,7 @@ class Receipt(_message.Message):
     ENGINE_VERSION_FIELD_NUMBER: _builtins.int
     WARNINGS_FIELD_NUMBER: _builtins.int
     KEY_ID_FIELD_NUMBER: _builtins.int
+    TABLES_FIELD_NUMBER: _builtins.int
     treatment: Global___Treatment.ValueType
     """Whether the profile was applied, or why not."""
     profile_name: _builtins.str
@@ -634,6 +675,10 @@ class Receipt(_message.Message):
     def warnings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """What the caller should know; never a value from the file."""
 
+    @_builtins.property
+    def tables(self) -> _containers.RepeatedCompositeFieldContainer[Global___TableVersion]:
+        """As in `opened`."""
+
     def __init__(
         self,
         *,
@@ -648,10 +693,11 @@ class Receipt(_message.Message):
         engine_version: _builtins.str = ...,
         warnings: _abc.Iterable[_builtins.str] | None = ...,
         key_id: _builtins.str = ...,
+        tables: _abc.Iterable[Global___TableVersion] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actions", b"actions", "bytes_in", b"bytes_in", "bytes_out", b"bytes_out", "engine_version", b"engine_version", "key_id", b"key_id", "profile_name", b"profile_name", "profile_sha256", b"profile_sha256", "profile_version", b"profile_version", "sha256", b"sha256", "treatment", b"treatment", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actions", b"actions", "bytes_in", b"bytes_in", "bytes_out", b"bytes_out", "engine_version", b"engine_version", "key_id", b"key_id", "profile_name", b"profile_name", "profile_sha256", b"profile_sha256", "profile_version", b"profile_version", "sha256", b"sha256", "tables", b"tables", "treatment", b"treatment", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

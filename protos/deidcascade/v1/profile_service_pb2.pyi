@@ -1230,6 +1230,7 @@ class ResolveProfileResponse(_message.Message):
     FILE_AUDIT_FIELD_NUMBER: _builtins.int
     CALLER_FIELD_NUMBER: _builtins.int
     KEYS_FIELD_NUMBER: _builtins.int
+    TABLES_FIELD_NUMBER: _builtins.int
     outcome: Global___Outcome.ValueType
     """What is to be done."""
     file_audit: Global___FileAudit.ValueType
@@ -1248,6 +1249,12 @@ class ResolveProfileResponse(_message.Message):
     def keys(self) -> Global___StreamKeys:
         """The keys that the profile needs, for the DeidService that has asked for them."""
 
+    @_builtins.property
+    def tables(self) -> _containers.RepeatedCompositeFieldContainer[Global___ResolvedTable]:
+        """The tables that the profile looks patients up in, as they are now, in the order of
+        their names. One that is not there, or lacks a column, says so.
+        """
+
     def __init__(
         self,
         *,
@@ -1257,14 +1264,55 @@ class ResolveProfileResponse(_message.Message):
         file_audit: Global___FileAudit.ValueType = ...,
         caller: _builtins.str = ...,
         keys: Global___StreamKeys | None = ...,
+        tables: _abc.Iterable[Global___ResolvedTable] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["keys", b"keys", "profile", b"profile"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["caller", b"caller", "file_audit", b"file_audit", "keys", b"keys", "levels", b"levels", "outcome", b"outcome", "profile", b"profile"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["caller", b"caller", "file_audit", b"file_audit", "keys", b"keys", "levels", b"levels", "outcome", b"outcome", "profile", b"profile", "tables", b"tables"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ResolveProfileResponse: _TypeAlias = ResolveProfileResponse  # noqa: Y015
+
+@_typing.final
+class ResolvedTable(_message.Message):
+    """A table that a profile looks patients up in: the nearest of its name at or above the
+    target; below a container that is locked, at or above that one.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    CONTAINER_FIELD_NUMBER: _builtins.int
+    ID_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    MISSING_COLUMN_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The name, as the profile has it."""
+    container: _builtins.str
+    """The container that it is attached to; empty where there is none of that name."""
+    id: _builtins.int
+    """Tells it from one that is made later under the same name."""
+    version: _builtins.int
+    """The version."""
+    missing_column: _builtins.str
+    """A column that the profile looks up and that it has not; empty where it has all."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        container: _builtins.str = ...,
+        id: _builtins.int = ...,
+        version: _builtins.int = ...,
+        missing_column: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["container", b"container", "id", b"id", "missing_column", b"missing_column", "name", b"name", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResolvedTable: _TypeAlias = ResolvedTable  # noqa: Y015
 
 @_typing.final
 class StreamKeys(_message.Message):

@@ -13,6 +13,7 @@ from deidcascade.v1 import access_service_pb2 as access_pb
 from deidcascade.v1 import profile_service_pb2 as pb
 from deidcascade.v1.access_service_pb2_grpc import AccessServiceStub
 from deidcascade.v1.profile_service_pb2_grpc import ProfileServiceStub
+from deidcascade.v1.table_service_pb2_grpc import TableServiceStub
 
 from tests.support.callers import channel
 from tests.support.deid_service import PROFILE, Running, running_deid_service
@@ -64,6 +65,13 @@ class Gateway:
     def access(self, key: str = ADMIN_KEY) -> AccessServiceStub:
         """Returns AccessService for the holder of a key."""
         return AccessServiceStub(self.channel(key))
+
+    def stub(
+        self, service: str, key: str
+    ) -> ProfileServiceStub | AccessServiceStub | TableServiceStub:
+        """Returns a service for the holder of a key, by its name."""
+        kinds = (ProfileServiceStub, AccessServiceStub, TableServiceStub)
+        return next(kind for kind in kinds if kind.__name__ == f"{service}Stub")(self.channel(key))
 
     def create(self, name: str) -> None:
         """Creates a container."""

@@ -13,6 +13,7 @@ import pytest
 from deidcascade.v1 import access_service_pb2 as access_pb
 from deidcascade.v1 import deid_service_pb2 as deid_pb
 from deidcascade.v1 import profile_service_pb2 as pb
+from deidcascade.v1 import table_service_pb2 as table_pb
 
 from profile_service.access.rules import _FIELDS, RULES
 from profile_service.servicers.containers import CHANGEABLE
@@ -50,7 +51,7 @@ EVERYTHING = PROJECT_ADMIN | {
         "uploads.vouch",
     ),
     *("access.view", "access.manage", "audit.view", "audit.record", "keys.manage"),
-    "subjects.view",
+    *("subjects.view", "subjects.manage"),
 }
 ROLES: dict[str, set[str]] = {
     "site-admin": EVERYTHING,
@@ -279,6 +280,43 @@ CASES: dict[str, Case] = {
         ("OK", "NOT_FOUND"),
     ),
     # The service of these tests has no master key.
+    "SetTable": Case(
+        lambda name: iter([table_pb.SetTableRequest(container=name, table="t")]),
+        lambda _: {"subjects.manage"},
+        here,
+        ("FAILED_PRECONDITION", "FAILED_PRECONDITION"),
+    ),
+    "DeleteTable": Case(
+        lambda name: table_pb.DeleteTableRequest(container=name, table="t"),
+        lambda _: {"subjects.manage"},
+        here,
+        ("NOT_FOUND", "NOT_FOUND"),
+    ),
+    "ListTables": Case(
+        lambda name: table_pb.ListTablesRequest(container=name),
+        lambda _: {"subjects.view"},
+        here,
+        ("OK", "NOT_FOUND"),
+    ),
+    "ListTableVersions": Case(
+        lambda name: table_pb.ListTableVersionsRequest(container=name, table="t"),
+        lambda _: {"subjects.view"},
+        here,
+        ("NOT_FOUND", "NOT_FOUND"),
+    ),
+    "ReadTable": Case(
+        lambda name: table_pb.ReadTableRequest(container=name, table="t"),
+        lambda _: {"subjects.view"},
+        here,
+        ("NOT_FOUND", "NOT_FOUND"),
+    ),
+    "LookUpPatients": Case(
+        lambda name: table_pb.LookUpPatientsRequest(target=name),
+        lambda _: {"uploads.resolve"},
+        here,
+        ("INVALID_ARGUMENT", "INVALID_ARGUMENT"),
+        lambda name: kind(name) in {"projects", "devices"},
+    ),
     "RotateSiteKey": Case(
         lambda name: pb.RotateSiteKeyRequest(site=name),
         lambda _: {"keys.manage"},
@@ -363,6 +401,7 @@ CASES: dict[str, Case] = {
 }
 
 SERVICES = (
+    table_pb.DESCRIPTOR.services_by_name["TableService"],
     pb.DESCRIPTOR.services_by_name["ProfileService"],
     access_pb.DESCRIPTOR.services_by_name["AccessService"],
 )
@@ -410,7 +449,7 @@ def permitted(role: str, bound_at: str, needed: set[str], at: str) -> bool:
 def status(gateway: Gateway, key: str, method: str, place: str) -> str:
     """Makes a call, and returns its status."""
     owner = next(one for one in SERVICES if method in one.methods_by_name)
-    stub = gateway.profiles(key) if owner.name == "ProfileService" else gateway.access(key)
+    stub = gateway.stub(owner.name, key)
     try:
         getattr(stub, method)(CASES[method].request(place))
     except grpc.RpcError as error:

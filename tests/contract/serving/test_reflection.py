@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 PROFILE_SERVICE = "deidcascade.v1.ProfileService"
 ACCESS_SERVICE = "deidcascade.v1.AccessService"
+TABLE_SERVICE = "deidcascade.v1.TableService"
 DEID_SERVICE = "deidcascade.v1.DeidService"
 
 
@@ -68,6 +69,7 @@ def test_profile_service_names_its_services(profile_service_address: str, versio
     assert {service.name for service in answer.list_services_response.service} == {
         PROFILE_SERVICE,
         ACCESS_SERVICE,
+        TABLE_SERVICE,
         "grpc.health.v1.Health",
         "grpc.reflection.v1.ServerReflection",
         "grpc.reflection.v1alpha.ServerReflection",

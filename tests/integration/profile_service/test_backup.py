@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING
 
 import psycopg
 from deidcascade.v1 import profile_service_pb2 as pb
+from deidcascade.v1 import table_service_pb2 as table_pb
 from deidcascade.v1.profile_service_pb2_grpc import ProfileServiceStub
+from deidcascade.v1.table_service_pb2_grpc import TableServiceStub
 from psycopg.conninfo import make_conninfo
 
 from deid_service.embedded import programs
+from profile_service.keys.files import kept_secret
 from profile_service.store.roles import set_up
 from tests.support import callers
 from tests.support.audit import told, troubles
@@ -27,7 +30,7 @@ DEVICE = "sites/s/devices/d"
 SOURCE = "dicom:\n  fields:\n  - name: PatientName\n    remove: true\n"
 
 
-def fill(service: ProfileServiceStub) -> str:
+def fill(service: ProfileServiceStub, tables: TableServiceStub) -> str:
     """Makes containers and versions of every kind; returns the digest of one that is gone."""
     for name in (SITE, GROUP, *PROJECTS, DEVICE):
         request = pb.CreateContainerRequest(container=pb.Container(name=name))
@@ -40,12 +43,15 @@ def fill(service: ProfileServiceStub) -> str:
     service.SetProfile(invalid)
     service.ClearProfile(pb.ClearProfileRequest(container=PROJECTS[1]))
     service.DeleteContainer(pb.DeleteContainerRequest(name=PROJECTS[2]))
+    for container, text in ((SITE, "original,code\np,A-1\n"), (DEVICE, "original,arm\nq,B\n")):
+        first = table_pb.SetTableRequest(container=container, table="t", text=text.encode())
+        tables.SetTable(iter([first]))
     locked = pb.Container(name=GROUP, profile_locked=True)
     service.UpdateContainer(pb.UpdateContainerRequest(container=locked))
     return digest
 
 
-def answers(service: ProfileServiceStub, digest: str) -> list[object]:
+def answers(service: ProfileServiceStub, tables: TableServiceStub, digest: str) -> list[object]:
     """Returns all that the service says of what there is."""
     targets = [*PROJECTS[:2], PROJECTS[3], DEVICE]
     names = [SITE, GROUP, *targets]
@@ -58,8 +64,13 @@ def answers(service: ProfileServiceStub, digest: str) -> list[object]:
             for name in names
         ),
         service.GetProfile(gone),
-        service.ListAuditHeads(pb.ListAuditHeadsRequest()),
-        told(service, SITE),
+        *(tables.ListTables(table_pb.ListTablesRequest(container=name)) for name in names),
+        *(
+            list(tables.ReadTable(table_pb.ReadTableRequest(container=name, table="t")).rows)
+            for name in (SITE, DEVICE)
+        ),
+        # Who reads tables is told, too.
+        [event for event in told(service, SITE) if event.action != "table.read"],
     ]
 
 
@@ -71,10 +82,15 @@ def test_a_backup_brings_everything_back(databases: Databases, tmp_path: Path) -
         set_up(owner, served)
         with psycopg.connect(owner, autocommit=True) as connection:
             connection.execute("INSERT INTO audit_retention (keep) VALUES ('10 years')")
-        with running_profile_service(served) as address, callers.channel(address) as channel:
-            service = ProfileServiceStub(channel)
-            digest = fill(service)
-            before = answers(service, digest)
+        master = str(kept_secret(tmp_path / "master.key"))
+        with (
+            running_profile_service(served, master_key_file=master) as address,
+            callers.channel(address) as channel,
+        ):
+            service, tables = ProfileServiceStub(channel), TableServiceStub(channel)
+            digest = fill(service, tables)
+            before = answers(service, tables, digest)
+            heads = service.ListAuditHeads(pb.ListAuditHeadsRequest())
             # While it serves, as backups are made.
             run("pg_dump", "--format=custom", f"--file={dump}", owner)
 
@@ -82,11 +98,12 @@ def test_a_backup_brings_everything_back(databases: Databases, tmp_path: Path) -
         served_again = make_conninfo(restored, user="backup_server")
         assert set_up(restored, served_again) == []
         with (
-            running_profile_service(served_again) as address,
+            running_profile_service(served_again, master_key_file=master) as address,
             callers.channel(address) as channel,
         ):
-            service = ProfileServiceStub(channel)
-            assert answers(service, digest) == before
+            service, tables = ProfileServiceStub(channel), TableServiceStub(channel)
+            assert service.ListAuditHeads(pb.ListAuditHeadsRequest()) == heads
+            assert answers(service, tables, digest) == before
             assert troubles(service) == {}
             service.SetProfile(pb.SetProfileRequest(container=DEVICE, source=SOURCE))
             assert troubles(service) == {}

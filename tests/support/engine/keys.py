@@ -14,12 +14,13 @@ if TYPE_CHECKING:
 def made_keys(name: str) -> Keys:
     """Returns keys that are other ones for every name."""
     uses: tuple[KeyPurpose, ...] = ("hash", "uid", "shift", "table")
-    return Keys(name, {use: f"{name} {use}".encode() for use in uses})
+    tables = {table: f"{name} {table}".encode() for table in ("trial", "others")}
+    return Keys(name, {use: f"{name} {use}".encode() for use in uses}, tables)
 
 
 def with_keys(plan: Plan, name: str = "key") -> Plan:
     """Returns a plan with keys where it needs them; else as it is."""
-    return plan.for_stream(made_keys(name)) if plan.key_purposes else plan
+    return plan.for_stream(made_keys(name)) if plan.key_purposes or plan.columns else plan
 
 
 def compiled_with_keys(profile: Profile) -> Plan:

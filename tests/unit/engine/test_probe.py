@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from deid_service.engine import PatientProbe, codes_of, table_digest, with_one_code
+from deid_service.engine import Given, PatientProbe, code_digest, knowing, known_of, table_digests
 from tests.support.engine.build import dicom, el, sq
 from tests.support.engine.every_way import deidentified, plan_of, rejected, values_of
 
@@ -55,7 +55,7 @@ def test_code() -> None:
     plan = plan_of(ASSIGN, "name: PatientName, assign: 'LUNG-{0000}'")
 
     error = rejected(DATA["plain"], plan)
-    codes_of(plan)["7\0HERE"] = "LUNG-0042"
+    known_of(plan)["7\0HERE"] = Given("LUNG-0042")
     output = deidentified(DATA["plain"], plan)
 
     assert error[0] == "VALUE_NOT_TRANSFORMABLE"
@@ -66,14 +66,26 @@ def test_digests() -> None:
     """Two patients have two digests, and the same is the same again."""
     plan = plan_of(ASSIGN)
 
-    found = [table_digest(plan, patient) for patient in ("7", "8", "7")]
+    found = [code_digest(plan, patient) for patient in ("7", "8", "7")]
 
     assert found[0] == found[2] != found[1]
     assert len(found[0]) == 32
 
 
-def test_one_code_for_all() -> None:
-    """To show what a profile does everybody has a code that nobody is given."""
-    output = deidentified(DATA["plain"], with_one_code(plan_of(ASSIGN)))
+def test_at_hand() -> None:
+    """Where what patients were given is at hand, nobody has to be asked before."""
+    plan = knowing(plan_of(ASSIGN), lambda known_by: Given(f"OF-{known_by[0]}"))
 
-    assert values_of(output)[0x00100020] == b"LUNG-0000 "
+    assert values_of(deidentified(DATA["plain"], plan))[0x00100020] == b"OF-7"
+
+
+def test_digests_of_tables() -> None:
+    """The same patient is found by another digest in each table, in any letter case."""
+    rule = "name: PatientID, lookup: {table: trial, column: code}"
+    exact, folded = plan_of(rule), plan_of(rule, pseudonyms="{ignore-case: true}")
+
+    found = [table_digests(exact, table, id_) for table in ("trial", "others") for id_ in "aA"]
+
+    assert found[0][0] == found[0][1] == found[1][0] != found[1][1]
+    assert found[0][0] != found[2][0] == found[3][0]
+    assert table_digests(folded, "trial", "a") == (found[0][0], b"")

@@ -1,0 +1,130 @@
+"""What patients are given where there is no server: tables from files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import click
+
+from deid_service.cli.console import Failure, printable
+from deid_service.engine import Given
+from profile_service.language.lookups import TABLE_NAME, uses_of
+from profile_service.language.sheets import Sheet, SheetInvalidError, folded, rows_by_patient
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from profile_service.language.model import Column, Profile, Violation
+
+CHUNK_BYTES = 1 << 18
+
+# The name of a table, and its file.
+TableFile = tuple[str, Path]
+
+
+class _TableFileType(click.ParamType[TableFile]):
+    """NAME=FILE."""
+
+    name = "table"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> TableFile:
+        name, _, path = str(value).partition("=")
+        if TABLE_NAME.fullmatch(name) is None or not path:
+            self.fail("it is NAME=FILE, where NAME is how the profile calls the table.", param, ctx)
+        return name, Path(path)
+
+
+table_file_option = click.option(
+    "--table",
+    "table_files",
+    metavar="NAME=FILE",
+    type=_TableFileType(),
+    multiple=True,
+    help="The CSV of a table that the profile looks patients up in.",
+)
+
+
+class _Listed(NamedTuple):
+    """What a table says of a patient.
+
+    Attributes:
+        known_by: what tells the patient from all others.
+        values: of the columns that are looked up, in their order.
+    """
+
+    known_by: str
+    values: tuple[str, ...]
+
+
+def given_by(profile: Profile, files: Sequence[TableFile]) -> Callable[[str], Given]:
+    """Returns what tells what a patient was given, by what the patient is known by.
+
+    Raises:
+        Failure: a table that the profile needs is not there, or not as it needs it.
+    """
+    needed = {column.table for column in profile.columns}
+    named = dict(files)
+    if len(named) < len(files) or named.keys() - needed:
+        odd = min(named.keys() - needed, default="")
+        raise Failure(
+            f"the profile looks nothing up in a table {odd}." if odd else "a table is named twice."
+        )
+    if missing := sorted(needed - named.keys()):
+        raise Failure(
+            f"the profile looks patients up in the table {missing[0]}: name its file with "
+            f"--table {missing[0]}=FILE."
+        )
+    ignores_case = profile.settings.pseudonyms.ignore_case
+    tables = [
+        (
+            tuple(column for column in profile.columns if column.table == name),
+            _read(profile, name, path),
+        )
+        for name, path in sorted(named.items())
+    ]
+
+    def given(known_by: str) -> Given:
+        said: dict[Column, str] = {}
+        for columns, rows in tables:
+            listed = rows.get(folded(known_by))
+            if listed is not None and (ignores_case or listed.known_by == known_by):
+                said.update(zip(columns, listed.values, strict=True))
+        return Given(said={column: value for column, value in said.items() if value})
+
+    return given
+
+
+def _read(profile: Profile, name: str, path: Path) -> dict[str, _Listed]:
+    """Reads a table as far as a profile needs it."""
+    wanted = [column.name for column in profile.columns if column.table == name]
+    try:
+        with path.open("rb") as file:
+            sheet = Sheet(iter(lambda: file.read(CHUNK_BYTES), b""), uses_of(profile, name))
+            if absent := [column for column in wanted if column not in sheet.columns]:
+                raise Failure(f"{path} has no column {absent[0]}, which the profile looks up.")
+            places = [sheet.columns.index(column) for column in wanted]
+            return rows_by_patient(
+                sheet,
+                lambda row: _Listed(row.known_by, tuple(row.values[place] for place in places)),
+            )
+    except SheetInvalidError as error:
+        print_violations(path, error.violations)
+        raise Failure(f"{path} is not a valid table.") from None
+    except OSError as error:
+        raise Failure(f"cannot read {path}: {error.strerror}.") from None
+
+
+def print_violations(path: Path, violations: Sequence[Violation]) -> None:
+    """Prints on standard error what is wrong with a table, each with its line."""
+    for line in _lines(path, violations):
+        click.echo(printable(line), err=True)
+
+
+def _lines(path: Path, violations: Sequence[Violation]) -> Iterator[str]:
+    for each in violations:
+        place = f"{path}:{each.line}" if each.line else f"{path}"
+        column = f" column {each.path}:" if each.path else ""
+        yield f"{place}:{column} {each.code}: {each.message}"
