@@ -1,4 +1,7 @@
-"""What can stand between a service and its database: a firewall, and a pooler."""
+"""What can stand between a service and its database: a firewall, and a pooler.
+
+And between a caller and a service: a line that can be cut.
+"""
 
 from __future__ import annotations
 
@@ -101,6 +104,88 @@ def firewall(conninfo: str) -> Iterator[Firewall]:
     with _listening(lambda client: made[0].serve(client, _connect(conninfo))) as port:
         made.append(Firewall(port, conninfo))
         yield made[0]
+
+
+class Line:
+    """Passes connections on to a service, wherever that is at the moment.
+
+    Attributes:
+        address: where callers connect.
+        target: where the service listens.
+    """
+
+    def __init__(self, port: int, target: str) -> None:
+        self.address = f"127.0.0.1:{port}"
+        self.target = target
+        self._open: set[socket.socket] = set()
+        # How many bytes of answers may still pass; None: all.
+        self._left: int | None = None
+        self._changed = threading.Condition()
+
+    def hold_after(self, size: int) -> None:
+        """Lets so many bytes of answers pass from now on, and then no more."""
+        with self._changed:
+            self._left = size
+            self._changed.notify_all()
+
+    def is_holding(self, seconds: float) -> bool:
+        """Tells whether answers wait, once it is so or after some time."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self._left == 0, seconds)
+
+    def release(self) -> None:
+        """Lets everything pass."""
+        with self._changed:
+            self._left = None
+            self._changed.notify_all()
+
+    def cut(self) -> None:
+        """Ends every connection that there is."""
+        for each in list(self._open):
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+        self.release()
+
+    def serve(self, client: socket.socket) -> None:
+        """Passes on what one connection brings."""
+        host, _, port = self.target.rpartition(":")
+        with socket.create_connection((host, int(port))) as server:
+            self._open |= {client, server}
+            back = threading.Thread(target=self._pump, args=(server, client, self._take))
+            back.start()
+            self._pump(client, server, len)
+            back.join()
+            self._open -= {client, server}
+
+    def _take(self, data: bytes) -> None:
+        """Waits until there is room for an answer."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._left is None or self._left > 0)
+            if self._left is not None:
+                self._left = max(0, self._left - len(data))
+                self._changed.notify_all()
+
+    def _pump(
+        self, source: socket.socket, sink: socket.socket, before: Callable[[bytes], object]
+    ) -> None:
+        with suppress(OSError):
+            while data := source.recv(65_536):
+                before(data)
+                sink.sendall(data)
+        with suppress(OSError):
+            sink.shutdown(socket.SHUT_RDWR)
+
+
+@contextmanager
+def line(target: str) -> Iterator[Line]:
+    """Gives a line to the address of a service."""
+    made: list[Line] = []
+    with _listening(lambda client: made[0].serve(client)) as port:
+        made.append(Line(port, target))
+        try:
+            yield made[0]
+        finally:
+            made[0].cut()
 
 
 @contextmanager

@@ -10,6 +10,8 @@ import threading
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING
 
+import psutil
+
 if TYPE_CHECKING:
     import signal
     from collections.abc import Iterator, Mapping
@@ -66,6 +68,14 @@ class ServiceProcess:
         return [
             int(found[1]) for found in self.wait_for(r"worker_started .*pid=(\d+)", times=times)
         ]
+
+    def supervisor(self) -> psutil.Process:
+        """Returns its first process."""
+        return psutil.Process(self._process.pid)
+
+    def processes(self) -> list[psutil.Process]:
+        """Returns the workers that there are."""
+        return self.supervisor().children()
 
     def signal(self, number: signal.Signals) -> None:
         """Sends the supervisor a signal."""

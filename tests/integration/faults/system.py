@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 import subprocess
 import sys
@@ -62,6 +63,17 @@ class System:
         self._services.append(service)
         service.wait_for("event=health status=SERVING", times=2)
         return service
+
+    def kill_deid_worker(self, draw: random.Random) -> None:
+        """Kills a worker of DeidService, which its supervisor replaces."""
+        workers = self.deid_service.processes()
+        if workers:
+            draw.choice(workers).kill()
+
+    def restart_deid_service(self) -> None:
+        """Kills every process of DeidService, and starts another one, at another address."""
+        _kill(self.deid_service.supervisor())
+        self.deid_service = self.start_deid_service()
 
     # --- ProfileService ---
 
