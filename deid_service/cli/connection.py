@@ -145,25 +145,34 @@ def deid_service_option(command: CommandT) -> CommandT:
     return _deid_service_option(connection_options(command))
 
 
+def tls_files() -> tuple[Path | None, tuple[Path, Path] | None]:
+    """Returns the file of whom is trusted, and those of the certificate that is shown and its key.
+
+    None stands for plain text, and for no certificate.
+
+    Raises:
+        UsageError: one of them is named without another that belongs to it.
+    """
+    ca, certificate, key = map(_kept, ("tls_ca", "tls_cert", "tls_key"))
+    if ca is None and (certificate or key):
+        raise click.UsageError("--tls-cert and --tls-key need --tls-ca.")
+    if (certificate is None) != (key is None):
+        raise click.UsageError("--tls-cert and --tls-key belong together.")
+    return ca, None if certificate is None or key is None else (certificate, key)
+
+
 def tls_credentials() -> grpc.ChannelCredentials | None:
     """Returns what TLS is spoken with; None for plain text.
 
     Raises:
         Failure: a file cannot be read.
     """
-    ca, certificate, key = map(_kept, ("tls_ca", "tls_cert", "tls_key"))
+    ca, shown = tls_files()
     if ca is None:
-        if certificate or key:
-            raise click.UsageError("--tls-cert and --tls-key need --tls-ca.")
         return None
-    if (certificate is None) != (key is None):
-        raise click.UsageError("--tls-cert and --tls-key belong together.")
     try:
-        return grpc.ssl_channel_credentials(
-            ca.read_bytes(),
-            None if key is None else key.read_bytes(),
-            None if certificate is None else certificate.read_bytes(),
-        )
+        certificate, key = (each.read_bytes() for each in shown) if shown else (None, None)
+        return grpc.ssl_channel_credentials(ca.read_bytes(), key, certificate)
     except OSError as error:
         raise Failure(f"cannot read {error.filename}: {error.strerror}.") from error
 

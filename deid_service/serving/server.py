@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
@@ -18,6 +18,7 @@ from deid_service.serving.memory import Crowd
 from deid_service.serving.rechecks import Rechecks
 from deid_service.serving.resolver import RESOLVE_DEADLINE_SECONDS, ProfileResolver
 from deid_service.serving.servicer import SERVICE, DeidServicer
+from profile_service.serving.health import about
 from profile_service.serving.keyfile import KeyFile
 from profile_service.serving.reflection import enable_reflection
 from profile_service.serving.tls import ClientFiles, ServerCertificates
@@ -107,7 +108,7 @@ async def serve(
         servicer = DeidServicer(resolver, config.limits, gate, rechecks, events)
         server = grpc.aio.server(options=SERVER_OPTIONS)
         server.add_generic_rpc_handlers((servicer.handler(),))
-        healthiness = health.aio.HealthServicer()
+        healthiness = _Health()
         health_pb2_grpc.add_HealthServicer_to_server(healthiness, server)
         if config.reflection:
             enable_reflection(server, SERVICE, health.SERVICE_NAME)
@@ -137,6 +138,17 @@ async def serve(
             task.cancel()
         await events.close(LAST_EVENTS_SECONDS)
         await server.stop(STOP_GRACE_SECONDS)
+
+
+class _Health(health.aio.HealthServicer):
+    """Says what this is, too."""
+
+    async def Check(  # noqa: N802 -- as in the contract
+        self, request: health_pb2.HealthCheckRequest, context: grpc.aio.ServicerContext[Any, Any]
+    ) -> health_pb2.HealthCheckResponse:
+        """Answers a check."""
+        context.set_trailing_metadata(about())
+        return await super().Check(request, context)
 
 
 async def _follow(connection: ProfileConnection, healthiness: health.aio.HealthServicer) -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import threading
+import time
+from functools import cache
+from importlib.metadata import version
 from typing import TYPE_CHECKING, cast
 
 import grpc
@@ -23,6 +26,21 @@ _SERVICE = cast("ServiceDescriptor", health_pb2.DESCRIPTOR.services_by_name["Hea
 
 # Load balancers watch, one stream each, for as long as they like, and keep no thread.
 MAX_WATCHES = 200
+
+# What the answer to a check says besides, in its trailing metadata: which release this is, and
+# what time it is here, in seconds since 1970. `deidcascade doctor` compares both with its own.
+RELEASE = "deidcascade-release"
+TIME = "deidcascade-time"
+
+
+def about() -> tuple[tuple[str, str], ...]:
+    """Returns that metadata."""
+    return (RELEASE, _release()), (TIME, f"{time.time():.3f}")
+
+
+@cache
+def _release() -> str:
+    return version("deid-cascade")
 
 
 class Health:
@@ -63,6 +81,7 @@ class Health:
     ) -> health_pb2.HealthCheckResponse:
         if request is None:
             context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "The request did not come.")
+        context.set_trailing_metadata(about())
         return self._health.Check(request, context)
 
     def _watch(

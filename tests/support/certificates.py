@@ -55,12 +55,25 @@ class Authority:
         shutil.rmtree(self._folder)
 
     def certificate(
-        self, *names: str, expired: bool = False, common_name: str | None = None
+        self,
+        *names: str,
+        expired: bool = False,
+        ending: bool = False,
+        common_name: str | None = None,
     ) -> tuple[str, str]:
-        """Gives a certificate for names; returns the files of it and of its key."""
+        """Gives a certificate for names; returns the files of it and of its key.
+
+        Args:
+            names: those of this machine where none is given.
+            expired: whether its time is over.
+            ending: whether its time will be over within a day.
+            common_name: the one of its subject.
+        """
         self._count += 1
+        since = LONG_AGO if expired or ending else None
         until = LONG_AGO + timedelta(days=1) if expired else None
-        since = LONG_AGO if expired else None
+        if ending:
+            until = datetime.now(UTC) + timedelta(hours=20)
         given = self._ca.issue_cert(
             *(names or ("localhost", "127.0.0.1")),
             not_before=since,
