@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from profile_service.access.credentials import NOBODY
-from profile_service.access.judging import judge_resolution
+from profile_service.access.judging import OF_CALLER, judge_resolution
 from profile_service.bulkheads import Bulkhead
 from profile_service.errors import (
     CallIdleError,
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from profile_service.access.actor import Actor
+    from profile_service.access.permissions import Permission
     from profile_service.guard import Shown
     from profile_service.hierarchy import ContainerName, Kind
     from profile_service.language.difference import Difference
@@ -217,12 +218,15 @@ class Profiles:
         """Says which profile applies to an upload, and why; see `answer`."""
         return self.answer(target, shown)[0]
 
-    def answer(self, target: ContainerName, shown: Shown) -> tuple[Resolution, Found]:
+    def answer(
+        self, target: ContainerName, shown: Shown, of_caller: frozenset[Permission] = OF_CALLER
+    ) -> tuple[Resolution, Found]:
         """Says which profile applies to an upload, and why, and from what that was read.
 
         Args:
             target: the project or the device.
             shown: the credentials of who asks, which are judged by what is read here.
+            of_caller: what the one needs in whose name DeidService asks.
 
         Returns:
             The answer, whose profile comes with the text, and what was read.
@@ -234,9 +238,9 @@ class Profiles:
             TargetNotFoundError: the target does not exist.
         """
         claims, for_caller = shown
-        standing, of_caller, found = self._resolutions.levels(target, claims, for_caller or NOBODY)
+        standing, theirs, found = self._resolutions.levels(target, claims, for_caller or NOBODY)
         judge_resolution(
-            (claims, standing), None if for_caller is None else (for_caller, of_caller)
+            (claims, standing), None if for_caller is None else (for_caller, theirs), of_caller
         )
         if found is None:
             raise TargetNotFoundError(target.text)

@@ -18,13 +18,14 @@ from rich.text import Text
 
 from deid_service.cli.connection import profile_service, read_key_file
 from deid_service.cli.console import Failure, cell, console, enum_name, printable, table
-from deid_service.cli.preview import change_table, changes
+from deid_service.cli.preview import change_table
 from deid_service.cli.up import embedded_mode
 from deid_service.cli.upload import file_report
 from deid_service.cli.verdicts import verdict_table
 from deid_service.client import FileResult, Source, StreamRefusedError, Upload, open_channel
 from deid_service.contract.rpc_errors import verdicts_of
 from deid_service.embedded.errors import StandaloneError
+from deid_service.preview.changes import changes
 
 if TYPE_CHECKING:
     from deidcascade.v1.profile_service_pb2_grpc import ProfileServiceStub

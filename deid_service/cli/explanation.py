@@ -7,10 +7,10 @@ from pathlib import Path
 import click
 
 from deid_service.cli.console import Failure, json_option, print_json, printable
-from deid_service.cli.elements import Shown, elements
-from deid_service.cli.hits import hits
 from deid_service.cli.sources import PROFILE_FILE, read_bytes, valid_profile
 from deid_service.engine import DicomError
+from deid_service.preview.elements import Shown, elements
+from deid_service.preview.hits import hits
 from profile_service.language.explain import explain as sentences_about
 from profile_service.language.model import Profile, Rule
 

@@ -20,22 +20,21 @@ from deid_service.cli.console import (
     readable,
     table,
 )
-from deid_service.cli.elements import Shown, elements
-from deid_service.cli.hits import treatments
 from deid_service.cli.pages import Cell, Section, html_option, write_page
-from deid_service.cli.preview import is_private
-from deid_service.cli.remaining import Why, remaining
 from deid_service.cli.sources import PROFILE_FILE, find_files, valid_profile
 from deid_service.client import expand
 from deid_service.engine import DicomError, compile_plan, deidentify
 from deid_service.engine.errors import format_tag
 from deid_service.engine.rules.rules import Rules
+from deid_service.preview.elements import Shown, elements, is_private
+from deid_service.preview.hits import treatments
+from deid_service.preview.remaining import Why, remaining
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from deid_service.cli.elements import Step
     from deid_service.client import Source
+    from deid_service.preview.elements import Step
     from profile_service.language.model import Profile
 
 # Values of one element that are shown: enough to see what kind they are.

@@ -18,19 +18,14 @@ from deid_service.cli.console import (
     table,
 )
 from deid_service.cli.containers import yes_option
-from deid_service.engine import Keys
+from deid_service.preview.keys import NO_KEYS, SCOPE, keys_of
 from profile_service.keys.derivation import stream_keys
 from profile_service.keys.errors import SecretFileError
-from profile_service.keys.files import new_secret, read_secret, write_secret
+from profile_service.keys.files import read_secret, write_secret
 
 if TYPE_CHECKING:
+    from deid_service.engine import Keys
     from profile_service.language.model import Profile
-
-# Of what is done without a key.
-NO_KEYS = Keys("", {})
-
-# The scope of what is done without a server, where there are no containers.
-_SCOPE = "file"
 
 key_file_option = click.option(
     "--key-file",
@@ -111,7 +106,7 @@ def rotate(site: str, yes: bool, address: str) -> None:
 
 def key_id_of(file: Path) -> str:
     """Returns the id of the key in a file."""
-    return stream_keys(_secret_in(file), _SCOPE, ()).id
+    return stream_keys(_secret_in(file), SCOPE, ()).id
 
 
 def keys_for(profile: Profile, file: Path | None) -> Keys:
@@ -131,17 +126,7 @@ def keys_for(profile: Profile, file: Path | None) -> Keys:
             "the profile makes pseudonyms with a key: name its file with --key-file. "
             "'deidcascade keys create FILE' makes one."
         )
-    return _keys(profile, _secret_in(file))
-
-
-def throwaway_keys(profile: Profile) -> Keys:
-    """Returns keys that nobody will have again; none of them where a profile needs none."""
-    return _keys(profile, new_secret()) if profile.key_purposes else NO_KEYS
-
-
-def _keys(profile: Profile, secret: bytes) -> Keys:
-    derived = stream_keys(secret, _SCOPE, profile.key_purposes)
-    return Keys(derived.id, derived.keys)
+    return keys_of(profile, _secret_in(file))
 
 
 def _secret_in(file: Path) -> bytes:

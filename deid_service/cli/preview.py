@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from deid_service.cli.console import Failure, cell, console, json_option, print_json, table
-from deid_service.cli.elements import Shown, Step, elements
 from deid_service.cli.given import TableFile, given_by, table_file_option
-from deid_service.cli.hits import lines_of_rules, treatments
-from deid_service.cli.keys import key_file_option, keys_for, throwaway_keys
+from deid_service.cli.keys import key_file_option, keys_for
 from deid_service.cli.pages import Cell, Section, html_option, write_page
 from deid_service.cli.pictures import picture
-from deid_service.cli.remaining import Remaining, Why, remaining
 from deid_service.cli.sources import profile_option, read_bytes, valid_profile
-from deid_service.engine import DicomError, Given, compile_plan, deidentify, knowing
-from deid_service.engine.rules.rules import Rules
+from deid_service.engine import DicomError
+from deid_service.preview.elements import is_private
+from deid_service.preview.keys import throwaway_keys
+from deid_service.preview.previewing import NotShownError
+from deid_service.preview.previewing import preview as preview_of
+from deid_service.preview.remaining import Remaining, Why
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
     from rich.table import Table
+
+    from deid_service.preview.changes import Change
 
 # As many private elements as are listed one by one.
 FEW = 8
@@ -63,34 +64,15 @@ def preview(
     parsed = valid_profile(profile)
     data = read_bytes(file)
     keys = throwaway_keys(parsed) if key_file is None else keys_for(parsed, key_file)
-    looked_up = given_by(parsed, table_files)
-    # A code that nobody is given.
-    code = None if parsed.codes is None else parsed.codes.code(0)
-
-    def given(known_by: str) -> Given:
-        return looked_up(known_by)._replace(code=code)
-
     try:
-        output = deidentify(data, knowing(compile_plan(parsed).for_stream(keys), given))
+        found = preview_of(data, parsed, keys, given_by(parsed, table_files))
     except DicomError as error:
         raise Failure(f"{file} would be rejected: {error}.") from None
-    try:
-        before, after = elements(data), elements(output)
-        by, lines = (
-            treatments(Rules.of(parsed), before.values()),
-            lines_of_rules(parsed, before.values()),
-        )
-    except ValueError as error:
+    except NotShownError as error:
         raise Failure(f"{file} can be de-identified, but not shown: {error}.") from None
-    except DicomError:
-        raise Failure("a pattern of the profile takes too long.") from None
-    changed = [
-        replace(each, by=by(each.element), lines=tuple(lines.get(each.element.steps, ())))
-        for each in differences(before, after)
-    ]
-    left = remaining(before, after)
+    changed, left = found.changes, found.remaining
     if page is not None:
-        shown = [(picture(data), "before"), (picture(output), "after")]
+        shown = [(picture(data), "before"), (picture(found.output), "after")]
         write_page(page, f"Preview of {file.name}", sections_of(changed, left, shown))
     if as_json:
         print_json([each.as_json() for each in (left if only_remaining else changed)])
@@ -172,83 +154,6 @@ def grouped(changed: list[Change]) -> list[Change]:
         before=replace(private[0].element, text="", vr=""),
     )
     return [*(each for each in changed if each not in private), one]
-
-
-def is_private(shown: Shown) -> bool:
-    """Tells whether an element is private (PS3.5 7.8)."""
-    return bool(shown.steps[-1].tag >> 16 & 1)
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """An element that differs between two versions of a file.
-
-    Attributes:
-        element: one of the two.
-        before: as it was; None where it was absent.
-        after: as it is; None where it is absent.
-        by: what changed it, as receipts count it.
-        lines: of the rules that are about it.
-        title: stands for several elements; empty where it is one.
-    """
-
-    element: Shown
-    before: Shown | None
-    after: Shown | None
-    by: str = ""
-    lines: tuple[int, ...] = ()
-    title: str = ""
-
-    def as_json(self) -> dict[str, object]:
-        """Returns it for programs."""
-        return {
-            "path": self.element.path,
-            "tag": self.element.tag,
-            "vr": self.element.vr,
-            "before": self.before.text if self.before else None,
-            "after": self.after.text if self.after else None,
-            "by": self.by or None,
-            "lines": list(self.lines),
-        }
-
-
-def changes(before: bytes, after: bytes) -> Iterator[Change]:
-    """Gives what differs between two versions of a file, in the order of the file.
-
-    Of a sequence that came or went, what is in it is not listed.
-
-    Raises:
-        ValueError: pydicom cannot read one of them.
-    """
-    return differences(elements(before), elements(after))
-
-
-def differences(
-    old: Mapping[tuple[Step, ...], Shown], new: Mapping[tuple[Step, ...], Shown]
-) -> Iterator[Change]:
-    """Gives the same for elements that have been read."""
-    whole: set[tuple[Step, ...]] = set()
-    for steps in sorted(old.keys() | new.keys(), key=file_order):
-        left, right = old.get(steps), new.get(steps)
-        some = right or left
-        if some is None or not whole.isdisjoint(sequences_around(steps)):
-            continue
-        if left is None or right is None:
-            whole.add(steps)
-        elif (left.vr, left.content) == (right.vr, right.content):
-            continue
-        yield Change(some, left, right)
-
-
-def file_order(steps: tuple[Step, ...]) -> list[tuple[int, int]]:
-    """Returns a key that sorts elements as they stand in a file, sequences before their items."""
-    return [(step.tag, -1 if step.index is None else step.index) for step in steps]
-
-
-def sequences_around(steps: tuple[Step, ...]) -> Iterator[tuple[Step, ...]]:
-    """Gives the ways to the sequences that an element is in."""
-    for depth, step in enumerate(steps[:-1]):
-        yield (*steps[:depth], replace(step, index=None))
 
 
 def change_table(changed: list[Change]) -> Table:

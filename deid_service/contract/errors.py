@@ -73,6 +73,21 @@ class AuditUnavailableError(DeidServiceError):
         )
 
 
+class TooManyPreviewsError(DeidServiceError):
+    """As many previews are under way as this worker may have."""
+
+
+class PreviewTooLargeError(DeidServiceError):
+    """The file is larger than what is shown."""
+
+
+class PreviewNotShownError(DeidServiceError):
+    """The file can be de-identified, but not shown."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"The file can be de-identified, but not shown: {why}.")
+
+
 class ShuttingDownError(DeidServiceError):
     """The service is shutting down and takes no new streams and files."""
 
@@ -146,3 +161,20 @@ class NoValidProfileError(DeidServiceError):
         self.verdicts = verdicts
         levels = "; ".join(map(str, verdicts))
         super().__init__(f"No level has a valid profile: {levels}.")
+
+
+class ProfileInvalidError(DeidServiceError):
+    """The profile that was sent is invalid.
+
+    Attributes:
+        problems: all violations.
+    """
+
+    def __init__(self, problems: tuple[ProfileProblem, ...]) -> None:
+        self.problems = problems
+        count = len(problems)
+        first = problems[0]
+        super().__init__(
+            f"The profile has {count} violation{'s' if count > 1 else ''}, the first in line "
+            f"{first.line}, column {first.column}: {first.code}. {first.message}"
+        )

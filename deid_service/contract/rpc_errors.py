@@ -41,6 +41,10 @@ STATUSES: dict[type[errors.DeidServiceError], tuple[grpc.StatusCode, str]] = {
         "PROFILE_NOT_SUPPORTED",
     ),
     errors.TableMissingError: (grpc.StatusCode.FAILED_PRECONDITION, "TABLE_MISSING"),
+    errors.ProfileInvalidError: (grpc.StatusCode.INVALID_ARGUMENT, "PROFILE_INVALID"),
+    errors.PreviewNotShownError: (grpc.StatusCode.FAILED_PRECONDITION, "NOT_SHOWN"),
+    errors.PreviewTooLargeError: (grpc.StatusCode.RESOURCE_EXHAUSTED, "PREVIEW_TOO_LARGE"),
+    errors.TooManyPreviewsError: (grpc.StatusCode.RESOURCE_EXHAUSTED, "TOO_MANY_PREVIEWS"),
     errors.AuditUnavailableError: (grpc.StatusCode.UNAVAILABLE, "AUDIT_UNAVAILABLE"),
     errors.ProfileServiceUnavailableError: (
         grpc.StatusCode.UNAVAILABLE,
@@ -67,6 +71,8 @@ def to_status(error: errors.DeidServiceError) -> grpc.Status:
     status.details.add().Pack(ErrorInfo(reason=reason, domain=DOMAIN))
     if isinstance(error, errors.NoValidProfileError):
         status.details.add().Pack(_cascade_verdicts(error.verdicts))
+    if isinstance(error, errors.ProfileInvalidError):
+        status.details.add().Pack(_violations(error.problems))
     return rpc_status.to_status(status)
 
 
@@ -85,15 +91,7 @@ def _cascade_verdicts(verdicts: tuple[LevelVerdict, ...]) -> profile_pb.CascadeV
         for level, verdict in zip(detail.levels, verdicts, strict=True):
             if rank >= len(verdict.problems):
                 continue
-            problem = verdict.problems[rank]
-            violation = profile_pb.Violation(
-                code=problem.code,
-                path=problem.path,
-                line=problem.line,
-                column=problem.column,
-                message=problem.message,
-                suggestion=problem.suggestion,
-            )
+            violation = _violation(verdict.problems[rank])
             # Its tag and its length take up to five bytes more, and so may the
             # growing length of the level.
             budget -= violation.ByteSize() + 8
@@ -101,6 +99,30 @@ def _cascade_verdicts(verdicts: tuple[LevelVerdict, ...]) -> profile_pb.CascadeV
                 return detail
             level.violations.append(violation)
     return detail
+
+
+def _violations(problems: tuple[ProfileProblem, ...]) -> profile_pb.ProfileViolations:
+    """The first violations, as many as fit."""
+    detail = profile_pb.ProfileViolations()
+    budget = MAX_DETAIL_BYTES
+    for violation in map(_violation, problems):
+        # With its tag and its length.
+        budget -= violation.ByteSize() + 4
+        if budget < 0:
+            break
+        detail.violations.append(violation)
+    return detail
+
+
+def _violation(problem: ProfileProblem) -> profile_pb.Violation:
+    return profile_pb.Violation(
+        code=problem.code,
+        path=problem.path,
+        line=problem.line,
+        column=problem.column,
+        message=problem.message,
+        suggestion=problem.suggestion,
+    )
 
 
 def verdicts_of(levels: profile_pb.CascadeVerdicts) -> tuple[LevelVerdict, ...]:

@@ -184,6 +184,18 @@ def read_request(message: bytes) -> pb.DeidentifyRequest:
         raise ProtocolError("A message is not a DeidentifyRequest.") from None
 
 
+def read_preview_request(message: bytes) -> pb.PreviewProfileRequest:
+    """Returns a request of a preview.
+
+    Raises:
+        ProtocolError: the bytes are not one.
+    """
+    try:
+        return pb.PreviewProfileRequest.FromString(message)
+    except DecodeError:
+        raise ProtocolError("A message is not a PreviewProfileRequest.") from None
+
+
 def response_of(request: bytes) -> bytes:
     """Returns the response with the chunk of a request that is one chunk and nothing else.
 

@@ -358,7 +358,7 @@ class Conversation:
         except _RejectedError as error:
             rejection, where = error.rejection, ""
         except DicomError as error:
-            rejection, where = _rejection(error), ""
+            rejection, where = rejection_of(error), ""
         except Exception as error:  # noqa: BLE001 - no file may leave because of an unforeseen error
             rejection, where = _UNFORESEEN, origin(error)
         else:
@@ -389,7 +389,8 @@ _UNFORESEEN = pb.Rejection(
 )
 
 
-def _rejection(error: DicomError) -> pb.Rejection:
+def rejection_of(error: DicomError) -> pb.Rejection:
+    """Returns what is answered where the engine rejects a file."""
     return pb.Rejection(
         reason=pb.RejectionReason.Value(f"REJECTION_REASON_{error.reason}"),
         message=error.message,

@@ -110,19 +110,18 @@ _REFUSALS = {
 }
 
 # What applies where the site's enforcement is disabled: nothing is changed.
-_UNCHANGED = compile_plan(
-    Profile(
-        name="",
-        description="",
-        settings=Settings(),
-        rules=(),
-        filenames=(),
-        rejections=(),
-        base=None,
-        blank=True,
-        warnings=(),
-    )
+UNCHANGED = Profile(
+    name="",
+    description="",
+    settings=Settings(),
+    rules=(),
+    filenames=(),
+    rejections=(),
+    base=None,
+    blank=True,
+    warnings=(),
 )
+_UNCHANGED = compile_plan(UNCHANGED)
 
 
 class TableInUse(NamedTuple):
@@ -229,12 +228,18 @@ class ProfileResolver:
                 file_audit=response.file_audit,
                 caller=response.caller,
             )
-        if response.outcome == profile_pb.OUTCOME_NO_VALID_PROFILE:
-            levels = profile_pb.CascadeVerdicts(levels=response.levels)
-            raise errors.NoValidProfileError(verdicts_of(levels))
-        raise errors.ProfileNotSupportedError(
-            "ProfileService answered with an outcome that this build does not know."
-        )
+        raise _no_profile(response)
+
+    async def preview(
+        self, target: str, credential: tuple[str, str], request_id: str
+    ) -> profile_pb.ResolveProfileResponse:
+        """Returns what applies to a target, for a caller who may see it, with the text.
+
+        That no profile applies is an answer here. For what it raises otherwise see `resolve`.
+        """
+        request = profile_pb.ResolveProfileRequest(target=target, preview=True)
+        told = (credential, (HEADER, request_id))
+        return await self.ask(_resolve_profile, request, *told)
 
     async def check(self, target: str, credential: tuple[str, str]) -> None:
         """Asks whether a caller may still upload; see `resolve` for what it raises."""
@@ -248,20 +253,13 @@ class ProfileResolver:
         return (("authorization", f"Bearer {self._key.text()}"), *told)
 
     async def _applied(self, profile: profile_pb.Profile, known: dict[str, Plan]) -> AppliedProfile:
-        if profile.validity != profile_pb.VALIDITY_VALID:
-            raise errors.ProfileNotSupportedError(
-                "ProfileService selected a profile without saying that it is valid."
-            )
+        _require_valid(profile)
         plan = known.get(profile.sha256)
         if plan is None:
             plan = await self._plans.plan_of(profile.source, profile.sha256)
         else:
             self._plans.note_use(profile.sha256)
-        if plan.blank and not profile.blank:
-            # ProfileService decides by this where a blank profile may stand.
-            raise errors.ProfileNotSupportedError(
-                "ProfileService and DeidService disagree on whether the profile is blank."
-            )
+        _require_same_blankness(profile, blank=plan.blank)
         return AppliedProfile(
             plan=plan,
             treatment=(
@@ -379,10 +377,7 @@ class PlanCache:
             ProfileNotSupportedError: the text is not what the digest says, or is
                 not a profile that this build can apply.
         """
-        if hashlib.sha256(source.encode()).hexdigest() != sha256:
-            raise errors.ProfileNotSupportedError(
-                "The profile text that ProfileService sent does not match its digest."
-            )
+        _require_digest(source, sha256)
         task = self._compiling.get(sha256)
         if task is None:
             # In a thread, so that a large profile does not halt the open streams.
@@ -402,9 +397,62 @@ class PlanCache:
             self._plans.popitem(last=False)
 
 
+def profile_in_force(response: profile_pb.ResolveProfileResponse) -> Profile:
+    """Returns the profile of an answer that has its text.
+
+    Raises:
+        NoValidProfileError: no level has a valid profile.
+        ProfileNotSupportedError: the answer is not understood here.
+    """
+    if response.outcome == profile_pb.OUTCOME_DISABLED:
+        return UNCHANGED
+    if response.outcome != profile_pb.OUTCOME_PROFILE:
+        raise _no_profile(response)
+    _require_valid(response.profile)
+    _require_digest(response.profile.source, response.profile.sha256)
+    profile = _parsed(response.profile.source)
+    _require_same_blankness(response.profile, blank=profile.blank)
+    return profile
+
+
+def _no_profile(response: profile_pb.ResolveProfileResponse) -> errors.DeidServiceError:
+    if response.outcome == profile_pb.OUTCOME_NO_VALID_PROFILE:
+        levels = profile_pb.CascadeVerdicts(levels=response.levels)
+        return errors.NoValidProfileError(verdicts_of(levels))
+    return errors.ProfileNotSupportedError(
+        "ProfileService answered with an outcome that this build does not know."
+    )
+
+
+def _require_valid(profile: profile_pb.Profile) -> None:
+    if profile.validity != profile_pb.VALIDITY_VALID:
+        raise errors.ProfileNotSupportedError(
+            "ProfileService selected a profile without saying that it is valid."
+        )
+
+
+def _require_digest(source: str, sha256: str) -> None:
+    if hashlib.sha256(source.encode()).hexdigest() != sha256:
+        raise errors.ProfileNotSupportedError(
+            "The profile text that ProfileService sent does not match its digest."
+        )
+
+
+def _require_same_blankness(profile: profile_pb.Profile, *, blank: bool) -> None:
+    if blank and not profile.blank:
+        # ProfileService decides by this where a blank profile may stand.
+        raise errors.ProfileNotSupportedError(
+            "ProfileService and DeidService disagree on whether the profile is blank."
+        )
+
+
 def _compile(source: str, *, learn: bool = True) -> Plan:
+    return compile_plan(_parsed(source), learn=learn)
+
+
+def _parsed(source: str) -> Profile:
     try:
-        return compile_plan(parse_profile(source), learn=learn)
+        return parse_profile(source)
     except ProfileInvalid as error:
         count = len(error.violations)
         raise errors.ProfileNotSupportedError(

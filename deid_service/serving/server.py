@@ -15,6 +15,7 @@ from deid_service.serving.events import FileEvents
 from deid_service.serving.gate import StreamGate
 from deid_service.serving.logs import LOG
 from deid_service.serving.memory import Crowd
+from deid_service.serving.previews import Previews
 from deid_service.serving.rechecks import Rechecks
 from deid_service.serving.resolver import RESOLVE_DEADLINE_SECONDS, ProfileResolver
 from deid_service.serving.servicer import SERVICE, DeidServicer
@@ -105,7 +106,9 @@ async def serve(
         resolver = ProfileResolver(connection, key, learn=config.learning)
         rechecks = Rechecks(resolver, config.recheck_seconds)
         events = FileEvents(connection, key)
-        servicer = DeidServicer(resolver, config.limits, gate, rechecks, events)
+        previews = Previews(SERVICE, resolver, gate)
+        running.callback(previews.close)
+        servicer = DeidServicer(resolver, config.limits, gate, rechecks, events, previews)
         server = grpc.aio.server(options=SERVER_OPTIONS)
         server.add_generic_rpc_handlers((servicer.handler(),))
         healthiness = _Health()

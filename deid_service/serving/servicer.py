@@ -12,7 +12,7 @@ import logging
 import secrets
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, NoReturn, Protocol
+from typing import TYPE_CHECKING
 
 import grpc
 from deidcascade.v1 import deid_service_pb2 as pb
@@ -27,7 +27,7 @@ from deid_service.contract.errors import (
     ProtocolError,
     UnauthenticatedError,
 )
-from deid_service.contract.rpc_errors import code_and_reason, to_status
+from deid_service.serving.calls import answered, credential_of
 from deid_service.serving.conversation import (
     MAX_MESSAGE_BYTES,
     MAX_RESPONSE_BYTES,
@@ -38,17 +38,19 @@ from deid_service.serving.conversation import (
 )
 from deid_service.serving.logs import LOG
 from deid_service.serving.patients import Patients
-from profile_service.serving.logs import Field, origin
+from deid_service.serving.previews import METHOD as PREVIEW
+from profile_service.serving.logs import Field
 from profile_service.serving.request_ids import HEADER, read_request_id
-from profile_service.serving.tls import certificate_name
 from profile_service.serving.tracing import MAX_FILES, TRACING, Traced
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterable, Mapping, Sequence
+    from collections.abc import Coroutine
 
+    from deid_service.serving.calls import MessageStream
     from deid_service.serving.events import FileEvents, StreamEvents
     from deid_service.serving.gate import OpenStream, StreamGate
     from deid_service.serving.limits import Limits
+    from deid_service.serving.previews import Previews
     from deid_service.serving.rechecks import Rechecks
     from deid_service.serving.resolver import AppliedProfile, ProfileResolver
 
@@ -60,42 +62,8 @@ BROKEN_SECONDS = 0.05
 SERVICE = pb.DESCRIPTOR.services_by_name["DeidService"].full_name
 
 
-class MessageStream(Protocol):
-    """What is used of a `grpc.aio.ServicerContext` whose messages are bytes."""
-
-    def invocation_metadata(self) -> Iterable[tuple[str, str | bytes]] | None:
-        """Returns what the call came with."""
-        ...
-
-    def auth_context(self) -> Mapping[str, Sequence[bytes]]:
-        """Returns what is known of the other end of the connection."""
-        ...
-
-    def set_trailing_metadata(self, trailing_metadata: tuple[tuple[str, str], ...]) -> None:
-        """Says what comes with the end of the call."""
-        ...
-
-    async def send_initial_metadata(self, initial_metadata: tuple[tuple[str, str], ...]) -> None:
-        """Sends what comes before the first message."""
-        ...
-
-    async def read(self) -> object:
-        """Reads the next message of the caller; what is not bytes is the end."""
-        ...
-
-    async def write(self, message: bytes) -> None:
-        """Writes a message; returns when flow control has let it go."""
-        ...
-
-    async def abort(
-        self, code: grpc.StatusCode, details: str, trailing_metadata: object
-    ) -> NoReturn:
-        """Ends the call with a status."""
-        ...
-
-
 class DeidServicer:
-    """Serves Deidentify."""
+    """Serves the calls of DeidService."""
 
     def __init__(
         self,
@@ -104,8 +72,10 @@ class DeidServicer:
         gate: StreamGate,
         rechecks: Rechecks,
         events: FileEvents,
+        previews: Previews,
     ) -> None:
         self._resolver = resolver
+        self._previews = previews
         self._limits = limits
         self._gate = gate
         self._rechecks = rechecks
@@ -116,39 +86,20 @@ class DeidServicer:
         deidentify: grpc.RpcMethodHandler[bytes, bytes] = grpc.stream_stream_rpc_method_handler(
             self._deidentify
         )
-        return grpc.method_handlers_generic_handler(SERVICE, {"Deidentify": deidentify})
+        return grpc.method_handlers_generic_handler(
+            SERVICE, {"Deidentify": deidentify, PREVIEW: self._previews.handler()}
+        )
 
     async def _deidentify(self, _requests: object, context: MessageStream) -> None:
         metadata = context.invocation_metadata() or ()
         with TRACING.answering(SERVICE, "Deidentify", metadata) as traced:
-            await self._answer(context, _StreamRecord(read_request_id(metadata), traced))
-
-    async def _answer(self, context: MessageStream, record: _StreamRecord) -> None:
-        tied = (HEADER, record.request_id)
-        context.set_trailing_metadata((tied,))
-        failure: DeidServiceError | None = None
-        try:
-            async with self._gate.admit() as stream:
-                await self._converse(context, stream, record)
-            record.code = grpc.StatusCode.OK.name
-        except DeidServiceError as error:
-            failure = error
-        except asyncio.CancelledError:
-            record.code = grpc.StatusCode.CANCELLED.name
-            raise
-        except Exception as error:  # noqa: BLE001 - its text must not reach caller or log
-            record.origin = origin(error)
-            failure = DeidServiceError("The service failed.")
-        finally:
-            if failure is not None:
-                code, record.reason = code_and_reason(failure)
-                record.code = code.name
-            record.write()
-        if failure is not None:
-            status = to_status(failure)
-            with self._gate.leaving():
-                trailing = (*(status.trailing_metadata or ()), tied)
-                await context.abort(status.code, status.details, trailing)
+            record = _StreamRecord(read_request_id(metadata), traced)
+            await answered(
+                context,
+                self._gate,
+                record,
+                lambda stream: self._converse(context, stream, record),
+            )
 
     async def _timed(self, resolving: Coroutine[object, object, AppliedProfile]) -> AppliedProfile:
         """Waits for what applies, and tells how long that took."""
@@ -164,7 +115,7 @@ class DeidServicer:
         stream: OpenStream,
         record: _StreamRecord,
     ) -> None:
-        credential = _credential(context)
+        credential = credential_of(context)
         read, write = context.read, context.write
         opening = _opening(await read())
         target = opening.target
@@ -235,22 +186,6 @@ class DeidServicer:
         if not conversation.between_files:
             await asyncio.sleep(BROKEN_SECONDS)
         conversation.end()
-
-
-def _credential(context: MessageStream) -> tuple[str, str]:
-    """Returns what a caller shows, as metadata for ProfileService, which judges it.
-
-    Raises:
-        UnauthenticatedError: it shows nothing, or more than one thing.
-    """
-    shown = [
-        value for name, value in context.invocation_metadata() or () if name == "authorization"
-    ]
-    if not shown and (named := certificate_name(context.auth_context())):
-        return "caller-certificate", named
-    if len(shown) != 1 or not isinstance(shown[0], str):
-        raise UnauthenticatedError
-    return "caller-authorization", shown[0]
 
 
 def _opening(message: object) -> pb.OpenStream:

@@ -19,8 +19,10 @@ if TYPE_CHECKING:
 # What somebody needs who asks which profile applies.
 OF_VIEWER = frozenset({Permission.PROFILES_VIEW})
 
-# What a caller needs in whose name DeidService asks, and what DeidService needs for that.
+# What a caller needs in whose name DeidService asks: who uploads, or sees what would come of
+# that. And what DeidService needs for it.
 OF_CALLER = frozenset({Permission.UPLOADS_CREATE})
+OF_PREVIEW = OF_VIEWER
 FOR_CALLER = frozenset({Permission.UPLOADS_RESOLVE})
 # For a caller whose certificate DeidService has seen, and nobody else can.
 FOR_CERTIFICATE = FOR_CALLER | {Permission.UPLOADS_VOUCH}
@@ -45,7 +47,9 @@ def judge(claims: Claims, standing: Standing, needed: frozenset[Permission]) -> 
 
 
 def judge_resolution(
-    asking: tuple[Claims, Standing], caller: tuple[Claims, Standing] | None
+    asking: tuple[Claims, Standing],
+    caller: tuple[Claims, Standing] | None,
+    of_caller: frozenset[Permission] = OF_CALLER,
 ) -> None:
     """Lets somebody know which profile applies, or DeidService in the name of a caller.
 
@@ -56,6 +60,7 @@ def judge_resolution(
     Args:
         asking: who asks.
         caller: in whose name, or None.
+        of_caller: what that one needs.
 
     Raises:
         ServiceRefusedError: who asks may not do so in the name of a caller.
@@ -69,7 +74,7 @@ def judge_resolution(
         judge(*asking, FOR_CERTIFICATE if vouching else FOR_CALLER)
     except (UnauthenticatedError, PermissionDeniedError) as error:
         raise ServiceRefusedError(known=isinstance(error, PermissionDeniedError)) from None
-    judge(*caller, OF_CALLER)
+    judge(*caller, of_caller)
     return None
 
 

@@ -24,7 +24,8 @@
     DecideChange           that, and what the change needs         the container
     ResolveProfile         profiles.view                           the target
       for a caller         uploads.resolve, and of the caller      the target
-                           uploads.create
+                           uploads.create; of one who
+                           previews, profiles.view
     ListSiteKeys           profiles.view                           the site
     RotateSiteKey          keys.manage                             the site
     AssignCodes            uploads.resolve                         the target

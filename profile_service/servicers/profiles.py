@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from deidcascade.v1 import profile_service_pb2 as pb
 
 from profile_service import messages, paging
+from profile_service.access.judging import OF_CALLER, OF_PREVIEW
 from profile_service.access.permissions import Permission
 from profile_service.errors import InvalidDigestError, InvalidVersionError
 from profile_service.hierarchy import TARGETS, containers_of_tables, parse_name
@@ -130,7 +131,8 @@ class ProfileCalls:
         if known != self._known:
             _check_digests(known)
             self._known = known
-        resolution, found = self._profiles.answer(target, call.shown)
+        needed = OF_PREVIEW if request.preview else OF_CALLER
+        resolution, found = self._profiles.answer(target, call.shown, needed)
         profile = resolution.profile
         message = messages.resolution(
             resolution, with_source=profile is None or profile.sha256.hex() not in known

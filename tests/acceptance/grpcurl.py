@@ -4,15 +4,19 @@ Usage: grpcurl.py -plaintext [-H HEADER] [-d JSON] HOST:PORT WHAT
 
 WHAT is list, describe SYMBOL, or SERVICE/METHOD.
 
-Like grpcurl it knows no protos, and asks the server for them by reflection. Unary
-methods only. Errors end it with 64 and the number of the status.
+JSON is one request, or several one after the other for a method that takes a stream of them;
+with @, what comes on standard input. Like grpcurl it knows no protos, and asks the server for
+them by reflection. One answer only. Errors end it with 64 and the number of the status.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
+from collections.abc import Iterator
 from contextlib import suppress
+from typing import Any
 
 import grpc
 from google.protobuf import json_format
@@ -75,14 +79,28 @@ def call(
     metadata: tuple[tuple[str, str], ...],
 ) -> Message:
     """Calls a method with a request in JSON, and returns the answer."""
-    request = json_format.Parse(data, GetMessageClass(method.input_type)())
-    ask = channel.unary_unary(
+    kind = GetMessageClass(method.input_type)
+    text = sys.stdin.read() if data == "@" else data
+    requests = [json_format.ParseDict(one, kind()) for one in values_in(text)]
+    if not method.client_streaming and len(requests) != 1:
+        raise SystemExit("grpcurl: the method takes one request.")
+    # One request is a stream of one.
+    ask = channel.stream_unary(
         f"/{method.containing_service.full_name}/{method.name}",
-        request_serializer=type(request).SerializeToString,
+        request_serializer=kind.SerializeToString,
         response_deserializer=GetMessageClass(method.output_type).FromString,
     )
-    answer: Message = ask(request, metadata=metadata)
+    answer: Message = ask(iter(requests), metadata=metadata)
     return answer
+
+
+def values_in(text: str) -> Iterator[dict[str, Any]]:
+    """Gives the values of JSON that follow each other in a text."""
+    decoder = json.JSONDecoder()
+    while text := text.lstrip():
+        value, end = decoder.raw_decode(text)
+        yield value
+        text = text[end:]
 
 
 if __name__ == "__main__":

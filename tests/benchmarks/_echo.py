@@ -32,6 +32,14 @@ class Echo(rpc.DeidServiceServicer):
         """Takes whether chunks are hashed."""
         self._digest = digest
 
+    async def PreviewProfile(  # noqa: N802 - the name of the method
+        self,
+        request_iterator: AsyncIterator[pb.PreviewProfileRequest],
+        context: grpc.aio.ServicerContext[pb.PreviewProfileRequest, pb.PreviewProfileResponse],
+    ) -> pb.PreviewProfileResponse:
+        """Nobody asks."""
+        raise NotImplementedError
+
     async def Deidentify(  # noqa: N802 - the name of the method
         self,
         request_iterator: AsyncIterator[pb.DeidentifyRequest],

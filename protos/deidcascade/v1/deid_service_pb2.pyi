@@ -139,6 +139,211 @@ REJECTION_REASON_NOT_IN_TABLE: RejectionReason.ValueType  # 12
 Global___RejectionReason: _TypeAlias = RejectionReason  # noqa: Y015
 
 @_typing.final
+class PreviewProfileRequest(_message.Message):
+    """One message of who wants to see what a profile does."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    START_FIELD_NUMBER: _builtins.int
+    CHUNK_FIELD_NUMBER: _builtins.int
+    chunk: _builtins.bytes
+    """The next bytes of the file, cut anywhere."""
+    @_builtins.property
+    def start(self) -> Global___PreviewStart:
+        """Says what is to be shown. Once, and first."""
+
+    def __init__(
+        self,
+        *,
+        start: Global___PreviewStart | None = ...,
+        chunk: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk", "message", b"message", "start", b"start"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk", "message", b"message", "start", b"start"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["start", "chunk"]  # noqa: Y015
+    _WhichOneofArgType_message: _TypeAlias = _typing.Literal["message", b"message"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_message) -> _WhichOneofReturnType_message | None: ...
+
+Global___PreviewProfileRequest: _TypeAlias = PreviewProfileRequest  # noqa: Y015
+
+@_typing.final
+class PreviewStart(_message.Message):
+    """Says what is to be shown."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TARGET_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    target: _builtins.str
+    """The project or the device that the file would be uploaded into."""
+    source: _builtins.str
+    """The text of a profile, at most 1 MiB. Empty: what is in force for the target."""
+    def __init__(
+        self,
+        *,
+        target: _builtins.str = ...,
+        source: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["source", b"source", "target", b"target"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PreviewStart: _TypeAlias = PreviewStart  # noqa: Y015
+
+@_typing.final
+class PreviewProfileResponse(_message.Message):
+    """What a profile does to a file."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    PROFILE_NAME_FIELD_NUMBER: _builtins.int
+    PROFILE_VERSION_FIELD_NUMBER: _builtins.int
+    PROFILE_SHA256_FIELD_NUMBER: _builtins.int
+    REJECTION_FIELD_NUMBER: _builtins.int
+    CHANGES_FIELD_NUMBER: _builtins.int
+    REMAINING_FIELD_NUMBER: _builtins.int
+    outcome: _profile_service_pb2.Outcome.ValueType
+    """OUTCOME_PROFILE, or OUTCOME_DISABLED, where nothing changes."""
+    profile_name: _builtins.str
+    """The name of the profile in force. Empty for a text that was sent, and OUTCOME_DISABLED."""
+    profile_version: _builtins.int
+    """Its version."""
+    profile_sha256: _builtins.str
+    """The SHA-256 of the text, in hex."""
+    @_builtins.property
+    def rejection(self) -> Global___Rejection:
+        """Why the file would be rejected. The fields after this one are then empty."""
+
+    @_builtins.property
+    def changes(self) -> _containers.RepeatedCompositeFieldContainer[Global___ElementChange]:
+        """What changes, in the order of the file. Of a sequence that goes, or is new, what is in it is
+        not listed.
+        """
+
+    @_builtins.property
+    def remaining(self) -> _containers.RepeatedCompositeFieldContainer[Global___RemainingElement]:
+        """What stays as it was although it looks identifying, in the order of the file."""
+
+    def __init__(
+        self,
+        *,
+        outcome: _profile_service_pb2.Outcome.ValueType = ...,
+        profile_name: _builtins.str = ...,
+        profile_version: _builtins.int = ...,
+        profile_sha256: _builtins.str = ...,
+        rejection: Global___Rejection | None = ...,
+        changes: _abc.Iterable[Global___ElementChange] | None = ...,
+        remaining: _abc.Iterable[Global___RemainingElement] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["rejection", b"rejection"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changes", b"changes", "outcome", b"outcome", "profile_name", b"profile_name", "profile_sha256", b"profile_sha256", "profile_version", b"profile_version", "rejection", b"rejection", "remaining", b"remaining"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PreviewProfileResponse: _TypeAlias = PreviewProfileResponse  # noqa: Y015
+
+@_typing.final
+class ElementChange(_message.Message):
+    """An element that changes."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PATH_FIELD_NUMBER: _builtins.int
+    TAG_FIELD_NUMBER: _builtins.int
+    VR_FIELD_NUMBER: _builtins.int
+    BEFORE_FIELD_NUMBER: _builtins.int
+    AFTER_FIELD_NUMBER: _builtins.int
+    BY_FIELD_NUMBER: _builtins.int
+    LINES_FIELD_NUMBER: _builtins.int
+    path: _builtins.str
+    """Where it is, for example PatientID or OtherPatientIDsSequence[0].PatientID."""
+    tag: _builtins.str
+    """Its tag, as (gggg,eeee)."""
+    vr: _builtins.str
+    """Its VR. Empty where its value cannot be read."""
+    before: _builtins.str
+    """Its value, cut after 72 characters; of binary ones and sequences, how much there is. Not set
+    where the element is new.
+    """
+    after: _builtins.str
+    """The same afterwards. Not set where the element goes."""
+    by: _builtins.str
+    """The actions and settings that are responsible, by the names that receipts have."""
+    @_builtins.property
+    def lines(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """The lines of the rules that are about it, from 1."""
+
+    def __init__(
+        self,
+        *,
+        path: _builtins.str = ...,
+        tag: _builtins.str = ...,
+        vr: _builtins.str = ...,
+        before: _builtins.str | None = ...,
+        after: _builtins.str | None = ...,
+        by: _builtins.str = ...,
+        lines: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_after", b"_after", "_before", b"_before", "after", b"after", "before", b"before"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_after", b"_after", "_before", b"_before", "after", b"after", "before", b"before", "by", b"by", "lines", b"lines", "path", b"path", "tag", b"tag", "vr", b"vr"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__after: _TypeAlias = _typing.Literal["after"]  # noqa: Y015
+    _WhichOneofArgType__after: _TypeAlias = _typing.Literal["_after", b"_after"]  # noqa: Y015
+    _WhichOneofReturnType__before: _TypeAlias = _typing.Literal["before"]  # noqa: Y015
+    _WhichOneofArgType__before: _TypeAlias = _typing.Literal["_before", b"_before"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__after) -> _WhichOneofReturnType__after | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__before) -> _WhichOneofReturnType__before | None: ...
+
+Global___ElementChange: _TypeAlias = ElementChange  # noqa: Y015
+
+@_typing.final
+class RemainingElement(_message.Message):
+    """An element that stays as it was although it looks identifying."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PATH_FIELD_NUMBER: _builtins.int
+    TAG_FIELD_NUMBER: _builtins.int
+    VR_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    WHY_FIELD_NUMBER: _builtins.int
+    path: _builtins.str
+    """Where it is, as in ElementChange."""
+    tag: _builtins.str
+    """Its tag, as (gggg,eeee)."""
+    vr: _builtins.str
+    """Its VR."""
+    value: _builtins.str
+    """Its value, cut after 72 characters."""
+    why: _builtins.str
+    """Why it looks so, in words: "a name", "private" and the like."""
+    def __init__(
+        self,
+        *,
+        path: _builtins.str = ...,
+        tag: _builtins.str = ...,
+        vr: _builtins.str = ...,
+        value: _builtins.str = ...,
+        why: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["path", b"path", "tag", b"tag", "value", b"value", "vr", b"vr", "why", b"why"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RemainingElement: _TypeAlias = RemainingElement  # noqa: Y015
+
+@_typing.final
 class DeidentifyRequest(_message.Message):
     """One message of the caller."""
 

@@ -41,6 +41,11 @@ class DeidServiceStub:
                 request_serializer=deidcascade_dot_v1_dot_deid__service__pb2.DeidentifyRequest.SerializeToString,
                 response_deserializer=deidcascade_dot_v1_dot_deid__service__pb2.DeidentifyResponse.FromString,
                 _registered_method=True)
+        self.PreviewProfile = channel.stream_unary(
+                '/deidcascade.v1.DeidService/PreviewProfile',
+                request_serializer=deidcascade_dot_v1_dot_deid__service__pb2.PreviewProfileRequest.SerializeToString,
+                response_deserializer=deidcascade_dot_v1_dot_deid__service__pb2.PreviewProfileResponse.FromString,
+                _registered_method=True)
 
 
 class DeidServiceServicer:
@@ -83,7 +88,8 @@ class DeidServiceServicer:
         NOT_FOUND            TARGET_NOT_FOUND
         FAILED_PRECONDITION  NO_VALID_PROFILE, with every level's verdict in a
         CascadeVerdicts detail (of many violations, the
-        first); PROFILE_NOT_SUPPORTED
+        first); PROFILE_NOT_SUPPORTED; TABLE_MISSING (a table that the
+        profile looks patients up in is not there, or lacks a column)
         UNAVAILABLE          PROFILE_SERVICE_UNAVAILABLE, SHUTTING_DOWN,
         AUDIT_UNAVAILABLE (the site lets no file out that the
         audit is not told of; no result was answered)
@@ -100,6 +106,33 @@ class DeidServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def PreviewProfile(self, request_iterator, context):
+        """Shows what a profile does to one file: each element that changes, before and after, by
+        which of its rules, and what remains although it looks identifying, at every depth. This
+        is the one call that answers with values of a file: to who has sent it. Nothing of it is
+        stored or logged, and the audit has no file in it.
+
+        The caller sends `start` once and first, and then `chunk` as often as it takes. They
+        need profiles.view on the target. The profile is the one that is in force for the target,
+        or a text that is sent.
+
+        Deidentify changes the same elements in the same way, but for pseudonyms: what is made by
+        a key of the site is made here by one that is thrown away, a code is shown as the first one
+        of its pattern, and tables say nothing of anybody, so that nobody finds out here who has
+        which.
+
+        The statuses are those of Deidentify, and
+
+        INVALID_ARGUMENT     PROFILE_INVALID (the text that was sent; with the violations in
+        a ProfileViolations detail, as far as they fit)
+        FAILED_PRECONDITION  NOT_SHOWN (the file can be de-identified, but not shown: it cannot
+        be read with another reader, or is too much to be shown)
+        RESOURCE_EXHAUSTED   PREVIEW_TOO_LARGE (a file of more than 16 MiB), TOO_MANY_PREVIEWS
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_DeidServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -107,6 +140,11 @@ def add_DeidServiceServicer_to_server(servicer, server):
                     servicer.Deidentify,
                     request_deserializer=deidcascade_dot_v1_dot_deid__service__pb2.DeidentifyRequest.FromString,
                     response_serializer=deidcascade_dot_v1_dot_deid__service__pb2.DeidentifyResponse.SerializeToString,
+            ),
+            'PreviewProfile': grpc.stream_unary_rpc_method_handler(
+                    servicer.PreviewProfile,
+                    request_deserializer=deidcascade_dot_v1_dot_deid__service__pb2.PreviewProfileRequest.FromString,
+                    response_serializer=deidcascade_dot_v1_dot_deid__service__pb2.PreviewProfileResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -138,6 +176,33 @@ class DeidService:
             '/deidcascade.v1.DeidService/Deidentify',
             deidcascade_dot_v1_dot_deid__service__pb2.DeidentifyRequest.SerializeToString,
             deidcascade_dot_v1_dot_deid__service__pb2.DeidentifyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PreviewProfile(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_unary(
+            request_iterator,
+            target,
+            '/deidcascade.v1.DeidService/PreviewProfile',
+            deidcascade_dot_v1_dot_deid__service__pb2.PreviewProfileRequest.SerializeToString,
+            deidcascade_dot_v1_dot_deid__service__pb2.PreviewProfileResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -70,7 +70,8 @@ class DeidServiceStub:
       NOT_FOUND            TARGET_NOT_FOUND
       FAILED_PRECONDITION  NO_VALID_PROFILE, with every level's verdict in a
                            CascadeVerdicts detail (of many violations, the
-                           first); PROFILE_NOT_SUPPORTED
+                           first); PROFILE_NOT_SUPPORTED; TABLE_MISSING (a table that the
+                           profile looks patients up in is not there, or lacks a column)
       UNAVAILABLE          PROFILE_SERVICE_UNAVAILABLE, SHUTTING_DOWN,
                            AUDIT_UNAVAILABLE (the site lets no file out that the
                            audit is not told of; no result was answered)
@@ -82,6 +83,29 @@ class DeidServiceStub:
     `opened` in the initial metadata, as `x-request-id`, and at the end in the trailing metadata,
     with an error, too; and it stands with the files in the logs of both services and in the
     audit.
+    """
+    PreviewProfile: _grpc.StreamUnaryMultiCallable[_deid_service_pb2.PreviewProfileRequest, _deid_service_pb2.PreviewProfileResponse]
+    """Shows what a profile does to one file: each element that changes, before and after, by
+    which of its rules, and what remains although it looks identifying, at every depth. This
+    is the one call that answers with values of a file: to who has sent it. Nothing of it is
+    stored or logged, and the audit has no file in it.
+
+    The caller sends `start` once and first, and then `chunk` as often as it takes. They
+    need profiles.view on the target. The profile is the one that is in force for the target,
+    or a text that is sent.
+
+    Deidentify changes the same elements in the same way, but for pseudonyms: what is made by
+    a key of the site is made here by one that is thrown away, a code is shown as the first one
+    of its pattern, and tables say nothing of anybody, so that nobody finds out here who has
+    which.
+
+    The statuses are those of Deidentify, and
+
+      INVALID_ARGUMENT     PROFILE_INVALID (the text that was sent; with the violations in
+                           a ProfileViolations detail, as far as they fit)
+      FAILED_PRECONDITION  NOT_SHOWN (the file can be de-identified, but not shown: it cannot
+                           be read with another reader, or is too much to be shown)
+      RESOURCE_EXHAUSTED   PREVIEW_TOO_LARGE (a file of more than 16 MiB), TOO_MANY_PREVIEWS
     """
 
 @_typing.type_check_only
@@ -126,7 +150,8 @@ class DeidServiceAsyncStub(DeidServiceStub):
       NOT_FOUND            TARGET_NOT_FOUND
       FAILED_PRECONDITION  NO_VALID_PROFILE, with every level's verdict in a
                            CascadeVerdicts detail (of many violations, the
-                           first); PROFILE_NOT_SUPPORTED
+                           first); PROFILE_NOT_SUPPORTED; TABLE_MISSING (a table that the
+                           profile looks patients up in is not there, or lacks a column)
       UNAVAILABLE          PROFILE_SERVICE_UNAVAILABLE, SHUTTING_DOWN,
                            AUDIT_UNAVAILABLE (the site lets no file out that the
                            audit is not told of; no result was answered)
@@ -138,6 +163,29 @@ class DeidServiceAsyncStub(DeidServiceStub):
     `opened` in the initial metadata, as `x-request-id`, and at the end in the trailing metadata,
     with an error, too; and it stands with the files in the logs of both services and in the
     audit.
+    """
+    PreviewProfile: _aio.StreamUnaryMultiCallable[_deid_service_pb2.PreviewProfileRequest, _deid_service_pb2.PreviewProfileResponse]  # type: ignore[assignment]
+    """Shows what a profile does to one file: each element that changes, before and after, by
+    which of its rules, and what remains although it looks identifying, at every depth. This
+    is the one call that answers with values of a file: to who has sent it. Nothing of it is
+    stored or logged, and the audit has no file in it.
+
+    The caller sends `start` once and first, and then `chunk` as often as it takes. They
+    need profiles.view on the target. The profile is the one that is in force for the target,
+    or a text that is sent.
+
+    Deidentify changes the same elements in the same way, but for pseudonyms: what is made by
+    a key of the site is made here by one that is thrown away, a code is shown as the first one
+    of its pattern, and tables say nothing of anybody, so that nobody finds out here who has
+    which.
+
+    The statuses are those of Deidentify, and
+
+      INVALID_ARGUMENT     PROFILE_INVALID (the text that was sent; with the violations in
+                           a ProfileViolations detail, as far as they fit)
+      FAILED_PRECONDITION  NOT_SHOWN (the file can be de-identified, but not shown: it cannot
+                           be read with another reader, or is too much to be shown)
+      RESOURCE_EXHAUSTED   PREVIEW_TOO_LARGE (a file of more than 16 MiB), TOO_MANY_PREVIEWS
     """
 
 class DeidServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -185,7 +233,8 @@ class DeidServiceServicer(metaclass=_abc_1.ABCMeta):
           NOT_FOUND            TARGET_NOT_FOUND
           FAILED_PRECONDITION  NO_VALID_PROFILE, with every level's verdict in a
                                CascadeVerdicts detail (of many violations, the
-                               first); PROFILE_NOT_SUPPORTED
+                               first); PROFILE_NOT_SUPPORTED; TABLE_MISSING (a table that the
+                               profile looks patients up in is not there, or lacks a column)
           UNAVAILABLE          PROFILE_SERVICE_UNAVAILABLE, SHUTTING_DOWN,
                                AUDIT_UNAVAILABLE (the site lets no file out that the
                                audit is not told of; no result was answered)
@@ -197,6 +246,35 @@ class DeidServiceServicer(metaclass=_abc_1.ABCMeta):
         `opened` in the initial metadata, as `x-request-id`, and at the end in the trailing metadata,
         with an error, too; and it stands with the files in the logs of both services and in the
         audit.
+        """
+
+    @_abc_1.abstractmethod
+    def PreviewProfile(
+        self,
+        request_iterator: _MaybeAsyncIterator[_deid_service_pb2.PreviewProfileRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_deid_service_pb2.PreviewProfileResponse, _abc.Awaitable[_deid_service_pb2.PreviewProfileResponse]]:
+        """Shows what a profile does to one file: each element that changes, before and after, by
+        which of its rules, and what remains although it looks identifying, at every depth. This
+        is the one call that answers with values of a file: to who has sent it. Nothing of it is
+        stored or logged, and the audit has no file in it.
+
+        The caller sends `start` once and first, and then `chunk` as often as it takes. They
+        need profiles.view on the target. The profile is the one that is in force for the target,
+        or a text that is sent.
+
+        Deidentify changes the same elements in the same way, but for pseudonyms: what is made by
+        a key of the site is made here by one that is thrown away, a code is shown as the first one
+        of its pattern, and tables say nothing of anybody, so that nobody finds out here who has
+        which.
+
+        The statuses are those of Deidentify, and
+
+          INVALID_ARGUMENT     PROFILE_INVALID (the text that was sent; with the violations in
+                               a ProfileViolations detail, as far as they fit)
+          FAILED_PRECONDITION  NOT_SHOWN (the file can be de-identified, but not shown: it cannot
+                               be read with another reader, or is too much to be shown)
+          RESOURCE_EXHAUSTED   PREVIEW_TOO_LARGE (a file of more than 16 MiB), TOO_MANY_PREVIEWS
         """
 
 def add_DeidServiceServicer_to_server(servicer: DeidServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -1191,11 +1191,16 @@ class ResolveProfileRequest(_message.Message):
     TARGET_FIELD_NUMBER: _builtins.int
     KNOWN_SHA256_FIELD_NUMBER: _builtins.int
     KEY_REQUEST_FIELD_NUMBER: _builtins.int
+    PREVIEW_FIELD_NUMBER: _builtins.int
     target: _builtins.str
     """The project or the device."""
     key_request: _builtins.bytes
     """From a DeidService: what proves that it is one, and that the answer is for it
     alone. Others leave it empty.
+    """
+    preview: _builtins.bool
+    """From a DeidService: its caller wants to see what the profile makes of a file, and not to
+    upload, for which they need profiles.view in place of uploads.create.
     """
     @_builtins.property
     def known_sha256(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -1209,10 +1214,11 @@ class ResolveProfileRequest(_message.Message):
         target: _builtins.str = ...,
         known_sha256: _abc.Iterable[_builtins.str] | None = ...,
         key_request: _builtins.bytes = ...,
+        preview: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["key_request", b"key_request", "known_sha256", b"known_sha256", "target", b"target"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["key_request", b"key_request", "known_sha256", b"known_sha256", "preview", b"preview", "target", b"target"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -14,6 +14,7 @@ from deidcascade.v1 import access_service_pb2 as access_pb
 from deidcascade.v1 import deid_service_pb2 as deid_pb
 from deidcascade.v1 import profile_service_pb2 as pb
 from deidcascade.v1 import table_service_pb2 as table_pb
+from deidcascade.v1.deid_service_pb2_grpc import DeidServiceStub
 
 from profile_service.access.rules import _FIELDS, RULES
 from profile_service.servicers.containers import CHANGEABLE
@@ -419,11 +420,11 @@ def test_every_field_has_a_permission() -> None:
     assert set(_FIELDS) == CHANGEABLE
 
 
-def test_deid_service_has_one_call() -> None:
+def test_deid_service_has_two_calls() -> None:
     """What DeidService lets pass is looked at below: a call that is new is to be added there."""
     (service,) = deid_pb.DESCRIPTOR.services_by_name.values()
 
-    assert [method.name for method in service.methods] == ["Deidentify"]
+    assert [method.name for method in service.methods] == ["Deidentify", "PreviewProfile"]
 
 
 @pytest.fixture(scope="module")
@@ -499,6 +500,36 @@ def test_uploads(gateway: Gateway, keys: dict[tuple[str, str], str]) -> None:
     assert expected == actual
 
 
+def test_previews(gateway: Gateway, keys: dict[tuple[str, str], str]) -> None:
+    """Who may see profiles sees what they do to a file, whoever wrote them, and nobody else."""
+    expected, actual = {}, {}
+    for (role, bound_at), key in keys.items():
+        for target in (PROJECT, OTHER_PROJECT, DEVICE, UNKNOWN_PROJECT, UNKNOWN_GROUP):
+            for source in ("", PROFILE):
+                passes = permitted(role, bound_at, {"profiles.view"}, target)
+                told = "OK" if target in EXISTING else "NOT_FOUND"
+                where = (role, bound_at, target, source)
+                expected[where] = told if passes else "PERMISSION_DENIED"
+                if target == UNKNOWN_GROUP:
+                    expected[where] = "INVALID_ARGUMENT"
+                actual[where] = preview_status(gateway, key, target, source)
+
+    assert expected == actual
+
+
+def preview_status(gateway: Gateway, key: str, target: str, source: str = "") -> str:
+    """Asks for a preview of nothing, and returns the status that it ends with."""
+    start = deid_pb.PreviewStart(target=target, source=source)
+    with channel(gateway.deid_service.address, key=key) as opening:
+        try:
+            DeidServiceStub(opening).PreviewProfile(
+                iter([deid_pb.PreviewProfileRequest(start=start)])
+            )
+        except grpc.RpcError as error:
+            return str(cast("grpc.Call", error).code().name)
+    return "OK"
+
+
 def upload_status(gateway: Gateway, key: str, target: str) -> str:
     """Opens a stream, and returns the status that it ends with."""
     with channel(gateway.deid_service.address, key=key) as opening:
@@ -519,3 +550,4 @@ def test_nobody(gateway: Gateway) -> None:
             for place in (PROJECT, OTHER_SITE, OTHER_GROUP, UNKNOWN_SITE, ALL_SITES, "../x"):
                 assert status(gateway, key, method, place) == "UNAUTHENTICATED", (method, place)
         assert upload_status(gateway, key, PROJECT) == "UNAUTHENTICATED"
+        assert preview_status(gateway, key, PROJECT) == "UNAUTHENTICATED"

@@ -94,7 +94,10 @@ def test_profile_service_describes_symbols(profile_service_address: str, symbol:
 def test_deid_service_describes_its_method(deid_service_address: str) -> None:
     """The asynchronous server finds methods as well."""
     symbol = f"{DEID_SERVICE}.Deidentify"
-    assert methods_of(deid_service_address, symbol, DEID_SERVICE) == {"Deidentify"}
+    assert methods_of(deid_service_address, symbol, DEID_SERVICE) == {
+        "Deidentify",
+        "PreviewProfile",
+    }
 
 
 @pytest.mark.parametrize("version", ["v1", "v1alpha"])

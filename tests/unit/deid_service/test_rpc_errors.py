@@ -26,10 +26,16 @@ def test_every_error_has_a_status(error: type[errors.DeidServiceError]) -> None:
 def test_the_contract_names_every_reason() -> None:
     """What callers read lists each reason, on the line of its status code or below it."""
     contract = Path(deidcascade.v1.__path__[0], "deid_service.proto").read_text()
-    table = contract.partition("one of these reasons:\n")[2].partition("  rpc Deidentify(")[0]
-    lines = re.findall(r"^  //   ([A-Z_]+)  (.*(?:\n  //    .*)*)", table, re.MULTILINE)
-
-    named = {code: set(re.findall(r"[A-Z_]{6,}", reasons)) for code, reasons in lines}
+    named: dict[str, set[str]] = {}
+    for begin, end in (
+        ("one of these reasons:\n", "  rpc Deidentify("),
+        ("The statuses are those of Deidentify, and\n", "  rpc PreviewProfile("),
+    ):
+        table = contract.partition(begin)[2].partition(end)[0]
+        for code, reasons in re.findall(
+            r"^  //   ([A-Z_]+)  (.*(?:\n  //    .*)*)", table, re.MULTILINE
+        ):
+            named.setdefault(code, set()).update(re.findall(r"[A-Z_]{6,}", reasons))
 
     expected: dict[str, set[str]] = {}
     for code, reason in STATUSES.values():

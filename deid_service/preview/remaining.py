@@ -20,7 +20,7 @@ from profile_service.language.standard import attributes, safe_private
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from deid_service.cli.elements import Shown, Step
+    from deid_service.preview.elements import Shown, Step
 
     Elements = Mapping[tuple[Step, ...], Shown]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pydicom import data, dcmread
 
-from deid_service.cli.preview import changes
+from deid_service.preview.changes import changes
 
 FOLDER = Path(data.__file__).parent / "test_files"
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, assert_never
 
-from deid_service.cli.elements import Step
 from deid_service.engine.encoding.tags import FILE_META, is_creator, is_private
 from deid_service.engine.rules.facts import Facts
 from deid_service.engine.rules.ops import (
@@ -19,13 +18,22 @@ from deid_service.engine.rules.ops import (
     effect_on_value,
 )
 from deid_service.engine.rules.rules import Rules
-from profile_service.language.model import Keep, OthersSelector, Profile, Remove, Rule
+from deid_service.preview.elements import Step
+from profile_service.language.model import (
+    Element,
+    Keep,
+    OthersSelector,
+    PathSelector,
+    Profile,
+    Remove,
+    Rule,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from deid_service.cli.elements import Shown
     from deid_service.engine.rules.ops import Case
+    from deid_service.preview.elements import Shown
 
 
 _SOP_CLASS: Final = 0x00020002
@@ -113,10 +121,21 @@ def lines_of_rules(profile: Profile, found: Iterable[Shown]) -> dict[tuple[Step,
     """
     lines: dict[tuple[Step, ...], list[int]] = {}
     found = list(found)
+    tags = {shown.steps[-1].tag for shown in found}
     for rule in profile.rules:
+        if _is_about_none(rule, tags):
+            continue
         for shown in hits(rule, profile, found):
             lines.setdefault(shown.steps, []).append(rule.line)
     return lines
+
+
+def _is_about_none(rule: Rule, tags: set[int]) -> bool:
+    """Whether a rule names an element that is nowhere: most rules do in most files."""
+    selector = rule.selector
+    if not isinstance(selector, PathSelector) or not isinstance(selector.element, Element):
+        return False
+    return selector.element.tag not in tags
 
 
 def _names(becomes: Kept | Dropped | Rewritten, is_sequence: bool) -> tuple[str, ...]:

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from pydicom import Dataset, data, dcmread
 
-from deid_service.cli.elements import elements
-from deid_service.cli.hits import lines_of_rules, treatments
-from deid_service.cli.preview import differences
-from deid_service.cli.remaining import Why, remaining
 from deid_service.engine import compile_plan, deidentify
 from deid_service.engine.rules.rules import Rules
+from deid_service.preview.changes import differences
+from deid_service.preview.elements import elements
+from deid_service.preview.hits import lines_of_rules, treatments
+from deid_service.preview.remaining import Why, remaining
 from profile_service.language import parse_profile
 
 FOLDER = Path(data.__file__).parent / "test_files"

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import pytest
 from pydicom import data
 
-from deid_service.cli.elements import elements
-from deid_service.cli.hits import hits
-from deid_service.cli.preview import sequences_around
 from deid_service.engine import DicomError, deidentify
+from deid_service.preview.changes import sequences_around
+from deid_service.preview.elements import elements
+from deid_service.preview.hits import hits
 from profile_service.language import ProfileInvalid, parse_profile
 from profile_service.language.model import (
     Clean,
@@ -29,7 +29,7 @@ from tests.support.engine.files import DICOM_FILES, name_of
 from tests.support.engine.keys import compiled_with_keys
 
 if TYPE_CHECKING:
-    from deid_service.cli.elements import Shown
+    from deid_service.preview.elements import Shown
     from profile_service.language.model import Profile, Rule
 
 FOLDER = Path(data.__file__).parent / "test_files"

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import logging
+import sys
 import warnings
+import zlib
 from dataclasses import dataclass, replace
 from io import BytesIO
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 import pydicom
 from pydicom import config
 from pydicom.datadict import keyword_for_tag
+from pydicom.filereader import _read_file_meta_info, read_preamble
 from pydicom.multival import MultiValue
 from pydicom.tag import Tag
+from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from deid_service.engine.errors import format_tag
 
@@ -31,6 +36,10 @@ PRIVATE_BLOCKS = 0x1000
 
 # What pydicom complains about may quote values, and stays out of the terminal.
 logging.getLogger("pydicom").addHandler(logging.NullHandler())
+
+
+class TooLargeError(ValueError):
+    """There is more in the file than is shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,21 +89,62 @@ class Shown:
         )
 
 
-def elements(data: bytes) -> dict[tuple[Step, ...], Shown]:
+def is_private(shown: Shown) -> bool:
+    """Tells whether an element is private (PS3.5 7.8)."""
+    return bool(shown.steps[-1].tag >> 16 & 1)
+
+
+def elements(
+    data: bytes, max_inflated: int = sys.maxsize, most: int = sys.maxsize
+) -> dict[tuple[Step, ...], Shown]:
     """Returns every element of a file at every depth, by the way to it, in file order.
 
+    Args:
+        data: the file.
+        max_inflated: how many bytes a deflated data set may have.
+        most: how many elements it may have.
+
     Raises:
-        ValueError: pydicom cannot read the file.
+        ValueError: pydicom cannot read the file, or it is larger.
     """
     with warnings.catch_warnings(), config.disable_value_validation():
         warnings.simplefilter("ignore")
         try:
+            _check_inflated(data, max_inflated)
             dataset = pydicom.dcmread(BytesIO(data), force=True)
-            found = [*walk(dataset.file_meta, ()), *walk(dataset, ())]
+            walked = chain(walk(dataset.file_meta, ()), walk(dataset, ()))
+            found = _at_most(most, walked)
+        except TooLargeError:
+            raise
         except Exception as error:  # noqa: BLE001 -- any kind comes out of a file that is broken
             # The text of the error may quote a value.
             raise ValueError(f"pydicom cannot read it ({type(error).__name__})") from None
     return {shown.steps: shown for shown in found}
+
+
+def _at_most(most: int, walked: Iterator[Shown]) -> list[Shown]:
+    """Returns elements; raises TooLargeError when there are more."""
+    found = list(islice(walked, most))
+    if next(walked, None) is not None:
+        raise TooLargeError(f"it has more than {most} elements")
+    return found
+
+
+def _check_inflated(data: bytes, most: int) -> None:
+    """Raises TooLargeError where pydicom would inflate a data set to more than so many bytes."""
+    if most == sys.maxsize:
+        return
+    file = BytesIO(data)
+    read_preamble(file, force=True)
+    # The same function that finds the data set for pydicom, so that nothing is taken for it here
+    # that is not.
+    meta = _read_file_meta_info(file)
+    if meta.get("TransferSyntaxUID", "") != DeflatedExplicitVRLittleEndian:
+        return
+    # PS3.5 A.5: RFC 1951, without a header.
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    if len(inflater.decompress(data[file.tell() :], most + 1)) > most:
+        raise TooLargeError(f"it is inflated to more than {most} bytes")
 
 
 def walk(dataset: Dataset, way: tuple[Step, ...]) -> Iterator[Shown]:

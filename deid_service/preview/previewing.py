@@ -1,0 +1,105 @@
+"""What a profile changes in a file, by which of its rules, and what remains."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from deid_service.engine import DicomError, compile_plan, deidentify, knowing
+from deid_service.engine.rules.rules import Rules
+from deid_service.preview.changes import Change, differences
+from deid_service.preview.elements import elements
+from deid_service.preview.hits import lines_of_rules, treatments
+from deid_service.preview.remaining import Remaining, remaining
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from deid_service.engine import Given, Keys
+    from profile_service.language.model import Profile
+
+
+class NotShownError(Exception):
+    """The file can be de-identified, but not shown; the text says why, without any value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What showing a file may cost.
+
+    Attributes:
+        inflated_bytes: of a deflated data set.
+        elements: of the file before, and after.
+        looks: elements times rules: each rule is asked about each element.
+    """
+
+    inflated_bytes: int = sys.maxsize
+    elements: int = sys.maxsize
+    looks: int = sys.maxsize
+
+
+UNBOUNDED = Bounds()
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a profile does to a file.
+
+    Attributes:
+        output: the file as it comes out.
+        changes: each element that differs, in file order.
+        remaining: what is as it was although it looks identifying.
+    """
+
+    output: bytes
+    changes: list[Change]
+    remaining: list[Remaining]
+
+
+def preview(
+    data: bytes,
+    profile: Profile,
+    keys: Keys,
+    looked_up: Callable[[str], Given],
+    bounds: Bounds = UNBOUNDED,
+) -> Preview:
+    """Returns what a profile does to a file.
+
+    Args:
+        data: the file.
+        profile: the profile.
+        keys: what pseudonyms are made with; all patients have one code, where they get codes.
+        looked_up: what tables say of a patient, by what the patient is known by.
+        bounds: what it may cost.
+
+    Raises:
+        DicomError: the file would be rejected.
+        NotShownError: it can be de-identified, but not shown.
+    """
+    # One that nobody is given.
+    code = None if profile.codes is None else profile.codes.code(0)
+    plan = knowing(
+        compile_plan(profile).for_stream(keys),
+        lambda known_by: looked_up(known_by)._replace(code=code),
+    )
+    output = deidentify(data, plan)
+    try:
+        before = elements(data, bounds.inflated_bytes, bounds.elements)
+        after = elements(output, bounds.inflated_bytes, bounds.elements)
+    except ValueError as error:
+        raise NotShownError(str(error)) from None
+    if len(before) * len(profile.rules) > bounds.looks:
+        raise NotShownError("it has too many elements for so many rules")
+    try:
+        by = treatments(Rules.of(profile), before.values())
+        lines = lines_of_rules(profile, before.values())
+        changed = [
+            replace(each, by=by(each.element), lines=tuple(lines.get(each.element.steps, ())))
+            for each in differences(before, after)
+        ]
+    except ValueError as error:
+        raise NotShownError(str(error)) from None
+    except DicomError:
+        raise NotShownError("a pattern of the profile takes too long") from None
+    return Preview(output, changed, remaining(before, after))
