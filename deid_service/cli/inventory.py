@@ -74,6 +74,12 @@ class Line:
     why: Why | None = None
     kinds: Counter[Kind] = field(default_factory=Counter)
 
+    @property
+    def row(self) -> tuple[str, str, str, str, str]:
+        """What becomes of it, for people."""
+        by = ", ".join(sorted(self.by))
+        return self.path, self.tag, str(self.files), in_words(self.fates), by
+
     def as_json(self, kinds: list[Kind]) -> dict[str, object]:
         """Returns it for programs; a kind of file is its place among all kinds."""
         return {
@@ -272,16 +278,7 @@ def sections_of(inventory: Inventory) -> list[Section]:
         Section(
             "What becomes of each element",
             ("Element", "Tag", "Files", "What becomes of it", "By"),
-            [
-                (
-                    line.path,
-                    line.tag,
-                    str(line.files),
-                    in_words(line.fates),
-                    ", ".join(sorted(line.by)),
-                )
-                for line in lines
-            ],
+            [line.row for line in lines],
         ),
     ]
 
@@ -322,16 +319,7 @@ def show(inventory: Inventory) -> None:
     screen.print(
         table(
             ("ELEMENT", "TAG", "FILES", "WHAT BECOMES OF IT", "BY"),
-            (
-                (
-                    line.path,
-                    line.tag,
-                    str(line.files),
-                    in_words(line.fates),
-                    ", ".join(sorted(line.by)),
-                )
-                for line in public
-            ),
+            (line.row for line in public),
         )
     )
     private = sum((line.fates for line in lines if line.private), Counter[str]())

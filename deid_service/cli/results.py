@@ -23,7 +23,6 @@ from deid_service.client.archives import NO_DICOM
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
-    from types import TracebackType
 
 
 class Word(Enum):
@@ -143,12 +142,7 @@ class Reports:
         self._bar.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._bar.stop()
 
     def moved(self, size: int) -> None:

@@ -47,9 +47,6 @@ SEND_CHUNK_BYTES = 1024 * 1024
 # gRPC's default.
 MAX_RESPONSE_BYTES = 4 * 1024 * 1024
 
-# FileStart.filename: "at most 1024 bytes".
-MAX_FILENAME_BYTES = 1024
-
 # How long a service that was there may be away, or say that it has no room, before the
 # upload is given up; and how long one is waited for that was never there.
 PATIENCE_SECONDS = 60.0
@@ -434,6 +431,6 @@ def filename_of(source: Source) -> str:
     """Returns the name that is sent: its last part, as the contract can hold it."""
     # What is not UTF-8 has surrogates, which a message cannot hold.
     name = PurePosixPath(source.name).name.encode(errors="surrogateescape")
-    return name[:MAX_FILENAME_BYTES].decode(
-        errors="ignore" if len(name) > MAX_FILENAME_BYTES else "replace"
+    return name[: wire.MAX_FILENAME_BYTES].decode(
+        errors="ignore" if len(name) > wire.MAX_FILENAME_BYTES else "replace"
     )

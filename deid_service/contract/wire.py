@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 Buffer = bytes | bytearray | memoryview
 
+# Of FileStart.filename: a name, not a payload.
+MAX_FILENAME_BYTES = 1024
+
 # Protocol Buffers encoding: a field's key is its number and its wire type, which
 # is 2 for a length and as many bytes. Field numbers below 16 make a one-byte key.
 _LENGTH_DELIMITED = 2

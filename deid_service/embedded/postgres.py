@@ -27,7 +27,6 @@ import threading
 import time
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import psutil
@@ -43,9 +42,6 @@ from deid_service.embedded.programs import (
     readable_programs,
     server_user,
 )
-
-if TYPE_CHECKING:
-    from types import TracebackType
 
 USER = "deidcascade"
 
@@ -183,12 +179,7 @@ class EmbeddedPostgres:
         self.start()
         return self.conninfo
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Stops the server."""
         self.stop()
 

@@ -34,7 +34,6 @@ from profile_service.keys.files import kept_secret
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-    from types import TracebackType
 
 HOST = "127.0.0.1"
 
@@ -114,12 +113,7 @@ class Standalone:
             raise
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Stops everything, DeidService first."""
         self._running.close()
 

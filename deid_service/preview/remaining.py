@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from pydicom._uid_dict import UID_dictionary
 
+from deid_service.engine.encoding.tags import FILE_META, PIXEL_DATA
 from profile_service.language.model import Element, PrivateElement, RepeaterElement
 from profile_service.language.standard import attributes, safe_private
 
@@ -55,10 +56,8 @@ _BY_VR = {
 # Of these VRs also what the standard does not name is pointed at.
 _ALWAYS = {Why.NAME, Why.DATE, Why.UID, Why.TEXT}
 
-_FILE_META_GROUP = 0x0002
 _MEDIA_STORAGE_SOP_INSTANCE_UID = 0x00020003
 _ENCAPSULATED_DOCUMENT = 0x00420011
-_PIXEL_DATA = 0x7FE00010
 _BURNED_IN_ANNOTATION = 0x00280301
 _MODALITY = 0x00080060
 
@@ -123,11 +122,11 @@ def remaining(before: Elements, after: Elements) -> list[Remaining]:
 def _why(shown: Shown, after: Elements, parts: re.Pattern[str] | None) -> Why | None:
     step = shown.steps[-1]
     tag = step.tag
-    if tag >> 16 == _FILE_META_GROUP and tag != _MEDIA_STORAGE_SOP_INSTANCE_UID:
+    if tag >> 16 == FILE_META and tag != _MEDIA_STORAGE_SOP_INSTANCE_UID:
         return None
     if parts is not None and isinstance(shown.content, str) and parts.search(shown.content):
         return Why.COPY
-    if tag == _PIXEL_DATA:
+    if tag == PIXEL_DATA:
         return Why.BURNED_IN if _may_show_text(after) else None
     if tag == _ENCAPSULATED_DOCUMENT:
         return Why.DOCUMENT

@@ -69,9 +69,8 @@ MAX_KNOWN_PATIENTS = 10_000
 # Patients who are asked for in one request, as many as ProfileService takes.
 MAX_PATIENTS = 100
 
-# Both come back or are looked at per file: a name, not a payload.
+# It comes back with each file: a name, not a payload.
 MAX_FILE_ID_BYTES = 1024
-MAX_FILENAME_BYTES = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,8 +313,8 @@ class Conversation:
             raise ProtocolError("`file` came in the middle of a file, without `file_end`.")
         if len(start.file_id.encode()) > MAX_FILE_ID_BYTES:
             raise ProtocolError(f"`file_id` is longer than {MAX_FILE_ID_BYTES} bytes.")
-        if len(start.filename.encode()) > MAX_FILENAME_BYTES:
-            raise ProtocolError(f"`filename` is longer than {MAX_FILENAME_BYTES} bytes.")
+        if len(start.filename.encode()) > wire.MAX_FILENAME_BYTES:
+            raise ProtocolError(f"`filename` is longer than {wire.MAX_FILENAME_BYTES} bytes.")
         self._file = _File(
             self._applied, self._receipts, self._limits, self._terms, start, is_known=is_known
         )
