@@ -39,7 +39,7 @@ from typing import TYPE_CHECKING, Final, NoReturn, cast
 from pydicom._dicom_dict import DicomDictionary
 from pydicom.sr._concepts_dict import concepts
 
-from deid_service.engine.rules.identity import spellings
+from deid_service.engine.rules.spelling import without_accents
 from tests.tools.standard import PACKAGE, SOURCES
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def main(arguments: list[str]) -> int:
     imaging = {word for line in _lines("imaging.txt", behind=":") for word in line.split()}
     words = imaging | (plain - NEVER)
     words |= {word for word in others if folded(word) not in names} - NEVER
-    words = {spelling for word in words for spelling in spellings(word)}
+    words = {spelling for word in words for spelling in (word, *without_accents(word))}
     phrases = {*_lines("phrases.txt"), *_named_after(_in_icd(described), words, names)}
     phrases |= set(_named_after(_diseases(folder), words, names))
     called = (words - imaging | CALLED) & _frequent(folder)

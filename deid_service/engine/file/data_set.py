@@ -140,6 +140,7 @@ class DataSet:
                 return min(max(2 * (len(data) - position), BEGINNING), self._max_held)
             facts = found
             if identity is not None:
+                identity.harmless = profile.vocabulary.terms
                 self._memo = self._memo.of(Cleaner(profile.vocabulary, identity))
         self._rules = self._rules.for_file(facts.of_class(meta.sop_class()))
         self._head.use(self._rules)

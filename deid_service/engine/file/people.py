@@ -52,6 +52,7 @@ _NUMBERS: Final = frozenset(
         0x00401103, 0x00081010, 0x00400512, 0x00400551,
     }
 )  # fmt: skip
+_PHONES: Final = frozenset({0x00080094, 0x00102154, 0x00102155, 0x00401103})
 _PHRASES: Final = frozenset(
     {
         0x00080080, 0x00080081, 0x00080092, 0x00081040, 0x00101040, 0x00101005, 0x00101060,
@@ -212,6 +213,8 @@ class _Reader:
                 self.identity.add_name(text)
             elif vr in {"DA", "DT"}:
                 self.identity.add_date(text)
+            elif tag in _PHONES:
+                self.identity.add_phone(text)
             elif tag in _NUMBERS:
                 self.identity.add_number(text)
             else:

@@ -4,28 +4,62 @@ What identifies is collected from the file as it came: names of people, identifi
 addresses, phone numbers, dates. It is looked for in the bytes of other elements, in the
 forms in which people write it, and in the encodings in which it may stand there.
 
-Words are too short to tell anybody below `_MIN_NAME` letters, and numbers below
+A text is taken for what it is in: words, and runs of digits. What stands between them makes
+no difference, nor do case, accents, width and script (see `spelling`):
+
+    of           is found
+    -----------  ---------------------------------------------------------------------
+    a name       each of its words; two of them, or an initial and one, in any order,
+                 with anything between them or nothing; with it, the initials, titles
+                 and other words of the name that stand beside it
+    a number     its digits and letters, however they are grouped, with and without
+                 zeros before them; of a phone number the last seven digits and more
+    a phrase     its words; of an address or institution also its parts between commas,
+                 and each word that is not known to be harmless
+    a date       see `calendar`
+
+Words are too short to tell anybody below `MIN_NAME` letters, and numbers below
 `_MIN_NUMBER` digits: looked for, they would be found everywhere.
 """
 
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from functools import cached_property
 from itertools import permutations
-from typing import Final
+from typing import Final, NamedTuple
 
-_MIN_NAME: Final = 3
+from deid_service.engine.rules.calendar import Dates
+from deid_service.engine.rules.forms import (
+    APOSTROPHES,
+    LONG_NUMBER,
+    MAX_PARTS,
+    MAX_WORDS_OF_FORM,
+    MIN_NAME,
+    TITLES,
+    TOKEN,
+    forms_of_name,
+    forms_of_phrase,
+    words_of,
+)
+from deid_service.engine.rules.spelling import located, plain, spellings
+
 _MIN_NUMBER: Final = 4
 
-# Of a name, as many parts are looked for in every order.
-_MAX_PARTS: Final = 3
+# PS3.5 6.2: LO, as which most stand; longer ones are looked for as they stand.
+_MAX_NUMBER: Final = 64
 
-# What stands between two parts of a name.
-_JOINERS: Final = ("", " ", "^", ", ", "_", "-", ".")
+# The least of a phone number that people write, and the most that there are (E.164).
+_MIN_PHONE: Final = 7
+_MAX_PHONE: Final = 16
+
+# Digits of a day.
+_DAY: Final = 8
+
+# How much may stand between two of them.
+_MAX_BETWEEN: Final = 4
 
 # More names, numbers, addresses or dates than a file has: a directory of a medium says most.
 # Each takes some fifty forms, of a hundred bytes.
@@ -35,25 +69,26 @@ MAX_OF_A_KIND: Final = 2000
 _FIRST_UNSPACED: Final = "\u2e80"
 
 _WORD: Final = re.compile(r"[^\W_]+")
-_MONTHS: Final = (
-    "jan january", "feb february", "mar march", "apr april", "may may", "jun june",
-    "jul july", "aug august", "sep september", "oct october", "nov november", "dec december",
+
+# Whose initials they are cannot be told: they stand in every other description.
+_UBIQUITOUS: Final = frozenset(
+    ["ap", "ax", "cm", "cr", "ct", "dx", "iv", "lt", "ma", "mg", "ml", "mm", "mr", "nm", "pa",
+     "pt", "re", "rf", "rt", "sc", "sr", "us", "wo", "xa", "xr"]
 )  # fmt: skip
 
-# What stands for a character where there is no other, as people write it.
-_SPELLED: Final = str.maketrans(
-    {
-        "ä": "ae",
-        "ö": "oe",
-        "ü": "ue",
-        "ß": "ss",
-        "ø": "oe",
-        "å": "aa",
-        "æ": "ae",
-        "œ": "oe",
-        "ł": "l",
-    }
-)
+
+class _Token(NamedTuple):
+    """A word or a run of digits.
+
+    Attributes:
+        before: what stands between it and the one before.
+        text: without apostrophes.
+        touches: a letter or digit that is none of it stands at it.
+    """
+
+    before: str
+    text: str
+    touches: bool
 
 
 class Identity:
@@ -61,23 +96,28 @@ class Identity:
 
     Attributes:
         names: of people, each in its words.
-        numbers: identifiers, phone numbers.
+        numbers: identifiers.
+        phones: phone numbers.
         phrases: names and addresses of institutions and people, as they stand.
         dates: as YYYYMMDD.
+        harmless: words that say nothing by themselves, in lower case.
     """
 
     def __init__(self) -> None:
         """Starts with nothing."""
         self.names: set[tuple[str, ...]] = set()
         self.numbers: set[str] = set()
+        self.phones: set[str] = set()
         self.phrases: set[str] = set()
         self.dates: set[str] = set()
+        self.harmless: AbstractSet[str] = frozenset()
 
     def key(self) -> tuple[frozenset[object], ...]:
         """Returns what two of the same have in common."""
         return (
             frozenset(self.names),
             frozenset(self.numbers),
+            frozenset(self.phones),
             frozenset(self.phrases),
             frozenset(self.dates),
         )
@@ -94,6 +134,11 @@ class Identity:
         text = text.strip()
         if len(text) >= _MIN_NUMBER:
             self.numbers.add(text.lower())
+
+    def add_phone(self, text: str) -> None:
+        """Adds a phone number."""
+        self.add_number(text)
+        self.phones.add("".join(re.findall(r"\d", text)))
 
     def add_phrase(self, text: str) -> None:
         """Adds a name or an address."""
@@ -113,59 +158,41 @@ class Identity:
 
         Not the words of phrases: those that a vocabulary knows say nothing by themselves.
         """
-        found: set[str] = set()
-        for name in self.names:
-            found.update(name)
-            initials = [word[0] for word in name]
-            found.update("".join(pair) for pair in permutations(initials[:_MAX_PARTS], 2))
-            found.update(("".join(initials), "".join(reversed(initials))))
+        found = {word for name in self.names for word in name}
         for number in self.numbers:
             # A word of letters alone may be any.
             found.update(word for word in _WORD.findall(number) if not word.isalpha())
-        return frozenset(
-            spelling for word in found if len(word) > 1 for spelling in spellings(word)
-        )
+        spelled = {each for word in found for each in (word, *spellings(word)) if len(each) > 1}
+        return frozenset(spelled | (self.initials - _UBIQUITOUS))
 
     @cached_property
-    def _by_first_word(self) -> dict[str, list[str]]:
-        """What is looked for, by its first word, the longest first."""
-        found: dict[str, list[str]] = {}
-        for form in sorted(self._forms, key=len, reverse=True):
-            first = _WORD.match(form)
-            if first is not None:
-                found.setdefault(first[0], []).append(form)
-        return found
-
-    @cached_property
-    def _unspaced(self) -> tuple[str, ...]:
-        """What is looked for within words: scripts that leave no spaces between them."""
-        return tuple(form for form in self._forms if form[0] >= _FIRST_UNSPACED)
+    def initials(self) -> frozenset[str]:
+        """The initials of people: two, or all, in the order of the name and the other."""
+        found: set[str] = set()
+        for name in self.names:
+            letters = [plain(word)[:1] for word in name if word not in TITLES]
+            found.update("".join(pair) for pair in permutations(letters[:MAX_PARTS], 2))
+            found.update(("".join(letters), "".join(letters[1:] + letters[:1])))
+        return frozenset(each for each in found if len(each) > 1 and each.isascii())
 
     def spans(self, text: str) -> list[tuple[int, int]]:
         """Returns where a text says anything of it, as words of their own, in their order.
 
         Takes time in proportion to the length of the text.
         """
-        lower = _lower(text)
-        found: list[tuple[int, int]] = []
-        by_first_word = self._by_first_word
-        reached = 0
-        for word in _WORD.finditer(lower):
-            start = word.start()
-            if start < reached:
-                continue
-            for form in by_first_word.get(word[0], ()):
-                end = start + len(form)
-                if lower.startswith(form, start) and not lower[end : end + 1].isalnum():
-                    found.append((start, end))
-                    reached = end
-                    break
-        for form in self._unspaced:
-            at = lower.find(form)
-            while at >= 0:
-                found.append((at, at + len(form)))
-                at = lower.find(form, at + len(form))
-        return sorted(found)
+        compared, origins = located(text)
+        found = [
+            *self._in_words(compared, with_initials=True),
+            *self._in_unspaced(compared),
+            *self._dates.spans(compared),
+        ]
+        if origins is None or not found:
+            return sorted(found)
+        origins.append(len(text))
+        return sorted(
+            (origins[start], max(origins[end - 1] + 1, _behind(text, origins[end - 1] + 1)))
+            for start, end in found
+        )
 
     def without(self, text: str, instead: str = " ") -> str:
         """Returns a text with something else in place of what it says of it."""
@@ -186,7 +213,7 @@ class Identity:
             # What is no text in two bytes a character has no words in it.
             readings.add(shifted.decode("utf-16-le", "replace"))
             readings.add(shifted.decode("utf-16-be", "replace"))
-        return any(self.spans(text) for text in readings)
+        return any(self._is_in(_lower(text)) for text in readings)
 
     @property
     def is_too_large(self) -> bool:
@@ -199,52 +226,276 @@ class Identity:
         )
         return any(len(kind) > MAX_OF_A_KIND for kind in kinds)
 
+    def _is_in(self, text: str) -> bool:
+        ways = (self._in_words(text), self._in_unspaced(text), self._dates.spans(text))
+        return any(next(way, None) is not None for way in ways)
+
+    # --- Looking ---
+
+    def _in_words(self, text: str, *, with_initials: bool = False) -> Iterator[tuple[int, int]]:
+        """Yields where it stands in a text as it is compared, from the left to the right."""
+        found = list(TOKEN.finditer(text))
+        heads = self._heads_and_initials if with_initials else self._heads
+        dates = self._dates
+        months = dates.months
+        at = reached = 0
+        while at < len(found):
+            token = found[at][0]
+            length = 0
+            # Most of a text is passed here.
+            if (
+                token in heads
+                or token[0] == "0"
+                or (len(token) > _DAY and token.isdecimal())
+                or not token.isalnum()
+            ):
+                length = self._length(text, found, at, with_initials=with_initials)
+            if length:
+                before = max(reached, at - MAX_PARTS)
+                tokens = _tokens(text, found[before : at + length + MAX_PARTS])
+                first = at - before
+                start, stop = self._with_what_is_beside(tokens, first, first + length)
+                at = reached = before + stop
+                yield found[before + start].start(), found[at - 1].end()
+            else:
+                if token in months and (span := dates.around(found, at)):
+                    yield span
+                at += 1
+
+    def _length(
+        self, text: str, found: list[re.Match[str]], at: int, *, with_initials: bool
+    ) -> int:
+        """Returns how many tokens belong to what begins with one of them; 0 for nothing."""
+        token = found[at]
+        word = token[0].translate(APOSTROPHES)
+        if self._may_begin(word, found, at):
+            length = self._form_length(_tokens(text, found[at : at + MAX_WORDS_OF_FORM]))
+            if length:
+                return length
+        if word.lstrip("0") in self._number_heads and (length := self._number_length(found, at)):
+            return length
+        if word.isdecimal() and self._dates.are(word) and not _touches(text, token):
+            return 1
+        if not with_initials:
+            return 0
+        if word in self._told_initials and not _touches(text, token):
+            return 1
+        return (
+            self._dotted_end(_tokens(text, found[at : at + MAX_PARTS + 1])) if len(word) == 1 else 0
+        )
+
+    def _may_begin(self, word: str, found: list[re.Match[str]], at: int) -> bool:
+        """Whether a form begins with a word, and goes on with the next if it goes on."""
+        follow = self._follow.get(word)
+        if not follow:
+            return False
+        behind = found[at + 1][0] if at + 1 < len(found) else ""
+        return "" in follow or behind in follow or not behind.isalnum()
+
+    def _form_length(self, tokens: list[_Token]) -> int:
+        words = tuple([token.text for token in tokens])
+        for length in range(len(words), 0, -1):
+            some = words[:length]
+            if some in self._forms and _are_one(tokens[:length]):
+                return length
+            if some in self._short and _literally(tokens[:length]) in self._short[some]:
+                return length
+        return 0
+
+    def _number_length(self, found: list[re.Match[str]], at: int) -> int:
+        joined, length, end = "", 0, found[at].start()
+        for place in range(at, min(at + MAX_WORDS_OF_FORM, len(found))):
+            token = found[place]
+            if token.start() - end > _MAX_BETWEEN // 2:
+                break
+            end = token.end()
+            joined = (joined + token[0]).lstrip("0")
+            if joined in self._long_numbers:
+                length = place + 1 - at
+            elif joined not in self._number_heads:
+                break
+        return length
+
+    def _dotted_end(self, tokens: list[_Token]) -> int:
+        """Returns how many tokens are initials, with points or spaces between them."""
+        letters = ""
+        for length, token in enumerate(tokens, 1):
+            if len(token.text) > 1 or (length > 1 and token.before not in {".", ". ", " "}):
+                break
+            letters += token.text
+            if letters in self._told_initials:
+                return length
+        return 0
+
+    def _with_what_is_beside(self, tokens: list[_Token], first: int, end: int) -> tuple[int, int]:
+        """Returns a range of tokens with initials, titles and words of the name around it."""
+        if any(token.text in self._in_names for token in tokens[first:end]):
+            for _ in range(MAX_PARTS):
+                if first and self._belongs(tokens[first - 1], tokens[first].before):
+                    first -= 1
+                if end < len(tokens) and self._belongs(tokens[end], tokens[end].before):
+                    end += 1
+        return first, end
+
+    def _belongs(self, token: _Token, between: str) -> bool:
+        word = token.text
+        if len(between) > _MAX_BETWEEN // 2 or "\n" in between:
+            return False
+        if word == "s" and between in {"'", "\u2019"}:
+            return True
+        is_initial = len(word) == 1 and word in self._letters and between != "/"
+        return is_initial or word in self._beside or word in self._told_initials
+
+    def _in_unspaced(self, text: str) -> Iterator[tuple[int, int]]:
+        for form in self._unspaced if not text.isascii() else ():
+            at = text.find(form)
+            while at >= 0:
+                yield at, at + len(form)
+                at = text.find(form, at + len(form))
+
+    # --- What is looked for ---
+
     @cached_property
-    def _forms(self) -> frozenset[str]:
-        forms: set[str] = set(self.numbers) | self.phrases
+    def _forms(self) -> frozenset[tuple[str, ...]]:
+        forms: set[tuple[str, ...]] = set()
         for name in self.names:
-            forms.update(word for word in name if len(word) >= _MIN_NAME and not word.isdigit())
-            # Names of one syllable, as in Chinese, tell somebody when they stand together.
-            for first, second in permutations(name[:_MAX_PARTS], 2):
-                forms.update(f"{first}{joiner}{second}" for joiner in _JOINERS)
-        forms = {form for form in forms if len(form) >= _MIN_NAME}
-        forms |= {spelling for form in forms for spelling in spellings(form)}
-        for date in self.dates:
-            forms.update(_spelled_dates(date))
-        return frozenset(forms)
+            forms.update(forms_of_name(name))
+        for phrase in self.phrases:
+            forms.update(forms_of_phrase(phrase, self.harmless))
+        for number in self.numbers:
+            if len("".join(words_of(number))) >= LONG_NUMBER:
+                forms.add(words_of(number)[:MAX_WORDS_OF_FORM])
+            forms.update((run,) for run in re.findall(r"\d+", number) if len(run) >= LONG_NUMBER)
+        return frozenset(form for form in forms if form and len("".join(form)) >= MIN_NAME)
+
+    @cached_property
+    def _heads(self) -> frozenset[str]:
+        """With which tokens anything of it begins."""
+        return frozenset({*self._follow, *self._number_heads, *self._dates.digits})
+
+    @cached_property
+    def _heads_and_initials(self) -> frozenset[str]:
+        letters = {each[0] for each in self._told_initials}
+        return self._heads | self._told_initials | letters
+
+    @cached_property
+    def _told_initials(self) -> frozenset[str]:
+        """Initials that are no word; none where it is not known what words are."""
+        return self.initials - _UBIQUITOUS - self.harmless if self.harmless else frozenset()
+
+    @cached_property
+    def _follow(self) -> dict[str, set[str]]:
+        """What may follow the first word of a form; "" where it is a form by itself."""
+        found: dict[str, set[str]] = {}
+        for form in (*self._forms, *self._short):
+            found.setdefault(form[0], set()).add(form[1] if len(form) > 1 else "")
+        return found
+
+    @cached_property
+    def _short(self) -> dict[tuple[str, ...], set[str]]:
+        """Numbers that are told by how they are written alone, by their tokens."""
+        found: dict[tuple[str, ...], set[str]] = {}
+        for number in self.numbers:
+            tokens = words_of(number)
+            if tokens and len("".join(tokens)) < LONG_NUMBER:
+                literal = plain(number)
+                start, end = literal.find(tokens[0]), literal.rfind(tokens[-1]) + len(tokens[-1])
+                found.setdefault(tokens, set()).add(literal[start:end])
+        return found
+
+    @cached_property
+    def _long_numbers(self) -> frozenset[str]:
+        """Numbers without what stands between their digits and letters, and zeros before."""
+        found: set[str] = set()
+        for number in self.numbers:
+            groups = re.findall(r"[^\W_]+", plain(number))
+            digits = re.findall(r"\d+", plain(number))
+            if any(char.isdigit() for char in number):
+                found.add("".join(groups))
+                found.update(each for each in (*digits[-1:], "".join(digits)))
+        for phone in self.phones:
+            # Without what stands before it for another country, or a longer way.
+            ends = range(min(len(phone), _MAX_PHONE) - _MIN_PHONE + 1)
+            found.update(phone[-_MAX_PHONE:][at:] for at in ends)
+        stripped = {each.lstrip("0") for each in found if LONG_NUMBER <= len(each) <= _MAX_NUMBER}
+        return frozenset(each for each in stripped if len(each) >= _MIN_NUMBER)
+
+    @cached_property
+    def _number_heads(self) -> frozenset[str]:
+        """With what numbers begin."""
+        return frozenset(
+            number[:end] for number in self._long_numbers for end in range(1, len(number) + 1)
+        )
+
+    @cached_property
+    def _dates(self) -> Dates:
+        return Dates(self.dates)
+
+    @cached_property
+    def _unspaced(self) -> tuple[str, ...]:
+        """What is looked for within words: scripts that leave no spaces between them."""
+        forms = {"".join(form) for form in self._forms}
+        for name in self.names:
+            words = [plain(word) for word in name]
+            forms.update((*words, "".join(words), "".join(reversed(words))))
+        return tuple(
+            sorted(
+                (form for form in forms if len(form) > 1 and form[0] >= _FIRST_UNSPACED), key=len
+            )
+        )[::-1]
+
+    @cached_property
+    def _in_names(self) -> frozenset[str]:
+        """What belongs to a name that stands in a text."""
+        forms = (form for name in self.names for form in forms_of_name(name))
+        return frozenset(word for form in forms for word in form if len(word) > 1)
+
+    @cached_property
+    def _beside(self) -> frozenset[str]:
+        words = {spelling for name in self.names for word in name for spelling in spellings(word)}
+        return frozenset(word for word in words if len(word) > 1) | (TITLES - {"med", "md"})
+
+    @cached_property
+    def _letters(self) -> frozenset[str]:
+        words = {spelling for name in self.names for word in name for spelling in spellings(word)}
+        return frozenset(word[:1] for word in words)
 
 
-def spellings(word: str) -> Iterator[str]:
-    """Yields a word as it is, without accents, and with two letters for one."""
-    yield word
-    yield folded(word)
-    yield folded(word.translate(_SPELLED))
+def _tokens(text: str, found: list[re.Match[str]]) -> list[_Token]:
+    tokens: list[_Token] = []
+    for at, each in enumerate(found):
+        start = each.start()
+        before = text[found[at - 1].end() : start] if at else ""
+        tokens.append(_Token(before, each[0].translate(APOSTROPHES), _touches(text, each)))
+    return tokens
 
 
-def folded(word: str) -> str:
-    """Returns a word without accents, where that leaves anything of it."""
-    decomposed = unicodedata.normalize("NFKD", word)
-    return "".join(char for char in decomposed if not unicodedata.combining(char)) or word
+def _touches(text: str, token: re.Match[str]) -> bool:
+    """Whether a letter or digit that is none of it stands at a token."""
+    start, end = token.span()
+    return text[max(start - 1, 0) : start].isalnum() or text[end : end + 1].isalnum()
 
 
-def _spelled_dates(date: str) -> Iterator[str]:
-    year, month, day = date[:4], date[4:6], date[6:]
-    short_month, short_day = month.lstrip("0"), day.lstrip("0")
-    yield date
-    for joiner in "-./ ":
-        for first, second, third in (
-            (year, month, day), (day, month, year), (month, day, year),
-            (year, short_month, short_day), (short_day, short_month, year),
-            (short_month, short_day, year), (day, month, year[2:]), (month, day, year[2:]),
-        ):  # fmt: skip
-            yield joiner.join((first, second, third))
-    if 1 <= int(month) <= 12:
-        for name in _MONTHS[int(month) - 1].split():
-            for number in {day, short_day}:
-                for joiner in (" ", "-", ". "):
-                    yield f"{number}{joiner}{name}{' ' if joiner == '. ' else joiner}{year}"
-                yield f"{name} {number}, {year}"
-                yield f"{name} {number} {year}"
+def _literally(tokens: list[_Token]) -> str:
+    """Returns tokens with what stands between them; nothing where more stands at them."""
+    if tokens[0].touches and len(tokens) == 1:
+        return ""
+    return tokens[0].text + "".join(token.before + token.text for token in tokens[1:])
+
+
+def _are_one(tokens: list[_Token]) -> bool:
+    """Whether words stand together, and no short one is a part of another."""
+    if any(len(token.before) > _MAX_BETWEEN for token in tokens[1:]):
+        return False
+    is_short = len(tokens) == 1 and len(tokens[0].text) < LONG_NUMBER
+    return not (is_short and tokens[0].touches)
+
+
+def _behind(text: str, at: int) -> int:
+    """Returns where what belongs to a character ends: its combining marks."""
+    while at < len(text) and not plain(text[at]):
+        at += 1
+    return at
 
 
 def _lower(text: str) -> str:

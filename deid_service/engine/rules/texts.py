@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from deid_service.engine.rules.dummies import dummy_text
-from deid_service.engine.rules.identity import Identity, folded
+from deid_service.engine.rules.identity import Identity
+from deid_service.engine.rules.spelling import plain
 from profile_service.language.model import Vocabulary
 
 _MONTH: Final = (
@@ -198,7 +199,7 @@ class _Sieve:
         )
 
     def _identifies(self, word: str) -> bool:
-        return word in self._never or folded(word) in self._never
+        return word in self._never or plain(word) in self._never
 
     def _is_composed(self, token: str) -> bool:
         parts = _PART.findall(token)
@@ -261,8 +262,21 @@ class _Sieve:
 def sweep(text: str, identity: Identity) -> str:
     """Returns a text without what identifies somebody in the same file."""
     if not identity.spans(text):
-        return text
+        # UTF-8 where another character set is declared: it is told by being valid.
+        hidden = _as_utf8(text)
+        swept = hidden and sweep(hidden, identity)
+        return text if swept == hidden else swept.encode("utf-8").decode("latin-1")
     return re.sub(r" {2,}", " ", identity.without(text)).strip(" ^,;:-_/=")
+
+
+def _as_utf8(text: str) -> str:
+    """Returns what a text is that was read byte by byte, and is in UTF-8; "" for others."""
+    if text.isascii():
+        return ""
+    try:
+        return text.encode("latin-1").decode("utf-8")
+    except UnicodeError:
+        return ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -292,8 +306,10 @@ class Cleaner:
 
     def finds(self, texts: list[str], vr: str) -> bool:
         """Whether the values of an element say who somebody is."""
-        says = self._says if vr in _WHOLE else self.identity.spans
-        return any(says(text) for text in texts)
+        if vr in _WHOLE:
+            return any(self._says(text) for text in texts)
+        identity = self.identity
+        return any(identity.spans(text) or identity.spans(_as_utf8(text)) for text in texts)
 
     def _says(self, text: str) -> bool:
         """Whether a word that is no text says who somebody is: HEAD is what it always is."""

@@ -43,6 +43,76 @@ def test_forms(form: str) -> None:
         assert re.findall(r"\w\w+", sweep(text, somebody())) == left
 
 
+FORMS = {
+    "name Müller^Hans^Peter": [
+        "H. Müller", "Müller, H.P.", "HMueller", "MU\u0308LLER", "Hr. Müllers", "Hans P. Müller",
+    ],
+    "name O'Brien^Sean": ["OBrien", "O\u2019Brien", "o brien", "Sean O'Brien's"],
+    "name van der Berg^Jan": ["vanderberg", "V.D. Berg", "Jan van der Berg"],
+    "name Yamada^Tarou=山田^太郎=やまだ^たろう": [
+        "山田太郎", "山田 太郎", "ヤマダ", "\uff94\uff8f\uff80\uff9e",
+    ],
+    "name Kim^Min-jun=金^民俊=김^민준": ["김민준", "金 民俊", "Kim Minjun"],
+    "name Иванов^Пётр^Сергеевич": ["Ivanov", "П. Иванов", "ИВАНОВ Петр"],
+    "name Παπαδόπουλος^Γιώργος": ["PAPADOPOULOS", "ΠΑΠΑΔΟΠΟΥΛΟΣ"],
+    "name Mueller^Jörg": ["Müller", "JOERG", "jorg muller"],
+    "name Özdemir^İbrahim": ["ÖZDEMİR", "ibrahim ozdemir"],
+    "name Nguyễn^Văn An": ["Nguyen Van An", "NGUYEN"],
+    "name Doe^Jane^^Dr": ["JD", "J.D.", "jdoe", "Dr. Doe", "Doe J", "Jane's"],
+    "number 1234567": ["12-34-567", "12 34 567", "0001234567", "1.234.567", "#1234567"],
+    "number PAT0012345": ["pat-0012345", "PAT_0012345", "0012345", "PAT 0012345"],
+    "number ACC-2020-000471": ["ACC2020000471", "000471"],
+    "phone +1 (617) 555-0142": ["617.555.0142", "555-0142", "6175550142"],
+    "phone +49 89 1234567": ["089/1234567", "089 123 45 67"],
+    "phrase St. Mary's Hospital": ["Saint Mary's", "ST MARYS HOSPITAL", "St.Mary's"],
+    "phrase 12 Oak Street, Springfield, IL 62704": ["12 OAK ST", "Oak Street", "Springfield"],
+    "phrase Hauptstraße 5, 80331 München": ["Hauptstr. 5", "80331 Muenchen", "München"],
+    "date 20200312": [
+        "12. März 2020", "Mar-12-20", "March 12th, 2020", "2020/072", "12MAR2020", "2020-Mar-12",
+        "12. Mrz 2020", "12 de marzo de 2020", "12 mars 2020", "120320", "12/3/20", "20.03.12",
+        "2020年3月12日", "20200312101112", "12 March", "March 2020", "12th of March 2020",
+    ],
+}  # fmt: skip
+
+
+def one(what: str) -> Identity:
+    """Returns one thing that identifies, by its kind and value."""
+    kind, _, value = what.partition(" ")
+    identity = Identity()
+    getattr(identity, f"add_{kind}")(value)
+    identity.harmless = vocabulary().terms
+    return identity
+
+
+@pytest.mark.parametrize(
+    ("what", "form"), [(what, form) for what, forms in FORMS.items() for form in forms]
+)
+def test_ways_of_writing(what: str, form: str) -> None:
+    """It is found in the order, grouping, script, width and spelling in which it stands."""
+    assert re.findall(r"\w", sweep(f"- {form} -", one(what))) == []
+
+
+@pytest.mark.parametrize(
+    ("what", "text"),
+    [
+        ("name Thomas^Chris", "CT MR knee"), ("name Li^Wei", "W/L of the liver"),
+        ("number MR-1", "MR 1 of 3"), ("number 1234567", "1234 of 567 and 12345678"),
+        ("date 20200312", "12 3 20 mm"), ("date 20200903", "set of 3"),
+        ("phrase Siemens Medical Center", "SIEMENS"), ("phone +1 617 555 0142", "550142"),
+    ],
+)  # fmt: skip
+def test_looks_alike(what: str, text: str) -> None:
+    """What only has the same digits, letters or words in it is not taken for it."""
+    assert sweep(text, one(what)) == text
+
+
+def test_another_character_set() -> None:
+    """UTF-8 is read as such where another character set is declared; the rest stays."""
+    text = "Größe 山田太郎 CT".encode().decode("latin-1")
+
+    assert sweep(text, one("name 山田^太郎")).encode("latin-1").decode() == "Größe CT"
+
+
 @pytest.mark.parametrize("text", ["DOES", "overdoe", "12 slices", "MARYLAND", "PAT123456", "1970"])
 def test_others(text: str) -> None:
     """What only looks alike stays: parts of words, short numbers."""

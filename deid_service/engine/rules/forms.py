@@ -1,0 +1,142 @@
+"""The forms in which people write names, addresses and institutions, as words.
+
+A form is the words of it, as they are compared (see `spelling`); what stands between them in
+a text makes no difference.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from collections.abc import Set as AbstractSet
+from itertools import permutations
+from typing import Final
+
+from deid_service.engine.rules.spelling import plain, spellings
+
+MIN_NAME: Final = 3
+
+# A word of an address or institution that says which it is.
+_MIN_WORD: Final = 5
+
+# Of a name, as many words are looked for in every order.
+MAX_PARTS: Final = 3
+
+# Of a form, as many words or groups of digits; what is longer is found by how it begins.
+MAX_WORDS_OF_FORM: Final = 8
+
+# More words than a name or an address has; of more, the first are looked for.
+_MAX_WORDS: Final = 16
+
+# Words of letters, with the apostrophes in them, and runs of digits.
+TOKEN: Final = re.compile(r"[^\W\d_]+(?:['\u2019\u00b4`][^\W\d_]{2,})*|\d+")
+APOSTROPHES: Final = str.maketrans("", "", "'\u2019\u00b4`")
+
+# Parts of names that many share, and what stands before and behind names.
+_SHARED: Final = frozenset(
+    ["van", "von", "der", "den", "del", "della", "des", "dos", "das", "las", "los", "bin", "ibn",
+     "abu", "the", "and", "und"]
+)  # fmt: skip
+
+TITLES: Final = frozenset(
+    ["dr", "prof", "professor", "mr", "mrs", "ms", "miss", "hr", "herr", "fr", "frau", "mme", "sr",
+     "sra", "sig", "med", "md", "phd", "jr"]
+)  # fmt: skip
+
+# What institutions are.
+_KINDS: Final = frozenset(
+    ["hospital", "clinic", "university", "universitaetsklinikum", "klinikum", "klinik",
+     "krankenhaus", "medical", "center", "centre"]
+)  # fmt: skip
+
+# Ways of writing a word of an address.
+_ALIKE: Final = {
+    "street": "st", "avenue": "ave", "road": "rd", "drive": "dr", "boulevard": "blvd",
+    "strasse": "str", "saint": "st", "sankt": "st",
+}  # fmt: skip
+
+# Shorter ones are looked for as they stand, and not in groups or as a part of more.
+LONG_NUMBER: Final = 6
+
+
+def forms_of_name(name: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    """Yields the forms of a name, given in its words in lower case."""
+    words = [word for word in name if not word.isdigit()][:_MAX_WORDS]
+    for word in words:
+        if len(word) >= MIN_NAME and word not in _SHARED | TITLES:
+            for each in _written(word):
+                yield (each,)
+                if len(each) >= _MIN_WORD:
+                    # A genitive, and the name of a woman in Russian.
+                    yield (each + ("s" if each.isascii() else "\u0430"),)
+                if each.startswith("mac") and len(each) > LONG_NUMBER:
+                    yield "mac", each[3:]
+    told = [word for word in words if word not in TITLES]
+    # Names of one syllable, as in Chinese, tell somebody when they stand together.
+    for first, second in permutations(told[:MAX_PARTS], 2):
+        for one in _written(first):
+            for other in _written(second):
+                yield one, other
+                yield (one + other,)
+        if len(second) >= MIN_NAME:
+            for other in _written(second):
+                yield (plain(first)[:1] + other,)
+                yield (other + plain(first)[:1],)
+    for words in (told, told[1:] + told[:1]):
+        spelled = [plain(word) for word in words]
+        for end in range(2, min(len(spelled), MAX_WORDS_OF_FORM) + 1):
+            yield tuple(spelled[:end])
+            yield ("".join(spelled[:end]),)
+
+
+def forms_of_phrase(phrase: str, harmless: AbstractSet[str]) -> Iterator[tuple[str, ...]]:
+    """Yields the forms of an address, or of the name of an institution.
+
+    Args:
+        phrase: as it stands, in lower case.
+        harmless: words that say nothing by themselves; none where they are not known.
+    """
+    for part in (phrase, *re.split(r"[,;^\\/]", phrase)[:MAX_WORDS_OF_FORM]):
+        for words in _variants(part):
+            if len(words) > 1 or (len(words) == 1 and len(words[0]) >= _MIN_WORD):
+                is_known = all(word in harmless or word.isdigit() for word in words)
+                if part is phrase or not is_known:
+                    yield words[:MAX_WORDS_OF_FORM]
+            yield _told_by(words, harmless)
+            without_numbers = tuple(word for word in words if not word.isdigit())
+            if 1 < len(without_numbers) < len(words):
+                yield without_numbers[:MAX_WORDS_OF_FORM]
+    if not harmless:
+        return
+    for word in words_of(phrase)[:_MAX_WORDS]:
+        if len(word) >= _MIN_WORD and word not in harmless:
+            yield from ((spelling,) for spelling in _written(word))
+
+
+def _told_by(words: tuple[str, ...], harmless: AbstractSet[str]) -> tuple[str, ...]:
+    """Returns what is left of a name without the words around it that are known; or nothing."""
+    while words and (words[-1] in harmless or words[-1] in _KINDS):
+        words = words[:-1]
+    return words[:MAX_WORDS_OF_FORM] if harmless and len(words) > 1 else ()
+
+
+def _variants(part: str) -> Iterator[tuple[str, ...]]:
+    for spelled in dict.fromkeys(spellings(part)):
+        words = words_of(spelled)
+        yield words
+        yield tuple(_ALIKE.get(word, word) for word in words)
+        if words[:1] == ("st",):
+            yield "saint", *words[1:]
+            yield "sankt", *words[1:]
+        yield tuple(re.sub(r"strasse$", "str", word) for word in words)
+        yield tuple(word for word in words_of(spelled.replace("'s", " ")) if word != "s")
+        yield words_of(spelled.replace("'s", "s"))
+
+
+def _written(word: str) -> Iterable[str]:
+    return dict.fromkeys((word, *spellings(word)))
+
+
+def words_of(text: str) -> tuple[str, ...]:
+    """Returns the words and runs of digits of a text, as they are compared."""
+    return tuple(found.translate(APOSTROPHES) for found in TOKEN.findall(plain(text)))

@@ -1,0 +1,101 @@
+"""Texts as they are compared: in one case, without accents, width, and ways of spelling.
+
+People write a name in the script and the letters that they have. What is compared is
+therefore neither case nor accent nor the width of a character; kana are of one kind, and a
+form in Latin letters stands beside what is in Greek or Cyrillic ones.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Final
+
+# Letters that decompose into no other, as they are written without them.
+_PLAIN: Final = str.maketrans(
+    {
+        "ł": "l",
+        "ø": "o",
+        "đ": "d",
+        "ð": "d",
+        "þ": "th",
+        "æ": "ae",
+        "œ": "oe",
+        "\u0131": "i",
+        "ħ": "h",
+    }
+)
+
+# Two letters that stand for one with an accent, and back.
+_SPELLED: Final = str.maketrans(
+    {"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss", "ø": "oe", "å": "aa", "æ": "ae", "œ": "oe"}
+)
+_UNSPELLED: Final = (("ae", "a"), ("oe", "o"), ("ue", "u"))
+
+# Katakana stand as far behind hiragana.
+_KANA: Final = {code: code - 0x60 for code in range(0x30A1, 0x30F7)}
+
+_LATIN: Final = (
+    # Cyrillic, as passports have it and as it is read.
+    ("абвгґдеёєжзиіїйклмнопрстуфхцчшщъыьэюя",
+     "a b v g g d e e ie zh z i i i i k l m n o p r s t u f kh ts ch sh shch  y  e iu ia",
+     "a b v g g d e yo ye zh z i i yi y k l m n o p r s t u f kh ts ch sh shch  y  e yu ya"),
+    # Greek (ISO 843).
+    ("αβγδεζηθικλμνξοπρσςτυφχψω",
+     "a v g d e z i th i k l m n x o p r s s t y f ch ps o",
+     "a v g d e z i th i k l m n x o p r s s t u ph kh ps o"),
+)  # fmt: skip
+_TO_LATIN: Final = tuple(
+    str.maketrans(
+        {letter: ways[way][at] for letters, *spaced in _LATIN
+         for ways in [[each.split(" ") for each in spaced]]
+         for at, letter in enumerate(letters)}
+    )
+    for way in (0, 1)
+)  # fmt: skip
+
+
+def plain(text: str) -> str:
+    """Returns a text as it is compared; of letters that are no more than ASCII at once."""
+    if text.isascii():
+        return text.lower()
+    decomposed = unicodedata.normalize("NFKD", text.casefold().translate(_PLAIN))
+    kept = "".join([char for char in decomposed if not unicodedata.combining(char)])
+    return unicodedata.normalize("NFC", kept.casefold()).translate(_KANA)
+
+
+def located(text: str) -> tuple[str, list[int] | None]:
+    """Returns a text as it is compared, and from which character each of it comes.
+
+    None of the latter where each comes from the one at its own place.
+    """
+    if text.isascii():
+        return text.lower(), None
+    pieces = [_plain_character(char) for char in text]
+    origins = [at for at, piece in enumerate(pieces) for _ in piece]
+    return "".join(pieces), origins
+
+
+@lru_cache(maxsize=4096)
+def _plain_character(char: str) -> str:
+    return plain(char)
+
+
+def without_accents(word: str) -> tuple[str, str]:
+    """Returns a word as it is compared, and with two letters for one with an accent."""
+    return plain(word), plain(word.lower().translate(_SPELLED))
+
+
+def spellings(word: str) -> Iterator[str]:
+    """Yields a word as it is compared, in the ways in which people may write it."""
+    folded, spelled = without_accents(word)
+    yield folded
+    yield spelled
+    for table in _TO_LATIN:
+        # Accented letters that stand in the table, and the others.
+        yield plain(word.lower().translate(table)).translate(table)
+    if folded.isascii():
+        for pair, one in _UNSPELLED:
+            if pair in folded:
+                yield folded.replace(pair, one)
