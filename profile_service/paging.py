@@ -26,14 +26,14 @@ MAX_NUMBER = 2**63 - 1
 
 
 def page_size(size: int) -> int:
-    """Returns how many entries a page has.
+    """Returns how many entries a page has: no more than the maximum (google.aip.dev/158).
 
     Raises:
-        InvalidPageSizeError: the size is negative or above the maximum.
+        InvalidPageSizeError: the size is negative.
     """
-    if not 0 <= size <= MAX_PAGE_SIZE:
-        raise InvalidPageSizeError("page_size", f"must be 0 to {MAX_PAGE_SIZE}.")
-    return size or DEFAULT_PAGE_SIZE
+    if size < 0:
+        raise InvalidPageSizeError("page_size", "must not be negative.")
+    return min(size, MAX_PAGE_SIZE) or DEFAULT_PAGE_SIZE
 
 
 def write_token(listed: str, last: str) -> str:

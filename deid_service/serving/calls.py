@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 _Answer = TypeVar("_Answer")
 
+# A caller's own clock ends its call at the deadline, a moment before that passes here.
+NEAR_SECONDS = 0.1
+
 
 class MessageStream(Protocol):
     """What is used of a `grpc.aio.ServicerContext` whose messages are bytes."""
@@ -38,6 +41,10 @@ class MessageStream(Protocol):
 
     async def send_initial_metadata(self, initial_metadata: tuple[tuple[str, str], ...]) -> None:
         """Sends what comes before the first message."""
+        ...
+
+    def time_remaining(self) -> float | None:
+        """Returns how many seconds the caller still waits; None where it said nothing of that."""
         ...
 
     async def read(self) -> object:
@@ -95,11 +102,12 @@ async def answered(
     try:
         async with gate.admit() as stream:
             answer = await carry_out(stream)
-        record.code = grpc.StatusCode.OK.name
+        # The caller's deadline ends the messages like the caller does: it has not seen all this.
+        record.code = _how_it_ended(context, grpc.StatusCode.OK, 0)
     except DeidServiceError as error:
         failure = error
     except asyncio.CancelledError:
-        record.code = grpc.StatusCode.CANCELLED.name
+        record.code = _how_it_ended(context, grpc.StatusCode.CANCELLED, NEAR_SECONDS)
         raise
     except Exception as error:  # noqa: BLE001 - its text must not reach caller or log
         record.origin = origin(error)
@@ -115,6 +123,14 @@ async def answered(
             trailing = (*(status.trailing_metadata or ()), tied)
             await context.abort(status.code, status.details, trailing)
     return answer
+
+
+def _how_it_ended(context: MessageStream, code: grpc.StatusCode, near: float) -> str:
+    """Returns a status, or that of the caller's deadline where that has passed, or is so near."""
+    left = context.time_remaining()
+    if left is not None and left <= near:
+        code = grpc.StatusCode.DEADLINE_EXCEEDED
+    return code.name
 
 
 def credential_of(context: MessageStream) -> tuple[str, str]:

@@ -327,7 +327,7 @@ class ListBindingsRequest(_message.Message):
     container: _builtins.str
     """The container. Empty: the bindings for all sites."""
     page_size: _builtins.int
-    """How many to return at most, up to 1000; 0 means 100."""
+    """How many to return at most; 0 means 100, and more than 1000 means 1000."""
     page_token: _builtins.str
     """The next_page_token of the page before; empty for the first page."""
     def __init__(
@@ -451,7 +451,7 @@ class ListApiKeysRequest(_message.Message):
     container: _builtins.str
     """The container. Empty: the keys for all sites."""
     page_size: _builtins.int
-    """How many to return at most, up to 1000; 0 means 100."""
+    """How many to return at most; 0 means 100, and more than 1000 means 1000."""
     page_token: _builtins.str
     """The next_page_token of the page before; empty for the first page."""
     def __init__(

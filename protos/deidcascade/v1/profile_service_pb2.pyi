@@ -651,7 +651,7 @@ class ListContainersRequest(_message.Message):
     devices) or a group (its projects). Empty: the sites.
     """
     page_size: _builtins.int
-    """How many to return at most, up to 1000; 0 means 100."""
+    """How many to return at most; 0 means 100, and more than 1000 means 1000."""
     page_token: _builtins.str
     """The next_page_token of the page before; empty for the first page."""
     def __init__(
@@ -1066,7 +1066,7 @@ class ListProfileVersionsRequest(_message.Message):
     container: _builtins.str
     """The container."""
     page_size: _builtins.int
-    """How many to return at most, up to 1000; 0 means 100."""
+    """How many to return at most; 0 means 100, and more than 1000 means 1000."""
     page_token: _builtins.str
     """The next_page_token of the page before; empty for the first page."""
     def __init__(
@@ -1581,7 +1581,7 @@ class ListSubjectsRequest(_message.Message):
     code: _builtins.str
     """Only who has this code; empty: all."""
     page_size: _builtins.int
-    """How many to return at most, up to 1000; 0 means 100."""
+    """How many to return at most; 0 means 100, and more than 1000 means 1000."""
     page_token: _builtins.str
     """The next_page_token of the page before; empty for the first page."""
     def __init__(
@@ -1690,7 +1690,7 @@ class ListAuditEventsRequest(_message.Message):
     oldest_first: _builtins.bool
     """In the order in which they happened; else the newest first."""
     page_size: _builtins.int
-    """How many to return at most, up to 1000; 0 means 100."""
+    """How many to return at most; 0 means 100, and more than 1000 means 1000."""
     page_token: _builtins.str
     """The next_page_token of the page before; empty for the first page."""
     @_builtins.property
@@ -1846,7 +1846,7 @@ class ListAuditHeadsRequest(_message.Message):
     site: _builtins.str
     """The site whose chain is asked for. Empty: all, that of no site first."""
     page_size: _builtins.int
-    """How many to return at most, up to 1000; 0 means 100."""
+    """How many to return at most; 0 means 100, and more than 1000 means 1000."""
     page_token: _builtins.str
     """The next_page_token of the page before; empty for the first page."""
     def __init__(

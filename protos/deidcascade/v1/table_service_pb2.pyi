@@ -231,7 +231,7 @@ class ListTableVersionsRequest(_message.Message):
     table: _builtins.str
     """Its name."""
     page_size: _builtins.int
-    """How many to return at most, up to 1000; 0 means 100."""
+    """How many to return at most; 0 means 100, and more than 1000 means 1000."""
     page_token: _builtins.str
     """The next_page_token of the page before; empty for the first page."""
     def __init__(

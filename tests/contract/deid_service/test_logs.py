@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import logging
+import queue
 import re
 from typing import TYPE_CHECKING
+
+import grpc
+from deidcascade.v1.deid_service_pb2_grpc import DeidServiceStub
 
 from tests.support import callers
 from tests.support.deid_service import (
     TARGET,
     Caller,
     ct,
+    failure_of,
     opened,
     running_deid_service,
     start,
@@ -19,6 +24,30 @@ from tests.support.deid_service import (
 
 if TYPE_CHECKING:
     import pytest
+    from deidcascade.v1 import deid_service_pb2 as pb
+
+
+def test_a_deadline_of_the_caller_is_no_good_end(
+    scripted_address: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A stream that its caller's deadline ends between two files is not logged as OK."""
+    with (
+        caplog.at_level(logging.INFO, "deid_service"),
+        running_deid_service(scripted_address) as running,
+        callers.channel(running.address) as channel,
+    ):
+        messages: queue.Queue[pb.DeidentifyRequest | None] = queue.Queue()
+        for message in (opened(), *whole_file(ct())):
+            messages.put(message)
+        stub = DeidServiceStub(channel)
+        call = stub.Deidentify(iter(messages.get, None), timeout=2.0)
+        ended = failure_of(lambda: list(call))
+        messages.put(None)
+
+    assert ended.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    (line,) = (line for line in caplog.messages if line.startswith("event=stream"))
+    assert "code=DEADLINE_EXCEEDED" in line
+    assert "files=1" in line
 
 
 def test_a_line_per_file_and_one_per_stream(
