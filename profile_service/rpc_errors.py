@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import grpc
 from deidcascade.v1 import profile_service_pb2 as pb
-from google.rpc.error_details_pb2 import BadRequest, ErrorInfo
+from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
 from google.rpc.status_pb2 import Status
 from grpc_status import rpc_status
 
@@ -94,6 +94,16 @@ STATUSES: dict[type[errors.ProfileServiceError], tuple[grpc.StatusCode, str]] = 
     errors.ProfileServiceError: (grpc.StatusCode.INTERNAL, "INTERNAL"),
 }
 
+# What passes by itself, and after how many milliseconds it may be asked again at the earliest:
+# time for a restart, or for others to end.
+RETRY_AFTER: dict[type[errors.ProfileServiceError], int] = {
+    errors.CallIdleError: 0,
+    errors.TooManyCallsError: 1000,
+    errors.StoreUnavailableError: 1000,
+    errors.SchemaTooOldError: 1000,
+    errors.StoreBusyError: 1000,
+}
+
 UNFORESEEN = errors.ProfileServiceError(
     "The service failed; its log says where, at the time of this call."
 )
@@ -110,6 +120,10 @@ def to_status(error: errors.ProfileServiceError) -> grpc.Status:
     number: int = code.value[0]
     status = Status(code=number, message=error.message)
     status.details.add().Pack(ErrorInfo(reason=reason, domain=DOMAIN, metadata=error.names))
+    if type(error) in RETRY_AFTER:
+        retry = RetryInfo()
+        retry.retry_delay.FromMilliseconds(RETRY_AFTER[type(error)])
+        status.details.add().Pack(retry)
     if isinstance(error, errors.InvalidRequestError):
         field = BadRequest.FieldViolation(field=error.field, description=error.rule)
         status.details.add().Pack(BadRequest(field_violations=[field]))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import grpc
 from deidcascade.v1 import profile_service_pb2 as profile_pb
 from google.protobuf.message import DecodeError
-from google.rpc.error_details_pb2 import ErrorInfo
+from google.rpc.error_details_pb2 import ErrorInfo, RetryInfo
 from google.rpc.status_pb2 import Status
 from grpc_status import rpc_status
 
@@ -43,7 +43,7 @@ STATUSES: dict[type[errors.DeidServiceError], tuple[grpc.StatusCode, str]] = {
     errors.TableMissingError: (grpc.StatusCode.FAILED_PRECONDITION, "TABLE_MISSING"),
     errors.ProfileInvalidError: (grpc.StatusCode.INVALID_ARGUMENT, "PROFILE_INVALID"),
     errors.PreviewNotShownError: (grpc.StatusCode.FAILED_PRECONDITION, "NOT_SHOWN"),
-    errors.PreviewTooLargeError: (grpc.StatusCode.RESOURCE_EXHAUSTED, "PREVIEW_TOO_LARGE"),
+    errors.PreviewTooLargeError: (grpc.StatusCode.INVALID_ARGUMENT, "PREVIEW_TOO_LARGE"),
     errors.TooManyPreviewsError: (grpc.StatusCode.RESOURCE_EXHAUSTED, "TOO_MANY_PREVIEWS"),
     errors.AuditUnavailableError: (grpc.StatusCode.UNAVAILABLE, "AUDIT_UNAVAILABLE"),
     errors.ProfileServiceUnavailableError: (
@@ -55,6 +55,17 @@ STATUSES: dict[type[errors.DeidServiceError], tuple[grpc.StatusCode, str]] = {
     errors.StreamIdleError: (grpc.StatusCode.RESOURCE_EXHAUSTED, "STREAM_IDLE"),
     # What is not foreseen: its text says nothing but that.
     errors.DeidServiceError: (grpc.StatusCode.INTERNAL, "INTERNAL"),
+}
+
+# What passes by itself, and after how many milliseconds it may be asked again at the earliest:
+# time for a restart, or for others to end.
+RETRY_AFTER: dict[type[errors.DeidServiceError], int] = {
+    errors.ProfileServiceUnavailableError: 1000,
+    errors.ShuttingDownError: 1000,
+    errors.AuditUnavailableError: 1000,
+    errors.TooManyStreamsError: 1000,
+    errors.TooManyPreviewsError: 1000,
+    errors.StreamIdleError: 0,
 }
 
 
@@ -69,6 +80,10 @@ def to_status(error: errors.DeidServiceError) -> grpc.Status:
     number: int = code.value[0]
     status = Status(code=number, message=error.message[:MAX_MESSAGE_CHARACTERS])
     status.details.add().Pack(ErrorInfo(reason=reason, domain=DOMAIN))
+    if type(error) in RETRY_AFTER:
+        retry = RetryInfo()
+        retry.retry_delay.FromMilliseconds(RETRY_AFTER[type(error)])
+        status.details.add().Pack(retry)
     if isinstance(error, errors.NoValidProfileError):
         status.details.add().Pack(_cascade_verdicts(error.verdicts))
     if isinstance(error, errors.ProfileInvalidError):

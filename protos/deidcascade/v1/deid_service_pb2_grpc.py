@@ -97,6 +97,24 @@ class DeidServiceServicer:
         was sent, or nothing that was answered was read)
         INTERNAL             INTERNAL
 
+        These pass by themselves. Their status has a google.rpc.RetryInfo with the time to wait at
+        least, and a caller that tries again and again doubles it, and spreads it:
+
+        PROFILE_SERVICE_UNAVAILABLE, SHUTTING_DOWN,      1 s
+        AUDIT_UNAVAILABLE, TOO_MANY_STREAMS,
+        TOO_MANY_PREVIEWS
+        STREAM_IDLE                                      at once
+        UNAVAILABLE without an ErrorInfo: a connection   1 s
+        that broke, or nobody is there
+
+        All others come again until somebody changes something. Sending again is safe: nothing is
+        kept of a file. What has a result need not be sent again; what has none is sent from its
+        beginning. A file comes out the same, byte for byte, while its profile is the same and
+        has no rule that draws at random (`jitter`).
+
+        Messages are English, for people, and may change. A program decides by the reason, and one
+        that speaks another language has a text of its own for each.
+
         A stream has a request id, as every call of ProfileService has: see there. It comes with
         `opened` in the initial metadata, as `x-request-id`, and at the end in the trailing metadata,
         with an error, too; and it stands with the files in the logs of both services and in the
@@ -124,10 +142,11 @@ class DeidServiceServicer:
         The statuses are those of Deidentify, and
 
         INVALID_ARGUMENT     PROFILE_INVALID (the text that was sent; with the violations in
-        a ProfileViolations detail, as far as they fit)
+        a ProfileViolations detail, as far as they fit),
+        PREVIEW_TOO_LARGE (a file of more than 16 MiB)
         FAILED_PRECONDITION  NOT_SHOWN (the file can be de-identified, but not shown: it cannot
         be read with another reader, or is too much to be shown)
-        RESOURCE_EXHAUSTED   PREVIEW_TOO_LARGE (a file of more than 16 MiB), TOO_MANY_PREVIEWS
+        RESOURCE_EXHAUSTED   TOO_MANY_PREVIEWS
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -32,6 +32,25 @@ also fail with
 INVALID_ARGUMENT for a field of the request, which is all of them but
 PROFILE_INVALID, also carries a google.rpc.BadRequest.
 
+These pass by themselves. Their status has a google.rpc.RetryInfo with the time to wait at
+least, and a caller that tries again and again doubles it, and spreads it:
+
+  STORE_UNAVAILABLE, STORE_BUSY, TOO_MANY_CALLS         1 s
+  CALL_IDLE                                             at once
+  UNAVAILABLE without an ErrorInfo: a connection that   1 s
+    broke, or nobody is there
+
+A call that only reads may always be made again, and after STORE_BUSY, TOO_MANY_CALLS and
+CALL_IDLE any: nothing was done. After the others, and a deadline, a change may have been made
+all the same. Made again, one with an etag then ends with ETAG_MISMATCH, CreateContainer with
+CONTAINER_ALREADY_EXISTS, DeleteContainer with CONTAINER_NOT_FOUND, and RecordFiles and
+AssignCodes change nothing. RotateSiteKey, CreateApiKey and ProposeChange would do it twice:
+look first whether it was done.
+
+Messages are English, for people, and may change. A program decides by the reason, and one that
+speaks another language has a text of its own for each; what a message names stands in the
+metadata of the ErrorInfo, too.
+
 Each call has a request id, which comes back in the trailing metadata of its answer or error
 as `x-request-id`, and stands in the log of the service and in the audit. It is what the
 caller gives as `x-request-id` (1 to 64 letters, digits and ._~:/+=;@- that begin with a letter

@@ -235,7 +235,7 @@ def test_pseudonyms_are_of_no_site(
         ([*request(b"x", "dicom: {fields: [")], "INVALID_ARGUMENT", "PROFILE_INVALID"),
         (
             [*request(bytes(MAX_FILE_BYTES + 1))],
-            "RESOURCE_EXHAUSTED",
+            "INVALID_ARGUMENT",
             "PREVIEW_TOO_LARGE",
         ),
     ],

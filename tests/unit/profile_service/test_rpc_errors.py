@@ -7,18 +7,19 @@ from pathlib import Path
 
 import pytest
 from deidcascade.v1 import profile_service_pb2 as pb
+from google.rpc.error_details_pb2 import RetryInfo
 from google.rpc.status_pb2 import Status
 
 from profile_service import errors
 from profile_service.language import Violation
-from profile_service.rpc_errors import STATUSES, to_status
+from profile_service.rpc_errors import RETRY_AFTER, STATUSES, to_status
 
 # gRPC's default bound on what a client accepts as metadata.
 MAX_TRAILERS = 8192
 
 PROTOS = [
     Path(__file__).parents[3] / f"protos/deidcascade/v1/{name}_service.proto"
-    for name in ("profile", "access")
+    for name in ("profile", "access", "table")
 ]
 
 
@@ -58,6 +59,20 @@ def test_the_contract_names_every_reason() -> None:
     """Each stable reason stands in the comments of the contract."""
     words = set(re.findall(r"[A-Z_]+", "".join(proto.read_text() for proto in PROTOS)))
     assert {reason for _, reason in STATUSES.values()} - words == set()
+
+
+def test_what_passes_says_when_to_try_again() -> None:
+    """Those that the contract lists have a RetryInfo, and no others."""
+    contract = next(proto for proto in PROTOS if proto.name == "profile_service.proto").read_text()
+    table = contract.partition("These pass by themselves")[2].partition("A call that only")[0]
+    listed = set(re.findall(r"[A-Z]+(?:_[A-Z]+)+", table))
+    assert {STATUSES[error][1] for error in RETRY_AFTER} == listed
+
+    retry, other = RetryInfo(), RetryInfo()
+    assert status_of(errors.StoreBusyError("x")).details[1].Unpack(retry)
+    assert retry.retry_delay.ToMilliseconds() == 1000
+    details = status_of(errors.ContainerNotFoundError("sites/a")).details
+    assert [detail.Unpack(other) for detail in details] == [False]
 
 
 def test_an_invalid_profile_lists_its_violations_for_people() -> None:
