@@ -54,6 +54,7 @@ from profile_service.language.model import (
 from profile_service.language.patterns import PatternCompiler, match_anywhere
 from profile_service.language.problems import Problems
 from profile_service.language.provenance import provenance_rules
+from profile_service.language.pseudonyms import on_a_base
 from profile_service.language.reach import Reach
 from profile_service.language.selectors import SelectorError, Target, read_name
 from profile_service.language.settings import FIELDS, FILENAMES, KNOWN_KEYS, read_settings
@@ -196,6 +197,9 @@ class _Compiler:
                 FIELDS,
                 "The profile is blank: data that it applies to is not de-identified.",
             )
+        if base is not None:
+            patient = on_a_base(settings.pseudonyms, dicom, (rule for rule, _ in rules))
+            settings = replace(settings, pseudonyms=patient)
         reach = Reach((rule for rule, _ in rules), settings, self._search, base)
         if not blank and check_rules(rules, settings, dicom, has_base=base is not None):
             check_dangers(rules, reach, settings, dicom)

@@ -6,7 +6,8 @@ An extension of the language. The key itself stands in no profile: it is the sit
 from __future__ import annotations
 
 import re
-from typing import Final, get_args
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final, get_args
 
 from profile_service.language.codes import Code
 from profile_service.language.dictionary import name_of, vrs_of
@@ -21,10 +22,12 @@ from profile_service.language.model import (
     KeyedHash,
     KeyedShift,
     KeyScope,
+    Lookup,
     OnMissing,
     Pseudonym,
     PseudonymSettings,
     ShiftRange,
+    actions_in,
 )
 from profile_service.language.problems import quoted
 from profile_service.language.selectors import SelectorError, read_name
@@ -32,6 +35,11 @@ from profile_service.language.spelling import NO_TEXT, read_spelling
 from profile_service.language.suggest import nearest_keyword
 from profile_service.language.values import Table
 from profile_service.language.vr import UID_ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from profile_service.language.model import Rule
 
 PSEUDONYMS: Final = "pseudonyms"
 
@@ -132,6 +140,23 @@ def read_pseudonyms(dicom: Table) -> PseudonymSettings:
         shift_from=read_shift_from(table),
         uid_root=_read_uid_root(table),
     )
+
+
+def on_a_base(patient: PseudonymSettings, dicom: Table, rules: Iterable[Rule]) -> PseudonymSettings:
+    """Lets the study stand for a patient whom a file does not say, beside a base.
+
+    Not where the profile says what becomes of such files, nor where anything is told of
+    patients one by one: a study is none of those who have a code or stand in a table.
+    """
+    node = dicom.value(PSEUDONYMS)
+    if not isinstance(node, MapNode):
+        return patient
+    is_said = "missing" in Table(node, dicom.at(PSEUDONYMS), dicom.problems)
+    told = (action for rule in rules for action in actions_in(rule.action))
+    is_told = any(isinstance(action, Assign | Lookup) for action in told)
+    if is_said or is_told or patient.shift_from is not None:
+        return patient
+    return replace(patient, missing="study")
 
 
 def _read_elements(table: Table) -> tuple[int, ...]:

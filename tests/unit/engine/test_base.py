@@ -724,6 +724,32 @@ def test_by_a_key() -> None:
     assert texts(first, 0x00280303) == [b"MODIFIED"]
 
 
+@pytest.mark.parametrize(
+    ("more", "field", "has_output"),
+    [
+        ("", "", True),
+        ("missing: reject, ", "", False),
+        ("", "{name: PatientName, assign: 'LUNG-{0000}'}", False),
+    ],
+)
+def test_a_file_without_a_patient(more: str, field: str, has_output: bool) -> None:
+    """A study stands for a patient who is not said, unless patients are told one by one."""
+    keyed = f"  pseudonyms: {{{more}shift-days: [-365, -30]}}\n"
+    text = profile(MODIFIED, more=keyed, fields=field)
+    plan = with_keys(compile_plan(parse_profile(text.replace("  date-increment: -1\n", ""))))
+    about = (el("StudyDate", "20200102"), el("StudyInstanceUID", "1.2.3"))
+
+    first, second = (
+        every_way(dicom(*about, el("Rows", (number,))), plan, byte_by_byte=False)
+        for number in (1, 2)
+    )
+
+    assert (first.error is None) is has_output
+    if has_output:
+        assert texts(first.output, 0x00080020) == texts(second.output, 0x00080020)
+        assert texts(first.output, 0x00080020) != [b"20200102"]
+
+
 def test_more_people_than_a_file_has() -> None:
     """A file that was made to be about thousands of people is rejected, within a bound."""
     items = [[el("PatientName", f"DOE{number}^JANE")] for number in range(2001)]
