@@ -59,8 +59,9 @@ def reason(call: Callable[[], object]) -> str:
 class Services:
     """Both services, and clients of them."""
 
-    def __init__(self, services: Pair) -> None:
+    def __init__(self, services: Pair, database: str = "") -> None:
         self.pair = services
+        self.database = database
         self.tables = TableServiceStub(callers.open_channel(services.profile_address))
 
     def set(
@@ -138,7 +139,7 @@ def services(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> 
     write_secret(keys / "master.key")
     with databases.clone() as database, pair(database, keys) as both:
         both.make_containers()
-        yield Services(both)
+        yield Services(both, database)
 
 
 def test_the_same_name_in_two_sites(services: Services) -> None:
@@ -502,6 +503,52 @@ def test_rows_are_added_at_once(services: Services) -> None:
 
     assert found == ["OK", *["TABLE_INVALID"] * 3]
     assert len(services.rows(target, "many")) == 4
+
+
+def test_an_upload_that_breaks_off(services: Services) -> None:
+    """What came of a table before its caller went away is not kept, and holds up no other."""
+    target = project("a", "g", "1")
+    goes_on = threading.Event()
+
+    def messages() -> Iterator[table_pb.SetTableRequest]:
+        text = b"original,code\n" + b"".join(b"%d,c%d\n" % (n, n) for n in range(5000))
+        yield table_pb.SetTableRequest(container=target, table="broken", text=text)
+        goes_on.wait()
+
+    with psycopg.connect(services.database, autocommit=True) as connection:
+        call = services.tables.SetTable.future(messages())
+        copying = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'COPY patient_row%'"
+        while connection.execute(copying).fetchone() != (1,):
+            connection.execute("SELECT pg_sleep(0.01)")
+        call.cancel()
+        goes_on.set()
+        while connection.execute(copying).fetchone() != (0,):
+            connection.execute("SELECT pg_sleep(0.01)")
+    listed = services.tables.ListTables(table_pb.ListTablesRequest(container=target)).tables
+    again = services.set(target, "original,code\n1,c1\n", name="broken").table
+
+    assert "broken" not in {each.name for each in listed}
+    assert (again.version, again.rows) == (1, 1)
+
+
+def test_many_rows(services: Services) -> None:
+    """A long table is read in pages of the version that the first one was of."""
+    target = project("a", "g", "1")
+    rows = [[f"n{number}", f"c{number}"] for number in range(2500)]
+    text = "original,code\n" + "".join(f"{','.join(row)}\n" for row in rows)
+    services.set(target, text, name="long")
+    request = table_pb.ReadTableRequest(container=target, table="long")
+    page = services.tables.ReadTable(request)
+    services.set(target, "original,code\nother,d\n", name="long")
+
+    found = list(page.rows)
+    while page.next_page_token:
+        request.page_token = page.next_page_token
+        page = services.tables.ReadTable(request)
+        found += page.rows
+
+    assert sorted(list(row.values) for row in found) == sorted(rows)
+    assert services.rows(target, "long")[1:] == [["other", "d"]]
 
 
 def test_a_dump_says_nothing(databases: Databases, tmp_path: Path) -> None:

@@ -484,7 +484,10 @@ class Profile(_message.Message):
 
     @_builtins.property
     def warnings(self) -> _containers.RepeatedCompositeFieldContainer[Global___Violation]:
-        """What its author should know although the profile is valid."""
+        """What its author should know although the profile is valid. SetProfile also warns of
+        what is not the text's: TABLE_MISSING, for a table that it looks patients up in and
+        that is not there now, or lacks a column.
+        """
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
