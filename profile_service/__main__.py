@@ -52,19 +52,33 @@ def _families() -> tuple[Family, ...]:
 
 def _set_up(settings: config.Config) -> int:
     from profile_service.errors import ProfileServiceError
+    from profile_service.keys.errors import SecretFileError
     from profile_service.store.conninfo import with_password
     from profile_service.store.roles import set_up
 
     try:
-        set_up(
-            with_password(settings.owner_database, settings.owner_password_file),
-            with_password(settings.database, settings.password_file),
-        )
-    except ProfileServiceError as error:
-        complain(f"profile_service: {error} {error.cause}".rstrip())
+        owner = with_password(settings.owner_database, settings.owner_password_file)
+        set_up(owner, with_password(settings.database, settings.password_file))
+        if settings.previous_master_key_file:
+            count = _seal_again(settings, owner)
+            print(f"{count} secrets are encrypted with the new master key", flush=True)
+    except (ProfileServiceError, SecretFileError) as error:
+        cause = error.cause if isinstance(error, ProfileServiceError) else ""
+        complain(f"profile_service: {error} {cause}".rstrip())
         return 1
     print("the database is set up", flush=True)
     return 0
+
+
+def _seal_again(settings: config.Config, owner: str) -> int:
+    from profile_service.keys.errors import SecretFileError
+    from profile_service.server import master_key
+    from profile_service.store.resealing import seal_again
+
+    sealing = master_key(settings)
+    if sealing is None:
+        raise SecretFileError("--previous-master-key-file needs --master-key-file, the new one")
+    return seal_again(owner, sealing)
 
 
 def _work(settings: config.Config, worker: Worker) -> int:

@@ -56,6 +56,7 @@ class Config:
         provider: whose tokens count; None: nobody's.
         master_key_file: what encrypts the keys of sites; empty where none is named.
         master_key: it itself; empty where it is not in the environment.
+        previous_master_key_file: what has encrypted them before; empty where nothing has.
     """
 
     listen: str
@@ -72,6 +73,7 @@ class Config:
     provider: Provider | None = None
     master_key_file: str = ""
     master_key: str = field(default="", repr=False)
+    previous_master_key_file: str = ""
 
     @property
     def readers(self) -> int:
@@ -130,6 +132,7 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Config:
         provider=provider.read_options(parsed),
         master_key_file=parsed.master_key_file,
         master_key=environment.get(MASTER_KEY, ""),
+        previous_master_key_file=parsed.previous_master_key_file,
     )
 
 
@@ -167,4 +170,9 @@ def _add_keys(options: Options) -> None:
         "the file of the key that the keys of sites are encrypted with in the database; "
         f"{MASTER_KEY} can hold it itself",
         variable=f"{MASTER_KEY}_FILE",
+    )
+    options.add(
+        "--previous-master-key-file",
+        "the file of the master key before, while what it has encrypted is still there; with "
+        "--owner-database all of that is encrypted with the new one",
     )

@@ -120,7 +120,7 @@ def serve(
     certificates = None
     if config.transport.certificate:
         certificates = ServerCertificates(config.transport, LOG)
-    master = secret_from(config.master_key_file, config.master_key, MASTER_KEY)
+    sealing = master_key(config)
     with ExitStack() as running:
         conninfo = with_password(config.database, config.password_file)
         store = Store(conninfo, readers=config.readers, writers=config.writers)
@@ -137,7 +137,6 @@ def serve(
         monitor.look()
         if not may_listen():
             return
-        sealing = None if master is None else MasterKey(master)
         tables = Tables(store.tables, store.audit.record, sealing)
         servicers = _servicers(config, store, sealing, tables, running)
         retention = Retention(store.audit, store.tables)
@@ -173,6 +172,17 @@ def _server(running: ExitStack) -> grpc.Server:
     # is closed after them.
     running.callback(threads.shutdown)
     return grpc.server(threads, options=SERVER_OPTIONS, maximum_concurrent_rpcs=MAX_CALLS)
+
+
+def master_key(config: Config) -> MasterKey | None:
+    """Returns what encrypts secrets; None where there is none.
+
+    Raises:
+        SecretFileError: it cannot be read.
+    """
+    secret = secret_from(config.master_key_file, config.master_key, MASTER_KEY)
+    previous = secret_from(config.previous_master_key_file, "", "")
+    return None if secret is None else MasterKey(secret, previous)
 
 
 def _servicers(

@@ -11,7 +11,7 @@ from profile_service.keys.delivery import ServiceKey
 from profile_service.keys.derivation import StreamKeys, stream_keys
 from profile_service.keys.errors import MasterKeyError
 from profile_service.keys.files import new_secret
-from profile_service.keys.sealing import Sealed
+from profile_service.keys.sealing import Sealed, of_site
 from profile_service.model import Delivery, KeyProblem
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ class SiteKeys:
         if sealed is None:
             return None
         try:
-            secret = self._master.open(sealed, _what(site_id, generation))
+            secret = self._master.open(sealed, of_site(site_id, generation))
         except MasterKeyError:
             raise NoMasterKeyError(site.text) from None
         return stream_keys(secret, scope_of(use.scope, target, found.ids), use.purposes)
@@ -139,7 +139,7 @@ class SiteKeys:
             raise NoMasterKeyError(site.text)
 
         def make(site_id: int, generation: int) -> Sealed:
-            return master.seal(new_secret(), _what(site_id, generation))
+            return master.seal(new_secret(), of_site(site_id, generation))
 
         return self._store.add(site, after, make, action=action, actor=actor)
 
@@ -161,8 +161,3 @@ def scope_of(scope: KeyScope, target: ContainerName, ids: dict[str, int]) -> str
     if scope == "group":
         return f"container {ids[target.parent or '']}"
     return f"container {ids[target.text]}"
-
-
-def _what(site_id: int, generation: int) -> str:
-    """Returns what a key is of, so that none stands for another."""
-    return f"site {site_id} generation {generation}"

@@ -8,6 +8,7 @@ from profile_service.audit import Action, Entry
 from profile_service.errors import NoMasterKeyError, TargetNotFoundError
 from profile_service.hierarchy import Kind
 from profile_service.keys.errors import MasterKeyError
+from profile_service.keys.sealing import of_subject
 from profile_service.model import KnownSubject, Subject
 
 if TYPE_CHECKING:
@@ -60,7 +61,9 @@ class Subjects:
         if self._master is None:
             raise NoMasterKeyError(target.site)
         subjects = [
-            Subject(digest, self._master.seal(originals[digest].encode(), _what(scope_id, digest)))
+            Subject(
+                digest, self._master.seal(originals[digest].encode(), of_subject(scope_id, digest))
+            )
             for digest in unknown
         ]
         return known | self._store.give(target, scope_id, pattern, subjects)
@@ -92,7 +95,7 @@ class Subjects:
     def _known(stored: StoredSubject, master: MasterKey) -> KnownSubject:
         digest, sealed = stored.subject
         try:
-            original = master.open(sealed, _what(stored.scope_id, digest)).decode()
+            original = master.open(sealed, of_subject(stored.scope_id, digest)).decode()
         except MasterKeyError:
             raise NoMasterKeyError("") from None
         return KnownSubject(stored.code, original, stored.create_time)
@@ -107,8 +110,3 @@ class Subjects:
         if found is None:
             raise TargetNotFoundError(target.text)
         return found
-
-
-def _what(scope_id: int, digest: bytes) -> str:
-    """Returns what a patient is encrypted as, so that none stands for another."""
-    return f"subject {scope_id} {digest.hex()}"

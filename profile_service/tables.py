@@ -14,6 +14,7 @@ from profile_service.errors import (
 )
 from profile_service.keys.errors import MasterKeyError
 from profile_service.keys.files import new_secret
+from profile_service.keys.sealing import of_table
 from profile_service.keys.tables import TableKey
 from profile_service.language import check_profile
 from profile_service.language.lookups import ISSUER, ORIGINALS, Use, uses_of
@@ -136,7 +137,7 @@ class Tables:
             self._store.version(container, name, 0)
 
         def make(container_id: int) -> Sealed:
-            return master.seal(new_secret(), _what(container_id, name))
+            return master.seal(new_secret(), of_table(container_id, name))
 
         table = self._store.hold(container, name, make)
         key = self._key(table)
@@ -282,7 +283,7 @@ class Tables:
     def _key(self, table: Held | StoredTable | Answered) -> TableKey:
         try:
             if self._master is not None:
-                what = _what(table.container_id, table.name)
+                what = of_table(table.container_id, table.name)
                 return TableKey(self._master.open(table.sealed, what))
         except MasterKeyError:
             pass
@@ -323,8 +324,3 @@ def _resolved(name: str, stored: StoredTable | None, columns: Sequence[Column]) 
 def names_of_originals(count: int) -> tuple[str, ...]:
     """Returns the names of the columns that say who a patient is."""
     return (ORIGINALS[0], ISSUER, *ORIGINALS[2:])[:count]
-
-
-def _what(container_id: int, name: str) -> str:
-    """Returns what a secret is of, so that none stands for another."""
-    return f"table {container_id} {name}"

@@ -33,14 +33,28 @@ class Sealed(NamedTuple):
 
 
 class MasterKey:
-    """Encrypts and decrypts what is stored."""
+    """Encrypts and decrypts what is stored.
 
-    __slots__ = ("_cipher", "id")
+    Attributes:
+        id: names what it encrypts with: 8 bytes.
+    """
 
-    def __init__(self, secret: bytes) -> None:
-        """Takes the secret; what encrypts is derived of it."""
-        self.id = derived(secret, "master id", length=_ID_BYTES)
-        self._cipher = AESGCM(derived(secret, "master", length=_KEY_BYTES))
+    __slots__ = ("_cipher", "_ciphers", "id")
+
+    def __init__(self, secret: bytes, previous: bytes | None = None) -> None:
+        """Takes a secret; what encrypts is derived of it.
+
+        Args:
+            secret: 32 bytes.
+            previous: that of the master key before: what was encrypted with it is decrypted,
+                and nothing is encrypted with it any more.
+        """
+        secrets = [secret] if previous is None else [previous, secret]
+        self._ciphers: dict[bytes, AESGCM] = {}
+        for one in secrets:
+            self.id = derived(one, "master id", length=_ID_BYTES)
+            self._cipher = AESGCM(derived(one, "master", length=_KEY_BYTES))
+            self._ciphers[self.id] = self._cipher
 
     def __repr__(self) -> str:
         return f"MasterKey({self.id.hex()!r})"
@@ -66,9 +80,28 @@ class MasterKey:
                 been changed since.
         """
         nonce, data = sealed.data[:_NONCE_BYTES], sealed.data[_NONCE_BYTES:]
-        if sealed.master_key != self.id:
+        cipher = self._ciphers.get(sealed.master_key)
+        if cipher is None:
             raise MasterKeyError
         try:
-            return self._cipher.decrypt(nonce, data, what.encode())
+            return cipher.decrypt(nonce, data, what.encode())
         except InvalidTag:
             raise MasterKeyError from None
+
+
+# What a secret is of, so that none stands for another.
+
+
+def of_site(site_id: int, generation: int) -> str:
+    """Returns what a generation of the key of a site is encrypted as."""
+    return f"site {site_id} generation {generation}"
+
+
+def of_subject(scope_id: int, digest: bytes) -> str:
+    """Returns what a patient who has a code is encrypted as."""
+    return f"subject {scope_id} {digest.hex()}"
+
+
+def of_table(container_id: int, name: str) -> str:
+    """Returns what the secret of a table is encrypted as."""
+    return f"table {container_id} {name}"

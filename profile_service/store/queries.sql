@@ -700,3 +700,31 @@ FROM container AS c
 JOIN profile_version AS p ON p.container_id = c.id AND p.version = c.current_version
 WHERE (c.name = $1 OR starts_with(c.name, $1 || '/')) AND p.key_use LIKE '%:%' AND p.valid
 LIMIT $2
+
+-- Generations of keys of sites that another master key has encrypted.
+-- name: site_keys_of_other_master
+SELECT site_id, generation, master_key, sealed, site_id, generation
+FROM site_key WHERE master_key <> $1 LIMIT $2 FOR UPDATE
+
+-- Puts one in place.
+-- name: reseal_site_key
+UPDATE site_key SET master_key = $3, sealed = $4 WHERE site_id = $1 AND generation = $2
+
+-- Secrets of tables that another master key has encrypted.
+-- name: tables_of_other_master
+SELECT container_id, name, master_key, sealed, container_id, name
+FROM patient_table WHERE master_key <> $1 LIMIT $2 FOR UPDATE
+
+-- Puts one in place.
+-- name: reseal_table
+UPDATE patient_table SET master_key = $3, sealed = $4 WHERE container_id = $1 AND name = $2
+
+-- Patients with codes that another master key has encrypted.
+-- name: subjects_of_other_master
+SELECT c.series_id, c.digest, c.master_key, c.sealed, s.scope_id, c.digest
+FROM subject_code AS c JOIN code_series AS s ON s.id = c.series_id
+WHERE c.master_key <> $1 LIMIT $2 FOR UPDATE OF c
+
+-- Puts one in place.
+-- name: reseal_subject
+UPDATE subject_code SET master_key = $3, sealed = $4 WHERE series_id = $1 AND digest = $2

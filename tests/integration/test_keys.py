@@ -157,7 +157,12 @@ def keys(tmp_path: Path) -> Path:
 
 @contextmanager
 def pair(
-    database: str, keys: Path, *, master: str = "master", shown: Path = SERVICE_KEY_FILE
+    database: str,
+    keys: Path,
+    *,
+    master: str = "master",
+    previous: str = "",
+    shown: Path = SERVICE_KEY_FILE,
 ) -> Iterator[Pair]:
     """Gives both services.
 
@@ -165,11 +170,14 @@ def pair(
         database: the database.
         keys: the folder with the master key.
         master: its name; empty for none.
+        previous: that of the one before; empty for none.
         shown: the file with the API key of DeidService.
     """
-    file = str(keys / f"{master}.key") if master else ""
+    file, before = (str(keys / f"{name}.key") if name else "" for name in (master, previous))
     with (
-        running_profile_service(database, master_key_file=file) as profile_address,
+        running_profile_service(
+            database, master_key_file=file, previous_master_key_file=before
+        ) as profile_address,
         running_deid_service(profile_address, key=str(shown)) as running,
     ):
         yield Pair(profile_address, running.address, keys)

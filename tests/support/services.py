@@ -24,6 +24,7 @@ def running_profile_service(
     provider: Provider | None = None,
     *,
     master_key_file: str = "",
+    previous_master_key_file: str = "",
     service_key: str = str(SERVICE_KEY_FILE),
 ) -> Iterator[str]:
     """Gives the address of a ProfileService on a database; raises what `serve` raises."""
@@ -42,6 +43,7 @@ def running_profile_service(
                     transport=transport,
                     provider=provider,
                     master_key_file=master_key_file,
+                    previous_master_key_file=previous_master_key_file,
                 ),
                 "127.0.0.1:0",
                 listening=lambda port: address.set_result(f"127.0.0.1:{port}"),
