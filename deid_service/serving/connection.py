@@ -41,6 +41,9 @@ _OPTIONS = (
     ("grpc.use_local_subchannel_pool", 1),
 )
 
+# What gRPC says where whatever answers does not say by its health that it serves as ProfileService.
+_UNHEALTHY = "backend unhealthy"
+
 # Of what gRPC says about a failure, so much is told.
 _MAX_CAUSE = 200
 
@@ -103,6 +106,8 @@ class ProfileConnection:
         """Returns in words for the log why a call failed, with the address."""
         if error.code() == grpc.StatusCode.UNIMPLEMENTED:
             return f"what answers at {self.address} is not ProfileService"
+        if (error.details() or "").endswith(_UNHEALTHY):
+            return f"what answers at {self.address} is not ProfileService, or does not serve"
         details = (error.details() or "")[:_MAX_CAUSE]
         return f"{error.code().name} from {self.address}: {details}"
 
