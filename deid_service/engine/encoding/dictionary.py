@@ -42,6 +42,11 @@ def vr_of(tag: int) -> str:
     return vr
 
 
+def is_private_creator(creator: str) -> bool:
+    """Whether the dictionary has elements of a private creator."""
+    return creator in private_dictionaries
+
+
 def private_vr_of(group: int, creator: str, offset: int) -> str | None:
     """Returns the VR of a private element, or None where no dictionary has it."""
     # A file can name any creator: only those of the dictionary are remembered.

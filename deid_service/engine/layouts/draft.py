@@ -20,7 +20,15 @@ from deid_service.engine.encoding.headers import (
     Encoding,
 )
 from deid_service.engine.encoding.tags import SPECIFIC_CHARACTER_SET
-from deid_service.engine.layouts.layout import Change, Identifier, Layout, Note, Size, Variable
+from deid_service.engine.layouts.layout import (
+    Change,
+    Identifier,
+    Layout,
+    Note,
+    PassedBlock,
+    Size,
+    Variable,
+)
 from deid_service.engine.rules.ops import Rewritten
 from deid_service.engine.rules.rules import Rules
 
@@ -52,6 +60,17 @@ def _compiled(expression: bytes) -> re.Pattern[bytes]:
         return re.compile(expression, re.DOTALL)
     compiled: re.Pattern[bytes] = compiler.compile(expression, int(re.DOTALL))
     return compiled
+
+
+def _behind(group: int) -> bytes:
+    """Returns the expression for an element of a higher group, in little endian; 0: anything."""
+    if not group:
+        return b""
+    low, high = group & 0xFF, group >> 8
+    above = b"[%b-\\xff]" % re.escape(bytes([low + 1])) + re.escape(bytes([high]))
+    if high < 0xFF:
+        above += b"|.[%b-\\xff]" % re.escape(bytes([high + 1]))
+    return b"(?=%b)" % above
 
 
 class Role(Enum):
@@ -166,6 +185,8 @@ class Draft:
         inserted: see `Layout`.
         charsets: in force behind it; None where it declares none.
         notes: see `Layout`.
+        blocks: see `Layout`.
+        behind: the private group that it ends with; 0 where it ends with none.
         files: in how many it was seen.
         due: in how many it is seen when it is compiled next.
     """
@@ -178,6 +199,8 @@ class Draft:
         self.inserted: tuple[tuple[int, int], ...] = ()
         self.charsets: CharacterSets | None = None
         self.notes: list[Note] = []
+        self.blocks: tuple[PassedBlock, ...] = ()
+        self.behind = 0
         self.files = 1
         self.due = 2
         self._constants: dict[int, bytes] = {}
@@ -238,6 +261,8 @@ class Draft:
             self.first_insertion,
             self.inserted,
             self._counts,
+            self.blocks,
+            self.behind,
         )
 
     def join(self, other: Draft) -> None:
@@ -313,7 +338,7 @@ class Draft:
         profile, node = rules.profile, rules.top
         watched = profile.watched
         noted = frozenset(note.tag for note in self.notes)
-        compiled = _compiled(b"".join(self._expressions()))
+        compiled = _compiled(b"".join(self._expressions()) + _behind(self.behind))
         return Layout(
             match=compiled.match,
             tail=compiled.groups,
@@ -342,6 +367,7 @@ class Draft:
                 and not node.private_insertions
             ),
             patient=self._patient(profile.says_patient),
+            blocks=self.blocks,
         )
 
     def _patient(self, tags: frozenset[int]) -> tuple[Identifier, ...] | None:

@@ -88,6 +88,26 @@ class Note(NamedTuple):
     group: int
 
 
+class PassedBlock(NamedTuple):
+    """A block of private elements (PS3.5 7.8.1) as the walk has left it.
+
+    Attributes:
+        number: group and block, as group << 8 | block.
+        creator: its private creator; None where there is none.
+        known: that, where a rule or the base names it.
+        seen: a bit for each of its elements that something was done to.
+        stays: whether one of its elements stays.
+        left_out: whether its creator was left out.
+    """
+
+    number: int
+    creator: str | None
+    known: str | None
+    seen: int
+    stays: bool
+    left_out: bool
+
+
 @dataclass(slots=True, eq=False)
 class Layout:
     """What is done along elements that follow each other.
@@ -117,6 +137,7 @@ class Layout:
         ends: nothing is due behind it.
         patient: what says who the patient is, in the order of the tags: tag, group, where the
             value begins in it, and the character sets; None where it is not all in the layout.
+        blocks: of the private elements in it.
         used: how often it was found, of late.
     """
 
@@ -139,6 +160,7 @@ class Layout:
     begins: bool
     ends: bool
     patient: tuple[Identifier, ...] | None
+    blocks: tuple[PassedBlock, ...]
     used: int = 0
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 
 from deid_service.engine.encoding.dictionary import private_vr_of
 from deid_service.engine.errors import Reason
+from deid_service.engine.layouts.layout import PassedBlock
 from deid_service.engine.limits import MAX_CREATOR_BYTES, MAX_PRIVATE_BLOCKS
 from deid_service.engine.rules.nodes import Node
 from deid_service.engine.rules.ops import (
@@ -22,6 +23,7 @@ from deid_service.engine.rules.rewriting import (
 from deid_service.engine.walk.insertions import Insertions
 from deid_service.engine.walk.levels import (
     END,
+    BlockEnd,
     HeldSlot,
     Level,
     PrivateBlock,
@@ -82,12 +84,13 @@ class Creators:
         number = (found.tag >> 16 << 8) | (found.tag & 0xFF)
         block = self._block(level, number)
         self._note_creator(level, node, found, block, value.decode("latin-1").strip(" "))
-        splicer.depend()
+        splicer.blocks.look_at(level)
         op = node.op(found.tag, None, "LO")
         if op is None:
             return splicer.pass_over(found)
         becomes = becomes_of(op)
         if becomes.named or not isinstance(becomes, Dropped):
+            splicer.depend()
             if isinstance(becomes, Dropped):
                 splicer.drop(level, found, becomes.name)
                 return True
@@ -105,8 +108,9 @@ class Creators:
         name = becomes.name
         if block.slot is not None:
             # The same element twice: the last one counts, as other readers have it.
+            splicer.depend()
             self._leave_out_creator(level, block, name)
-        splicer.hold(slot, found)
+        splicer.blocks.hold(level, slot, found)
         block.slot = slot
         block.left_out = False
 
@@ -121,7 +125,7 @@ class Creators:
 
         if not block.scheduled:
             block.scheduled = True
-            level.schedule((number << 8 | 0xFF) + 1, passed)
+            level.schedule((number << 8 | 0xFF) + 1, BlockEnd(passed))
         return True
 
     def _note_creator(
@@ -156,7 +160,7 @@ class Creators:
         slot, block.slot = block.slot, None
         assert slot is not None
         block.left_out = True
-        self._splicer.output.fill(slot, [])
+        self._splicer.blocks.settle(slot, stays=False)
         level.delta -= len(slot.held)
         self._splicer.count((name,))
 
@@ -164,7 +168,7 @@ class Creators:
         slot, block.slot = block.slot, None
         if slot is not None:
             block.stays = True
-            self._splicer.output.fill(slot, [slot.held])
+            self._splicer.blocks.settle(slot, stays=True)
 
     def op_of(self, level: Level, node: Node, tag: int) -> tuple[Case | ByVr | None, str | None]:
         """Returns what is done to an element of a private block, and its creator.
@@ -174,8 +178,8 @@ class Creators:
         Raises:
             DicomError: it stays, and its creator does not, or another's stands for it.
         """
-        self._splicer.depend()
         block = level.blocks.get(tag >> 8) or self._block(level, tag >> 8)
+        self._splicer.blocks.rely_on(level, block)
         bit = 1 << (tag & 0xFF)
         if block.inserted & bit and not block.made:
             return SUPERSEDED, block.creator
@@ -201,6 +205,17 @@ class Creators:
         if block.slot is not None:
             self._keep_creator(block)
         block.stays = True
+
+    def has_room(self, passed: Collection[PassedBlock]) -> bool:
+        """Whether there may be so many blocks more."""
+        return self.open_blocks + len(passed) <= MAX_PRIVATE_BLOCKS
+
+    def go_on_behind(self, level: Level, passed: Iterable[PassedBlock]) -> None:
+        """Takes note of the blocks of private elements that a layout has passed."""
+        for number, creator, known, seen, stays, left_out in passed:
+            block = self._block(level, number)
+            block.creator, block.known, block.seen = creator, known, seen
+            block.stays, block.left_out = stays, left_out
 
     def prepare(self, level: Level) -> None:
         """Has private elements inserted where their blocks have been seen."""

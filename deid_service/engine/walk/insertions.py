@@ -24,6 +24,7 @@ from deid_service.engine.rules.rewriting import (
 )
 from deid_service.engine.walk.levels import (
     END,
+    BlockEnd,
     Kind,
     Level,
     Watch,
@@ -47,7 +48,7 @@ class Insertions:
             if isinstance(due, tuple):
                 self._insert_range(level, *due)
             else:
-                if not isinstance(due, Watch):
+                if not isinstance(due, Watch | BlockEnd):
                     self._splicer.depend()
                 due(level, tag)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from deid_service.engine.layouts.layout import Applied, Layout, apply_first
 from deid_service.engine.rules.rewriting import Place
+from deid_service.engine.walk.creators import Creators
 from deid_service.engine.walk.insertions import Insertions
 from deid_service.engine.walk.levels import Level
 from deid_service.engine.walk.notes import Notes
@@ -20,7 +21,12 @@ class Leaps:
     """
 
     def __init__(
-        self, splicer: Splicer, notes: Notes, insertions: Insertions, settings: Settings
+        self,
+        splicer: Splicer,
+        notes: Notes,
+        insertions: Insertions,
+        creators: Creators,
+        settings: Settings,
     ) -> None:
         """Starts with nothing passed.
 
@@ -28,6 +34,7 @@ class Leaps:
             splicer: puts the output together.
             notes: what others need.
             insertions: does what is due before a layout.
+            creators: keep account of private blocks.
             settings: of the profile.
         """
         self.is_unlike = False
@@ -35,6 +42,7 @@ class Leaps:
         self._splicer = splicer
         self._notes = notes
         self._insertions = insertions
+        self._creators = creators
         self._settings = settings
 
     def leap(self, level: Level, alike: list[Layout]) -> None:
@@ -53,7 +61,7 @@ class Leaps:
             return
         if layout.first_tag >= level.boundary:
             self._insertions.reach(level, layout.first_tag)
-        if level.can_leap(layout):
+        if level.can_leap(layout) and self._creators.has_room(layout.blocks):
             splicer.flush(splicer.position)
             self.take(level, applied)
             splicer.output.parts.append(applied.changed)
@@ -75,6 +83,7 @@ class Leaps:
         start = applied.match.start()
         level.delta += len(applied.changed) - (applied.tail - start)
         level.leap(layout)
+        self._creators.go_on_behind(level, layout.blocks)
         splicer.run = applied.tail
         splicer.position = applied.end
         self.applied_bytes += applied.end - start

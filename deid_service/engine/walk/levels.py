@@ -128,6 +128,19 @@ class Watch:
         self._passed(self.tag)
 
 
+class BlockEnd:
+    """Something due behind a block of private elements, which depends on them alone."""
+
+    __slots__ = ("_passed",)
+
+    def __init__(self, passed: Due) -> None:
+        self._passed = passed
+
+    def __call__(self, level: Level, reached: int) -> None:
+        """Says that the block has been passed."""
+        self._passed(level, reached)
+
+
 class Level:
     """A data set, a sequence, or the fragments of encapsulated pixel data.
 
@@ -269,6 +282,9 @@ class Level:
     def can_leap(self, layout: Layout) -> bool:
         """Whether nothing else is due along a layout than what it says itself."""
         if layout.first_tag < self.crossed or layout.first_insertion != self.next_insertion:
+            return False
+        # Nothing is known of the private groups in it, nor of any behind them.
+        if layout.blocks and self.blocks and max(self.blocks) >> 8 >= layout.blocks[0].number >> 8:
             return False
         return all(
             tag > layout.last_tag or (isinstance(due, Watch) and due.tag in layout.watched)

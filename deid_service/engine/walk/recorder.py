@@ -15,7 +15,7 @@ from contextlib import suppress
 from typing import Final
 
 from deid_service.engine.encoding.charsets import CharacterSets
-from deid_service.engine.encoding.dictionary import vr_of
+from deid_service.engine.encoding.dictionary import is_private_creator, vr_of
 from deid_service.engine.encoding.headers import (
     HEADER,
     ITEM_BYTES,
@@ -23,9 +23,10 @@ from deid_service.engine.encoding.headers import (
     SHORT_VRS,
     Encoding,
 )
+from deid_service.engine.encoding.tags import is_private
 from deid_service.engine.errors import DicomError
 from deid_service.engine.layouts.draft import Draft, Part, Role
-from deid_service.engine.layouts.layout import Change
+from deid_service.engine.layouts.layout import Change, PassedBlock
 from deid_service.engine.layouts.learning import (
     MAX_BYTES,
     MAX_ELEMENTS_OF_FILE,
@@ -37,9 +38,9 @@ from deid_service.engine.rules.nodes import Node
 from deid_service.engine.rules.ops import Kept, Rewritten
 from deid_service.engine.rules.rewriting import Place
 from deid_service.engine.rules.rules import Rules
-from deid_service.engine.walk.levels import END, Level
+from deid_service.engine.walk.levels import END, HeldSlot, Level, PrivateBlock
 from deid_service.engine.walk.output import Buffer, Output, Slot
-from deid_service.engine.walk.splicer import Found, Splicer
+from deid_service.engine.walk.splicer import Blocks, Found, Splicer
 from deid_service.engine.walk.walk import Walk
 
 # Longer values (in bytes) are those of pixel data and the like: they seldom end with
@@ -74,12 +75,15 @@ class Recorder(Splicer):
 
     Attributes:
         stretches: that were recorded.
+        unit: the private group that is recorded as one element.
+        is_literal: the element at hand must be as it is.
     """
 
     def __init__(self, output: Output, *, base: int, max_held_bytes: int) -> None:
         """Starts with nothing recorded; see `Splicer`."""
         super().__init__(output, base=base, max_held_bytes=max_held_bytes)
         self.stretches: list[_Stretch] = []
+        self.unit = self.blocks = Unit(self)
         self._open: _Stretch | None = None
         # What is recorded of the element at hand: what was due before it, and it.
         self._due: list[tuple[bytes, int, str | None, tuple[str, ...]] | tuple[int, bool]] = []
@@ -87,9 +91,11 @@ class Recorder(Splicer):
         self._names: list[str] = []
         self._declared: CharacterSets | None = None
         self._found: Found | None = None
+        # The tag of the element, or of the first of a unit.
+        self._tag = 0
         self._in_element = False
         self._is_spoilt = False
-        self._is_literal = False
+        self.is_literal = False
         self._is_guarded = False
         # Whether a primitive is at work that was written down already.
         self._is_written = False
@@ -111,7 +117,14 @@ class Recorder(Splicer):
         self._in_element = False
 
     def begin_element(self, level: Level, found: Found, *, left_out: bool) -> None:
-        """Begins an element of the top level, behind what was due."""
+        """Begins an element of the top level, behind what was due; or goes on with a unit."""
+        self.is_literal = self._is_guarded = False
+        self._found = found
+        if self.unit.takes(found.tag):
+            if left_out:
+                self.depend()
+            return
+        self.unit.begin(level, found.tag)
         stretch = self._open
         if stretch is not None and (self._is_spoilt or found.tag <= stretch.draft.last_tag):
             self._open = stretch = None
@@ -125,18 +138,18 @@ class Recorder(Splicer):
         self._names = []
         self._declared = None
         self._in_element = True
-        self._is_spoilt = left_out
-        self._is_literal = self._is_guarded = False
+        self._is_spoilt = left_out or self.unit.is_refused(level)
+        self._tag = found.tag
         self._reached = found.position
         self._sizes = []
-        self._found = found
 
     def end_element(self, level: Level, finals: dict[int, str | None]) -> None:
         """Ends an element of the top level at the position."""
-        stretch, found = self._open, self._found
-        if stretch is None or found is None or not self._in_element:
+        stretch = self._open
+        if stretch is None or not self._in_element:
             return
         self._in_element = False
+        blocks = self.unit.end(level)
         if self._is_spoilt or not self._parts or self._reached != self.position:
             self._open = None
             return
@@ -152,10 +165,12 @@ class Recorder(Splicer):
                 draft.insert(element, tag, final)
                 draft.count(names)
         for part in self._parts:
-            part.tag = found.tag
+            part.tag = self._tag
             draft.add(part)
         draft.count(self._names)
-        draft.last_tag = found.tag
+        draft.last_tag = self.unit.last_tag
+        draft.blocks += blocks
+        draft.behind = self.unit.group
         draft.next_insertion = level.next_insertion
         draft.inserted = tuple(level.inserted[stretch.made :])
         if self._declared is not None:
@@ -188,7 +203,7 @@ class Recorder(Splicer):
 
     def pass_over(self, found: Found) -> bool:
         """Passes an element of defined length."""
-        if self._is_literal and found.end <= len(self.buffer):
+        if self.is_literal and found.end <= len(self.buffer):
             self._literal(found.position, found.end)
         else:
             self._value(Role.KEPT, found, found.vr or vr_of(found.tag))
@@ -281,7 +296,11 @@ class Recorder(Splicer):
 
     def hold(self, slot: Slot, found: Found) -> None:
         """Puts a slot in place of an element."""
-        self.depend()
+        if slot is self.unit.creator:
+            self._literal(found.position, found.end)
+            self.unit.waiting[id(slot)] = self._parts[-1]
+        else:
+            self.depend()
         super().hold(slot, found)
 
     def depend(self) -> None:
@@ -293,7 +312,7 @@ class Recorder(Splicer):
         if level.tag is not None:
             self.depend()
         self._declared = level.charsets
-        self._is_literal = True
+        self.is_literal = True
 
     def peek(self, found: Found) -> bytes:
         """Returns how a value begins, which may show that it is a sequence."""
@@ -337,6 +356,105 @@ class Recorder(Splicer):
             raise _EnoughError
 
 
+class Unit(Blocks):
+    """A private group of the top level, which is recorded as one element.
+
+    What is done to its elements depends on the creators before them, and whether those stay
+    on what is behind them. So a layout has all of a group, with its creators byte by byte,
+    or nothing of it.
+
+    Attributes:
+        group: that is recorded so; 0 for none.
+        last_tag: of the last element of the top level.
+        creator: the slot of the creator at hand.
+        waiting: creators that may stay or go, by their slots.
+        needed: the tags of elements that others need, or that say who the patient is.
+    """
+
+    def __init__(self, recorder: Recorder) -> None:
+        """Starts with none."""
+        super().__init__(recorder)
+        self._recorder = recorder
+        self.group = 0
+        self.last_tag = 0
+        self.creator: HeldSlot | None = None
+        self.waiting: dict[int, Part] = {}
+        self.needed: frozenset[int] = frozenset()
+
+    def begin(self, level: Level, tag: int) -> None:
+        """Begins an element of the top level, which may be the first of a group."""
+        node = level.node
+        is_unit = is_private(tag) and node is not None and node.reach.is_by_creator
+        self.group = tag >> 16 if is_unit else 0
+        self.last_tag = tag
+        self.creator = None
+        self.waiting.clear()
+
+    def takes(self, tag: int) -> bool:
+        """Whether an element is recorded with those before it."""
+        if not self.group or tag >> 16 != self.group:
+            return False
+        if tag <= self.last_tag or tag in self.needed:
+            self._recorder.depend()
+        self.last_tag = tag
+        return True
+
+    def is_refused(self, level: Level) -> bool:
+        """Whether the group that has begun is left to the walk."""
+        # Something of it, or of a higher one, stood further ahead.
+        is_late = bool(self.group and level.blocks) and max(level.blocks) >> 8 >= self.group
+        return is_late or (self.group > 0 and self.last_tag in self.needed)
+
+    def end(self, level: Level) -> tuple[PassedBlock, ...]:
+        """Returns the blocks of the group, as they are behind all that is due in it."""
+        passed = []
+        for number in self._numbers():
+            block = level.blocks.get(number)
+            if block is None:
+                continue
+            creator, known = block.creator, block.known
+            # A layout has no value of a patient, which another creator could be.
+            is_name = creator is None or known is not None or is_private_creator(creator)
+            if not is_name or block.slot is not None or block.made or block.inserted:
+                self._recorder.depend()
+            passed.append(
+                PassedBlock(number, creator, known, block.seen, block.stays, block.left_out)
+            )
+        return tuple(passed)
+
+    def _numbers(self) -> range:
+        """Returns the numbers that the blocks of the group can have."""
+        return range(self.group << 8, self.group + 1 << 8) if self.group else range(0)
+
+    def look_at(self, level: Level) -> None:
+        """See `Blocks`."""
+        if level.tag is not None or not self.group:
+            self._recorder.depend()
+        self._recorder.is_literal = True
+
+    def rely_on(self, level: Level, block: PrivateBlock) -> None:
+        """See `Blocks`."""
+        if level.tag is not None or not self.group or block.made or block.inserted:
+            self._recorder.depend()
+
+    def hold(self, level: Level, slot: HeldSlot, found: Found) -> None:
+        """See `Blocks`."""
+        if level.tag is not None or not self.group:
+            self._recorder.depend()
+        else:
+            self.creator = slot
+        super().hold(level, slot, found)
+
+    def settle(self, slot: HeldSlot, *, stays: bool) -> None:
+        """See `Blocks`."""
+        part = self.waiting.pop(id(slot), None)
+        if part is None:
+            self._recorder.depend()
+        elif not stays:
+            part.role = Role.DROPPED
+        super().settle(slot, stays=stays)
+
+
 class Rehearsal(Walk):
     """A walk over the beginning of a data set, every element of it the long way."""
 
@@ -367,7 +485,9 @@ class Rehearsal(Walk):
             transfer_syntax=transfer_syntax,
             encapsulated=encapsulated,
         )
-        self._finals = rules.profile.finals
+        profile = rules.profile
+        self._finals = profile.finals
+        self.splicer.unit.needed = profile.finals | profile.originals | profile.says_patient
         self._left_out: frozenset[int] = frozenset()
         self._elements = 0
 
@@ -384,7 +504,7 @@ class Rehearsal(Walk):
         splicer.view = memoryview(splicer.buffer)
         with suppress(DicomError, _EnoughError):
             self._read()
-            if not splicer.stack:
+            if not splicer.stack and not splicer.unit.group:
                 splicer.end_element(splicer.level, self.notes.finals)
         if len(buffer) <= MAX_BYTES and splicer.is_cut():
             return
@@ -399,7 +519,7 @@ class Rehearsal(Walk):
         """Reads one element; False where input is missing."""
         splicer = self.splicer
         self._elements += 1
-        if level.tag is None:
+        if level.tag is None and not self._goes_on(level):
             splicer.end_element(level, self.notes.finals)
             splicer.begin_due()
         if self._elements > MAX_ELEMENTS_OF_FILE:
@@ -410,6 +530,26 @@ class Rehearsal(Walk):
             return False
         group, element, code, length = level.encoding.quad(splicer.buffer, splicer.position)
         return self._read_element(level, group << 16 | element, code, length)
+
+    def _goes_on(self, level: Level) -> bool:
+        """Whether the next element of the top level is recorded with those before it."""
+        splicer = self.splicer
+        unit = splicer.unit
+        if not unit.group:
+            return False
+        if len(splicer.buffer) - splicer.position < HEADER:
+            # More of the group may follow.
+            splicer.depend()
+            return False
+        group = level.encoding.quad(splicer.buffer, splicer.position)[0]
+        if group == unit.group:
+            return True
+        if group < unit.group or splicer.base + splicer.position > splicer.max_held:
+            splicer.depend()
+        else:
+            # What is due behind its last block, and before whatever comes.
+            self._insertions.reach(level, unit.group + 1 << 16)
+        return False
 
     def _act(self, level: Level, node: Node, found: Found) -> bool:
         if level.tag is None:

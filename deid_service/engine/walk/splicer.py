@@ -12,7 +12,7 @@ from deid_service.engine.errors import DicomError, Reason
 from deid_service.engine.rules.memo import Became
 from deid_service.engine.rules.ops import Kept, Rewritten
 from deid_service.engine.rules.rewriting import Place
-from deid_service.engine.walk.levels import LengthSlot, Level
+from deid_service.engine.walk.levels import HeldSlot, LengthSlot, Level, PrivateBlock
 from deid_service.engine.walk.output import Output, Slot
 
 
@@ -44,6 +44,7 @@ class Splicer:
         output: where the result goes.
         need: how many bytes from the first unread one on must be there before
             reading on makes sense.
+        blocks: what is done to private creators.
     """
 
     def __init__(self, output: Output, *, base: int, max_held_bytes: int) -> None:
@@ -56,6 +57,7 @@ class Splicer:
                 waits for something.
         """
         self.output = output
+        self.blocks: Blocks = Blocks(self)
         self.need = HEADER
         self.max_held = max_held_bytes
         # How many elements were changed by the same actions, and how many by one
@@ -264,3 +266,25 @@ class Splicer:
     def is_inside_value(self, size: int) -> bool:
         """Whether a value that is passed on, or left out, goes on for more than so many bytes."""
         return self.pass_left > size or self.drop_left > size
+
+
+class Blocks:
+    """What is done to private creators, and because of them."""
+
+    def __init__(self, splicer: Splicer) -> None:
+        """Writes by a splicer."""
+        self._splicer = splicer
+
+    def look_at(self, level: Level) -> None:
+        """Takes note that a private creator is looked at, which says whose its block is."""
+
+    def rely_on(self, level: Level, block: PrivateBlock) -> None:
+        """Takes note that what is done to an element depends on whose its block is."""
+
+    def hold(self, level: Level, slot: HeldSlot, found: Found) -> None:  # noqa: ARG002
+        """Puts a slot in place of a private creator that is all there."""
+        self._splicer.hold(slot, found)
+
+    def settle(self, slot: HeldSlot, *, stays: bool) -> None:
+        """Fills the slot of a private creator: with it, or with nothing."""
+        self._splicer.output.fill(slot, [slot.held] if stays else [])

@@ -149,7 +149,7 @@ class Walk:
         self._transfer_syntax = transfer_syntax
         self._layouts = layouts
         self._finder = finder
-        self.leaps = Leaps(splicer, notes, self._insertions, profile.settings)
+        self.leaps = Leaps(splicer, notes, self._insertions, self._creators, profile.settings)
         self._shapes = Shapes(splicer)
         # When the caller is to have a turn, by `perf_counter`.
         self._until = math.inf

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from deid_service.engine.encoding.tags import is_creator
 from tests.support.engine.build import El, Sq, dicom, el, sq
 from tests.support.engine.walk import EXPLICIT, IMPLICIT
 
@@ -37,6 +38,7 @@ _SEQUENCES = (
 )  # fmt: skip
 _CHARSETS = ("", "ISO_IR 100", "ISO_IR 192", "ISO 2022 IR 6\\ISO 2022 IR 87", "ISO_IR 999", " ")
 _UNKNOWN = (0x00090010, 0x00091002, 0x00091006, 0x00111001, 0x00190010, 0x0019100C, 0x00201234)
+_PRIVATE_GROUPS = (0x0009, 0x0019, 0x0029, 0x0043)
 _CREATORS = (b"GEMS_IDEN_01", b"ACME", b"GEMS_PARM_01", b"")
 _SYNTAX_UIDS = ("1.2.840.10008.1.2.1", "1.2.840.10008.1.2", "1.2.840.10008.1.2.4.50", "")
 _ITEM = b"\xfe\xff\x00\xe0\x10\0\0\0\x10\0\x10\0\x08\0\0\0Doe^Jane"
@@ -124,10 +126,13 @@ def _parts(rng: Random, depth: int) -> tuple[Part, ...]:
     ]
     if rng.random() < (0.5 if depth == 0 else 0.1):
         parts.append(el("SpecificCharacterSet", rng.choice(_CHARSETS)))
-    parts += [
-        _value(rng, El(tag, rng.choice(("LO", "UN", "OB", "SH")), ""))
-        for tag in rng.sample(_UNKNOWN, rng.randrange(4))
-    ]
+    if depth == 0 and rng.random() < 0.4:
+        parts += _private(rng)
+    else:
+        parts += [
+            _value(rng, El(tag, rng.choice(("LO", "UN", "OB", "SH")), ""))
+            for tag in rng.sample(_UNKNOWN, rng.randrange(4))
+        ]
     if depth < 3:
         for name in rng.sample(_SEQUENCES, rng.randrange(3)):
             items = [_parts(rng, depth + 1) for _ in range(rng.randrange(3))]
@@ -142,12 +147,30 @@ def _parts(rng: Random, depth: int) -> tuple[Part, ...]:
     return tuple(sorted(parts, key=lambda part: part.tag))
 
 
+def _private(rng: Random) -> list[El | Sq]:
+    """Returns private groups: creators, and elements in their blocks and beside them."""
+    parts: list[El | Sq] = []
+    for group in rng.sample(_PRIVATE_GROUPS, rng.randrange(1, 4)):
+        blocks = sorted(rng.sample(range(0x10, 0x13), rng.randrange(1, 4)))
+        parts += [_value(rng, El(group << 16 | block, "LO", "")) for block in blocks]
+        if rng.random() < 0.1:
+            blocks.append(0x20)
+        for block in blocks:
+            for offset in rng.sample(range(2, 8), rng.randrange(4)):
+                tag = group << 16 | block << 8 | offset
+                if rng.random() < 0.1:
+                    parts.append(sq(tag, _parts(rng, 2), undefined=rng.random() < 0.5))
+                else:
+                    parts.append(_value(rng, El(tag, rng.choice(("LO", "UN", "OB", "SH")), "")))
+    return parts
+
+
 def _value(rng: Random, part: El, length: int | None = None) -> El:
     """Returns an element with another value, of a length."""
     if part.vr == "DA":
         date = rng.choice(("20040119", "19991231", "20040119", "20041301", ""))
         return replace(part, value=date)
-    if part.tag in {0x00090010, 0x00190010}:
+    if part.tag >> 16 & 1 and is_creator(part.tag):
         return replace(part, vr="LO", value=rng.choice(_CREATORS))
     if part.vr not in _TEXTS:
         return part
@@ -182,7 +205,7 @@ def _mutate(rng: Random, parts: list[Part]) -> None:
         return
     index = rng.randrange(len(parts))
     part = parts[index]
-    match rng.randrange(12):
+    match rng.randrange(14):
         case 0:
             del parts[index]
         case 1:
@@ -207,5 +230,9 @@ def _mutate(rng: Random, parts: list[Part]) -> None:
             inner = list(part.items[0])
             _mutate(rng, inner)
             parts[index] = replace(part, items=(tuple(inner), *part.items[1:]))
+        case 11 | 12:
+            more = rng.choice(_private(rng))
+            at = sum(each.tag < more.tag for each in parts if isinstance(each, El | Sq))
+            parts.insert(at, more)
         case _:
             parts.insert(index, El(rng.choice(_UNKNOWN), "UN", _ITEM[: rng.choice((4, 8, 24))]))

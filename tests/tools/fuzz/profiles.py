@@ -67,6 +67,31 @@ dicom:
     - {name: PatientName, replace-with: X}
     - {name: InstitutionName, remove: true}
 """,
+    "private": """
+dicom:
+  remove-private-tags: true
+  fields:
+    - {name: '(0009, "GEMS_IDEN_01", 02)', keep: true}
+    - {name: '(0019, "GEMS_PARM_01", *)', keep: true}
+    - {name: '(0029, "GEMS_IDEN_01", 04)', hash: true}
+    - {name: '(0043, "GEMS_PARM_01", 05)', keep: true}
+    - {name: PatientName, replace-with: X}
+    - {name: InstitutionName, remove: true}
+""",
+    "by VR": """
+dicom:
+  fields:
+    - {name: '(0009, "GEMS_IDEN_01", 02)', remove: true}
+    - {vr: [SH, UI], remove: true}
+    - {name: '(0043, "ACME", *)', keep: true}
+    - {vr: [LO], hash: true, on-error: remove}
+    - {name: PatientName, replace-with: X}
+""",
+    "base": """
+dicom:
+  base: ps3.15-2026c-basic
+  options: [clean-descriptors, retain-safe-private]
+""",
     "regex": """
 dicom:
   fields:
