@@ -182,7 +182,7 @@ def read_base(dicom: Table, settings: Settings, defaults: Defaults) -> Base | No
         defaults: of its date actions.
     """
     if "base" not in dicom:
-        for key in ("options", "leftovers"):
+        for key in ("options", "leftovers", "words"):
             if key in dicom:
                 dicom.report_key(
                     Code.BASE_OPTIONS,

@@ -317,7 +317,10 @@ def _base(profile: Profile) -> str:
     if profile.base is None:
         return ""
     mode = profile.settings.leftovers
-    more = () if mode == "remove" else (f"leftovers: {mode}",)
+    words = profile.settings.words
+    more = [] if mode == "remove" else [f"leftovers: {mode}"]
+    more += [f"keep: {word}" for word in words.keep]
+    more += [f"remove: {word}" for word in words.remove]
     return " ".join((profile.base.name, *profile.base.options, *more))
 
 

@@ -42,7 +42,7 @@ from profile_service.language.model import (
 from profile_service.language.problems import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from profile_service.language.model import (
         Action,
@@ -64,6 +64,7 @@ if TYPE_CHECKING:
         Spelling,
         Template,
         When,
+        Words,
     )
 
 _LEFTOVERS: Mapping[Leftovers, str] = {
@@ -104,6 +105,7 @@ def explain(profile: Profile) -> list[str]:
     if profile.base is not None:
         sentences.append(_explain_base(profile.base))
         sentences.append(_LEFTOVERS[profile.settings.leftovers])
+        sentences += _explain_words(profile.settings.words)
     sentences += [_explain_rejection(each) for each in profile.rejections]
     sentences += [explain_rule(rule, profile.settings) for rule in profile.rules]
     sentences += [describe_filename(rule, profile.settings) for rule in profile.filenames]
@@ -197,6 +199,13 @@ def _explain_settings(settings: Settings) -> list[str]:
     if settings.salt:
         sentences.append("A salt is put before every value that is hashed.")
     return sentences
+
+
+def _explain_words(words: Words) -> Iterator[str]:
+    if words.keep:
+        yield f"Cleaned texts also keep {len(words.keep)} words or phrases of the profile."
+    if words.remove:
+        yield f"No text keeps any of {len(words.remove)} words or phrases of the profile."
 
 
 def _explain_base(base: Base) -> str:

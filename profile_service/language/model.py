@@ -751,6 +751,20 @@ KeyScope = Literal["site", "group", "project"]
 # What a key is for; each has its own.
 KeyPurpose = Literal["hash", "uid", "shift", "table"]
 
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What an institution knows of its own texts.
+
+    Attributes:
+        keep: words and phrases that cleaned texts keep; in lower case, each once.
+        remove: those that no text keeps, in the forms in which people write them.
+    """
+
+    keep: tuple[str, ...] = ()
+    remove: tuple[str, ...] = ()
+
+
 # What becomes of a text that stays, and says who somebody is: it loses that, or the file is
 # rejected, or it is only counted.
 Leftovers = Literal["remove", "reject", "count"]
@@ -878,6 +892,7 @@ class Settings:
             file is encoded is told by its first elements.
         pseudonyms: of what is done by a key.
         leftovers: what becomes of texts that stay, and say who somebody is.
+        words: that the institution keeps or removes.
     """
 
     salt: str = ""
@@ -895,6 +910,7 @@ class Settings:
     private_transfer_syntaxes: tuple[str, ...] = ()
     pseudonyms: PseudonymSettings = PseudonymSettings()
     leftovers: Leftovers = "remove"
+    words: Words = Words()
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from profile_service.language.document import ListNode, Scalar
 from profile_service.language.model import AgeUnit, DateBound, JitterUnit, Leftovers, Settings
 from profile_service.language.pseudonyms import PSEUDONYMS, read_pseudonyms
 from profile_service.language.vr import UID_ROOT
+from profile_service.language.words import WORDS, read_words
 
 if TYPE_CHECKING:
     from profile_service.language.values import Table
@@ -73,6 +74,7 @@ SETTINGS = frozenset(
         "base",
         "options",
         LEFTOVERS,
+        WORDS,
         *_WITHOUT_EFFECT,
     )
 )
@@ -152,6 +154,7 @@ def read_settings(dicom: Table, formats: DateFormats) -> tuple[Settings, Default
         private_transfer_syntaxes=_read_transfer_syntaxes(dicom),
         pseudonyms=read_pseudonyms(dicom),
         leftovers=_read_leftovers(dicom),
+        words=read_words(dicom),
     )
     return settings, defaults
 

@@ -141,6 +141,7 @@ class DataSet:
             facts = found
             if identity is not None:
                 identity.harmless = profile.vocabulary.terms
+                identity.listed = profile.settings.words.remove
                 self._memo = self._memo.of(Cleaner(profile.vocabulary, identity))
         self._rules = self._rules.for_file(facts.of_class(meta.sop_class()))
         self._head.use(self._rules)

@@ -101,6 +101,7 @@ class Identity:
         phrases: names and addresses of institutions and people, as they stand.
         dates: as YYYYMMDD.
         harmless: words that say nothing by themselves, in lower case.
+        listed: what no text says, whoever the file is about.
     """
 
     def __init__(self) -> None:
@@ -111,6 +112,7 @@ class Identity:
         self.phrases: set[str] = set()
         self.dates: set[str] = set()
         self.harmless: AbstractSet[str] = frozenset()
+        self.listed: tuple[str, ...] = ()
 
     def key(self) -> tuple[frozenset[object], ...]:
         """Returns what two of the same have in common."""
@@ -362,11 +364,14 @@ class Identity:
             forms.update(forms_of_name(name))
         for phrase in self.phrases:
             forms.update(forms_of_phrase(phrase, self.harmless))
+        for each in self.listed:
+            forms.update(words_of(spelled)[:MAX_WORDS_OF_FORM] for spelled in spellings(each))
         for number in self.numbers:
             if len("".join(words_of(number))) >= LONG_NUMBER:
                 forms.add(words_of(number)[:MAX_WORDS_OF_FORM])
             forms.update((run,) for run in re.findall(r"\d+", number) if len(run) >= LONG_NUMBER)
-        return frozenset(form for form in forms if form and len("".join(form)) >= MIN_NAME)
+        shortest = min(MIN_NAME, *map(len, self.listed)) if self.listed else MIN_NAME
+        return frozenset(form for form in forms if form and len("".join(form)) >= shortest)
 
     @cached_property
     def _heads(self) -> frozenset[str]:

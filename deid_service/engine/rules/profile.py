@@ -166,7 +166,10 @@ class CompiledProfile:
     def vocabulary(self) -> Vocabulary:
         """What cleaned texts keep."""
         if self.base is not None:
-            return self.base.vocabulary
+            vocabulary, kept = self.base.vocabulary, self.settings.words.keep
+            if not kept:
+                return vocabulary
+            return Vocabulary(vocabulary.terms.union(kept), vocabulary.names.difference(kept))
         actions = (rule.action for rule in self.running)
         cleaning = (action.vocabulary for action in actions if isinstance(action, Clean))
         return next(cleaning, Vocabulary())

@@ -639,6 +639,22 @@ def test_leftovers_counted(more: str) -> None:
     assert dict(learned.actions).get("leftover", 0) == 1 - bool(more)
 
 
+def test_words() -> None:
+    """Words of the institution stay in cleaned texts, or in no text."""
+    more = "  words: {keep: [Qwertz, ABC Foo], remove: [Mayo, Knee Köln Center, Chest]}\n"
+    plan = compile_plan(parse_profile(profile("clean-descriptors", more=more)))
+    data = dicom(
+        el("StudyDescription", "QWERTZ abc-foo foo chest"),
+        el("Manufacturer", "GE of MAYO, knee-koeln center"),
+        el("PatientName", "DOE^JANE"),
+    )
+
+    output = every_way(data, plan, byte_by_byte=False).output
+
+    assert texts(output, 0x00081030) == [b"QWERTZ abc-foo"]
+    assert texts(output, 0x00080070) == [b"GE of "]
+
+
 def test_leftovers_reject() -> None:
     """With `leftovers: reject` a text or bytes that identify somebody reject the file."""
     plan = compile_plan(parse_profile(profile("retain-safe-private", more="  leftovers: reject\n")))
