@@ -27,6 +27,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import permutations
 from typing import Final, NamedTuple
@@ -89,6 +90,140 @@ class _Token(NamedTuple):
     before: str
     text: str
     touches: bool
+
+
+@dataclass(eq=False, repr=False)
+class _Sought:
+    """What is looked for of an identity, each made when it is first needed.
+
+    Attributes: those of `Identity`, whose sets they are.
+    """
+
+    names: AbstractSet[tuple[str, ...]]
+    numbers: AbstractSet[str]
+    phones: AbstractSet[str]
+    phrases: AbstractSet[str]
+    dates: AbstractSet[str]
+    harmless: AbstractSet[str]
+    listed: tuple[str, ...]
+
+    @cached_property
+    def initials(self) -> frozenset[str]:
+        """The initials of people: two, or all, in the order of the name and the other."""
+        found: set[str] = set()
+        for name in self.names:
+            letters = [plain(word)[:1] for word in name if word not in TITLES]
+            found.update("".join(pair) for pair in permutations(letters[:MAX_PARTS], 2))
+            found.update(("".join(letters), "".join(letters[1:] + letters[:1])))
+        return frozenset(each for each in found if len(each) > 1 and each.isascii())
+
+    @cached_property
+    def forms(self) -> frozenset[tuple[str, ...]]:
+        forms: set[tuple[str, ...]] = set()
+        for name in self.names:
+            forms.update(forms_of_name(name))
+        for phrase in self.phrases:
+            forms.update(forms_of_phrase(phrase, self.harmless))
+        for each in self.listed:
+            forms.update(words_of(spelled)[:MAX_WORDS_OF_FORM] for spelled in spellings(each))
+        for number in self.numbers:
+            if len("".join(words_of(number))) >= LONG_NUMBER:
+                forms.add(words_of(number)[:MAX_WORDS_OF_FORM])
+            forms.update((run,) for run in re.findall(r"\d+", number) if len(run) >= LONG_NUMBER)
+        shortest = min(MIN_NAME, *map(len, self.listed)) if self.listed else MIN_NAME
+        return frozenset(form for form in forms if form and len("".join(form)) >= shortest)
+
+    @cached_property
+    def heads(self) -> frozenset[str]:
+        """With which tokens anything of it begins."""
+        return frozenset({*self.follow, *self.number_heads, *self.calendar.digits})
+
+    @cached_property
+    def heads_and_initials(self) -> frozenset[str]:
+        letters = {each[0] for each in self.told_initials}
+        return self.heads | self.told_initials | letters
+
+    @cached_property
+    def told_initials(self) -> frozenset[str]:
+        """Initials that are no word; none where it is not known what words are."""
+        return self.initials - _UBIQUITOUS - self.harmless if self.harmless else frozenset()
+
+    @cached_property
+    def follow(self) -> dict[str, set[str]]:
+        """What may follow the first word of a form; "" where it is a form by itself."""
+        found: dict[str, set[str]] = {}
+        for form in (*self.forms, *self.short):
+            found.setdefault(form[0], set()).add(form[1] if len(form) > 1 else "")
+        return found
+
+    @cached_property
+    def short(self) -> dict[tuple[str, ...], set[str]]:
+        """Numbers that are told by how they are written alone, by their tokens."""
+        found: dict[tuple[str, ...], set[str]] = {}
+        for number in self.numbers:
+            tokens = words_of(number)
+            if tokens and len("".join(tokens)) < LONG_NUMBER:
+                literal = plain(number)
+                start, end = literal.find(tokens[0]), literal.rfind(tokens[-1]) + len(tokens[-1])
+                found.setdefault(tokens, set()).add(literal[start:end])
+        return found
+
+    @cached_property
+    def long_numbers(self) -> frozenset[str]:
+        """Numbers without what stands between their digits and letters, and zeros before."""
+        found: set[str] = set()
+        for number in self.numbers:
+            groups = re.findall(r"[^\W_]+", plain(number))
+            digits = re.findall(r"\d+", plain(number))
+            if any(char.isdigit() for char in number):
+                found.add("".join(groups))
+                found.update(each for each in (*digits[-1:], "".join(digits)))
+        for phone in self.phones:
+            # Without what stands before it for another country, or a longer way.
+            ends = range(min(len(phone), _MAX_PHONE) - _MIN_PHONE + 1)
+            found.update(phone[-_MAX_PHONE:][at:] for at in ends)
+        stripped = {each.lstrip("0") for each in found if LONG_NUMBER <= len(each) <= _MAX_NUMBER}
+        return frozenset(each for each in stripped if len(each) >= _MIN_NUMBER)
+
+    @cached_property
+    def number_heads(self) -> frozenset[str]:
+        """With what numbers begin."""
+        return frozenset(
+            number[:end] for number in self.long_numbers for end in range(1, len(number) + 1)
+        )
+
+    @cached_property
+    def calendar(self) -> Dates:
+        return Dates(self.dates)
+
+    @cached_property
+    def unspaced(self) -> tuple[str, ...]:
+        """What is looked for within words: scripts that leave no spaces between them."""
+        forms = {"".join(form) for form in self.forms}
+        for name in self.names:
+            words = [plain(word) for word in name]
+            forms.update((*words, "".join(words), "".join(reversed(words))))
+        return tuple(
+            sorted(
+                (form for form in forms if len(form) > 1 and form[0] >= _FIRST_UNSPACED), key=len
+            )
+        )[::-1]
+
+    @cached_property
+    def in_names(self) -> frozenset[str]:
+        """What belongs to a name that stands in a text."""
+        forms = (form for name in self.names for form in forms_of_name(name))
+        return frozenset(word for form in forms for word in form if len(word) > 1)
+
+    @cached_property
+    def beside(self) -> frozenset[str]:
+        words = {spelling for name in self.names for word in name for spelling in spellings(word)}
+        return frozenset(word for word in words if len(word) > 1) | (TITLES - {"med", "md"})
+
+    @cached_property
+    def letters(self) -> frozenset[str]:
+        words = {spelling for name in self.names for word in name for spelling in spellings(word)}
+        return frozenset(word[:1] for word in words)
 
 
 class Identity:
@@ -165,17 +300,19 @@ class Identity:
             # A word of letters alone may be any.
             found.update(word for word in _WORD.findall(number) if not word.isalpha())
         spelled = {each for word in found for each in (word, *spellings(word)) if len(each) > 1}
-        return frozenset(spelled | (self.initials - _UBIQUITOUS))
+        return frozenset(spelled | (self._sought.initials - _UBIQUITOUS))
 
     @cached_property
-    def initials(self) -> frozenset[str]:
-        """The initials of people: two, or all, in the order of the name and the other."""
-        found: set[str] = set()
-        for name in self.names:
-            letters = [plain(word)[:1] for word in name if word not in TITLES]
-            found.update("".join(pair) for pair in permutations(letters[:MAX_PARTS], 2))
-            found.update(("".join(letters), "".join(letters[1:] + letters[:1])))
-        return frozenset(each for each in found if len(each) > 1 and each.isascii())
+    def _sought(self) -> _Sought:
+        return _Sought(
+            self.names,
+            self.numbers,
+            self.phones,
+            self.phrases,
+            self.dates,
+            self.harmless,
+            self.listed,
+        )
 
     def spans(self, text: str) -> list[tuple[int, int]]:
         """Returns where a text says anything of it, as words of their own, in their order.
@@ -186,7 +323,7 @@ class Identity:
         found = [
             *self._in_words(compared, with_initials=True),
             *self._in_unspaced(compared),
-            *self._dates.spans(compared),
+            *self._sought.calendar.spans(compared),
         ]
         if origins is None or not found:
             return sorted(found)
@@ -229,7 +366,7 @@ class Identity:
         return any(len(kind) > MAX_OF_A_KIND for kind in kinds)
 
     def _is_in(self, text: str) -> bool:
-        ways = (self._in_words(text), self._in_unspaced(text), self._dates.spans(text))
+        ways = (self._in_words(text), self._in_unspaced(text), self._sought.calendar.spans(text))
         return any(next(way, None) is not None for way in ways)
 
     # --- Looking ---
@@ -237,8 +374,8 @@ class Identity:
     def _in_words(self, text: str, *, with_initials: bool = False) -> Iterator[tuple[int, int]]:
         """Yields where it stands in a text as it is compared, from the left to the right."""
         found = list(TOKEN.finditer(text))
-        heads = self._heads_and_initials if with_initials else self._heads
-        dates = self._dates
+        heads = self._sought.heads_and_initials if with_initials else self._sought.heads
+        dates = self._sought.calendar
         months = dates.months
         at = reached = 0
         while at < len(found):
@@ -274,13 +411,14 @@ class Identity:
             length = self._form_length(_tokens(text, found[at : at + MAX_WORDS_OF_FORM]))
             if length:
                 return length
-        if word.lstrip("0") in self._number_heads and (length := self._number_length(found, at)):
+        is_number = word.lstrip("0") in self._sought.number_heads
+        if is_number and (length := self._number_length(found, at)):
             return length
-        if word.isdecimal() and self._dates.are(word) and not _touches(text, token):
+        if word.isdecimal() and self._sought.calendar.are(word) and not _touches(text, token):
             return 1
         if not with_initials:
             return 0
-        if word in self._told_initials and not _touches(text, token):
+        if word in self._sought.told_initials and not _touches(text, token):
             return 1
         return (
             self._dotted_end(_tokens(text, found[at : at + MAX_PARTS + 1])) if len(word) == 1 else 0
@@ -288,19 +426,20 @@ class Identity:
 
     def _may_begin(self, word: str, found: list[re.Match[str]], at: int) -> bool:
         """Whether a form begins with a word, and goes on with the next if it goes on."""
-        follow = self._follow.get(word)
+        follow = self._sought.follow.get(word)
         if not follow:
             return False
         behind = found[at + 1][0] if at + 1 < len(found) else ""
         return "" in follow or behind in follow or not behind.isalnum()
 
     def _form_length(self, tokens: list[_Token]) -> int:
+        sought = self._sought
         words = tuple([token.text for token in tokens])
         for length in range(len(words), 0, -1):
             some = words[:length]
-            if some in self._forms and _are_one(tokens[:length]):
+            if some in sought.forms and _are_one(tokens[:length]):
                 return length
-            if some in self._short and _literally(tokens[:length]) in self._short[some]:
+            if some in sought.short and _literally(tokens[:length]) in sought.short[some]:
                 return length
         return 0
 
@@ -312,9 +451,9 @@ class Identity:
                 break
             end = token.end()
             joined = (joined + token[0]).lstrip("0")
-            if joined in self._long_numbers:
+            if joined in self._sought.long_numbers:
                 length = place + 1 - at
-            elif joined not in self._number_heads:
+            elif joined not in self._sought.number_heads:
                 break
         return length
 
@@ -325,13 +464,13 @@ class Identity:
             if len(token.text) > 1 or (length > 1 and token.before not in {".", ". ", " "}):
                 break
             letters += token.text
-            if letters in self._told_initials:
+            if letters in self._sought.told_initials:
                 return length
         return 0
 
     def _with_what_is_beside(self, tokens: list[_Token], first: int, end: int) -> tuple[int, int]:
         """Returns a range of tokens with initials, titles and words of the name around it."""
-        if any(token.text in self._in_names for token in tokens[first:end]):
+        if any(token.text in self._sought.in_names for token in tokens[first:end]):
             for _ in range(MAX_PARTS):
                 if first and self._belongs(tokens[first - 1], tokens[first].before):
                     first -= 1
@@ -345,125 +484,15 @@ class Identity:
             return False
         if word == "s" and between in {"'", "\u2019"}:
             return True
-        is_initial = len(word) == 1 and word in self._letters and between != "/"
-        return is_initial or word in self._beside or word in self._told_initials
+        is_initial = len(word) == 1 and word in self._sought.letters and between != "/"
+        return is_initial or word in self._sought.beside or word in self._sought.told_initials
 
     def _in_unspaced(self, text: str) -> Iterator[tuple[int, int]]:
-        for form in self._unspaced if not text.isascii() else ():
+        for form in self._sought.unspaced if not text.isascii() else ():
             at = text.find(form)
             while at >= 0:
                 yield at, at + len(form)
                 at = text.find(form, at + len(form))
-
-    # --- What is looked for ---
-
-    @cached_property
-    def _forms(self) -> frozenset[tuple[str, ...]]:
-        forms: set[tuple[str, ...]] = set()
-        for name in self.names:
-            forms.update(forms_of_name(name))
-        for phrase in self.phrases:
-            forms.update(forms_of_phrase(phrase, self.harmless))
-        for each in self.listed:
-            forms.update(words_of(spelled)[:MAX_WORDS_OF_FORM] for spelled in spellings(each))
-        for number in self.numbers:
-            if len("".join(words_of(number))) >= LONG_NUMBER:
-                forms.add(words_of(number)[:MAX_WORDS_OF_FORM])
-            forms.update((run,) for run in re.findall(r"\d+", number) if len(run) >= LONG_NUMBER)
-        shortest = min(MIN_NAME, *map(len, self.listed)) if self.listed else MIN_NAME
-        return frozenset(form for form in forms if form and len("".join(form)) >= shortest)
-
-    @cached_property
-    def _heads(self) -> frozenset[str]:
-        """With which tokens anything of it begins."""
-        return frozenset({*self._follow, *self._number_heads, *self._dates.digits})
-
-    @cached_property
-    def _heads_and_initials(self) -> frozenset[str]:
-        letters = {each[0] for each in self._told_initials}
-        return self._heads | self._told_initials | letters
-
-    @cached_property
-    def _told_initials(self) -> frozenset[str]:
-        """Initials that are no word; none where it is not known what words are."""
-        return self.initials - _UBIQUITOUS - self.harmless if self.harmless else frozenset()
-
-    @cached_property
-    def _follow(self) -> dict[str, set[str]]:
-        """What may follow the first word of a form; "" where it is a form by itself."""
-        found: dict[str, set[str]] = {}
-        for form in (*self._forms, *self._short):
-            found.setdefault(form[0], set()).add(form[1] if len(form) > 1 else "")
-        return found
-
-    @cached_property
-    def _short(self) -> dict[tuple[str, ...], set[str]]:
-        """Numbers that are told by how they are written alone, by their tokens."""
-        found: dict[tuple[str, ...], set[str]] = {}
-        for number in self.numbers:
-            tokens = words_of(number)
-            if tokens and len("".join(tokens)) < LONG_NUMBER:
-                literal = plain(number)
-                start, end = literal.find(tokens[0]), literal.rfind(tokens[-1]) + len(tokens[-1])
-                found.setdefault(tokens, set()).add(literal[start:end])
-        return found
-
-    @cached_property
-    def _long_numbers(self) -> frozenset[str]:
-        """Numbers without what stands between their digits and letters, and zeros before."""
-        found: set[str] = set()
-        for number in self.numbers:
-            groups = re.findall(r"[^\W_]+", plain(number))
-            digits = re.findall(r"\d+", plain(number))
-            if any(char.isdigit() for char in number):
-                found.add("".join(groups))
-                found.update(each for each in (*digits[-1:], "".join(digits)))
-        for phone in self.phones:
-            # Without what stands before it for another country, or a longer way.
-            ends = range(min(len(phone), _MAX_PHONE) - _MIN_PHONE + 1)
-            found.update(phone[-_MAX_PHONE:][at:] for at in ends)
-        stripped = {each.lstrip("0") for each in found if LONG_NUMBER <= len(each) <= _MAX_NUMBER}
-        return frozenset(each for each in stripped if len(each) >= _MIN_NUMBER)
-
-    @cached_property
-    def _number_heads(self) -> frozenset[str]:
-        """With what numbers begin."""
-        return frozenset(
-            number[:end] for number in self._long_numbers for end in range(1, len(number) + 1)
-        )
-
-    @cached_property
-    def _dates(self) -> Dates:
-        return Dates(self.dates)
-
-    @cached_property
-    def _unspaced(self) -> tuple[str, ...]:
-        """What is looked for within words: scripts that leave no spaces between them."""
-        forms = {"".join(form) for form in self._forms}
-        for name in self.names:
-            words = [plain(word) for word in name]
-            forms.update((*words, "".join(words), "".join(reversed(words))))
-        return tuple(
-            sorted(
-                (form for form in forms if len(form) > 1 and form[0] >= _FIRST_UNSPACED), key=len
-            )
-        )[::-1]
-
-    @cached_property
-    def _in_names(self) -> frozenset[str]:
-        """What belongs to a name that stands in a text."""
-        forms = (form for name in self.names for form in forms_of_name(name))
-        return frozenset(word for form in forms for word in form if len(word) > 1)
-
-    @cached_property
-    def _beside(self) -> frozenset[str]:
-        words = {spelling for name in self.names for word in name for spelling in spellings(word)}
-        return frozenset(word for word in words if len(word) > 1) | (TITLES - {"med", "md"})
-
-    @cached_property
-    def _letters(self) -> frozenset[str]:
-        words = {spelling for name in self.names for word in name for spelling in spellings(word)}
-        return frozenset(word[:1] for word in words)
 
 
 def _tokens(text: str, found: list[re.Match[str]]) -> list[_Token]:
