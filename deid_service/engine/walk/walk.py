@@ -558,7 +558,8 @@ class Walk:
             op, creator = self._creators.op_of(level, node, tag)
         if level.insertion_made(tag):
             # The element stands out of order, behind the place where a rule
-            # has put a new one: that one stands for it.
+            # has put a new one: that one stands for it. In order it would not be dropped.
+            splicer.depend()
             op = SUPERSEDED
         if isinstance(op, ByVr):
             known = self._shapes.known_vr(found, creator)

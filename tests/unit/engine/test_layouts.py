@@ -552,6 +552,31 @@ def test_an_element_is_not_written_twice_behind_a_group_out_of_order() -> None:
     assert output.count(b"\x18\0\x15\0") == 1
 
 
+@pytest.mark.parametrize(
+    "ahead",
+    [
+        [el("StudyInstanceUID", "1.2")],
+        [el("PatientID", "1")],
+        [el("StudyID", "1"), el(0x00100000, (10,), "UL")],
+    ],
+    ids=["another group", "the same group", "behind a group length"],
+)
+def test_that_an_element_was_inserted_before_it_is_not_learned(ahead: list[Part]) -> None:
+    """One that is dropped for standing out of order is not dropped where it stands in order."""
+    plan = plan_of("name: PatientName, replace-with: X")
+    first: list[Part] = [el("SOPInstanceUID", "1.2"), el("Modality", "CT")]
+    patient: list[Part] = [
+        el("PatientName", "Doe"), el("PatientID", "1"), el("PatientSex", "O"),
+        el("PatientAge", "042Y"), el("PatientComments", "abcdefgh"), el("Rows", (1,)),
+    ]  # fmt: skip
+    for _ in range(4):
+        run(plan, [dicom(*first, *ahead, *patient)])
+
+    output = deidentified(dicom(*first, *patient), plan)
+
+    assert [each.tag for each in read_file(output).elements].count(0x00100010) == 1
+
+
 @pytest.mark.parametrize("length", range(1, 12))
 @pytest.mark.parametrize("tag", [0x00101002, 0x0072ABCD])
 @pytest.mark.parametrize("vr", ["UN", "SQ"])
