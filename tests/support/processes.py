@@ -35,9 +35,6 @@ class ServiceProcess:
         self._reader = threading.Thread(target=self._read, args=(process.stderr,))
         self._reader.start()
         announced = process.stdout.readline()
-        if not announced:
-            self._reader.join(20)
-            raise AssertionError("The service ended at its start: " + "".join(self._lines))
         self.address = announced.removeprefix("listening on ").strip()
 
     def _read(self, stream: IO[str]) -> None:
