@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 # Seconds of computing for looking through the dictionary with all patterns of a profile. An
 # honest pattern takes a thousandth of a second; the warning is not worth more.
-_SEARCH_SECONDS = 0.1
+_SEARCH_SECONDS = 0.3
 
 # The same for the paths of some sixty elements. An honest pattern takes a ten-thousandth.
 _PATHS_SECONDS = 0.2
