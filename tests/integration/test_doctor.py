@@ -39,20 +39,6 @@ NOWHERE = "127.0.0.1:1"
 
 
 @pytest.fixture(scope="module")
-def authority() -> Iterator[Authority]:
-    """The authority of the hospital."""
-    with Authority() as one:
-        yield one
-
-
-@pytest.fixture(scope="module")
-def foreign() -> Iterator[Authority]:
-    """Another one."""
-    with Authority() as one:
-        yield one
-
-
-@pytest.fixture(scope="module")
 def database(databases: Databases) -> Iterator[str]:
     """A database for all of these."""
     with databases.clone() as one:

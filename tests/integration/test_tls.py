@@ -37,23 +37,9 @@ from tests.support.processes import service_process
 from tests.support.services import running_profile_service
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    pass
 
 SITE = pb.CreateContainerRequest(container=pb.Container(name="sites/s"))
-
-
-@pytest.fixture(scope="module")
-def authority() -> Iterator[Authority]:
-    """The authority of the hospital."""
-    with Authority() as one:
-        yield one
-
-
-@pytest.fixture(scope="module")
-def foreign() -> Iterator[Authority]:
-    """Another one."""
-    with Authority() as one:
-        yield one
 
 
 def der(file: str) -> bytes:
