@@ -138,6 +138,29 @@ def read_parts(message: bytes) -> list[RequestPart] | None:
         ]
 
 
+def read_as_parts(message: bytes) -> list[RequestPart]:
+    """Returns what a request says of files, as parts of a batch would say it.
+
+    Raises:
+        ProtocolError: it is not a request, or says something else.
+    """
+    chunk = read_chunk(message)
+    if chunk is not None:
+        return [RequestPart(None, chunk, ends=False)]
+    parts = read_parts(message)
+    if parts is not None:
+        return parts
+    request = read_request(message)
+    kind = request.WhichOneof("message")
+    if kind == "file":
+        return [RequestPart(request.file, _NO_BYTES, ends=False)]
+    if kind == "chunk":
+        return [RequestPart(None, memoryview(request.chunk), ends=False)]
+    if kind == "file_end":
+        return [RequestPart(None, _NO_BYTES, ends=True)]
+    raise ProtocolError("A message holds nothing that is said of files.")
+
+
 def _read_parts(message: bytes) -> list[RequestPart]:
     at, end = _read_length(message, 1)
     if end != len(message):

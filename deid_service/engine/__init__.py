@@ -22,6 +22,7 @@ from deid_service.engine.probe import (
     code_digest,
     knowing,
     known_of,
+    seeking,
     table_digests,
 )
 from deid_service.engine.rules.pseudonyms import Given, Keys
@@ -45,5 +46,6 @@ __all__ = [
     "is_dicom",
     "knowing",
     "known_of",
+    "seeking",
     "table_digests",
 ]

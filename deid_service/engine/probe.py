@@ -16,11 +16,11 @@ from deid_service.engine.rules.memo import Memo
 from deid_service.engine.rules.pseudonyms import Given, Keys, Known
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Hashable
 
-    from deid_service.engine.encoding.charsets import CharacterSets
     from deid_service.engine.plan import Plan
     from deid_service.engine.rules.pseudonyms import Patient
+    from deid_service.engine.rules.texts import Cleaner
     from deid_service.engine.walk.output import Buffer
 
 
@@ -35,15 +35,22 @@ class _FoundError(Exception):
 class _Seeking(Memo):
     """A memo that ends the work when it is asked for that of a patient."""
 
-    def of_patient(self, patient: Patient) -> NoReturn:
+    def of(self, cleaner: Cleaner) -> Memo:
+        del cleaner
+        return self
+
+    def _add(self, key: Hashable, patient: Patient) -> NoReturn:
+        del key
         raise _FoundError(patient.known_by)
 
-    def of_values(self, values: dict[int, bytes], charsets: CharacterSets) -> Memo | None:
-        found = super().of_values(values, charsets)
-        pseudonyms = None if found is None else found.pseudonyms
-        if pseudonyms is not None and pseudonyms.patient is not None:
-            raise _FoundError(pseudonyms.patient.known_by)
-        return None
+
+def seeking(plan: Plan) -> Plan:
+    """Returns a plan that probes work with, as many as there are files on a stream.
+
+    Args:
+        plan: of the stream.
+    """
+    return replace(plan, memo=_Seeking(pseudonyms=plan.memo.pseudonyms, awaits_patient=True))
 
 
 class PatientProbe:
@@ -55,10 +62,14 @@ class PatientProbe:
     """
 
     def __init__(self, plan: Plan, *, max_held_bytes: int = MAX_HELD_BYTES) -> None:
-        """Begins; see `Deidentifier`."""
+        """Begins.
+
+        Args:
+            plan: what `seeking` returns.
+            max_held_bytes: see `Deidentifier`.
+        """
         self.known_by: str | None = None
-        memo = _Seeking(pseudonyms=plan.memo.pseudonyms, awaits_patient=True)
-        self._engine = Deidentifier(replace(plan, memo=memo), max_held_bytes=max_held_bytes)
+        self._engine = Deidentifier(plan, max_held_bytes=max_held_bytes)
 
     def receive(self, data: Buffer) -> bool:
         """Takes the next bytes; whether it has seen enough."""

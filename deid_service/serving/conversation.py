@@ -19,15 +19,17 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field, replace
 from enum import Enum, auto
+from functools import partial
 from typing import TYPE_CHECKING
 
 from deidcascade.v1 import deid_service_pb2 as pb
 
 from deid_service.contract import wire
 from deid_service.contract.errors import ProtocolError
-from deid_service.engine import ENGINE_VERSION, Deidentifier, DicomError, PatientProbe, known_of
+from deid_service.engine import ENGINE_VERSION, Deidentifier, DicomError, known_of
 from deid_service.serving.answers import AROUND_CHUNK, Answers, Batches, Messages
 from deid_service.serving.digest import Digest, NoDigest
+from deid_service.serving.lookout import Lookout, Sighting, remember
 from deid_service.serving.patients import Refusal
 from profile_service.serving.logs import origin
 
@@ -62,12 +64,6 @@ MAX_RESPONSE_BYTES = 16 * 1024 * 1024
 
 # The counts of actions that are remembered of a stream, as bytes of receipts.
 MAX_KNOWN_ACTIONS = 64
-
-# Patients of a stream of whom it is remembered what they were given elsewhere.
-MAX_KNOWN_PATIENTS = 10_000
-
-# Patients who are asked for in one request, as many as ProfileService takes.
-MAX_PATIENTS = 100
 
 # It comes back with each file: a name, not a payload.
 MAX_FILE_ID_BYTES = 1024
@@ -126,7 +122,12 @@ class Terms:
 
 
 class Conversation:
-    """What is said on a stream after `opened`."""
+    """What is said on a stream after `opened`.
+
+    Attributes:
+        lookout: is to see each message before it is received; None where nothing is given to
+            patients.
+    """
 
     def __init__(
         self,
@@ -153,14 +154,13 @@ class Conversation:
         self._terms = terms
         self._state = _State.BETWEEN
         self._receipts = _Receipts(applied, key_id)
-        self._file = _File(applied, self._receipts, limits, terms, pb.FileStart())
+        self.lookout = Lookout(applied.plan, limits) if applied.plan.awaits_given else None
+        self._file = _File(applied, self._receipts, limits, terms, pb.FileStart(), None)
         most = min(MAX_CHUNK_BYTES, terms.max_response_bytes - AROUND_CHUNK)
         self._messages = Messages(MIN_CHUNK_BYTES, most)
         self._answers: Messages | Batches = self._messages
         self._steps: Iterator[None] = iter(())
         self._pending = False
-        # Who, of the files of a batch, are to be asked for in one request.
-        self._awaited: list[str] = []
 
     @property
     def between_files(self) -> bool:
@@ -200,20 +200,16 @@ class Conversation:
         return self._applied.plan
 
     @property
-    def patients(self) -> list[str]:
-        """The patients who are to be asked for before it goes on."""
-        if self._awaited:
-            return self._awaited
-        patient = self._file.patient if self._state is _State.IN_FILE else None
-        return [] if patient is None else [patient]
+    def awaited(self) -> str | None:
+        """The patient of whom it must be known what was given before it goes on."""
+        return self._file.awaited if self._state is _State.IN_FILE else None
 
-    def give(self, given: list[Given] | Refusal) -> None:
-        """Takes what the patients were given; or why nothing is."""
-        file, awaited, self._awaited = self._file, self._awaited, []
-        if not awaited:
-            self._guarded(lambda: file.give(given if isinstance(given, Refusal) else given[0]))
-        elif not isinstance(given, Refusal):
-            _remember(self._applied.plan, dict(zip(awaited, given, strict=True)))
+    def give(self, patient: str, given: Given | Refusal) -> None:
+        """Takes what the patient was given who is awaited; or why nothing is."""
+        if not isinstance(given, Refusal):
+            remember(self._applied.plan, {patient: given})
+            return
+        self._guarded(partial(_refuse, given))
 
     def catch_up(self) -> None:
         """Does what is left to do of the responses: worth calling while others travel.
@@ -258,65 +254,28 @@ class Conversation:
 
     def _batch(self, parts: Sequence[RequestPart]) -> Iterator[None]:
         """Does what each part says, in order."""
-        ahead: dict[int, str | None] = {}
-        if self._applied.plan.awaits_given:
-            yield from self._look_ahead(parts, ahead)
-        known = known_of(self._applied.plan)
         ends = time.perf_counter() + TURN_SECONDS
-        for number, part in enumerate(parts):
+        for part in parts:
             if time.perf_counter() > ends:
                 yield None
                 ends = time.perf_counter() + TURN_SECONDS
             if part.file is not None:
-                # Of whom nothing is known after all is asked for alone.
-                is_known = number in ahead and (ahead[number] is None or ahead[number] in known)
-                self._start(part.file, is_known=is_known)
+                self._start(part.file)
             if part.chunk:
                 yield from self._chunk(part.chunk, None)
             if part.ends:
                 yield from self._end_file()
 
-    def _look_ahead(
-        self, parts: Sequence[RequestPart], ahead: dict[int, str | None]
-    ) -> Iterator[None]:
-        """Asks for all patients of whole files at once.
-
-        Args:
-            parts: of the batch.
-            ahead: gets the patient of each part that is a whole file; None for those that
-                the engine is to say what is wrong with.
-        """
-        known, limit = known_of(self._applied.plan), self._limits.max_file_bytes
-        unknown: dict[str, None] = {}
-        ends = time.perf_counter() + TURN_SECONDS
-        for number, part in enumerate(parts):
-            if time.perf_counter() > ends:
-                yield None
-                ends = time.perf_counter() + TURN_SECONDS
-            is_whole = part.file is not None and part.ends
-            if not is_whole or 0 < limit < len(part.chunk):
-                continue
-            probe = PatientProbe(self._applied.plan, max_held_bytes=self._limits.max_held_bytes)
-            if not probe.receive(part.chunk):
-                probe.finish()
-            ahead[number] = patient = probe.known_by
-            if patient is not None and patient not in known:
-                unknown[patient] = None
-                if len(unknown) == MAX_PATIENTS:
-                    break
-        self._awaited = list(unknown)
-        while self._awaited:
-            yield None
-
-    def _start(self, start: pb.FileStart, *, is_known: bool = False) -> None:
+    def _start(self, start: pb.FileStart) -> None:
         if self._state is not _State.BETWEEN:
             raise ProtocolError("`file` came in the middle of a file, without `file_end`.")
         if len(start.file_id.encode()) > MAX_FILE_ID_BYTES:
             raise ProtocolError(f"`file_id` is longer than {MAX_FILE_ID_BYTES} bytes.")
         if len(start.filename.encode()) > wire.MAX_FILENAME_BYTES:
             raise ProtocolError(f"`filename` is longer than {wire.MAX_FILENAME_BYTES} bytes.")
+        sighting = None if self.lookout is None else self.lookout.next_file()
         self._file = _File(
-            self._applied, self._receipts, self._limits, self._terms, start, is_known=is_known
+            self._applied, self._receipts, self._limits, self._terms, start, sighting
         )
         self._state = _State.IN_FILE
         self._guarded(self._file.begin)
@@ -367,20 +326,16 @@ class Conversation:
         self._answers.result(self._file.rejected(rejection))
 
 
-def _remember(plan: Plan, given: dict[str, Given]) -> None:
-    """Notes what patients of a stream were given."""
-    known = known_of(plan)
-    if len(known) + len(given) > MAX_KNOWN_PATIENTS:
-        known.clear()
-    known.update(given)
-
-
 class _RejectedError(Exception):
     """The file is rejected for a reason outside the engine."""
 
     def __init__(self, reason: pb.RejectionReason.ValueType, message: str, *, offset: int) -> None:
         self.rejection = pb.Rejection(reason=reason, message=message, byte_offset=offset)
         super().__init__(message)
+
+
+def _refuse(refusal: Refusal) -> None:
+    raise _RejectedError(refusal.reason, refusal.message, offset=0)
 
 
 _UNFORESEEN = pb.Rejection(
@@ -439,8 +394,7 @@ class _File:
         limits: Limits,
         terms: Terms,
         start: pb.FileStart,
-        *,
-        is_known: bool = False,
+        sighting: Sighting | None,
     ) -> None:
         self._applied = applied
         self._receipts = receipts
@@ -461,37 +415,26 @@ class _File:
         # Copied, not referred to: a few bytes of output would otherwise keep the
         # whole message alive that they are a slice of.
         self._gathered = bytearray()
-        # Where patients are asked for: what has come before it is known whose file it is,
-        # what looks for that, and the patient of whom nothing is known yet.
-        self._ahead: list[memoryview] = []
-        self._probe: PatientProbe | None = None
-        if applied.plan.awaits_given and not is_known:
-            self._probe = PatientProbe(applied.plan, max_held_bytes=limits.max_held_bytes)
-        self.patient: str | None = None
+        # What has been seen of it, until it is known what its patient was given; and what has
+        # come of it by then.
+        self._sighting = sighting
+        self._held: list[memoryview] = []
         self._has_ended = False
 
     @property
+    def awaited(self) -> str | None:
+        """The patient of whom it must be known what was given before it goes on."""
+        sighting = self._sighting
+        if sighting is None or not sighting.is_settled:
+            return None
+        known_by = sighting.known_by
+        return None if known_by in known_of(self._applied.plan) else known_by
+
+    @property
     def pending(self) -> bool:
-        """Whether the engine has more to do than it does in one call."""
-        return (
-            self.patient is not None
-            or bool(self._ahead and not self._probe)
-            or (self._engine.pending)
-        )
-
-    def give(self, given: Given | Refusal) -> None:
-        """Takes what the patient was given; or why nothing is."""
-        known_by, self.patient = self.patient, None
-        if isinstance(given, Refusal):
-            raise _RejectedError(given.reason, given.message, offset=0)
-        _remember(self._applied.plan, {known_by or "": given})
-
-    def _probed(self) -> None:
-        """Asks for the patient, unless it is known what was given, or nobody is."""
-        assert self._probe is not None  # noqa: S101 -- who calls has asked it
-        known_by, self._probe = self._probe.known_by, None
-        if known_by is not None and known_by not in known_of(self._applied.plan):
-            self.patient = known_by
+        """Whether the engine has more to do than it does in one call, or has not begun."""
+        sighting = self._sighting
+        return self._engine.pending or (sighting is not None and sighting.is_settled)
 
     def begin(self) -> None:
         """Looks at what is announced."""
@@ -509,11 +452,12 @@ class _File:
         if 0 < self._size < self._bytes_in:
             raise self._mismatch()
         self._check_limit(self._bytes_in)
-        if self._probe is not None:
-            self._ahead.append(memoryview(bytes(chunk)))
-            if self._probe.receive(bytes(chunk)):
-                self._probed()
-            return
+        if self._sighting is not None:
+            # Most often it is known already.
+            if self._held or not self._sighting.is_settled or self.awaited is not None:
+                self._held.append(memoryview(bytes(chunk)))
+                return
+            self._sighting = None
         output = self._engine.receive(chunk)
         if (
             message is not None
@@ -532,13 +476,13 @@ class _File:
 
     def go_on(self, answers: Answers) -> None:
         """Goes on with what the engine has not done yet."""
-        if self.patient is not None:
-            return
-        if not self._ahead:
+        if self._sighting is None:
             self._put(self._engine.go_on(), answers)
             return
-        ahead, self._ahead = self._ahead, []
-        for chunk in ahead:
+        if self.awaited is not None:
+            return
+        self._sighting, held, self._held = None, self._held, []
+        for chunk in held:
             self._put(self._engine.receive(chunk), answers)
         if self._has_ended:
             self._engine.end()
@@ -548,11 +492,10 @@ class _File:
         if 0 < self._size != self._bytes_in:
             raise self._mismatch()
         self._has_ended = True
-        if self._probe is not None:
-            self._probe.finish()
-            self._probed()
-        if not self._ahead:
+        if self._sighting is None:
             self._engine.end()
+        elif not self._sighting.is_settled:
+            raise RuntimeError("nobody has seen the file before")
 
     def finish(self, answers: Answers) -> None:
         """Gives the last answers."""

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from deid_service.serving.resolver import ProfileResolver, TableInUse
     from profile_service.language.model import Column
 
+# Patients who are asked for in one request, as many as ProfileService takes.
+MAX_PATIENTS = 100
+
 # Why ProfileService does not do what it is asked for.
 _EXHAUSTED = "CODES_EXHAUSTED"
 _NO_TABLE = "TABLE_NOT_FOUND"

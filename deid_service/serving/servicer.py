@@ -36,6 +36,7 @@ from deid_service.serving.conversation import (
     FileRecord,
     Terms,
 )
+from deid_service.serving.incoming import Incoming
 from deid_service.serving.logs import LOG
 from deid_service.serving.patients import Patients
 from deid_service.serving.previews import METHOD as PREVIEW
@@ -149,7 +150,8 @@ class DeidServicer:
             conversation = Conversation(applied, self._limits, ended, terms)
             with self._rechecks.watching(stream, target, credential):
                 patients = Patients(self._resolver, target, record.request_id, applied.tables)
-                await self._carry(context, stream, conversation, events, patients)
+                async with Incoming(context.read, conversation, patients) as incoming:
+                    await self._carry(context, stream, conversation, events, incoming)
         finally:
             events.close()
 
@@ -159,9 +161,9 @@ class DeidServicer:
         stream: OpenStream,
         conversation: Conversation,
         events: StreamEvents,
-        patients: Patients,
+        incoming: Incoming,
     ) -> None:
-        read, write = context.read, context.write
+        read, write = incoming.next, context.write
         call_soon = asyncio.get_running_loop().call_soon
         while isinstance(message := await read(), bytes):
             answers = conversation.receive(message)
@@ -174,8 +176,8 @@ class DeidServicer:
             while conversation.pending:
                 # Other streams have their turn.
                 await asyncio.sleep(0)
-                if awaited := conversation.patients:
-                    conversation.give(await patients.given(conversation.plan, awaited))
+                if (patient := conversation.awaited) is not None:
+                    await incoming.settle(patient)
                 answers = conversation.go_on()
                 await events.answered()
                 while answers:

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from deid_service.engine import Given, PatientProbe, code_digest, knowing, known_of, table_digests
+from deid_service.engine import (
+    Given,
+    PatientProbe,
+    code_digest,
+    knowing,
+    known_of,
+    seeking,
+    table_digests,
+)
 from tests.support.engine.build import dicom, el, sq
 from tests.support.engine.every_way import deidentified, plan_of, rejected, values_of
 
@@ -18,21 +26,33 @@ DATA = {
         el("Rows", (512,)),
     ),
     "deflated": dicom(el("PatientID", "7"), el("IssuerOfPatientID", "HERE"), deflated=True),
+    "described": dicom(
+        el("StudyDescription", "of a patient"),
+        el("PatientName", "A^B"),
+        el("PatientID", "7"),
+        el("IssuerOfPatientID", "HERE"),
+        el("Rows", (512,)),
+    ),
     "short": dicom(el("PatientID", "7"), el("IssuerOfPatientID", "HERE")),
 }
 
 
 @pytest.mark.parametrize("size", [1, 7, 1 << 20])
 @pytest.mark.parametrize("data", DATA.values(), ids=DATA)
-def test_patient(data: bytes, size: int) -> None:
-    """The patient is told as the engine tells it, however the file is cut."""
-    probe = PatientProbe(plan_of(ASSIGN))
+@pytest.mark.parametrize("more", [(), ("name: StudyDescription, clean: true",)])
+def test_patient(data: bytes, size: int, more: tuple[str, ...]) -> None:
+    """The patient is told as the engine tells it, however the file is cut, once and again."""
+    plan = seeking(plan_of(ASSIGN, *more))
+    told = []
 
-    pieces = (data[start : start + size] for start in range(0, len(data), size))
-    if not any(probe.receive(piece) for piece in pieces):
-        probe.finish()
+    for _ in range(2):
+        probe = PatientProbe(plan)
+        pieces = (data[start : start + size] for start in range(0, len(data), size))
+        if not any(probe.receive(piece) for piece in pieces):
+            probe.finish()
+        told.append(probe.known_by)
 
-    assert probe.known_by == "7\0HERE"
+    assert told == ["7\0HERE", "7\0HERE"]
 
 
 @pytest.mark.parametrize(
@@ -41,7 +61,7 @@ def test_patient(data: bytes, size: int) -> None:
 def test_nobody(data: bytes) -> None:
     """Where the file says nobody, or is none, nobody is told; the engine says what is wrong."""
     plan = plan_of(ASSIGN)
-    probe = PatientProbe(plan)
+    probe = PatientProbe(seeking(plan))
 
     if not probe.receive(data):
         probe.finish()

@@ -1,0 +1,149 @@
+"""The request messages of one stream, of which some are read ahead where patients are asked for.
+
+Mostly the next message is read when the last is done with. Where a profile gives something to
+patients, the next ones are read and seen meanwhile, up to a bound, and their patients are asked
+for together: one request at a time, and in each all who have come since the last. So the way to
+ProfileService and back does not hold the stream, and many new patients share it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import TYPE_CHECKING
+
+from deid_service.serving.patients import MAX_PATIENTS, Refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from types import TracebackType
+
+    from deid_service.serving.conversation import Conversation
+    from deid_service.serving.lookout import Lookout
+    from deid_service.serving.patients import Patients
+
+# How much is held of what was read ahead before more is read, in bytes: a stream holds no more
+# than this and its next message.
+AHEAD_BYTES = 4 * 1024 * 1024
+
+# Those in so many of these are asked for together, unless somebody waits for one of them.
+_ASKED_BYTES = AHEAD_BYTES // 2
+
+
+class Incoming:
+    """Reads the messages of a stream, and asks for the patients in them."""
+
+    def __init__(
+        self,
+        read: Callable[[], Awaitable[object]],
+        conversation: Conversation,
+        patients: Patients,
+    ) -> None:
+        """Reads nothing yet.
+
+        Args:
+            read: the next message; no bytes at the end.
+            conversation: what is said on the stream.
+            patients: whom to ask.
+        """
+        self._read = read
+        self._conversation = conversation
+        self._patients = patients
+        self._messages: deque[object] = deque()
+        self._held = 0
+        # Of these, what holds patients who are not asked for.
+        self._unasked = 0
+        # A message came, or there is room for another.
+        self._moved = asyncio.Event()
+        self._reading: asyncio.Task[None] | None = None
+        self._asking: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Incoming:
+        if (lookout := self._conversation.lookout) is not None:
+            self._reading = asyncio.create_task(self._read_on(lookout))
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        tasks = [task for task in (self._reading, self._asking) if task is not None]
+        for task in tasks:
+            task.cancel()
+        # What they failed with is no matter any more.
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def next(self) -> object:
+        """Returns the next message; no bytes at the end."""
+        if self._reading is None:
+            return await self._read()
+        while not self._messages:
+            if self._reading.done():
+                self._reading.result()
+            await self._turn()
+        message = self._messages.popleft()
+        if isinstance(message, bytes):
+            self._held -= len(message)
+        self._moved.set()
+        return message
+
+    async def settle(self, patient: str) -> None:
+        """Waits until it is known what a patient of the conversation was given.
+
+        Raises:
+            DeidServiceError: it cannot be known; see `Patients.given`.
+        """
+        conversation, lookout = self._conversation, self._conversation.lookout
+        assert lookout is not None  # noqa: S101 -- somebody is awaited
+        while conversation.awaited == patient:
+            if lookout.is_unanswered(patient):
+                self._ask(lookout)
+                assert self._asking is not None  # noqa: S101 -- it is now
+                await asyncio.shield(self._asking)
+                continue
+            # It was refused to several at once, or is forgotten.
+            given = await self._patients.given(conversation.plan, [patient])
+            conversation.give(patient, given if isinstance(given, Refusal) else given[0])
+
+    async def _read_on(self, lookout: Lookout) -> None:
+        try:
+            while True:
+                while self._held >= AHEAD_BYTES:
+                    await self._turn()
+                message = await self._read()
+                if isinstance(message, bytes):
+                    for _ in lookout.look(message):
+                        await asyncio.sleep(0)
+                    self._held += len(message)
+                    self._unasked += len(message)
+                self._messages.append(message)
+                self._moved.set()
+                if not isinstance(message, bytes):
+                    self._ask(lookout)
+                    return
+                if self._unasked >= _ASKED_BYTES:
+                    self._ask(lookout)
+        finally:
+            self._moved.set()
+
+    async def _turn(self) -> None:
+        self._moved.clear()
+        await self._moved.wait()
+
+    def _ask(self, lookout: Lookout) -> None:
+        """Asks for those who are not asked for yet, when there is an answer to the last request."""
+        asking = self._asking
+        if asking is not None and (not asking.done() or asking.exception() is not None):
+            return
+        self._unasked = 0
+        if patients := lookout.ask(MAX_PATIENTS):
+            self._asking = asyncio.create_task(self._given(lookout, patients))
+
+    async def _given(self, lookout: Lookout, patients: list[str]) -> None:
+        given = await self._patients.given(self._conversation.plan, patients)
+        if isinstance(given, Refusal):
+            lookout.refused()
+        else:
+            lookout.answered(dict(zip(patients, given, strict=True)))
