@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from enum import Enum
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from profile_service.errors import InvalidNameError
@@ -92,6 +93,8 @@ def is_name(text: str) -> bool:
     return _NAME.fullmatch(text) is not None
 
 
+# The same few are asked for very often; a name is short, and what is none is not kept.
+@lru_cache(maxsize=4096)
 def parse_name(text: str, *, field: str, kinds: frozenset[Kind] = frozenset(Kind)) -> ContainerName:
     """Reads a resource name.
 
@@ -174,14 +177,12 @@ class Resolution(NamedTuple):
         profile: the profile that applies; None unless the outcome is PROFILE.
         levels: the verdict on each level, nearest first.
         file_audit: whether the site wants the audit told what becomes of files.
-        caller: who uploads, where DeidService asks; empty otherwise.
     """
 
     outcome: Outcome
     profile: ProfileVersion | None
     levels: tuple[LevelVerdict, ...]
     file_audit: FileAudit = FileAudit.RECORDED
-    caller: str = ""
 
 
 def containers_of_tables(target: ContainerName, resolution: Resolution) -> tuple[str, ...]:

@@ -119,7 +119,7 @@ def summary(data: ProfileVersion) -> pb.Profile:
 def profile(data: ProfileVersion) -> pb.Profile:
     """Returns a version as a message, with its text where it is there."""
     message = pb.Profile()
-    _fill_profile(message, data, with_source=True)
+    _fill_profile(message, data)
     return message
 
 
@@ -138,9 +138,9 @@ def _fill_summary(message: pb.Profile, data: ProfileVersion) -> None:
         message.note = data.note
 
 
-def _fill_profile(message: pb.Profile, data: ProfileVersion, *, with_source: bool) -> None:
+def _fill_profile(message: pb.Profile, data: ProfileVersion) -> None:
     _fill_summary(message, data)
-    if with_source and data.source is not None:
+    if data.source is not None:
         message.source = data.source
     message.violations.extend(map(violation, data.decision.violations))
     message.warnings.extend(map(violation, data.decision.warnings))
@@ -157,8 +157,8 @@ def validation(decision: Decision) -> pb.ValidateProfileResponse:
     )
 
 
-def resolution(data: Resolution, *, with_source: bool) -> pb.ResolveProfileResponse:
-    """Returns the answer of the cascade as a message, with or without the profile's text.
+def resolution(data: Resolution) -> pb.ResolveProfileResponse:
+    """Returns the answer of the cascade as a message.
 
     Its parts are filled where they are: protobuf copies a message that is put into
     another one by writing it out and reading it back.
@@ -166,10 +166,9 @@ def resolution(data: Resolution, *, with_source: bool) -> pb.ResolveProfileRespo
     message = pb.ResolveProfileResponse(
         outcome=OUTCOMES[data.outcome],
         file_audit=FILE_AUDITS[data.file_audit],
-        caller=data.caller,
     )
     if data.profile is not None:
-        _fill_profile(message.profile, data.profile, with_source=with_source)
+        _fill_profile(message.profile, data.profile)
     for level in data.levels:
         part = message.levels.add()
         part.container = level.container

@@ -5,8 +5,9 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+from profile_service import messages
 from profile_service.access.credentials import NOBODY
 from profile_service.access.judging import OF_CALLER, judge_resolution
 from profile_service.bulkheads import Bulkhead
@@ -26,7 +27,7 @@ from profile_service.language.model import PatternTimeoutError
 from profile_service.validity import decide, is_outdated, lets_through
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Container
 
     from profile_service.access.actor import Actor
     from profile_service.access.permissions import Permission
@@ -35,7 +36,8 @@ if TYPE_CHECKING:
     from profile_service.language.difference import Difference
     from profile_service.model import Decision, ProfileVersion
     from profile_service.store.profiles import ProfileStore
-    from profile_service.store.resolutions import Found, ResolutionStore
+    from profile_service.store.resolutions import KeySource, ResolutionStore, Told
+    from profile_service.store.rows import Row
 
 # Decisions made anew that are remembered. One is needed again only until it is written
 # back, which takes moments; a decision can hold a thousand violations.
@@ -50,6 +52,26 @@ CHECK_TURN_SECONDS = 10.0
 MAX_RECORDS_WAITING = 64
 
 
+# Answers that are remembered, and how many violations and warnings one may hold for it: those
+# with many are large, and rare.
+MAX_ANSWERS = 1024
+MAX_SAID = 16
+
+
+class Answer(NamedTuple):
+    """What a resolution comes to.
+
+    Attributes:
+        resolution: the answer of the cascade; its profile comes without the text.
+        written: the same as a message.
+        key_source: what the keys of a stream are made from.
+    """
+
+    resolution: Resolution
+    written: bytes
+    key_source: KeySource
+
+
 class Profiles:
     """Sets, reads and resolves profiles."""
 
@@ -59,6 +81,10 @@ class Profiles:
         self._checking = Bulkhead(places=1, waiting=MAX_CHECKS_WAITING, seconds=CHECK_TURN_SECONDS)
         self._deciding = threading.Lock()
         self._decisions: OrderedDict[tuple[bytes, Kind], Decision] = OrderedDict()
+        # By targets, and the text of none: what the database says of each, and what that comes to.
+        # It is asked each time; what it says in the same words need not be read again.
+        self._answering = threading.Lock()
+        self._answers: dict[str, tuple[list[Row], Answer]] = {}
         self._recorder = ThreadPoolExecutor(1, thread_name_prefix="record")
         self._records = threading.Semaphore(MAX_RECORDS_WAITING)
 
@@ -215,21 +241,30 @@ class Profiles:
         return self._decided(found, name.kind)
 
     def resolve(self, target: ContainerName, shown: Shown) -> Resolution:
-        """Says which profile applies to an upload, and why; see `answer`."""
-        return self.answer(target, shown)[0]
+        """Says which profile applies to an upload, and why, with its text; see `answer`."""
+        answer, text = self.answer(target, shown)
+        profile = answer.resolution.profile
+        if profile is None:
+            return answer.resolution
+        return answer.resolution._replace(profile=profile._replace(source=text))
 
     def answer(
-        self, target: ContainerName, shown: Shown, of_caller: frozenset[Permission] = OF_CALLER
-    ) -> tuple[Resolution, Found]:
+        self,
+        target: ContainerName,
+        shown: Shown,
+        of_caller: frozenset[Permission] = OF_CALLER,
+        known: Container[str] = (),
+    ) -> tuple[Answer, str | None]:
         """Says which profile applies to an upload, and why, and from what that was read.
 
         Args:
             target: the project or the device.
             shown: the credentials of who asks, which are judged by what is read here.
             of_caller: what the one needs in whose name DeidService asks.
+            known: digests of texts that need not be told, in hex.
 
         Returns:
-            The answer, whose profile comes with the text, and what was read.
+            The answer, and the text of its profile; None where there is none, or it is known.
 
         Raises:
             UnauthenticatedError: see `judge_resolution`.
@@ -238,26 +273,55 @@ class Profiles:
             TargetNotFoundError: the target does not exist.
         """
         claims, for_caller = shown
-        standing, theirs, found = self._resolutions.levels(target, claims, for_caller or NOBODY)
+        standing, theirs, told = self._resolutions.ask(target, claims, for_caller or NOBODY)
         judge_resolution(
             (claims, standing), None if for_caller is None else (for_caller, theirs), of_caller
         )
-        if found is None:
+        if not told.rows:
             raise TargetNotFoundError(target.text)
+        text = None
+        remembered = self._answers.get(target.text)
+        if remembered is not None and remembered[0] == told.rows:
+            answer = remembered[1]
+        else:
+            answer, text = self._read(told)
+        profile = answer.resolution.profile
+        if profile is None or profile.sha256.hex() in known:
+            return answer, None
+        if text is None:
+            text = told.text_of(profile)
+        if text is None:
+            # Valid by a decision made anew: the query read no text of what was invalid.
+            text = self._versions.get_source(profile)
+        if text is None:
+            raise TargetNotFoundError(target.text)
+        return answer, text
+
+    def _read(self, told: Told) -> tuple[Answer, str | None]:
+        """Reads what was said of a target, and the text of its profile if that was, too.
+
+        What it comes to is remembered without the text.
+        """
+        found = self._resolutions.read(told)
         levels = found.levels
-        if any(level.profile and is_outdated(level.profile.decision) for level in levels):
+        outdated = any(level.profile and is_outdated(level.profile.decision) for level in levels)
+        if outdated:
             levels = [self._level_decided(level) for level in levels]
         resolution = cascade(levels, enforced=found.enforced)
-        if for_caller is not None:
-            resolution = resolution._replace(caller=for_caller.name)
-        profile = resolution.profile
-        if profile is not None and profile.source is None:
-            # Valid by a decision made anew: the query read no text of what was invalid.
-            source = self._versions.get_source(profile)
-            if source is None:
-                raise TargetNotFoundError(target.text)
-            resolution = resolution._replace(profile=profile._replace(source=source))
-        return resolution, found
+        text = None
+        if resolution.profile is not None:
+            text = resolution.profile.source
+            resolution = resolution._replace(profile=resolution.profile._replace(source=None))
+        written = messages.resolution(resolution).SerializeToString()
+        answer = Answer(resolution, written, found.key_source)
+        # Where a text was sent it comes to the same without it the next time.
+        sent = any(row[-1] is not None for row in told.rows)
+        if not (outdated or sent) and sum(map(_said, levels)) <= MAX_SAID:
+            with self._answering:
+                self._answers[told.target.text] = told.rows, answer
+                if len(self._answers) > MAX_ANSWERS:
+                    del self._answers[next(iter(self._answers))]
+        return answer, text
 
     def _level_decided(self, level: Level) -> Level:
         if level.profile is None:
@@ -292,3 +356,9 @@ class Profiles:
             stored = self._recorder.submit(self._versions.record_decision, profile, decision)
             # Where it fails, the next one that reads the version tries again.
             stored.add_done_callback(lambda _: self._records.release())
+
+
+def _said(level: Level) -> int:
+    """Returns how much is said of what is attached to a level."""
+    decision = level.profile and level.profile.decision
+    return len(decision.violations) + len(decision.warnings) if decision else 0

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from profile_service.language.model import KeyScope
     from profile_service.model import KeyUse, SiteKey
     from profile_service.serving.keyfile import KeyFile
-    from profile_service.store.resolutions import Found
+    from profile_service.store.resolutions import KeySource
     from profile_service.store.site_keys import SiteKeyStore
 
 _FIRST: Final = 1
@@ -50,7 +50,7 @@ class SiteKeys:
     def deliver(
         self,
         use: KeyUse,
-        found: Found,
+        source: KeySource,
         target: ContainerName,
         request: bytes,
         actor: Actor,
@@ -60,7 +60,7 @@ class SiteKeys:
 
         Args:
             use: what the profile needs.
-            found: what the resolution has read of the target and its site.
+            source: what the resolution has read of the target and its site.
             target: the project or the device.
             request: of the DeidService.
             actor: who asks: of a site that has no key yet, one is made.
@@ -72,7 +72,7 @@ class SiteKeys:
         derived: StreamKeys | None = StreamKeys("", {})
         try:
             if use.purposes:
-                derived = self._derived(use, found, target, actor)
+                derived = self._derived(use, source, target, actor)
             finding = tables()
         except NoMasterKeyError:
             return Delivery(b"", KeyProblem.NO_MASTER_KEY)
@@ -82,15 +82,15 @@ class SiteKeys:
         return Delivery(service.seal(keys, request, target.text))
 
     def _derived(
-        self, use: KeyUse, found: Found, target: ContainerName, actor: Actor
+        self, use: KeyUse, source: KeySource, target: ContainerName, actor: Actor
     ) -> StreamKeys | None:
         """Returns the keys of a stream; None where the site never had one of the generation.
 
         Raises:
             NoMasterKeyError: there is nothing to decrypt the key of the site with.
         """
-        site, site_id = found.site, found.ids[found.site.text]
-        keys = found.keys
+        site, site_id = source.site, source.ids[source.site.text]
+        keys = source.keys
         if self._master is None:
             raise NoMasterKeyError(site.text)
         if not keys and use.generation in {0, _FIRST}:
@@ -104,7 +104,7 @@ class SiteKeys:
             secret = self._master.open(sealed, of_site(site_id, generation))
         except MasterKeyError:
             raise NoMasterKeyError(site.text) from None
-        return stream_keys(secret, scope_of(use.scope, target, found.ids), use.purposes)
+        return stream_keys(secret, scope_of(use.scope, target, source.ids), use.purposes)
 
     def list(self, site: ContainerName) -> list[SiteKey]:
         """Returns the generations of the key of a site, newest first.

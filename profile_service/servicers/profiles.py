@@ -132,20 +132,22 @@ class ProfileCalls:
             _check_digests(known)
             self._known = known
         needed = OF_PREVIEW if request.preview else OF_CALLER
-        resolution, found = self._profiles.answer(target, call.shown, needed)
-        profile = resolution.profile
-        message = messages.resolution(
-            resolution, with_source=profile is None or profile.sha256.hex() not in known
-        )
+        answer, text = self._profiles.answer(target, call.shown, needed, known)
+        message = pb.ResolveProfileResponse.FromString(answer.written)
+        if call.shown.for_caller is not None:
+            message.caller = call.shown.for_caller.name
+        if text is not None:
+            message.profile.source = text
+        profile = answer.resolution.profile
         use = None if profile is None else profile.decision.key_use
         if use is None:
             return message
-        tables = self._tables.in_force(use.columns, containers_of_tables(target, resolution))
+        tables = self._tables.in_force(use.columns, containers_of_tables(target, answer.resolution))
         message.tables.extend(map(messages.resolved_table, tables))
         if request.key_request:
             given = self._keys.deliver(
                 use,
-                found,
+                answer.key_source,
                 target,
                 request.key_request,
                 call.actor,

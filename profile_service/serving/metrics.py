@@ -35,6 +35,9 @@ BUCKETS: Final = (
 # What stands for a value of a label that is not among the known ones.
 OTHER: Final = "OTHER"
 
+# Sets of labels whose places are remembered; there are not many.
+_MAX_FOUND: Final = 1024
+
 # Sums of seconds are kept in whole microseconds.
 _MICROSECONDS: Final = 1_000_000
 
@@ -160,6 +163,12 @@ class Meter:
         self._by_event: dict[str, list[Family]] = {}
         for family in self.families:
             self._by_event.setdefault(family.event, []).append(family)
+        # The labels of all that an event counts in, and where those that came up are counted.
+        self._labels = {
+            event: tuple(dict.fromkeys(label for family in counted for label in family.labels))
+            for event, counted in self._by_event.items()
+        }
+        self._found: dict[tuple[Field | None, ...], list[tuple[Family, int]]] = {}
         self.shared: Cells = array("q", bytes(8 * self.size))
         self._lock = Lock()
 
@@ -174,13 +183,29 @@ class Meter:
 
     def note(self, event: str, fields: Mapping[str, Field]) -> None:
         """Counts an event that is logged."""
-        for family in self._by_event.get(event, ()):
+        names = self._labels.get(event)
+        if names is None:
+            return
+        values = (event, *map(fields.get, names))
+        found = self._found.get(values)
+        if found is None:
+            found = self._find(event, fields)
+            if len(self._found) < _MAX_FOUND:
+                self._found[values] = found
+        with self._lock:
+            for family, place in found:
+                family.add(self.shared, place, fields)
+
+    def _find(self, event: str, fields: Mapping[str, Field]) -> list[tuple[Family, int]]:
+        """Returns what an event with such labels counts in, and where."""
+        found = []
+        for family in self._by_event[event]:
             values = tuple(
                 value if (value := str(fields.get(label, ""))) in known else OTHER
                 for label, known in family.labels.items()
             )
-            with self._lock:
-                family.add(self.shared, self._places[family][values], fields)
+            found.append((family, self._places[family][values]))
+        return found
 
     def places(self, family: Family) -> Iterator[tuple[tuple[str, ...], int]]:
         """Yields the sets of labels of a family, each with where its first number stands."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
+import psycopg
+
 from profile_service.errors import (
     ProfileServiceError,
     SchemaTooOldError,
@@ -12,7 +14,7 @@ from profile_service.errors import (
     StoreUnavailableError,
 )
 from profile_service.store.conninfo import complete
-from profile_service.store.faults import translated
+from profile_service.store.faults import translate, translated
 from profile_service.store.migrate import migrate, migrations
 from profile_service.store.readers import KNOWN_TO_BE_GONE, Readers
 from profile_service.store.writers import Writers, WritingConnection
@@ -141,10 +143,10 @@ class Database:
     def read(self, query: str, *parameters: Parameter) -> list[Row]:
         """Executes a statement that reads, and returns its rows."""
         try:
-            with translated():
-                return self._readers.rows(query, *parameters)
-        except StoreFaultError as error:
-            raise self._explained(error) from None
+            return self._readers.rows(query, *parameters)
+        except psycopg.Error as error:
+            fault = translate(error)
+        raise self._explained(fault) if isinstance(fault, StoreFaultError) else fault
 
     @contextmanager
     def change(self, site: str, **constraints: ProfileServiceError) -> Iterator[WritingConnection]:

@@ -21,22 +21,53 @@ if TYPE_CHECKING:
     from profile_service.store.rows import Row
 
 
-class Found(NamedTuple):
-    """What a resolution reads.
+class KeySource(NamedTuple):
+    """What the keys of a stream are made from.
 
     Attributes:
         site: of the target.
-        enforced: whether the site enforces de-identification.
-        levels: nearest first, each valid profile with its text.
         ids: of the target and the containers that it is in, by their names.
         keys: the generations of the key of the site, encrypted.
     """
 
     site: ContainerName
-    enforced: bool
-    levels: list[Level]
     ids: dict[str, int]
     keys: dict[int, Sealed]
+
+
+class Found(NamedTuple):
+    """What a resolution reads.
+
+    Attributes:
+        enforced: whether the site enforces de-identification.
+        levels: nearest first, each valid profile with its text.
+        key_source: what keys are made from.
+    """
+
+    enforced: bool
+    levels: list[Level]
+    key_source: KeySource
+
+
+class Told(NamedTuple):
+    """What the database says of a target: the same as long as nothing has changed.
+
+    Attributes:
+        target: the project or the device.
+        rows: a row for it and for each container that it is in; none where it does not exist.
+        recent: the versions whose texts it was not asked for, by their containers.
+    """
+
+    target: ContainerName
+    rows: list[Row]
+    recent: Mapping[str, Read]
+
+    def text_of(self, version: ProfileVersion) -> str | None:
+        """Returns the text of a version where it need not be asked for, else None."""
+        for read in self.recent.values():
+            if read.version.sha256 == version.sha256:
+                return read.version.source
+        return None
 
 
 class ResolutionStore:
@@ -47,10 +78,10 @@ class ResolutionStore:
         self._access = access
         self._recent = RecentVersions()
 
-    def levels(
+    def ask(
         self, target: ContainerName, asking: Claims, caller: Claims
-    ) -> tuple[Standing, Standing, Found | None]:
-        """Reads what the cascade asks for, and whether that may be asked: one query.
+    ) -> tuple[Standing, Standing, Told]:
+        """Asks for what the cascade needs, and whether that may be asked: one query.
 
         Args:
             target: a project or a device.
@@ -58,8 +89,7 @@ class ResolutionStore:
             caller: in whose name.
 
         Returns:
-            What both are worth for the target; and what was read of it. None in place of that
-            when the target does not exist.
+            What both are worth for the target, and what is said of it.
         """
         # The site of a device stands for a group as well.
         names = (target.text, target.parent or "", target.site)
@@ -69,40 +99,47 @@ class ResolutionStore:
         principals = "\n".join(asking.principals + caller.principals)
         told = self._read("resolve", *names, known, *shown, principals)
         standings = self._access.standings((asking, caller), *told[0][:2])
-        found = {row[2]: row[3:] for row in told}
-        if target.text not in found:
-            return standings[0], standings[1], None
-        file_audit = FileAudit(found[target.site][3])
+        said = [row[2:] for row in told]
+        exists = any(row[0] == target.text for row in said)
+        return standings[0], standings[1], Told(target, said if exists else [], recent)
+
+    def read(self, told: Told) -> Found:
+        """Reads what was said of a target that exists."""
+        target = told.target
+        found = {row[0]: row[1:] for row in told.rows}
+        enforced, keys, _, file_audit = found[target.site][:4]
         # All are read, so that the text of a site is sent once for its devices, too.
         levels = [
-            Level(name, self._version_in(name, found[name][4:], recent), found[name][2], file_audit)
-            for name in names
+            Level(
+                name,
+                self._version_in(name, found[name][4:], told),
+                found[name][2],
+                FileAudit(file_audit),
+            )
+            for name in (target.text, target.parent or "", target.site)
         ]
-        enforced, keys = found[target.site][:2]
-        read = Found(
-            parse_name(target.site, field="target"),
+        return Found(
             enforced,
             levels if target.kind is Kind.PROJECT else levels[:1],
-            {name: row[4] for name, row in found.items()},
-            rows.to_site_keys(keys or b""),
+            KeySource(
+                parse_name(target.site, field="target"),
+                {name: row[4] for name, row in found.items()},
+                rows.to_site_keys(keys or b""),
+            ),
         )
-        return standings[0], standings[1], read
 
-    def _version_in(
-        self, container: str, row: Row, recent: Mapping[str, Read]
-    ) -> ProfileVersion | None:
+    def _version_in(self, container: str, row: Row, told: Told) -> ProfileVersion | None:
         """Reads a row of a resolution, unless it is what was read before."""
-        told = row[:-1]
-        before = recent.get(container)
-        if before is not None and before.row == told:
+        said = row[:-1]
+        before = told.recent.get(container)
+        if before is not None and before.row == said:
             return before.version
         version = rows.to_version(container, row)
         if version is None:
             return None
         if version.source is None:
             # Said to be known, and so not sent: of whichever container.
-            texts = {read.version.sha256: read.version.source for read in recent.values()}
-            version = version._replace(source=texts.get(version.sha256))
+            version = version._replace(source=told.text_of(version))
         if version.source is not None:
-            self._recent.keep(Read(told, version))
+            self._recent.keep(Read(said, version))
         return version

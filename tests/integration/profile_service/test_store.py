@@ -6,13 +6,14 @@ import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from importlib import resources
 from threading import Barrier
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
 
 from deid_service.embedded import programs
 from profile_service import service, validity
+from profile_service.audit import Action
 from profile_service.errors import (
     EtagMismatchError,
     ProfileServiceError,
@@ -21,11 +22,14 @@ from profile_service.errors import (
     VersionNotFoundError,
 )
 from profile_service.hierarchy import ContainerName, Kind, Outcome, Verdict, parse_name
+from profile_service.keys.sealing import Sealed
 from profile_service.language import VALIDATOR_VERSION
+from profile_service.model import FileAudit
 from profile_service.service import Profiles
 from profile_service.store import Store
 from profile_service.store.migrate import migrate, migrations
 from profile_service.store.queries import QUERIES
+from profile_service.store.resolutions import ResolutionStore
 from profile_service.store.statement import ReadingConnection
 from tests.support.callers import SHOWN, THIS_MACHINE
 
@@ -33,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from profile_service.model import Decision, ProfileVersion
+    from profile_service.store.resolutions import Found, Told
     from profile_service.store.rows import Row
     from tests.support.databases import Databases
 
@@ -357,6 +362,83 @@ def test_a_text_is_read_once(
     # A device has only its own.
     assert found == ([None] * 6 if target is DEVICE else [first] * 4 + [second] * 2)
     assert sent == [[first.encode()], [], [], [], [second.encode()], []]
+
+
+CHANGES: dict[str, Callable[[Store], object]] = {
+    "a profile of the project": lambda store: attach(store, PROJECT, "1"),
+    "another one": lambda store: attach(store, PROJECT, "2"),
+    "one of the site": lambda store: attach(store, SITE, "3"),
+    "one of the group": lambda store: attach(store, GROUP, "4"),
+    "an invalid one": lambda store: attach(store, PROJECT, "5", source="dicom: 5"),
+    "none": lambda store: store.profiles.clear(PROJECT, etag="", actor=THIS_MACHINE),
+    "a lock": lambda store: update(store, SITE, profile_locked=True),
+    "what the audit is told": lambda store: update(store, SITE, file_audit=FileAudit.REQUIRED),
+    "the switch": lambda store: update(store, SITE, enforced=False),
+    "the switch again": lambda store: update(store, SITE, enforced=True),
+    "a key of the site": lambda store: store.site_keys.add(
+        SITE,
+        0,
+        lambda *_: Sealed(b"m" * 8, b"k" * 60),
+        action=Action.CREATE_SITE_KEY,
+        actor=THIS_MACHINE,
+    ),
+    "the project made anew": lambda store: remake(store, PROJECT),
+}
+
+
+def attach(store: Store, name: ContainerName, mark: str, source: str = VALID) -> None:
+    """Attaches a text."""
+    profiles_of(store).set(
+        name, f"{source}# {mark}\n", allow_invalid=True, etag="", actor=THIS_MACHINE
+    )
+
+
+def update(store: Store, name: ContainerName, **change: Any) -> None:
+    """Changes a container."""
+    given = {"display_name": None, "enforced": None, "etag": "", "actor": THIS_MACHINE} | change
+    store.containers.update(name, **given)
+
+
+def remake(store: Store, name: ContainerName) -> None:
+    """Deletes a container, and makes one of its name."""
+    store.containers.delete(name, etag="", actor=THIS_MACHINE)
+    store.containers.create(name, "", enforced=None, actor=THIS_MACHINE)
+
+
+def test_what_is_remembered_is_what_is_there(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A resolution is read again when anything of it has changed, and only then."""
+    profiles = profiles_of(store)
+    read: list[Told] = []
+    reading = ResolutionStore.read
+
+    def listen(resolutions: ResolutionStore, told: Told) -> Found:
+        read.append(told)
+        return reading(resolutions, told)
+
+    for change, make in CHANGES.items():
+        make(store)
+        with monkeypatch.context() as patched:
+            first = profiles.answer(PROJECT, SHOWN)
+            profiles.answer(PROJECT, SHOWN)
+            patched.setattr(ResolutionStore, "read", listen)
+            read.clear()
+            assert profiles.answer(PROJECT, SHOWN) == first, change
+            assert read == [], change
+        assert profiles_of(store).answer(PROJECT, SHOWN) == first, change
+
+
+def test_few_answers_are_remembered(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of many targets the last ones are remembered; all are answered."""
+    monkeypatch.setattr(service, "MAX_ANSWERS", 2)
+    profiles = profiles_of(store)
+    attach(store, GROUP, "1")
+    targets = [name(f"{GROUP}/projects/p{number}") for number in range(4)]
+    for target in targets:
+        store.containers.create(target, "", enforced=None, actor=THIS_MACHINE)
+        for _ in range(2):
+            found = profiles.resolve(target, SHOWN).profile
+            assert (found and found.source) == f"{VALID}# 1\n"
+    assert list(profiles._answers) == [target.text for target in targets[-2:]]
 
 
 def test_a_text_that_another_level_has_too_is_no_second_query(
