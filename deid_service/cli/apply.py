@@ -4,31 +4,47 @@ from __future__ import annotations
 
 import io
 import sys
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
+from hashlib import sha256
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 import click
+from deidcascade.v1 import deid_service_pb2 as pb
 
 from deid_service.cli.console import Failure, json_option, readable
-from deid_service.cli.cores import Processes, get_ready, processes_for
-from deid_service.cli.given import TableFile, given_by, table_file_option
+from deid_service.cli.cores import (
+    NoRoomError,
+    Processes,
+    StoppedError,
+    get_ready,
+    processes_for,
+    unbegun,
+)
+from deid_service.cli.given import TableFile, table_file_option, tables_for
 from deid_service.cli.interruption import Interruption
 from deid_service.cli.keys import key_file_option, keys_for
-from deid_service.cli.results import FileReport, Reports, Word, reason_to_skip
+from deid_service.cli.reports import conclude, report_option
+from deid_service.cli.results import FileReport, Reports, Word, done_report, reason_to_skip
 from deid_service.cli.sources import (
+    again_option,
     files_to_read,
     keep_names_option,
     out_option,
+    profile_of,
     profile_option,
+    read_profile,
     sources_argument,
-    valid_profile,
 )
-from deid_service.client import expand
+from deid_service.client import LedgerError, expand
 from deid_service.client.archives import is_junk
+from deid_service.client.keeping import Keeper
+from deid_service.client.ledger import NO_TARGET, Ledger, applied_by
 from deid_service.client.outputs import Destination, OutputError
 from deid_service.engine import (
+    ENGINE_VERSION,
     HEAD_BYTES,
     Deidentifier,
     DicomError,
@@ -54,6 +70,7 @@ CHUNK_BYTES = 1024 * 1024
 @sources_argument
 @out_option
 @keep_names_option
+@again_option
 @click.option(
     "--no-learning",
     is_flag=True,
@@ -61,15 +78,18 @@ CHUNK_BYTES = 1024 * 1024
 )
 @key_file_option
 @table_file_option
+@report_option
 @json_option
 def apply(
     profile: str,
     sources: tuple[Path, ...],
     out: Path,
     keep_names: bool,
+    again: bool,
     no_learning: bool,
     key_file: Path | None,
     table_files: tuple[TableFile, ...],
+    report: Path | None,
     as_json: bool,
 ) -> None:
     """De-identifies files, folders, and what is in zip and tar archives, without a server.
@@ -79,33 +99,53 @@ def apply(
     file that is rejected leaves nothing. In folders and archives, what is no
     DICOM is passed over.
 
+    What earlier runs into the same folder have done of the same files, with the
+    same profile, key and tables, is not done again; of a file that has changed, or
+    that is treated in another way now, the new output takes the place of the old
+    one.
+
     Exit code 1: a file was rejected, or there was none.
     """
     if any(source.is_dir() for source in sources):
         # There may be enough to do for all cores.
         get_ready(__name__)
+    text = read_profile(profile)
+    parsed = profile_of(text, profile)
     settings = Settings(
-        valid_profile(profile), not no_learning, out, keep_names, key_file, table_files
+        parsed,
+        parsed.name or Path(profile).name,
+        sha256(text).hexdigest(),
+        out,
+        learn=not no_learning,
+        keep_names=keep_names,
+        again=again,
+        key_file=key_file,
+        table_files=table_files,
     )
     # Here, for their errors. Processes read them themselves: they are handed to none.
-    keys = keys_for(settings.profile, key_file)
-    given_by(settings.profile, table_files)
+    keys = keys_for(parsed, key_file)
+    tables_for(parsed, table_files)
     files = files_to_read(sources, out)
     reports = Reports(sum(file.size for file in files))
     try:
-        # Here, for its errors, and once: it removes what killed processes left.
-        Destination(out)
+        # Here, for their errors, and once: it removes what killed processes left.
+        Ledger(Destination(out).folder, NO_TARGET)
     except OSError as error:
         raise Failure(f"cannot write to {out}: {error.strerror}.") from error
-    with Interruption() as interruption, reports:
-        for done in _reports(files, settings, interruption, reports.moved):
-            if interruption.number:
-                break
-            reports.add(done)
-    reports.finish(out, as_json=as_json)
+    except LedgerError as error:
+        raise Failure(f"{error} Choose another folder.") from error
+    failure = None
+    with Interruption() as interruption:
+        try:
+            with reports:
+                for done in _reports(files, settings, interruption, reports.moved):
+                    reports.add(done)
+        except NoRoomError as error:
+            failure = Failure(f"{error} With more room, the same command goes on.")
+        code = conclude(reports, out, interruption, failure, report=report, as_json=as_json)
     if keys.id and not as_json:
         click.echo(f"Pseudonyms are made with key {keys.id}.")
-    sys.exit(interruption.exit_code if interruption.number else reports.exit_code())
+    sys.exit(code)
 
 
 @dataclass(frozen=True)
@@ -114,17 +154,23 @@ class Settings:
 
     Attributes:
         profile: the rules.
-        learn: whether what files have in common is learned.
+        name: of the profile, for receipts.
+        sha256: the digest of its text, in hex.
         out: the folder for the output.
+        learn: whether what files have in common is learned.
         keep_names: names outputs like their sources.
+        again: does again what earlier runs have done.
         key_file: the file of the key for pseudonyms.
         table_files: those of the tables that patients are looked up in.
     """
 
     profile: Profile
-    learn: bool
+    name: str
+    sha256: str
     out: Path
-    keep_names: bool
+    learn: bool = True
+    keep_names: bool = False
+    again: bool = False
     key_file: Path | None = None
     table_files: tuple[TableFile, ...] = ()
 
@@ -135,7 +181,7 @@ def _reports(
     interruption: Interruption,
     moved: Callable[[int], None],
 ) -> Iterator[FileReport]:
-    """De-identifies files, on all cores where there are many."""
+    """De-identifies files, on all cores where there are many; NoRoomError, after all reports."""
     prepare = partial(Work, settings)
     count = processes_for(files)
     if count > 1:
@@ -151,8 +197,13 @@ def _reports(
         moved(read)
 
     work = prepare(lambda: not interruption.number)
-    for file in files:
-        yield from work(file, add)
+    with suppress(StoppedError):
+        for number, file in enumerate(files):
+            try:
+                yield from work(file, add)
+            except NoRoomError:
+                yield from unbegun(files[number:])
+                raise
 
 
 class Work:
@@ -160,34 +211,62 @@ class Work:
 
     def __init__(self, settings: Settings, may_go_on: Callable[[], bool]) -> None:
         profile = settings.profile
+        keys = keys_for(profile, settings.key_file)
+        tables = tables_for(profile, settings.table_files)
         plan = compile_plan(profile, learn=settings.learn)
-        self._plan = knowing(
-            plan.for_stream(keys_for(profile, settings.key_file)),
-            given_by(profile, settings.table_files),
-        )
-        self._destination = Destination(settings.out, tidy=False)
-        self._keep_names = settings.keep_names
+        self._plan = knowing(plan.for_stream(keys), tables.given)
+        destination = Destination(settings.out, tidy=False)
+        ledger = Ledger(destination.folder, NO_TARGET, again=settings.again)
+        self._keeper = Keeper(destination, ledger, keep_names=settings.keep_names)
         self._may_go_on = may_go_on
+        # What the receipts of all files have in common.
+        self._receipt = pb.Receipt(
+            treatment=(
+                pb.TREATMENT_UNCHANGED_BLANK_PROFILE if plan.blank else pb.TREATMENT_DEIDENTIFIED
+            ),
+            profile_name=settings.name,
+            profile_sha256=settings.sha256,
+            engine_version=ENGINE_VERSION,
+            key_id=keys.id,
+            tables=[pb.TableVersion(name=name) for name in tables.names],
+        )
+        self._applied = applied_by(self._receipt)
 
     def __call__(self, source: Source, moved: Callable[[int], None]) -> Iterator[FileReport]:
-        """De-identifies a file, or what is in an archive.
+        """De-identifies a file, or what is in an archive, unless an earlier run has.
 
         Args:
             source: the file.
             moved: told how many bytes more have been read.
+
+        Raises:
+            StoppedError: it may not go on.
+            NoRoomError: there is no room for what comes of it.
         """
+        earlier = self._keeper.finished(source, self._applied)
+        if earlier is not None and earlier.current:
+            yield done_report(source.name, earlier.path, earlier.receipt, earlier=True)
+            return
         whole = _whole(source)
         for one in (whole,) if whole is not None else expand(source):
-            yield self._apply_to(one, moved)
+            yield self._report(one, moved)
 
-    def _apply_to(self, source: Source, moved: Callable[[int], None]) -> FileReport:
+    def _report(self, source: Source, moved: Callable[[int], None]) -> FileReport:
         if source.skipped:
             reason = reason_to_skip(source.skipped)
             return FileReport(source.name, Word.SKIPPED, reason=reason, problem=source.skipped)
         if source.problem:
             return FileReport(source.name, Word.FAILED, reason="NOT_READ", problem=source.problem)
         try:
-            path = self._write(source, moved)
+            earlier = self._keeper.finished(source, self._applied)
+            if earlier is not None and earlier.current:
+                return done_report(source.name, earlier.path, earlier.receipt, earlier=True)
+            # What takes the place of another needs a name for that.
+            output = self._keeper.destination.begin(in_one_go=earlier is None)
+            try:
+                return self._write(source, output, moved)
+            finally:
+                output.discard()
         except DicomError as error:
             return FileReport(
                 source.name,
@@ -198,42 +277,49 @@ class Work:
                 offset=error.offset or 0,
             )
         except OutputError as error:
+            if error.is_full:
+                raise NoRoomError(str(error)) from None
             return FileReport(source.name, Word.FAILED, reason="NOT_WRITTEN", problem=str(error))
         except OSError as error:
             problem = f"cannot be read: {error.strerror}."
             return FileReport(source.name, Word.FAILED, reason="NOT_READ", problem=problem)
-        return FileReport(
-            source.name, Word.UNCHANGED if self._plan.blank else Word.DEIDENTIFIED, path
-        )
 
-    def _write(self, source: Source, moved: Callable[[int], None]) -> Path | None:
+    def _write(
+        self, source: Source, output: PartialFile, moved: Callable[[int], None]
+    ) -> FileReport:
         filename = PurePosixPath(readable(source.name)).name
         deidentifier = Deidentifier(self._plan, filename=filename)
-        output = self._destination.begin(digest=False, in_one_go=True)
-        try:
-            with source.open() as file:
-                while self._may_go_on() and (chunk := file.read(CHUNK_BYTES)):
-                    self._put(deidentifier.receive(chunk), output)
-                    while deidentifier.pending:
-                        self._put(deidentifier.go_on(), output)
-                    moved(len(chunk))
-            if not self._may_go_on():
-                return None
-            result = deidentifier.finish()
-            self._put(result.tail, output)
-            # An original name may carry an identity. Where the profile is blank the
-            # file carries it too.
-            if self._keep_names or self._plan.blank:
-                return self._destination.keep(output, source.name)
-            return self._destination.keep_suggested(output, result.suggested_filename)
-        finally:
-            output.discard()
+        size = 0
+        with source.open() as file:
+            while self._may_go_on() and (chunk := file.read(CHUNK_BYTES)):
+                _put(deidentifier.receive(chunk), output)
+                while deidentifier.pending:
+                    _put(deidentifier.go_on(), output)
+                size += len(chunk)
+                moved(len(chunk))
+        if not self._may_go_on():
+            raise StoppedError
+        result = deidentifier.finish()
+        _put(result.tail, output)
+        receipt = pb.Receipt(
+            actions=result.actions,
+            bytes_in=size,
+            bytes_out=output.size,
+            sha256=output.sha256,
+            warnings=result.warnings,
+        )
+        receipt.MergeFrom(self._receipt)
+        # An original name may carry an identity. Where the profile is blank the
+        # file carries it too.
+        suggested = None if self._plan.blank else result.suggested_filename
+        path = self._keeper.keep(output, source, suggested, receipt)
+        return done_report(source.name, path, receipt)
 
-    @staticmethod
-    def _put(buffers: Sequence[Buffer], output: PartialFile) -> None:
-        """Writes buffers by one call: a call costs as much as some kilobytes."""
-        if buffers:
-            output.write(buffers[0] if len(buffers) == 1 else b"".join(buffers))
+
+def _put(buffers: Sequence[Buffer], output: PartialFile) -> None:
+    """Writes buffers by one call: a call costs as much as some kilobytes."""
+    if buffers:
+        output.write(buffers[0] if len(buffers) == 1 else b"".join(buffers))
 
 
 def _whole(source: Source) -> Source | None:

@@ -9,14 +9,17 @@ import threading
 from collections import deque
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
+from itertools import chain
 from multiprocessing import connection
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from deid_service.cli.interruption import SIGNALS
 from deid_service.cli.results import FileReport, Word
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from multiprocessing.connection import Connection
     from multiprocessing.context import BaseContext
     from multiprocessing.synchronize import Event
 
@@ -42,7 +45,16 @@ _TASKS_AHEAD = 4
 
 _FORKSERVER = "forkserver"
 
-DIED = "A process that worked on it ended; an output of it may be there already."
+DIED = "A process that worked on it ended."
+UNBEGUN = "The command ended before this file was begun."
+
+
+class StoppedError(Exception):
+    """The work was told to stop, and nothing has come of the file."""
+
+
+class NoRoomError(Exception):
+    """Nothing more can be written, in words for the person who waits for it."""
 
 
 def processes_for(files: Sequence[Source]) -> int:
@@ -78,6 +90,31 @@ def get_ready(preload: str) -> None:
         ensure_running()
 
 
+def unbegun(files: Iterable[Source]) -> Iterator[FileReport]:
+    """Gives reports of files that nothing was done with."""
+    for file in files:
+        yield FileReport(file.name, Word.UNBEGUN, reason="NOT_BEGUN", problem=UNBEGUN)
+
+
+class _Done(NamedTuple):
+    """What became of a task.
+
+    Attributes:
+        reports: of the files that were done, and of what is in archives.
+        sources: how many sources were done.
+        read: how many bytes were read for it.
+        no_room: why nothing more can be written, or empty.
+    """
+
+    reports: list[FileReport]
+    sources: int
+    read: int
+    no_room: str = ""
+
+
+_Waiting = tuple["Sequence[Source]", "Future[_Done]"]
+
+
 class Processes:
     """Does work in several processes, and gives its reports in the order of the files."""
 
@@ -98,51 +135,76 @@ class Processes:
         self._read = 0
         self._context = _context(preload)
         self._stopped = self._context.Event()
+        self._no_room = ""
+        self._pool, self._end = self._new_pool()
 
     def stop(self) -> None:
         """Ends what is under way; nothing partial stays."""
         self._stopped.set()
 
     def run(self, files: Sequence[Source]) -> Iterator[FileReport]:
-        """Gives a report for each file, until it is stopped."""
-        waiting: deque[tuple[Sequence[Source], Future[tuple[list[FileReport], int]]]] = deque()
-        pool = self._pool()
+        """Gives a report for each file, until it is stopped.
+
+        Raises:
+            NoRoomError: nothing more can be written; after all reports.
+        """
+        waiting: deque[_Waiting] = deque()
+        tasks = _tasks(files)
         try:
-            for task in _tasks(files):
-                if self._stopped.is_set():
-                    return
-                try:
-                    done = pool.submit(_do, task)
-                except BrokenProcessPool:
-                    pool = self._pool()
-                    done = pool.submit(_do, task)
-                waiting.append((task, done))
+            for task in tasks:
+                waiting.append((task, self._submit(task)))
                 if len(waiting) >= self._count * _TASKS_AHEAD:
                     yield from self._reports(*waiting.popleft())
-            while waiting and not self._stopped.is_set():
+                if self._stopped.is_set():
+                    break
+            while waiting:
                 yield from self._reports(*waiting.popleft())
         finally:
             self._stopped.set()
-            pool.shutdown(cancel_futures=True)
+            self._pool.shutdown(cancel_futures=True)
+            self._end.close()
+        if self._no_room:
+            yield from unbegun(chain.from_iterable(tasks))
+            raise NoRoomError(self._no_room)
 
-    def _pool(self) -> ProcessPoolExecutor:
+    def _new_pool(self) -> tuple[ProcessPoolExecutor, Connection]:
+        """Returns a pool, and what its processes end with when it is closed."""
+        ends, end = self._context.Pipe(duplex=False)
         return ProcessPoolExecutor(
-            self._count, self._context, _begin, (self._prepare, self._stopped)
-        )
+            self._count, self._context, _begin, (self._prepare, self._stopped, ends)
+        ), end
 
-    def _reports(
-        self, task: Sequence[Source], done: Future[tuple[list[FileReport], int]]
-    ) -> list[FileReport]:
+    def _submit(self, task: Sequence[Source]) -> Future[_Done]:
         try:
-            reports, read = done.result()
+            return self._pool.submit(_do, task)
         except BrokenProcessPool:
-            return [
-                FileReport(one.name, Word.FAILED, reason="NOT_WRITTEN", problem=DIED)
-                for one in task
-            ]
-        self._read += read
+            # Those that are left may wait for a lock that the dead one had, and the pool for
+            # them.
+            self._end.close()
+            self._pool.shutdown()
+            self._pool, self._end = self._new_pool()
+            return self._pool.submit(_do, task)
+
+    def _reports(self, task: Sequence[Source], future: Future[_Done]) -> Iterator[FileReport]:
+        """Gives the reports of a task, and of what was not begun of it for want of room."""
+        if self._stopped.is_set() and future.cancel():
+            done = _Done([], 0, 0)
+        else:
+            try:
+                done = future.result()
+            except BrokenProcessPool:
+                self._end.close()
+                for file in task:
+                    yield FileReport(file.name, Word.FAILED, reason="NOT_WRITTEN", problem=DIED)
+                return
+        self._read += done.read
         self._moved(self._read)
-        return reports
+        if done.no_room:
+            self._no_room = self._no_room or done.no_room
+            self._stopped.set()
+        yield from done.reports
+        if self._no_room:
+            yield from unbegun(task[done.sources :])
 
 
 def _tasks(files: Sequence[Source]) -> Iterator[list[Source]]:
@@ -163,36 +225,45 @@ def _tasks(files: Sequence[Source]) -> Iterator[list[Source]]:
 _here: dict[str, tuple[Work, Event]] = {}
 
 
-def _begin(prepare: Prepare, stopped: Event) -> None:
-    """Prepares a process for its tasks."""
+def _begin(prepare: Prepare, stopped: Event, ends: Connection) -> None:
+    """Prepares a process for its tasks.
+
+    Args:
+        prepare: makes what it does.
+        stopped: set when nothing more is to be done.
+        ends: closed by the command when the process is to end at once.
+    """
     # A signal of the terminal is for the command, which says what becomes of its processes.
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
+    threading.Thread(target=_end_with, args=(ends,), name="parent", daemon=True).start()
     _here["work"] = prepare(lambda: not stopped.is_set()), stopped
 
 
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        connection.wait([parent.sentinel])
-        # What is partial is without a lock then: the next run removes it.
-        os._exit(1)
+def _end_with(ends: Connection) -> None:
+    # The other end is closed with the command, too, however that ends.
+    connection.wait([ends])
+    # What is partial is without a lock then: the next run removes it.
+    os._exit(1)
 
 
-def _do(task: Sequence[Source]) -> tuple[list[FileReport], int]:
-    """Returns the reports of a task, and how many bytes were read for it."""
+def _do(task: Sequence[Source]) -> _Done:
+    """Does a task."""
     work, stopped = _here["work"]
     reports: list[FileReport] = []
-    read = 0
+    sources = read = 0
 
     def moved(size: int) -> None:
         nonlocal read
         read += size
 
-    for source in task:
-        for report in work(source, moved):
+    with suppress(StoppedError):
+        for source in task:
             if stopped.is_set():
-                return reports, read
-            reports.append(report)
-    return reports, read
+                break
+            try:
+                reports += work(source, moved)
+            except NoRoomError as error:
+                return _Done(reports, sources, read, str(error))
+            sources += 1
+    return _Done(reports, sources, read)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -59,8 +60,20 @@ class _Listed(NamedTuple):
     values: tuple[str, ...]
 
 
-def given_by(profile: Profile, files: Sequence[TableFile]) -> Callable[[str], Given]:
-    """Returns what tells what a patient was given, by what the patient is known by.
+class Tables(NamedTuple):
+    """Tables at hand.
+
+    Attributes:
+        given: tells what a patient was given, by what the patient is known by.
+        names: which tables they are, each with the digest of its file, in their order.
+    """
+
+    given: Callable[[str], Given]
+    names: tuple[str, ...]
+
+
+def tables_for(profile: Profile, files: Sequence[TableFile]) -> Tables:
+    """Returns the tables that a profile looks patients up in.
 
     Raises:
         Failure: a table that the profile needs is not there, or not as it needs it.
@@ -78,12 +91,10 @@ def given_by(profile: Profile, files: Sequence[TableFile]) -> Callable[[str], Gi
             f"--table {missing[0]}=FILE."
         )
     ignores_case = profile.settings.pseudonyms.ignore_case
+    read = {name: _read(profile, name, path) for name, path in sorted(named.items())}
     tables = [
-        (
-            tuple(column for column in profile.columns if column.table == name),
-            _read(profile, name, path),
-        )
-        for name, path in sorted(named.items())
+        (tuple(column for column in profile.columns if column.table == name), rows)
+        for name, (rows, _) in read.items()
     ]
 
     def given(known_by: str) -> Given:
@@ -94,22 +105,30 @@ def given_by(profile: Profile, files: Sequence[TableFile]) -> Callable[[str], Gi
                 said.update(zip(columns, listed.values, strict=True))
         return Given(said={column: value for column, value in said.items() if value})
 
-    return given
+    return Tables(given, tuple(f"{name}@sha256:{digest}" for name, (_, digest) in read.items()))
 
 
-def _read(profile: Profile, name: str, path: Path) -> dict[str, _Listed]:
-    """Reads a table as far as a profile needs it."""
+def _read(profile: Profile, name: str, path: Path) -> tuple[dict[str, _Listed], str]:
+    """Reads a table as far as a profile needs it; returns its digest, too, in hex."""
+    digest = hashlib.sha256()
+
+    def chunks() -> Iterator[bytes]:
+        with path.open("rb") as file:
+            while chunk := file.read(CHUNK_BYTES):
+                digest.update(chunk)
+                yield chunk
+
     wanted = [column.name for column in profile.columns if column.table == name]
     try:
-        with path.open("rb") as file:
-            sheet = Sheet(iter(lambda: file.read(CHUNK_BYTES), b""), uses_of(profile, name))
-            if absent := [column for column in wanted if column not in sheet.columns]:
-                raise Failure(f"{path} has no column {absent[0]}, which the profile looks up.")
-            places = [sheet.columns.index(column) for column in wanted]
-            return rows_by_patient(
-                sheet,
-                lambda row: _Listed(row.known_by, tuple(row.values[place] for place in places)),
-            )
+        sheet = Sheet(chunks(), uses_of(profile, name))
+        if absent := [column for column in wanted if column not in sheet.columns]:
+            raise Failure(f"{path} has no column {absent[0]}, which the profile looks up.")
+        places = [sheet.columns.index(column) for column in wanted]
+        rows = rows_by_patient(
+            sheet,
+            lambda row: _Listed(row.known_by, tuple(row.values[place] for place in places)),
+        )
+        return rows, digest.hexdigest()
     except SheetInvalidError as error:
         print_violations(path, error.violations)
         raise Failure(f"{path} is not a valid table.") from None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from deid_service.cli.console import Failure, cell, console, json_option, print_json, table
-from deid_service.cli.given import TableFile, given_by, table_file_option
+from deid_service.cli.given import TableFile, table_file_option, tables_for
 from deid_service.cli.keys import key_file_option, keys_for
 from deid_service.cli.pages import Cell, Section, html_option, write_page
 from deid_service.cli.pictures import picture
@@ -65,7 +65,7 @@ def preview(
     data = read_bytes(file)
     keys = throwaway_keys(parsed) if key_file is None else keys_for(parsed, key_file)
     try:
-        found = preview_of(data, parsed, keys, given_by(parsed, table_files))
+        found = preview_of(data, parsed, keys, tables_for(parsed, table_files).given)
     except DicomError as error:
         raise Failure(f"{file} would be rejected: {error}.") from None
     except NotShownError as error:

@@ -17,7 +17,8 @@ from deid_service.cli.results import BAD
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from deid_service.cli.results import FileReport
+    from deid_service.cli.interruption import Interruption
+    from deid_service.cli.results import FileReport, Reports
 
 COLUMNS = (
     *("source", "outcome", "reason", "problem", "tag", "offset", "output"),
@@ -112,3 +113,33 @@ def write_report(path: Path, reports: Sequence[FileReport]) -> None:
         unfinished.replace(path)
     except OSError as error:
         raise Failure(f"the report {path} cannot be written: {error.strerror}.") from error
+
+
+def conclude(
+    reports: Reports,
+    out: Path,
+    interruption: Interruption,
+    failure: Failure | None,
+    *,
+    report: Path | None,
+    as_json: bool,
+) -> int:
+    """Tells what has come of all, and returns the exit code.
+
+    Args:
+        reports: of the files.
+        out: the folder for the output.
+        interruption: a signal, if one came.
+        failure: why the rest was not done, if there was a reason.
+        report: the file for the report; None for none.
+        as_json: whether programs read what is printed.
+    """
+    if failure is not None:
+        failure.show()
+    reports.finish(out, as_json=as_json)
+    if report is not None:
+        write_report(report, reports.all)
+    if interruption.number:
+        click.echo("Interrupted. The same command goes on where it stopped.", err=True)
+        return interruption.exit_code
+    return 1 if failure is not None else reports.exit_code()

@@ -8,6 +8,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Self
 
 import click
+from deidcascade.v1 import deid_service_pb2 as pb
 from rich.progress import (
     BarColumn,
     DownloadColumn,
@@ -17,8 +18,9 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
-from deid_service.cli.console import console, print_json, printable, readable
+from deid_service.cli.console import console, enum_name, print_json, printable, readable
 from deid_service.client.archives import NO_DICOM
+from deid_service.client.ledger import table_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -35,30 +37,13 @@ class Word(Enum):
     FAILED = "failed"
     SKIPPED = "skipped"
     UNSENT = "not sent"
+    UNBEGUN = "not begun"
 
 
 # With one of these, not all is well.
-BAD = {Word.REJECTED, Word.FAILED, Word.UNSENT}
+BAD = {Word.REJECTED, Word.FAILED, Word.UNSENT, Word.UNBEGUN}
 # What is said of single files when it happens; of the others, at the end, how many.
 TOLD = {Word.REJECTED, Word.FAILED, Word.SKIPPED}
-
-
-@dataclass(frozen=True, slots=True)
-class Receipt:
-    """What was done to a file; the fields are those of the contract's Receipt."""
-
-    treatment: str
-    profile: str
-    profile_version: int
-    profile_sha256: str
-    actions: dict[str, int]
-    bytes_in: int
-    bytes_out: int
-    sha256: str
-    engine_version: str
-    warnings: list[str]
-    key_id: str
-    tables: list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +58,7 @@ class FileReport:
         problem: the same in a sentence, without any value of the file.
         tag: the element that the problem is about, or empty.
         offset: where it is, in bytes; 0 when that is not known.
-        receipt: what was done to it; None without a service.
+        receipt: what was done to it; None when there is no output.
         request_id: finds it in the logs of the service and in the audit; empty without one.
     """
 
@@ -84,7 +69,7 @@ class FileReport:
     problem: str = ""
     tag: str = ""
     offset: int = 0
-    receipt: Receipt | None = None
+    receipt: pb.Receipt | None = None
     request_id: str = ""
 
     def as_json(self) -> dict[str, object]:
@@ -100,14 +85,52 @@ class FileReport:
             "tag": self.tag or None,
             "offset": self.offset or None,
             "request_id": self.request_id or None,
-            "receipt": receipt and {name: getattr(receipt, name) for name in receipt.__slots__},
+            "receipt": None if receipt is None else receipt_for_programs(receipt),
         }
 
     def changed(self) -> bool:
         """Tells whether a profile was applied to it."""
         if self.word is Word.EARLIER and self.receipt is not None:
-            return self.receipt.treatment == "DEIDENTIFIED"
+            return self.receipt.treatment == pb.TREATMENT_DEIDENTIFIED
         return self.word is Word.DEIDENTIFIED
+
+
+def receipt_for_programs(receipt: pb.Receipt) -> dict[str, object]:
+    """Returns a receipt by the fields of the contract; what has a name goes by it."""
+    return {
+        "treatment": enum_name(pb.Treatment, receipt.treatment),
+        "profile": receipt.profile_name,
+        "profile_version": receipt.profile_version,
+        "profile_sha256": receipt.profile_sha256,
+        "actions": dict(sorted(receipt.actions.items())),
+        "bytes_in": receipt.bytes_in,
+        "bytes_out": receipt.bytes_out,
+        "sha256": receipt.sha256,
+        "engine_version": receipt.engine_version,
+        "warnings": list(receipt.warnings),
+        "key_id": receipt.key_id,
+        "tables": table_names(receipt.tables),
+    }
+
+
+def done_report(
+    source: str, path: Path, receipt: pb.Receipt, *, earlier: bool = False, request_id: str = ""
+) -> FileReport:
+    """Returns the report of a file that has an output.
+
+    Args:
+        source: the file as the caller named it.
+        path: the output.
+        receipt: what was done to it.
+        earlier: whether an earlier run has done it.
+        request_id: as FileReport has it.
+    """
+    word = Word.DEIDENTIFIED
+    if earlier:
+        word = Word.EARLIER
+    elif receipt.treatment != pb.TREATMENT_DEIDENTIFIED:
+        word = Word.UNCHANGED
+    return FileReport(source, word, path, receipt=receipt, request_id=request_id)
 
 
 @dataclass

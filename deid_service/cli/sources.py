@@ -45,6 +45,7 @@ out_option = click.option(
     type=click.Path(file_okay=False, path_type=Path),
     help="The folder for the output; made when it is not there.",
 )
+again_option = click.option("--again", is_flag=True, help="Do what earlier runs have done, too.")
 keep_names_option = click.option(
     "--keep-names",
     is_flag=True,
@@ -72,7 +73,16 @@ def read_bytes(path: Path) -> bytes:
 
 def valid_profile(path: str) -> Profile:
     """Returns the profile in a file, or fails and prints what is wrong with it."""
-    source = read_profile(path)
+    return profile_of(read_profile(path), path)
+
+
+def profile_of(source: bytes, path: str) -> Profile:
+    """Returns the profile that a text is, or fails and prints what is wrong with it.
+
+    Args:
+        source: the text.
+        path: where it was read.
+    """
     checked = check_profile(source)
     if checked.profile is None:
         print_problems(path, source, checked.violations, ())

@@ -22,9 +22,10 @@ from deid_service.cli.connection import (
 from deid_service.cli.console import Failure, console, enum_name, json_option
 from deid_service.cli.interruption import Interruption
 from deid_service.cli.quarantine import Quarantine
-from deid_service.cli.reports import report_option, write_report
-from deid_service.cli.results import FileReport, Receipt, Reports, Word, reason_to_skip
+from deid_service.cli.reports import conclude, report_option
+from deid_service.cli.results import FileReport, Reports, Word, done_report, reason_to_skip
 from deid_service.cli.sources import (
+    again_option,
     files_to_read,
     keep_names_option,
     out_option,
@@ -46,7 +47,6 @@ from deid_service.client import (
 STREAMS = 4
 
 WORDS = {
-    Outcome.EARLIER: Word.EARLIER,
     Outcome.REJECTED: Word.REJECTED,
     Outcome.FAILED: Word.FAILED,
     Outcome.SKIPPED: Word.SKIPPED,
@@ -59,7 +59,7 @@ WORDS = {
 @click.option("--to", "target", metavar="TARGET", required=True, help="The project or device.")
 @out_option
 @keep_names_option
-@click.option("--again", is_flag=True, help="Send what earlier runs have done, too.")
+@again_option
 @click.option(
     "--quarantine",
     metavar="DIR",
@@ -128,25 +128,19 @@ def upload(
                 failure = refusal(error, target, address)
             except UploadError as error:
                 failure = Failure(str(error))
-        if failure is not None:
-            failure.show()
-        reports.finish(out, as_json=as_json)
-        if report is not None:
-            write_report(report, reports.all)
-        if interruption.number:
-            click.echo("Interrupted. The same command goes on where it stopped.", err=True)
-            sys.exit(interruption.exit_code)
-    sys.exit(1 if failure is not None else reports.exit_code())
+        code = conclude(reports, out, interruption, failure, report=report, as_json=as_json)
+    sys.exit(code)
 
 
 def file_report(result: FileResult) -> FileReport:
     """Returns what became of a file, for the report."""
-    receipt = None if result.receipt is None else receipt_of(result.receipt)
-    if receipt is not None:
-        done = Word.DEIDENTIFIED if receipt.treatment == "DEIDENTIFIED" else Word.UNCHANGED
-        word = WORDS.get(result.outcome, done)
-        return FileReport(
-            result.name, word, result.path, receipt=receipt, request_id=result.request_id
+    if result.receipt is not None and result.path is not None:
+        return done_report(
+            result.name,
+            result.path,
+            result.receipt,
+            earlier=result.outcome is Outcome.EARLIER,
+            request_id=result.request_id,
         )
     rejection = result.rejection
     word = WORDS[result.outcome]
@@ -166,24 +160,6 @@ def file_report(result: FileResult) -> FileReport:
         tag=rejection.tag,
         offset=rejection.byte_offset,
         request_id=result.request_id,
-    )
-
-
-def receipt_of(receipt: pb.Receipt) -> Receipt:
-    """Returns a receipt for reports."""
-    return Receipt(
-        treatment=enum_name(pb.Treatment, receipt.treatment),
-        profile=receipt.profile_name,
-        profile_version=receipt.profile_version,
-        profile_sha256=receipt.profile_sha256,
-        actions=dict(sorted(receipt.actions.items())),
-        bytes_in=receipt.bytes_in,
-        bytes_out=receipt.bytes_out,
-        sha256=receipt.sha256,
-        engine_version=receipt.engine_version,
-        warnings=list(receipt.warnings),
-        key_id=receipt.key_id,
-        tables=[f"{each.container}/tables/{each.name}@{each.version}" for each in receipt.tables],
     )
 
 

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 from deid_service.client.archives import expand
 from deid_service.client.ledger import applied_by
-from deid_service.client.outputs import OutputError
 from deid_service.client.results import FileResult, Outcome, Progress
 
 if TYPE_CHECKING:
@@ -22,8 +21,8 @@ if TYPE_CHECKING:
 
     from deidcascade.v1 import deid_service_pb2 as pb
 
-    from deid_service.client.ledger import Ledger
-    from deid_service.client.outputs import Destination, PartialFile
+    from deid_service.client.keeping import Keeper
+    from deid_service.client.outputs import PartialFile
     from deid_service.client.sources import Source
 
 UNFINISHED = "The upload ended before this file had a result."
@@ -68,10 +67,7 @@ class Job:
         self,
         target: str,
         sources: Iterable[Source],
-        destination: Destination,
-        ledger: Ledger | None,
-        *,
-        keep_names: bool,
+        keeper: Keeper,
         progress: Callable[[Progress], None],
     ) -> None:
         self.target = target
@@ -80,9 +76,7 @@ class Job:
         self.error: Exception | None = None
         self.opened = False
         self.last_answer = time.monotonic()
-        self._destination = destination
-        self._ledger = ledger
-        self._keep_names = keep_names
+        self._keeper = keeper
         self._progress = progress
         self._progress_lock = threading.Lock()
         self._files = 0
@@ -175,9 +169,7 @@ class Job:
 
     def finished_before(self, file: SentFile, opened: pb.StreamOpened) -> bool:
         """Tells whether an earlier run has done a file, and reports it if so."""
-        if self._ledger is None:
-            return False
-        earlier = self._ledger.finished(file.source, applied_by(opened))
+        earlier = self._keeper.finished(file.source, applied_by(opened))
         if earlier is None or not earlier.current:
             return False
         source = file.source
@@ -188,7 +180,7 @@ class Job:
 
     def remembers(self) -> bool:
         """Whether what earlier runs have done counts."""
-        return self._ledger is not None
+        return self._keeper.ledger is not None
 
     def sent(self, size: int) -> None:
         """Notes that bytes of a file were sent."""
@@ -215,30 +207,10 @@ class Job:
 
     def begin_output(self) -> PartialFile:
         """Begins an output file; OutputError."""
-        return self._destination.begin()
+        return self._keeper.destination.begin()
 
     def keep(
         self, partial: PartialFile, source: Source, suggested: str | None, receipt: pb.Receipt
     ) -> Path:
         """Gives an output file its name, the suggested one if there is one; OutputError."""
-        ledger = self._ledger
-        finished = ledger.finished(source, applied_by(receipt)) if ledger else None
-        earlier = finished.path if finished else None
-
-        def note(target: Path) -> None:
-            if ledger is not None:
-                ledger.note(source, target, receipt)
-
-        if self._keep_names or suggested is None:
-            path = self._destination.keep(partial, source.name, earlier=earlier, note=note)
-        else:
-            path = self._destination.keep_suggested(partial, suggested, earlier=earlier, note=note)
-        if earlier is not None and earlier != path:
-            # One source has one output.
-            with suppress(OSError):
-                earlier.unlink()
-        if ledger is not None:
-            with suppress(OutputError):
-                # It is there and whole: the next run finds that out by reading it.
-                ledger.confirm(source)
-        return path
+        return self._keeper.keep(partial, source, suggested, receipt)

@@ -2,9 +2,10 @@
 
 A file in the destination has a line of JSON for each output: the source, by a keyed
 digest of where it lies (its name may tell who a patient is), its size and time, the
-digest of the profile, the output and its receipt. The line is written before the
-output gets its name, and another one after: an output whose second line is missing
-counts when its content is what the receipt says.
+output, its digest, and its receipt, which says by which profile it was made. The line
+is written before the output gets its name, and another one after: an output whose
+second line is missing counts when its content is what the receipt says. Until then what
+the source came to before counts, too: a run that ended between the two has left either.
 """
 
 from __future__ import annotations
@@ -16,22 +17,29 @@ import json
 import os
 import secrets
 import threading
+from base64 import b64decode, b64encode
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from deidcascade.v1 import deid_service_pb2 as pb
-from google.protobuf.json_format import MessageToDict, ParseDict, ParseError
+from google.protobuf.message import DecodeError
 
 from deid_service.client.outputs import OutputError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
     from deid_service.client.sources import Source
 
 LEDGER_NAME = ".deidcascade-state.jsonl"
 
+# What is done without a service.
+NO_TARGET = ""
+
 # In the first line; a file with another one is from a build that this one does not know.
-_FORMAT = 1
+_FORMAT = 2
 _CHUNK_BYTES = 1024 * 1024
 
 
@@ -42,8 +50,15 @@ Applied = tuple[str, ...]
 
 def applied_by(said: pb.StreamOpened | pb.Receipt) -> Applied:
     """Returns what applies to a stream, or was applied to a file."""
-    tables = (f"{each.container}/tables/{each.name}@{each.version}" for each in said.tables)
-    return (said.profile_sha256, said.key_id, *tables)
+    return (said.profile_sha256, said.key_id, *table_names(said.tables))
+
+
+def table_names(tables: Sequence[pb.TableVersion]) -> list[str]:
+    """Returns which tables they are; one that is in no container goes by its name alone."""
+    return [
+        f"{each.container}/tables/{each.name}@{each.version}" if each.container else each.name
+        for each in tables
+    ]
 
 
 class LedgerError(Exception):
@@ -67,11 +82,22 @@ class Finished:
 
 @dataclass(slots=True)
 class _Entry:
-    size: int
-    modified: int
+    """What was noted of an output: a line, as it is, which takes less memory than what it says.
+
+    Attributes:
+        line: the line.
+        output: its path in the folder.
+        sha256: its digest.
+        confirmed: whether the second line is there, and no other source has claimed the output
+            since: it need not be read.
+        before: what counts as long as the output is not there.
+    """
+
+    line: str
     output: str
-    receipt: dict[str, object]
+    sha256: str
     confirmed: bool = False
+    before: _Entry | None = None
 
 
 class Ledger:
@@ -82,7 +108,7 @@ class Ledger:
 
         Args:
             folder: the destination, which is there.
-            target: the resource name that is uploaded to: each has its own outputs.
+            target: the resource name that is uploaded to, or NO_TARGET: each has its own outputs.
             again: whether all is to be done again, and to take the place of what is there.
 
         Raises:
@@ -90,14 +116,18 @@ class Ledger:
             LedgerError: it is from another version.
         """
         self._folder = folder
+        self._prefix = (folder / "x").as_posix()[:-1]
         self._path = folder / LEDGER_NAME
         self._target = target
         self._again = again
         self._lock = threading.Lock()
         self._file: int | None = None
-        # What earlier runs have done; never changed.
+        # What earlier runs have done.
         self._entries: dict[str, _Entry] = {}
-        self._key = self._read() if self._path.exists() else ""
+        self._key = ""
+        if self._path.exists():
+            self._key = self._read_key()
+            self._entries = _entries(self._lines())
 
     def close(self) -> None:
         """Closes the file."""
@@ -109,26 +139,55 @@ class Ledger:
     def finished(self, source: Source, applied: Applied) -> Finished | None:
         """Returns what an earlier run made of a source; None when it made nothing that is there.
 
+        What that run was interrupted in is ended.
+
         Args:
             source: the source.
             applied: what applies now.
         """
-        entry = self._entries.get(self._name(source)) if source.origin else None
-        if entry is None or ".." in Path(entry.output).parts:
+        if not self._entries or not source.origin:
             return None
+        name = self._name(source)
+        newest = entry = self._entries.get(name)
+        while entry is not None:
+            found = self._found(entry, source, applied)
+            if found is not None:
+                if entry is not newest or not entry.confirmed:
+                    self._settle(source, entry)
+                    self._entries[name] = entry
+                return found
+            entry = entry.before
+        return None
+
+    def _found(self, entry: _Entry, source: Source, applied: Applied) -> Finished | None:
         path = self._folder / entry.output
+        line = json.loads(entry.line)
         try:
-            receipt = ParseDict(entry.receipt, pb.Receipt(), ignore_unknown_fields=True)
+            receipt = pb.Receipt.FromString(b64decode(line["receipt"]))
             if path.stat().st_size != receipt.bytes_out:
                 return None
-            same = (entry.size, entry.modified) == (source.size, source.modified)
+            same = (line.get("size"), line.get("modified")) == (source.size, source.modified)
             current = same and applied_by(receipt) == applied and not self._again
             # What is replaced is read: it may be somebody's own work by now.
             if not (current and entry.confirmed) and _digest(path) != receipt.sha256:
                 return None
-        except (OSError, ParseError):
+        except (OSError, ValueError, DecodeError):
             return None
         return Finished(path, receipt, current)
+
+    def _settle(self, source: Source, entry: _Entry) -> None:
+        """Ends what a run was interrupted in when it had come to an output, or before that."""
+        replaced = entry.before
+        # It is there and whole: what cannot be done now is found out again by the next run.
+        with suppress(OSError, OutputError):
+            if replaced is not None and replaced.output != entry.output:
+                path = self._folder / replaced.output
+                if _digest(path) == replaced.sha256:
+                    path.unlink()
+        with suppress(OutputError):
+            self._append(source, json.loads(entry.line))
+            self.confirm(source)
+        entry.confirmed, entry.before = True, None
 
     def note(self, source: Source, output: Path, receipt: pb.Receipt) -> None:
         """Notes that a source is about to come to an output.
@@ -136,13 +195,14 @@ class Ledger:
         Raises:
             OutputError: it cannot be written.
         """
-        self._append(
-            source,
-            size=source.size,
-            modified=source.modified,
-            output=output.relative_to(self._folder).as_posix(),
-            receipt=MessageToDict(receipt),
-        )
+        line = {
+            "size": source.size,
+            "modified": source.modified,
+            "output": output.as_posix().removeprefix(self._prefix),
+            "sha256": receipt.sha256,
+            "receipt": b64encode(receipt.SerializeToString()).decode(),
+        }
+        self._append(source, line)
 
     def confirm(self, source: Source) -> None:
         """Notes that what was noted last of a source is so.
@@ -150,24 +210,22 @@ class Ledger:
         Raises:
             OutputError: it cannot be written.
         """
-        self._append(source, confirmed=True)
+        self._append(source, {"confirmed": True})
 
     def _name(self, source: Source) -> str:
         where = f"{self._target}\0{source.origin}".encode(errors="surrogateescape")
         return hmac.digest(self._key.encode(), where, hashlib.sha256).hex()
 
-    def _append(self, source: Source, **line: object) -> None:
+    def _append(self, source: Source, line: dict[str, object]) -> None:
         if not source.origin:
             return
-        with self._lock:
-            try:
+        try:
+            with self._lock:
                 if self._file is None:
                     self._file = self._begin()
-                _write(self._file, {"source": self._name(source)} | line)
-            except OSError as error:
-                raise OutputError(
-                    f"The state cannot be written: {error.strerror or type(error).__name__}."
-                ) from None
+                _write(self._file, line | {"source": self._name(source)})
+        except OSError as error:
+            raise OutputError.of("The state cannot be written", error) from None
 
     def _begin(self) -> int:
         """Opens the file, and makes it when it is not there."""
@@ -175,13 +233,20 @@ class Ledger:
         file = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         if not self._key:
             _write(file, {"format": _FORMAT, "key": secrets.token_hex(16)})
-            # Of two commands that begin it at the same time, the first one's key counts.
-            self._key = self._read()
+            # Of two processes that begin it at the same time, the first one's key counts.
+            self._key = self._read_key()
         return file
 
-    def _read(self) -> str:
-        """Reads all lines, and returns the key; it is empty where there is none yet."""
-        key = ""
+    def _read_key(self) -> str:
+        """Returns the key, with which sources are told; it is empty where there is none yet."""
+        for _, line in self._lines():
+            if line.get("format") != _FORMAT:
+                raise LedgerError(f"{self._path} was written by another version.")
+            return str(line["key"])
+        return ""
+
+    def _lines(self) -> Iterator[tuple[str, dict[str, object]]]:
+        """Gives the lines that are whole, as they are and what they say."""
         with self._path.open(encoding="utf-8", errors="replace") as lines:
             for text in lines:
                 try:
@@ -189,18 +254,63 @@ class Ledger:
                 except ValueError:
                     # Empty, or cut off.
                     continue
-                if not key:
-                    if line.get("format") != _FORMAT:
-                        raise LedgerError(f"{self._path} was written by another version.")
-                    key = str(line["key"])
-                elif line.get("confirmed"):
-                    if (entry := self._entries.get(line["source"])) is not None:
-                        entry.confirmed = True
-                elif "output" in line:
-                    self._entries[line["source"]] = _Entry(
-                        line["size"], line["modified"], line["output"], line["receipt"]
-                    )
-        return key
+                if isinstance(line, dict):
+                    yield text, line
+
+
+def _entries(lines: Iterable[tuple[str, dict[str, object]]]) -> dict[str, _Entry]:
+    """Returns what lines say of each source, by its name in them.
+
+    No output is that of two sources, whatever came in between: it is that of the one
+    that was confirmed last, or else of the first whose digest it has.
+    """
+    entries: dict[str, _Entry] = {}
+    owners: dict[str, str] = {}
+    for text, line in lines:
+        source = str(line.get("source"))
+        entry = entries.get(source)
+        if line.get("confirmed") and entry is not None:
+            entry.confirmed, entry.before = True, None
+            other = entries.get(owners.get(entry.output, source))
+            if other is not None and other is not entry and other.output == entry.output:
+                # Somebody has removed what it came to, and the name was free again.
+                other.confirmed = False
+            owners[entry.output] = source
+        elif (noted := _entry_of(text, line)) is not None:
+            if entry is not None:
+                noted.before = entry if entry.confirmed else entry.before
+            entries[source] = noted
+    taken = {
+        (entry.output, entry.sha256): source
+        for source, entry in entries.items()
+        if owners.get(entry.output) == source and entry.confirmed
+    }
+    for source, entry in list(entries.items()):
+        if entry.confirmed:
+            continue
+        owner = entries.get(owners.get(entry.output, source))
+        if owner is not None and owner is not entry and owner.output == entry.output:
+            owner.confirmed = False
+        if taken.setdefault((entry.output, entry.sha256), source) != source:
+            # It was another one's already when its turn came for the name.
+            if entry.before is None:
+                del entries[source]
+            else:
+                entries[source] = entry.before
+    return entries
+
+
+def _entry_of(text: str, line: dict[str, object]) -> _Entry | None:
+    """Returns what a line notes of an output; None where it notes nothing that can be used."""
+    output = line.get("output")
+    if not isinstance(output, str) or not isinstance(line.get("receipt"), str):
+        return None
+    return _Entry(text, output, str(line.get("sha256"))) if _is_below(output) else None
+
+
+def _is_below(output: str) -> bool:
+    path = Path(output)
+    return not path.is_absolute() and ".." not in path.parts
 
 
 def _write(file: int, line: dict[str, object]) -> None:

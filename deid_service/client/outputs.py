@@ -34,8 +34,26 @@ _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.E
 _NOT_IN_NAMES = set('\\:*?"<>|') if os.name == "nt" else set[str]()
 
 
+# There is no room for anything more: not for the next file either.
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+
+
 class OutputError(Exception):
-    """The output of a file cannot be written, in words for the person who waits for it."""
+    """The output of a file cannot be written, in words for the person who waits for it.
+
+    Attributes:
+        is_full: whether there is no room, for other files neither.
+    """
+
+    def __init__(self, problem: str, *, is_full: bool = False) -> None:
+        self.is_full = is_full
+        super().__init__(problem)
+
+    @classmethod
+    def of(cls, problem: str, error: OSError) -> OutputError:
+        """Returns a problem and what the system says of it."""
+        why = error.strerror or type(error).__name__
+        return cls(f"{problem}: {why}.", is_full=error.errno in _FULL)
 
 
 class Destination:
@@ -62,11 +80,10 @@ class Destination:
         for partial in folder.glob(f".*{PARTIAL_SUFFIX}") if tidy else ():
             _remove_if_left(partial)
 
-    def begin(self, *, digest: bool = True, in_one_go: bool = False) -> PartialFile:
+    def begin(self, *, in_one_go: bool = False) -> PartialFile:
         """Begins an output file.
 
         Args:
-            digest: whether its SHA-256 is taken.
             in_one_go: it is complete in a moment, and takes the place of no other: nobody
                 need see it before.
 
@@ -74,7 +91,7 @@ class Destination:
             OutputError: it cannot be made.
         """
         unnamed = in_one_go and self._makes_unnamed
-        return PartialFile(self.folder, digest=digest, unnamed=unnamed)
+        return PartialFile(self.folder, unnamed=unnamed)
 
     @cached_property
     def _makes_unnamed(self) -> bool:
@@ -111,7 +128,7 @@ class Destination:
             if not partial.name_as(target, replace=target == earlier):
                 raise OutputError(f"{target} exists already.")
         except OSError as error:
-            raise OutputError(f"{target} cannot be written: {_text(error)}.") from None
+            raise OutputError.of(f"{target} cannot be written", error) from None
         return target
 
     def keep_suggested(
@@ -148,7 +165,7 @@ class Destination:
                     note(target)
                     done = partial.name_as(target, replace=target == earlier)
                 except OSError as error:
-                    raise OutputError(f"{target} cannot be written: {_text(error)}.") from None
+                    raise OutputError.of(f"{target} cannot be written", error) from None
                 if done:
                     self._taken[name] = max(number, self._taken.get(name, 1))
                     return target
@@ -170,13 +187,13 @@ class Destination:
 class PartialFile:
     """An output file that is being received."""
 
-    def __init__(self, folder: Path, *, digest: bool = True, unnamed: bool = False) -> None:
+    def __init__(self, folder: Path, *, unnamed: bool = False) -> None:
         """Makes the file, and locks it if it has a name.
 
         Raises:
             OutputError: that is not possible.
         """
-        self._digest = hashlib.sha256() if digest else None
+        self._digest = hashlib.sha256()
         self.size = 0
         self._path: Path | None = None
         try:
@@ -185,12 +202,12 @@ class PartialFile:
             else:
                 self._path, self._file = _begin(folder)
         except OSError as error:
-            raise OutputError(f"No file can be made in {folder}: {_text(error)}.") from None
+            raise OutputError.of(f"No file can be made in {folder}", error) from None
 
     @property
     def sha256(self) -> str:
-        """The digest of what was written so far, in hex; empty where none is taken."""
-        return self._digest.hexdigest() if self._digest else ""
+        """The digest of what was written so far, in hex."""
+        return self._digest.hexdigest()
 
     def write(self, data: Buffer) -> None:
         """Appends bytes.
@@ -199,14 +216,13 @@ class PartialFile:
             OutputError: they cannot be written, as on a disk that is full.
         """
         view = memoryview(data)
-        if self._digest:
-            self._digest.update(view)
+        self._digest.update(view)
         self.size += len(view)
         try:
             while view:
                 view = view[self._file.write(view) :]
         except OSError as error:
-            raise OutputError(f"The output cannot be written: {_text(error)}.") from None
+            raise OutputError.of("The output cannot be written", error) from None
 
     def name_as(self, target: Path, *, replace: bool = False) -> bool:
         """Gives the file its name; False, and nothing changed, when that is taken.
@@ -307,7 +323,3 @@ def _remove_if_left(partial: Path) -> None:
         if LOCKS_ARE_KNOWN:
             lock(locked.enter_context(partial.open("rb")))
         partial.unlink()
-
-
-def _text(error: OSError) -> str:
-    return error.strerror or type(error).__name__

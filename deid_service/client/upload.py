@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from deid_service.client.job import Job
+from deid_service.client.keeping import Keeper
 from deid_service.client.ledger import Ledger
 from deid_service.client.outputs import Destination
 from deid_service.client.stream import Stream
@@ -69,18 +70,10 @@ class Upload:
         """
         if not channels:
             raise ValueError("An upload needs at least one channel.")
-        self._destination = Destination(Path(destination))
-        self._ledger: Ledger | None = None
-        if resume:
-            self._ledger = Ledger(self._destination.folder, target, again=again)
-        self._job = Job(
-            target,
-            sources,
-            self._destination,
-            self._ledger,
-            keep_names=keep_names,
-            progress=progress,
-        )
+        into = Destination(Path(destination))
+        self._ledger = Ledger(into.folder, target, again=again) if resume else None
+        keeper = Keeper(into, self._ledger, keep_names=keep_names)
+        self._job = Job(target, sources, keeper, progress)
         self._running = 0
         self._streams = [Stream(self._job, channel, self._start_stream) for channel in channels]
         self._unstarted = deque(self._streams)

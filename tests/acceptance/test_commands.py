@@ -357,13 +357,13 @@ def test_apply(installation: Installation, profile: Path, files: Path, tmp_path:
     assert done.stdout == f"2 de-identified, 1 rejected, 1 skipped. Output is in {out}.\n"
     assert "rejected half.dcm: TRUNCATED" in done.stderr
     assert "skipped notes.txt: it is no DICOM file" in done.stderr
-    assert [pydicom.dcmread(path).PatientName for path in out.iterdir()] == ["REDACTED"] * 2
+    assert [pydicom.dcmread(path).PatientName for path in out.glob("*.dcm")] == ["REDACTED"] * 2
 
 
 def test_apply_keeps_names(
     installation: Installation, profile: Path, files: Path, tmp_path: Path
 ) -> None:
-    """With --keep-names the relative paths stay, and a second run overwrites nothing."""
+    """With --keep-names the relative paths stay, and another run overwrites nothing."""
     (files / "half.dcm").unlink()
     (files / "notes.txt").unlink()
     out = tmp_path / "out"
@@ -371,11 +371,15 @@ def test_apply_keeps_names(
     first = installation.run("apply", "--profile", profile, files, "--out", out, "--keep-names")
     written = {path: path.stat().st_mtime_ns for path in out.rglob("*.dcm")}
     again = installation.run("apply", "--profile", profile, files, "--out", out, "--keep-names")
+    files.rename(tmp_path / "others")
+    others = tmp_path / "others"
+    other = installation.run("apply", "--profile", profile, others, "--out", out, "--keep-names")
 
     assert (first.returncode, first.stderr) == (0, "")
     assert set(written) == {out / "Doe^Jane.dcm", out / "below" / "mr.dcm"}
-    assert again.returncode == 1
-    assert again.stderr.count("exists already") == 2
+    assert (again.returncode, again.stdout) == (0, f"2 done earlier. Output is in {out}.\n")
+    assert other.returncode == 1
+    assert other.stderr.count("exists already") == 2
     assert written == {path: path.stat().st_mtime_ns for path in out.rglob("*.dcm")}
 
 
@@ -590,7 +594,7 @@ def test_output_never_goes_into_a_file_by_mistake(
     done = subprocess.run(closed, env=installation.environment(), check=False)
 
     assert done.returncode == 1
-    assert [pydicom.dcmread(path).PatientName for path in out.iterdir()] == ["REDACTED"] * 2
+    assert [pydicom.dcmread(path).PatientName for path in out.glob("*.dcm")] == ["REDACTED"] * 2
 
 
 def test_help_without_a_home(installation: Installation) -> None:

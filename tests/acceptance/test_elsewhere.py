@@ -93,7 +93,7 @@ def test_commands_that_need_no_server(
         done = run(installation, *arguments)
 
         assert (done.returncode, done.stderr) == (0, ""), arguments
-    assert len(list((tmp_path / "out").iterdir())) == 1
+    assert len(list((tmp_path / "out").glob("*.dcm"))) == 1
 
 
 def test_commands_that_need_servers(

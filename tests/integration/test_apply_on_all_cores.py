@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
+import threading
 from functools import partial
 from pathlib import Path
 
@@ -15,14 +17,14 @@ import pytest
 from deid_service.cli import cores
 from deid_service.cli.apply import Settings, Work
 from deid_service.cli.cores import Processes
-from deid_service.client import find_sources
+from deid_service.cli.results import FileReport
+from deid_service.client import LEDGER_NAME, Source, find_sources
 from profile_service.language import parse_profile
 from tests.support.deid_service import PROFILE, ct
 
 FILES = 100
 
-# More than are done before a signal that is sent at the first output.
-MANY = 20_000
+PATIENCE_SECONDS = 60
 
 
 @pytest.fixture
@@ -39,7 +41,7 @@ def folder(tmp_path: Path) -> Path:
 def prepare(out: Path) -> partial[Work]:
     """Returns what makes the work of a process."""
     out.mkdir()
-    return partial(Work, Settings(parse_profile(PROFILE), learn=True, out=out, keep_names=False))
+    return partial(Work, Settings(parse_profile(PROFILE), "p", "0" * 64, out))
 
 
 def test_reports_come_in_the_order_of_the_files(folder: Path, tmp_path: Path) -> None:
@@ -54,8 +56,14 @@ def test_reports_come_in_the_order_of_the_files(folder: Path, tmp_path: Path) ->
     assert [one.source for one in reports] == [f"{number:03}.dcm" for number in range(FILES)]
     assert [one.source for one in reports if one.output is None] == ["050.dcm"]
     assert len({one.output for one in reports if one.output}) == FILES - 1
-    assert sorted(out.iterdir()) == sorted(one.output for one in reports if one.output)
+    assert sorted(out.glob("*.dcm")) == sorted(one.output for one in reports if one.output)
     assert read[-1] == sum(path.stat().st_size for path in folder.iterdir())
+
+
+def workers() -> list[psutil.Process]:
+    """Returns the processes that a server of such has forked."""
+    here = psutil.Process()
+    return [each for each in here.children(recursive=True) if each.ppid() != here.pid]
 
 
 def test_a_process_that_dies_takes_nothing_along(folder: Path, tmp_path: Path) -> None:
@@ -65,9 +73,9 @@ def test_a_process_that_dies_takes_nothing_along(folder: Path, tmp_path: Path) -
     running = processes.run(list(find_sources([folder])))
 
     reports = [next(running)]
-    for child in psutil.Process().children():
-        if "spawn_main" in " ".join(child.cmdline()):
-            child.kill()
+    (worker,) = workers()
+    worker.kill()
+    worker.wait()
     reports += running
 
     assert [one.source for one in reports] == [f"{number:03}.dcm" for number in range(FILES)]
@@ -76,29 +84,65 @@ def test_a_process_that_dies_takes_nothing_along(folder: Path, tmp_path: Path) -
     assert reports[0].output is not None
 
 
-def test_the_command_ends_in_order_on_a_signal(tmp_path: Path) -> None:
-    """A signal leaves nothing partial, and no process behind."""
-    folder = tmp_path / "many"
-    folder.mkdir()
-    for number in range(MANY):
-        (folder / f"{number}.dcm").write_bytes(ct())
+def test_a_process_that_dies_does_not_leave_others_waiting(folder: Path, tmp_path: Path) -> None:
+    """Others end, too, also one that waits for its file, and then for what the dead one had."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    out = tmp_path / "out"
+    processes = Processes(2, prepare(out), lambda _: None, preload=__name__)
+    files = [Source.of_path(pipe), *find_sources([folder])]
+    reports: list[FileReport] = []
+    running = threading.Thread(target=lambda: reports.extend(processes.run(files)), daemon=True)
+    running.start()
+    # Goes on when one process reads from the other end.
+    with pipe.open("wb", buffering=0):
+        in_task = 32
+        while len(list(out.glob("*.dcm"))) < len(files) - in_task - 1:
+            assert running.is_alive()
+        (idle,) = [each for each in workers() if str(pipe) not in open_paths(each)]
+
+        idle.kill()
+
+        running.join(PATIENCE_SECONDS)
+    assert not running.is_alive()
+    assert [one.source for one in reports] == [file.name for file in files]
+    assert {one.problem for one in reports[:in_task]} == {cores.DIED}
+    assert workers() == []
+
+
+def open_paths(process: psutil.Process) -> set[str]:
+    """Returns the paths of what a process has open, pipes included."""
+    return {str(each.readlink()) for each in Path(f"/proc/{process.pid}/fd").iterdir()}
+
+
+def test_the_command_ends_in_order_on_a_signal(folder: Path, tmp_path: Path) -> None:
+    """A signal leaves nothing partial, and no process behind; what is done is told."""
+    # More than one process does in a second, and no DICOM.
+    with (folder / "large.bin").open("wb") as file:
+        file.truncate(1 << 30)
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
     profile = tmp_path / "profile.yaml"
     profile.write_text(PROFILE)
     out = tmp_path / "out"
     command = [str(Path(sys.executable).with_name("deidcascade")), "apply", "--json"]
     with subprocess.Popen(
-        [*command, "--profile", str(profile), str(folder), "--out", str(out)],
+        [*command, "--profile", str(profile), str(pipe), str(folder), "--out", str(out)],
         stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
     ) as process:
-        while not out.exists() or not any(out.iterdir()):
-            assert process.poll() is None
-        children = psutil.Process(process.pid).children(recursive=True)
+        with pipe.open("wb", buffering=0) as writer:
+            writer.write(ct()[:10_000])
+            while not list(out.glob("*.dcm")):
+                assert process.poll() is None
+            children = psutil.Process(process.pid).children(recursive=True)
 
-        process.send_signal(signal.SIGINT)
-
-        said, _ = process.communicate(timeout=30)
+            process.send_signal(signal.SIGINT)
+        said, errors = process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode == 128 + signal.SIGINT
-    assert len(json.loads(said)) < MANY
-    assert not [path for path in out.iterdir() if path.suffix != ".dcm"]
-    assert psutil.wait_procs(children, timeout=20)[1] == []
+    assert errors.endswith("Interrupted. The same command goes on where it stopped.\n")
+    done = [one["output"] for one in json.loads(said) if one["output"]]
+    assert set(done) <= {str(path) for path in out.glob("*.dcm")}
+    assert {path.name for path in out.iterdir() if path.suffix != ".dcm"} == {LEDGER_NAME}
+    assert psutil.wait_procs(children, timeout=PATIENCE_SECONDS)[1] == []

@@ -1,10 +1,11 @@
-"""Uploads that are interrupted again and again, and what must be there in the end.
+"""Uploads and others that are interrupted again and again, and what must be there in the end.
 
 Usage: python -m tests.tools.interrupt [--files N] [--times N] [--seed S]
 
 By default 5,000 files, loose and in archives, some broken and some that are none; and for each
 kind of interruption ten of them: signals to the client, a worker or all of the service killed,
-the line cut, and a disk that takes files of a size at most. When what was interrupted has been
+the line cut, and a disk that takes files of a size at most. `deidcascade apply` is interrupted so,
+too, and by one of its processes that is killed. When what was interrupted has been
 run to its end, each file must be there once, complete, and the report tell of all. The exit code
 is 0 if it is so. As root, a disk that is really full, too: a small file system in memory, that
 grows a little each time.
@@ -20,12 +21,15 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tests.integration.faults.interruptions import (
     EVERYWHERE,
+    OF_APPLY,
     Interrupted,
+    InterruptedApply,
     Kind,
     make_sources,
 )
@@ -84,33 +88,60 @@ def main() -> int:
             f"{sources.junk} none.",
             flush=True,
         )
-        kinds = Kind if os.geteuid() == 0 else EVERYWHERE
+        kinds = tuple(Kind) if os.geteuid() == 0 else EVERYWHERE
         with (
             running_system(folder / "system") as system,
             line(system.deid_service.address) as between,
         ):
             for kind in kinds:
-                with ExitStack() as ending:
-                    began = time.monotonic()
-                    out, grow = folder / kind.name, nothing
-                    if kind is Kind.FULL:
-                        disk = SmallDisk(out, sources.bytes // given.times)
-                        ending.callback(disk.close)
-                        grow = disk.grow
+                with place(folder / kind.name, kind, sources.bytes // given.times) as (out, grow):
                     upload = Interrupted(system, between, sources, out, draw, grow)
-                    try:
-                        upload.interrupt([kind] * given.times)
-                        upload.finish()
-                    except AssertionError as error:
-                        print(f"{kind.value}: FAILED: {error}", flush=True)
-                        failed = True
-                    print(
-                        f"{kind.value}: {upload.happened[kind]} times in {upload.runs} runs, "
-                        f"{time.monotonic() - began:.0f} s",
-                        flush=True,
-                    )
+                    failed |= not holds(upload, kind, given.times, "upload")
             system.assert_logs_are_clean()
+        for kind in (each for each in kinds if each in OF_APPLY or each is Kind.FULL):
+            with place(folder / f"apply-{kind.name}", kind, sources.bytes // given.times) as (
+                out,
+                grow,
+            ):
+                apply = InterruptedApply(sources, out, draw, grow)
+                failed |= not holds(apply, kind, given.times, "apply")
     return 1 if failed else 0
+
+
+@contextmanager
+def place(out: Path, kind: Kind, step: int) -> Iterator[tuple[Path, Callable[[], None]]]:
+    """Gives a folder for outputs, and what gives it more room.
+
+    Args:
+        out: the folder.
+        kind: what interrupts.
+        step: how much room there is on a small disk, and how much more each time, in bytes.
+    """
+    if kind is not Kind.FULL:
+        yield out, nothing
+        return
+    disk = SmallDisk(out, step)
+    try:
+        yield out, disk.grow
+    finally:
+        disk.close()
+
+
+def holds(interrupted: Interrupted | InterruptedApply, kind: Kind, times: int, what: str) -> bool:
+    """Interrupts, tells how it went, and returns whether all is there in the end."""
+    began = time.monotonic()
+    failed = ""
+    try:
+        interrupted.interrupt([kind] * times)
+        interrupted.finish()
+    except AssertionError as error:
+        failed = f", FAILED: {error}"
+    print(
+        f"{what}, {kind.value}: {times} times in {interrupted.runs} runs, "
+        f"{time.monotonic() - began:.0f} s{failed}",
+        flush=True,
+    )
+    return not failed
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Uploads that are interrupted again and again, and what must be there in the end.
+"""Uploads and others that are interrupted again and again, and what must be there in the end.
 
 Each file once, complete, under its name; nothing partial, nothing twice; and a report that
 tells of all.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import random
 import resource
 import signal
@@ -17,9 +18,12 @@ import sys
 import tarfile
 import zipfile
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
+
+import psutil
 
 from deid_service.client import LEDGER_NAME
 from deid_service.engine import compile_plan, deidentify
@@ -64,6 +68,12 @@ class Kind(Enum):
 # What needs the right to make a file system is for `./dev interrupt`.
 EVERYWHERE = tuple(kind for kind in Kind if kind is not Kind.FULL)
 
+# More than one process does in a second.
+WORTH_PROCESSES_BYTES = 1024 * 1024 * 1024
+
+# What `apply` can be interrupted by.
+OF_APPLY = (Kind.SIGINT, Kind.SIGTERM, Kind.SIGKILL, Kind.WORKER, Kind.LIMIT)
+
 # What ends the upload by itself.
 OF_DISK = {Kind.LIMIT, Kind.FULL}
 
@@ -71,6 +81,11 @@ OF_CLIENT = {
     Kind.SIGINT: signal.SIGINT,
     Kind.SIGTERM: signal.SIGTERM,
     Kind.SIGKILL: signal.SIGKILL,
+}
+EXIT_CODES = {
+    Kind.SIGINT: 128 + signal.SIGINT,
+    Kind.SIGTERM: 128 + signal.SIGTERM,
+    Kind.SIGKILL: -signal.SIGKILL,
 }
 
 
@@ -205,26 +220,7 @@ class Interrupted:
             client.wait(PATIENCE_SECONDS)
         # Broken files are.
         assert client.returncode == 1, client.returncode
-        self._check()
-
-    def _check(self) -> None:
-        rows = [json.loads(line) for line in self._report.read_text().splitlines()]
-        outcomes = Counter(row["outcome"] for row in rows)
-        done = [row for row in rows if row["output"]]
-        assert len(done) == len(self._sources.outputs), outcomes
-        assert outcomes["rejected"] == self._sources.broken, outcomes
-        assert outcomes["skipped"] == self._sources.junk, outcomes
-        assert len(rows) == len(done) + self._sources.broken + self._sources.junk, outcomes
-        there = {}
-        for path in self._out.rglob("*"):
-            if path.is_file() and path.name != LEDGER_NAME:
-                data = path.read_bytes()
-                assert_nothing_identified(data)
-                there[str(path)] = hashlib.sha256(data).hexdigest()
-        # Nothing partial, nothing twice, and everything as the report has it.
-        assert there == {row["output"]: row["sha256"] for row in done}
-        assert set(there.values()) == self._sources.outputs
-        assert len(there) == len(self._sources.outputs)
+        check(self._sources, self._out, self._report)
 
     def _upload(self, limit: int = 0) -> subprocess.Popen[bytes]:
         self.runs += 1
@@ -261,6 +257,127 @@ class Interrupted:
         elif kind is Kind.LINE:
             self._line.cut()
         self._line.release()
+
+
+def check(sources: Sources, out: Path, report: Path) -> None:
+    """Checks that each file is there once, complete, and that the report tells of all."""
+    rows = [json.loads(line) for line in report.read_text().splitlines()]
+    outcomes = Counter(row["outcome"] for row in rows)
+    done = [row for row in rows if row["output"]]
+    assert len(done) == len(sources.outputs), outcomes
+    assert outcomes["rejected"] == sources.broken, outcomes
+    assert outcomes["skipped"] == sources.junk, outcomes
+    assert len(rows) == len(done) + sources.broken + sources.junk, outcomes
+    there = {}
+    for path in out.rglob("*"):
+        if path.is_file() and path.name != LEDGER_NAME:
+            data = path.read_bytes()
+            assert_nothing_identified(data)
+            there[str(path)] = hashlib.sha256(data).hexdigest()
+    # Nothing partial, nothing twice, and everything as the report has it.
+    assert there == {row["output"]: row["sha256"] for row in done}
+    assert set(there.values()) == sources.outputs
+    assert len(there) == len(sources.outputs)
+
+
+class InterruptedApply:
+    """`deidcascade apply` into a folder that is interrupted, and goes on.
+
+    Attributes:
+        runs: how often it was started.
+    """
+
+    def __init__(
+        self,
+        sources: Sources,
+        out: Path,
+        draw: random.Random,
+        grow: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Begins with nothing.
+
+        Args:
+            sources: what is de-identified; gets a file that makes it look like much.
+            out: the folder.
+            draw: says when.
+            grow: gives more room, after a disk was full.
+        """
+        self.runs = 0
+        self._sources = sources
+        self._out = out
+        self._report = out.with_name(f"{out.name}.jsonl")
+        self._profile = out.with_name(f"{out.name}.yaml")
+        self._profile.write_text(PROFILE)
+        self._draw = draw
+        self._grow = grow
+        # Without one byte on the disk; no DICOM, so that it is passed over.
+        large = sources.folder / "large.bin"
+        if not large.exists():
+            with large.open("wb") as file:
+                file.truncate(WORTH_PROCESSES_BYTES)
+            sources.junk += 1
+        # Nobody writes into it: what reads it does not end by itself.
+        self._pipe = out.with_name(f"{out.name}.pipe")
+        os.mkfifo(self._pipe)
+
+    def interrupt(self, kinds: list[Kind]) -> None:
+        """Begins once for each kind, and interrupts somewhere in what is left to do."""
+        every = max(1, len(self._sources.outputs) // (len(kinds) + 1))
+        for kind in kinds:
+            limit = SIZES[1] // 2 if kind is Kind.LIMIT else 0
+            with self._begin(() if kind in OF_DISK else (self._pipe,), limit) as command:
+                if kind not in OF_DISK:
+                    self._wait_for_outputs(self._outputs() + self._draw.randint(1, every), command)
+                    self._strike(kind, command)
+                    self._end_of_pipe(command)
+                command.wait(PATIENCE_SECONDS)
+            assert command.returncode == EXIT_CODES.get(kind, 1), (kind, command.returncode)
+            self._grow()
+
+    def finish(self) -> None:
+        """Does what is left, and checks what is there."""
+        with self._begin() as command:
+            command.wait(PATIENCE_SECONDS)
+        # Broken files are.
+        assert command.returncode == 1, command.returncode
+        check(self._sources, self._out, self._report)
+
+    def _begin(self, more: tuple[Path, ...] = (), limit: int = 0) -> subprocess.Popen[bytes]:
+        self.runs += 1
+        what: list[str | Path] = [*COMMAND[:-1], "apply", "--profile", self._profile]
+        with self._report.with_suffix(".log").open("ab") as log:
+            return subprocess.Popen(
+                [*what, "--out", self._out, "--report", self._report, self._sources.folder, *more],
+                stdout=log,
+                stderr=log,
+                preexec_fn=prepared(limit),
+            )
+
+    def _outputs(self) -> int:
+        return len(list(self._out.glob("*.dcm")))
+
+    def _wait_for_outputs(self, count: int, command: subprocess.Popen[bytes]) -> None:
+        while self._outputs() < min(count, len(self._sources.outputs)):
+            assert command.poll() is None
+
+    def _strike(self, kind: Kind, command: subprocess.Popen[bytes]) -> None:
+        if kind is Kind.WORKER:
+            process = psutil.Process(command.pid)
+            workers = [
+                each for each in process.children(recursive=True) if each.ppid() != process.pid
+            ]
+            self._draw.choice(workers).kill()
+        else:
+            command.send_signal(OF_CLIENT[kind])
+
+    def _end_of_pipe(self, command: subprocess.Popen[bytes]) -> None:
+        """Lets go on what reads the pipe, once it does."""
+        while command.poll() is None:
+            # Nobody reads it, or not yet.
+            with suppress(OSError):
+                os.close(os.open(self._pipe, os.O_WRONLY | os.O_NONBLOCK))
+            with suppress(subprocess.TimeoutExpired):
+                command.wait(0.05)
 
 
 def prepared(limit: int) -> Callable[[], None]:

@@ -107,7 +107,7 @@ def test_apply(tmp_path: Path, profile: Path) -> None:
         path, out = tmp_path / f"{key}.key", tmp_path / str(number)
         run("keys", "create", path)
         code, told = run("apply", "--profile", profile, "--key-file", path, CT, "--out", out)
-        (output,) = out.iterdir()
+        (output,) = out.glob("*.dcm")
         ids.append(pydicom.dcmread(output).PatientID)
         assert code == 0
         assert f"key {run('keys', 'show', path)[1].strip()}" in told

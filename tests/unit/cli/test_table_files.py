@@ -53,7 +53,7 @@ class Files:
     @property
     def output(self) -> pydicom.Dataset:
         """What has been written."""
-        (found,) = (self.folder / "out").iterdir()
+        (found,) = (self.folder / "out").glob("*.dcm")
         return pydicom.dcmread(found)
 
 

@@ -30,7 +30,7 @@ def destination(
 
 def test_it_gets_its_name_and_its_bytes(destination: Destination, tmp_path: Path) -> None:
     """What was written is there under the name, and nothing else."""
-    output = destination.begin(digest=False, in_one_go=True)
+    output = destination.begin(in_one_go=True)
     output.write(b"one")
     output.write(b"two")
 
@@ -42,7 +42,7 @@ def test_it_gets_its_name_and_its_bytes(destination: Destination, tmp_path: Path
 def test_it_replaces_nothing(destination: Destination, tmp_path: Path) -> None:
     """A name that is taken gets a number."""
     (tmp_path / "name.dcm").write_bytes(b"before")
-    output = destination.begin(digest=False, in_one_go=True)
+    output = destination.begin(in_one_go=True)
     output.write(b"new")
 
     assert destination.keep_suggested(output, "name.dcm") == tmp_path / "name-2.dcm"
@@ -51,7 +51,7 @@ def test_it_replaces_nothing(destination: Destination, tmp_path: Path) -> None:
 
 def test_what_is_discarded_was_never_there(destination: Destination, tmp_path: Path) -> None:
     """Nothing is left of what did not become complete."""
-    output = destination.begin(digest=False, in_one_go=True)
+    output = destination.begin(in_one_go=True)
     output.write(b"half")
     output.discard()
 

@@ -1,0 +1,82 @@
+"""Where outputs go, and what earlier runs have put there: one for each source."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from deid_service.client.ledger import applied_by
+from deid_service.client.outputs import OutputError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from deidcascade.v1 import deid_service_pb2 as pb
+
+    from deid_service.client.ledger import Applied, Finished, Ledger
+    from deid_service.client.outputs import Destination, PartialFile
+    from deid_service.client.sources import Source
+
+
+class Keeper:
+    """Gives outputs their places.
+
+    Attributes:
+        destination: the folder.
+        ledger: what earlier runs have done; None where that does not count.
+    """
+
+    def __init__(
+        self, destination: Destination, ledger: Ledger | None, *, keep_names: bool
+    ) -> None:
+        """Begins.
+
+        Args:
+            destination: see there.
+            ledger: see there.
+            keep_names: whether outputs are named like their sources.
+        """
+        self.destination = destination
+        self.ledger = ledger
+        self._keep_names = keep_names
+
+    def finished(self, source: Source, applied: Applied) -> Finished | None:
+        """Returns what an earlier run made of a source; None when it made nothing that is there."""
+        return None if self.ledger is None else self.ledger.finished(source, applied)
+
+    def keep(
+        self, partial: PartialFile, source: Source, suggested: str | None, receipt: pb.Receipt
+    ) -> Path:
+        """Gives an output its name, and notes it.
+
+        What the source came to before is replaced, or goes: one source has one output.
+
+        Args:
+            partial: the output.
+            source: what it was made of.
+            suggested: a name for it; None for that of the source.
+            receipt: what was done to it.
+
+        Raises:
+            OutputError: it cannot have the name, or not be noted.
+        """
+        ledger = self.ledger
+        finished = self.finished(source, applied_by(receipt))
+        earlier = finished.path if finished else None
+
+        def note(target: Path) -> None:
+            if ledger is not None:
+                ledger.note(source, target, receipt)
+
+        if self._keep_names or suggested is None:
+            path = self.destination.keep(partial, source.name, earlier=earlier, note=note)
+        else:
+            path = self.destination.keep_suggested(partial, suggested, earlier=earlier, note=note)
+        if earlier is not None and earlier != path:
+            with suppress(OSError):
+                earlier.unlink()
+        if ledger is not None:
+            with suppress(OutputError):
+                # It is there and whole: the next run finds that out by reading it.
+                ledger.confirm(source)
+        return path

@@ -1,0 +1,241 @@
+"""`deidcascade apply`: once and again, and what it tells of files."""
+
+from __future__ import annotations
+
+import csv
+import errno
+import hashlib
+import json
+import zipfile
+from typing import TYPE_CHECKING
+
+import pytest
+from click.testing import CliRunner
+
+from deid_service.cli import command
+from deid_service.client import LEDGER_NAME
+from deid_service.client.outputs import OutputError, PartialFile
+from tests.support.deid_service import ct
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from deid_service.contract.wire import Buffer
+
+PROFILE = """\
+name: of the clinic
+dicom:
+  fields:
+    - {name: PatientName, replace-with: REDACTED}
+"""
+KEYED = """\
+dicom:
+  pseudonyms: {}
+  fields:
+    - {name: PatientID, keyed-hash: true}
+    - {name: PatientName, lookup: {table: trial, column: code}}
+"""
+TABLE = "original,code\n1CT1,LUNG-0001\n"
+
+
+class Folder:
+    """Files and a profile, and what is made of them."""
+
+    def __init__(self, path: Path) -> None:
+        """Makes a good file, two in an archive, a broken one, and some that are none."""
+        self.path = path
+        self.files = path / "files"
+        self.out = path / "out"
+        self.files.mkdir()
+        self.profile = path / "profile.yaml"
+        self.profile.write_text(PROFILE)
+        (self.files / "good.dcm").write_bytes(ct())
+        (self.files / "half.dcm").write_bytes(ct()[:20_000])
+        (self.files / "notes.txt").write_text("hello")
+        with zipfile.ZipFile(self.files / "series.zip", "w") as archive:
+            archive.writestr("one.dcm", ct())
+            archive.writestr("two.dcm", ct())
+            archive.writestr(".DS_Store", b"junk")
+
+    def apply(self, *more: object, code: int = 1) -> dict[str, dict[str, object]]:
+        """Applies the profile, and returns what --json printed, by source."""
+        done = CliRunner().invoke(command, self.arguments("--json", *more))
+        assert done.exit_code == code, done.output
+        return {one["source"]: one for one in json.loads(done.stdout)}
+
+    def arguments(self, *more: object) -> list[str]:
+        """Returns the command line."""
+        fixed = ("apply", "--profile", self.profile, self.files, "--out", self.out)
+        return [str(each) for each in (*fixed, *more)]
+
+    def outputs(self) -> dict[str, str]:
+        """Returns the outputs and their digests."""
+        return {
+            str(path): hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in self.out.iterdir()
+            if path.name != LEDGER_NAME
+        }
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    """Files and a profile."""
+    return Folder(tmp_path)
+
+
+def outcomes(results: dict[str, dict[str, object]]) -> dict[str, object]:
+    """Returns what became of each file."""
+    return {name: one["outcome"] for name, one in results.items()}
+
+
+def test_a_second_run_does_what_is_missing(folder: Folder) -> None:
+    """What is done is not done again; what changed, is new, or has another profile, is."""
+    first = folder.apply()
+    made = folder.outputs()
+    (folder.files / "good.dcm").write_bytes(ct().replace(b"1CT1", b"2CT2"))
+    (folder.files / "new.dcm").write_bytes(ct())
+    (folder.files / "half.dcm").write_bytes(ct())
+
+    second = folder.apply(code=0)
+    after = folder.outputs()
+    third = folder.apply(code=0)
+    again = folder.apply("--again", code=0)
+    folder.profile.write_text(PROFILE.replace("REDACTED", "SOMEBODY"))
+    fourth = folder.apply(code=0)
+
+    assert outcomes(first) == {
+        "good.dcm": "de-identified",
+        "half.dcm": "rejected",
+        "notes.txt": "skipped",
+        "series.zip/.DS_Store": "skipped",
+        "series.zip/one.dcm": "de-identified",
+        "series.zip/two.dcm": "de-identified",
+    }
+    done = {name for name, one in second.items() if one["output"]}
+    assert {name for name in done if second[name]["outcome"] == "done earlier"} == {
+        "series.zip/one.dcm",
+        "series.zip/two.dcm",
+    }
+    earlier = {"outcome": "done earlier"}
+    assert second["series.zip/two.dcm"] == first["series.zip/two.dcm"] | earlier
+    assert third == {name: one | earlier if name in done else one for name, one in second.items()}
+    assert again == {
+        name: one | {"outcome": "de-identified"} if name in done else one
+        for name, one in second.items()
+    }
+    assert len(made) == 3
+    assert len(after) == 5
+    assert {fourth[name]["outcome"] for name in done} == {"de-identified"}
+    assert set(folder.outputs()) == set(after)
+    assert folder.outputs() == {
+        one["output"]: one["receipt"]["sha256"]  # type: ignore[index]
+        for one in fourth.values()
+        if one["output"]
+    }
+
+
+def test_another_key_or_table_is_done_again(folder: Folder) -> None:
+    """What another key or table treats otherwise takes the place of what was there."""
+    folder.profile.write_text(KEYED)
+    table, keys = folder.path / "trial.csv", [folder.path / "one.key", folder.path / "two.key"]
+    table.write_text(TABLE)
+    for key in keys:
+        assert CliRunner().invoke(command, ["keys", "create", str(key)]).exit_code == 0
+    one = ("--table", f"trial={table}", "--key-file", keys[0])
+    two = ("--table", f"trial={table}", "--key-file", keys[1])
+
+    first, same = folder.apply(*one), folder.apply(*one)
+    other_key = folder.apply(*two)
+    table.write_text(TABLE.replace("1CT1", "1ct9") + "1CT1,LUNG-0002\n")
+    other_table, names = folder.apply(*two), set(folder.outputs())
+
+    said = [results["good.dcm"] for results in (first, same, other_key, other_table)]
+    assert [one["outcome"] for one in said] == [
+        "de-identified",
+        "done earlier",
+        "de-identified",
+        "de-identified",
+    ]
+    receipts = [one["receipt"] for one in said]
+    assert receipts[0] == receipts[1]
+    assert len({receipt["key_id"] for receipt in receipts}) == 2  # type: ignore[index]
+    assert len({receipt["tables"][0] for receipt in receipts}) == 2  # type: ignore[index]
+    assert len(names) == 3
+
+
+def test_the_report_has_a_row_with_a_receipt_for_each_file(folder: Folder) -> None:
+    """What became of each file, by which profile, and the digest of the output; at each run."""
+    path = folder.path / "report.csv"
+    rows = []
+    for _ in range(2):
+        folder.apply("--report", path)
+        with path.open(newline="", encoding="utf-8") as file:
+            rows.append({row["source"]: row for row in csv.DictReader(file)})
+
+    good = rows[0]["good.dcm"]
+    assert len(rows[0]) == 6
+    assert (good["treatment"], good["profile"], good["bytes_in"], good["actions"]) == (
+        "DEIDENTIFIED",
+        "of the clinic",
+        str(len(ct())),
+        '{"replace-with": 1}',
+    )
+    assert good["profile_sha256"] == hashlib.sha256(PROFILE.encode()).hexdigest()
+    assert folder.outputs()[good["output"]] == good["sha256"]
+    assert (rows[0]["half.dcm"]["reason"], rows[0]["half.dcm"]["offset"]) == ("TRUNCATED", "20000")
+    assert rows[1]["good.dcm"] == good | {"outcome": "done earlier"}
+
+
+def test_what_somebody_has_changed_stays(folder: Folder) -> None:
+    """An output that is no more what it was is left alone, and the file has another one."""
+    first = folder.apply()
+    path = folder.path / str(first["good.dcm"]["output"])
+    path.write_bytes(b"somebody's own work")
+
+    second = folder.apply()
+
+    assert path.read_bytes() == b"somebody's own work"
+    assert second["good.dcm"]["outcome"] == "de-identified"
+    assert second["good.dcm"]["output"] != first["good.dcm"]["output"]
+
+
+def test_a_full_disk_ends_it(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It begins nothing more, says why, and what was not begun is in the report."""
+    write = PartialFile.write
+    room = len(ct()) + 1000
+
+    def full(self: PartialFile, data: Buffer) -> None:
+        nonlocal room
+        room -= len(data)
+        if room < 0:
+            raise OutputError.of("It cannot be written", OSError(errno.ENOSPC, "no space"))
+        write(self, data)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(PartialFile, "write", full)
+        done = CliRunner().invoke(command, folder.arguments("--json"))
+    rest = folder.apply()
+
+    assert done.exit_code == 1
+    assert "deidcascade: It cannot be written: no space. With more room" in done.stderr
+    results = {one["source"]: one["outcome"] for one in json.loads(done.stdout)}
+    assert results == {
+        "good.dcm": "de-identified",
+        "half.dcm": "not begun",
+        "notes.txt": "not begun",
+        "series.zip": "not begun",
+    }
+    assert [one["outcome"] for one in rest.values()].count("de-identified") == 2
+    assert len(folder.outputs()) == 3
+
+
+def test_a_state_of_another_build_is_refused(folder: Folder) -> None:
+    """Where the state of earlier runs is not understood, nothing is done."""
+    folder.out.mkdir()
+    (folder.out / LEDGER_NAME).write_text('{"format": 99}\n')
+
+    done = CliRunner().invoke(command, folder.arguments())
+
+    assert done.exit_code == 1
+    assert "was written by another version. Choose another folder." in done.stderr
+    assert folder.outputs() == {}
