@@ -9,8 +9,13 @@ from typing import TYPE_CHECKING
 
 import grpc
 from deidcascade.v1 import profile_service_pb2
+from deidcascade.v1.profile_service_pb2_grpc import ProfileServiceStub
+from deidcascade.v1.table_service_pb2_grpc import TableServiceStub
 
 if TYPE_CHECKING:
+    from deidcascade.v1.profile_service_pb2_grpc import ProfileServiceAsyncStub
+    from deidcascade.v1.table_service_pb2_grpc import TableServiceAsyncStub
+
     from profile_service.serving.tls import ClientFiles
 
 # A name may stand for several replicas: calls go to each in turn, but for those that say that
@@ -54,6 +59,8 @@ class ProfileConnection:
     Attributes:
         address: HOST:PORT, as configured.
         channel: the one to ask over.
+        profiles: ProfileService over that.
+        tables: TableService over that.
     """
 
     def __init__(self, address: str, files: ClientFiles, *, patience: float) -> None:
@@ -69,7 +76,7 @@ class ProfileConnection:
         """
         self.address = address
         self._files = files
-        self.channel = self._open()
+        self._go_on()
         self._patience = patience
         self._closing: set[asyncio.Task[None]] = set()
 
@@ -84,7 +91,7 @@ class ProfileConnection:
         """
         if channel is not self.channel:
             return
-        self.channel = self._open()
+        self._go_on()
         task = asyncio.create_task(channel.close(self._patience))
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
@@ -111,8 +118,12 @@ class ProfileConnection:
         details = (error.details() or "")[:_MAX_CAUSE]
         return f"{error.code().name} from {self.address}: {details}"
 
-    def _open(self) -> grpc.aio.Channel:
+    def _go_on(self) -> None:
+        """Opens a channel, with what is asked over it: that is made once, not for each call."""
         credentials = self._files.credentials()
         if credentials is None:
-            return grpc.aio.insecure_channel(self.address, options=_OPTIONS)
-        return grpc.aio.secure_channel(self.address, credentials, options=_OPTIONS)
+            self.channel = grpc.aio.insecure_channel(self.address, options=_OPTIONS)
+        else:
+            self.channel = grpc.aio.secure_channel(self.address, credentials, options=_OPTIONS)
+        self.profiles: ProfileServiceAsyncStub = ProfileServiceStub(self.channel)
+        self.tables: TableServiceAsyncStub = TableServiceStub(self.channel)

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING
 
 import grpc
 from deidcascade.v1 import profile_service_pb2 as profile_pb
-from deidcascade.v1 import profile_service_pb2_grpc as profile_rpc
 
 from deid_service.contract.errors import AuditUnavailableError
 from deid_service.engine import ENGINE_VERSION
@@ -180,9 +179,10 @@ class FileEvents:
 
     async def _send(self, target: str, batches: list[profile_pb.FileBatch]) -> None:
         request = profile_pb.RecordFilesRequest(target=target, batches=batches)
-        stub = profile_rpc.ProfileServiceStub(self._connection.channel)
         metadata = () if self._key is None else (("authorization", f"Bearer {self._key.text()}"),)
-        await stub.RecordFiles(request, timeout=CALL_SECONDS, metadata=metadata)
+        await self._connection.profiles.RecordFiles(
+            request, timeout=CALL_SECONDS, metadata=metadata
+        )
 
     def _drop(self, which: Callable[[_Batch], bool]) -> None:
         """Drops batches, and remembers how many files of which target."""

@@ -17,9 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 import grpc
 from deidcascade.v1 import deid_service_pb2 as pb
 from deidcascade.v1 import profile_service_pb2 as profile_pb
-from deidcascade.v1 import profile_service_pb2_grpc as profile_rpc
 from deidcascade.v1 import table_service_pb2 as table_pb
-from deidcascade.v1 import table_service_pb2_grpc as table_rpc
 
 from deid_service.contract import errors
 from deid_service.contract.rpc_errors import read_details, verdicts_of
@@ -273,7 +271,7 @@ class ProfileResolver:
 
     async def ask(
         self,
-        call: Callable[[grpc.aio.Channel], Callable[..., Awaitable[_Answer]]],
+        call: Callable[[ProfileConnection], Callable[..., Awaitable[_Answer]]],
         request: _Request,
         *told: tuple[str, str],
         retries: int = RETRIES,
@@ -281,7 +279,7 @@ class ProfileResolver:
         """Asks ProfileService, again while it does not answer.
 
         Args:
-            call: returns the call, on a channel.
+            call: returns the call, of a connection.
             request: about a target.
             told: metadata, such as what a caller has shown.
             retries: how often it is asked again.
@@ -302,7 +300,7 @@ class ProfileResolver:
             channel = self._connection.channel
             try:
                 with TRACING.asking(_METHODS[type(request)]):
-                    return await call(channel)(
+                    return await call(self._connection)(
                         request,
                         timeout=min(left, ATTEMPT_DEADLINE_SECONDS),
                         metadata=self._metadata(*told, *TRACING.onward()),
@@ -333,23 +331,23 @@ class ProfileResolver:
 
 
 def _resolve_profile(
-    channel: grpc.aio.Channel,
+    connection: ProfileConnection,
 ) -> Callable[..., Awaitable[profile_pb.ResolveProfileResponse]]:
-    return profile_rpc.ProfileServiceStub(channel).ResolveProfile
+    return connection.profiles.ResolveProfile
 
 
 def assign_codes(
-    channel: grpc.aio.Channel,
+    connection: ProfileConnection,
 ) -> Callable[..., Awaitable[profile_pb.AssignCodesResponse]]:
     """Returns the call that gives patients codes, for `ProfileResolver.ask`."""
-    return profile_rpc.ProfileServiceStub(channel).AssignCodes
+    return connection.profiles.AssignCodes
 
 
 def look_up_patients(
-    channel: grpc.aio.Channel,
+    connection: ProfileConnection,
 ) -> Callable[..., Awaitable[table_pb.LookUpPatientsResponse]]:
     """Returns the call that says what tables say of patients, for `ProfileResolver.ask`."""
-    return table_rpc.TableServiceStub(channel).LookUpPatients
+    return connection.tables.LookUpPatients
 
 
 class PlanCache:
