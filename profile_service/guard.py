@@ -20,10 +20,10 @@ from profile_service.access.credentials import (
     claims_of_key,
     read_key,
 )
-from profile_service.access.judging import judge
+from profile_service.access.judging import judge, judge_given
 from profile_service.access.permissions import Permission
 from profile_service.access.places import ALL_SITES
-from profile_service.access.rules import RULES
+from profile_service.access.rules import FOR_CALLERS, GIVEN_TO_CALLERS, RESOLVING, RULES
 from profile_service.audit import Action, Entry
 from profile_service.bulkheads import Bulkhead
 from profile_service.errors import (
@@ -36,6 +36,7 @@ from profile_service.logs import LOG
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from profile_service.access.places import Place
     from profile_service.store.access import AccessStore
 
 # The metadata of a call. Those after the first are DeidService's, for what its caller shows.
@@ -43,9 +44,6 @@ AUTHORIZATION = "authorization"
 CALLER_AUTHORIZATION = "caller-authorization"
 # Or for the name in the certificate that its caller has shown.
 CALLER_CERTIFICATE = "caller-certificate"
-
-# Judged by what it reads itself.
-RESOLVING = "ResolveProfile"
 
 # Denied calls that are told one after the other; of more than wait, the log tells alone.
 MAX_DENIALS_WAITING = 8
@@ -163,16 +161,18 @@ class Guard:
 
         Returns:
             The display name of the API key that it shows, and what may be done where it
-            asks for something: both empty for a resolution, which is judged later.
+            asks for something: both empty for a resolution, which is judged later, and for
+            what is asked for in the name of a caller.
 
         Raises:
             UnauthenticatedError: see `judge`.
             PermissionDeniedError: see `judge`.
+            ServiceRefusedError: see `judge_resolution`.
             InvalidRequestError: the request does not say where it asks for something; who
                 is not known is not told.
         """
         claims = shown.claims
-        if shown.for_caller is not None and method != RESOLVING:
+        if shown.for_caller is not None and method not in FOR_CALLERS:
             # Nobody else calls in the name of another, nor is taken for one.
             raise UnauthenticatedError
         if claims is NOBODY and shown.for_caller is None:
@@ -185,9 +185,17 @@ class Guard:
         if method == RESOLVING:
             # Judged by what it reads.
             return "", _NOTHING
+        if method in GIVEN_TO_CALLERS:
+            self._judge_given(shown, asked.place)
+            return "", _NOTHING
         standing = self._store.standing(claims, asked.place)
         judge(claims, standing, asked.permissions)
         return standing.key_name or "", standing.granted
+
+    def _judge_given(self, shown: Shown, place: Place) -> None:
+        claims, for_caller = shown
+        standing, theirs = self._store.standing_of_both(claims, for_caller or NOBODY, place)
+        judge_given((claims, standing), None if for_caller is None else (for_caller, theirs))
 
     def tell_denied(self, method: str, resource: str, actor: Actor, reason: str) -> None:
         """Tells the audit of a call that its caller may not make.

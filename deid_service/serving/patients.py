@@ -68,6 +68,7 @@ class Patients:
         self,
         resolver: ProfileResolver,
         target: str,
+        credential: tuple[str, str],
         request_id: str,
         tables: Sequence[TableInUse] = (),
     ) -> None:
@@ -76,12 +77,13 @@ class Patients:
         Args:
             resolver: asks ProfileService.
             target: the project or device.
+            credential: what the caller has shown, as metadata.
             request_id: that of the stream.
             tables: that patients are looked up in.
         """
         self._resolver = resolver
         self._target = target
-        self._told = (HEADER, request_id)
+        self._told = (credential, (HEADER, request_id))
         self._tables = tables
 
     async def given(self, plan: Plan, patients: list[str]) -> list[Given] | Refusal:
@@ -95,6 +97,8 @@ class Patients:
             It, in that order; or why their files are rejected.
 
         Raises:
+            UnauthenticatedError: the credential of the caller is no longer accepted.
+            PermissionDeniedError: the caller may no longer upload there.
             TargetNotFoundError: the target does not exist any more.
             ProfileNotSupportedError: ProfileService has no master key to keep it with.
             ProfileServiceUnavailableError: there is no answer.
@@ -129,7 +133,7 @@ class Patients:
                 for each in patients
             ],
         )
-        answer = await self._resolver.ask(assign_codes, request, self._told)
+        answer = await self._resolver.ask(assign_codes, request, *self._told)
         if len(answer.codes) != len(patients):
             raise errors.ProfileNotSupportedError(
                 "ProfileService answered with another number of codes."
@@ -148,7 +152,7 @@ class Patients:
             for patient in patients:
                 digest, exact = table_digests(plan, table.name, patient)
                 wanted.patients.add(digest=digest, exact=exact)
-        answer = await self._resolver.ask(look_up_patients, request, self._told)
+        answer = await self._resolver.ask(look_up_patients, request, *self._told)
         shapes = [len(each.patients) for each in answer.tables]
         if shapes != [len(patients)] * len(self._tables):
             raise errors.ProfileNotSupportedError(

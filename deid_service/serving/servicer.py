@@ -149,7 +149,9 @@ class DeidServicer:
         try:
             conversation = Conversation(applied, self._limits, ended, terms)
             with self._rechecks.watching(stream, target, credential):
-                patients = Patients(self._resolver, target, record.request_id, applied.tables)
+                patients = Patients(
+                    self._resolver, target, credential, record.request_id, applied.tables
+                )
                 async with Incoming(context.read, conversation, patients) as incoming:
                     await self._carry(context, stream, conversation, events, incoming)
         finally:

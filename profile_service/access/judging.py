@@ -78,6 +78,17 @@ def judge_resolution(
     return None
 
 
+def judge_given(asking: tuple[Claims, Standing], caller: tuple[Claims, Standing] | None) -> None:
+    """Lets DeidService ask for what the patients of a caller are given; see `judge_resolution`.
+
+    By itself it may not, nor may anybody.
+    """
+    if caller is None:
+        judge(*asking, frozenset())
+        raise PermissionDeniedError
+    judge_resolution(asking, caller)
+
+
 def _is_known(claims: Claims, standing: Standing) -> bool:
     if claims.credential is Credential.API_KEY:
         return standing.key_name is not None

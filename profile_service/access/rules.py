@@ -28,13 +28,14 @@
                            previews, profiles.view
     ListSiteKeys           profiles.view                           the site
     RotateSiteKey          keys.manage                             the site
-    AssignCodes            uploads.resolve                         the target
+    AssignCodes            uploads.resolve, and of the caller in   the target
+                           whose name it is asked uploads.create
     ListSubjects           subjects.view                           the container
     SetTable, DeleteTable  subjects.manage                         the container
     ListTables,            subjects.view                           the container
     ListTableVersions,
     ReadTable
-    LookUpPatients         uploads.resolve                         the target
+    LookUpPatients         as AssignCodes                          the target
     ListAuditEvents,       audit.view                              the container, or all sites
     ListAuditHeads
     TestPermissions        a credential
@@ -82,6 +83,12 @@ if TYPE_CHECKING:
 
 _SHARED = frozenset({Kind.SITE, Kind.GROUP})
 
+
+# What DeidService asks for in the name of a caller: nobody calls so otherwise. The first one
+# can be asked for in one's own name as well, the others cannot.
+RESOLVING = "ResolveProfile"
+GIVEN_TO_CALLERS = frozenset({"AssignCodes", "LookUpPatients"})
+FOR_CALLERS = GIVEN_TO_CALLERS | {RESOLVING}
 
 # The calls that can be proposed, by the fields of the proposal.
 PROPOSABLE = MappingProxyType(

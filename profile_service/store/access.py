@@ -69,6 +69,18 @@ class AccessStore:
             self._used.add(claims.key_id)
         return Standing(key_name, granted(words or ""))
 
+    def standing_of_both(
+        self, asking: Claims, caller: Claims, place: Place
+    ) -> tuple[Standing, Standing]:
+        """Returns what two credentials are worth at a place: one query."""
+        shown = (asking.key_id, asking.key_hash, caller.key_id, caller.key_hash)
+        principals = "\n".join(asking.principals + caller.principals)
+        ((keys, lines),) = self._read(
+            "standing_of_both", *shown, principals, "\n".join(place.names)
+        )
+        one, other = self.standings((asking, caller), keys, lines)
+        return one, other
+
     def standings(
         self, claims: Sequence[Claims], keys: str | None, lines: str | None
     ) -> list[Standing]:

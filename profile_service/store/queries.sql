@@ -350,6 +350,18 @@ SELECT
             AND (container_id IS NULL OR $4 = '*' OR container_id IN (
                 SELECT id FROM container WHERE name = ANY (string_to_array($4, E'\n')))))
 
+-- Which of two API keys are in force, and what some principals have at a place, in lines: as
+-- for a resolution.
+-- name: standing_of_both
+SELECT
+    (SELECT string_agg(id, ' ') FROM api_key
+        WHERE (id = $1 AND hash = $2 OR id = $3 AND hash = $4) AND revoke_time IS NULL
+            AND (expire_time IS NULL OR expire_time > now())),
+    (SELECT string_agg(principal || E'\t' || words, E'\n') FROM binding
+        WHERE principal = ANY (string_to_array($5, E'\n'))
+            AND (container_id IS NULL OR container_id IN (
+                SELECT id FROM container WHERE name = ANY (string_to_array($6, E'\n')))))
+
 -- Stores an API key on a container, or for all sites where the name is empty; no row when
 -- the container does not exist.
 -- name: create_key

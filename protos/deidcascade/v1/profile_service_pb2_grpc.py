@@ -386,7 +386,9 @@ class ProfileServiceServicer:
 
     def AssignCodes(self, request, context):
         """Returns the codes of patients, for a DeidService; patients without one are given
-        the next of the pattern. No code is given twice, whoever asks at once.
+        the next of the pattern. No code is given twice, whoever asks at once. Needs
+        uploads.resolve on the target, and the credential of a caller with uploads.create
+        there in the metadata `caller-authorization`.
 
         INVALID_ARGUMENT INVALID_NAME, INVALID_CODE; NOT_FOUND TARGET_NOT_FOUND;
         FAILED_PRECONDITION CODES_EXHAUSTED (the pattern has not as many left; none is given), NO_MASTER_KEY.

@@ -243,7 +243,9 @@ class ProfileServiceStub:
     """
     AssignCodes: _grpc.UnaryUnaryMultiCallable[_profile_service_pb2.AssignCodesRequest, _profile_service_pb2.AssignCodesResponse]
     """Returns the codes of patients, for a DeidService; patients without one are given
-    the next of the pattern. No code is given twice, whoever asks at once.
+    the next of the pattern. No code is given twice, whoever asks at once. Needs
+    uploads.resolve on the target, and the credential of a caller with uploads.create
+    there in the metadata `caller-authorization`.
 
     INVALID_ARGUMENT INVALID_NAME, INVALID_CODE; NOT_FOUND TARGET_NOT_FOUND;
     FAILED_PRECONDITION CODES_EXHAUSTED (the pattern has not as many left; none is given), NO_MASTER_KEY.
@@ -416,7 +418,9 @@ class ProfileServiceAsyncStub(ProfileServiceStub):
     """
     AssignCodes: _aio.UnaryUnaryMultiCallable[_profile_service_pb2.AssignCodesRequest, _profile_service_pb2.AssignCodesResponse]  # type: ignore[assignment]
     """Returns the codes of patients, for a DeidService; patients without one are given
-    the next of the pattern. No code is given twice, whoever asks at once.
+    the next of the pattern. No code is given twice, whoever asks at once. Needs
+    uploads.resolve on the target, and the credential of a caller with uploads.create
+    there in the metadata `caller-authorization`.
 
     INVALID_ARGUMENT INVALID_NAME, INVALID_CODE; NOT_FOUND TARGET_NOT_FOUND;
     FAILED_PRECONDITION CODES_EXHAUSTED (the pattern has not as many left; none is given), NO_MASTER_KEY.
@@ -712,7 +716,9 @@ class ProfileServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_profile_service_pb2.AssignCodesResponse, _abc.Awaitable[_profile_service_pb2.AssignCodesResponse]]:
         """Returns the codes of patients, for a DeidService; patients without one are given
-        the next of the pattern. No code is given twice, whoever asks at once.
+        the next of the pattern. No code is given twice, whoever asks at once. Needs
+        uploads.resolve on the target, and the credential of a caller with uploads.create
+        there in the metadata `caller-authorization`.
 
         INVALID_ARGUMENT INVALID_NAME, INVALID_CODE; NOT_FOUND TARGET_NOT_FOUND;
         FAILED_PRECONDITION CODES_EXHAUSTED (the pattern has not as many left; none is given), NO_MASTER_KEY.

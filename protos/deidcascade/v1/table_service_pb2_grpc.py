@@ -130,7 +130,8 @@ class TableServiceServicer:
 
     def LookUpPatients(self, request, context):
         """Says what tables say of patients, for a DeidService: what ResolveProfile has named, by
-        keyed digests. Needs uploads.resolve on the target.
+        keyed digests. Needs uploads.resolve on the target, and the credential of a caller with
+        uploads.create there in the metadata `caller-authorization`.
 
         INVALID_ARGUMENT INVALID_NAME, INVALID_TABLE; NOT_FOUND TABLE_NOT_FOUND (it, or the
         version, was deleted).

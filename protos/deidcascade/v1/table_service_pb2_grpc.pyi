@@ -88,7 +88,8 @@ class TableServiceStub:
     """
     LookUpPatients: _grpc.UnaryUnaryMultiCallable[_table_service_pb2.LookUpPatientsRequest, _table_service_pb2.LookUpPatientsResponse]
     """Says what tables say of patients, for a DeidService: what ResolveProfile has named, by
-    keyed digests. Needs uploads.resolve on the target.
+    keyed digests. Needs uploads.resolve on the target, and the credential of a caller with
+    uploads.create there in the metadata `caller-authorization`.
 
     INVALID_ARGUMENT INVALID_NAME, INVALID_TABLE; NOT_FOUND TABLE_NOT_FOUND (it, or the
     version, was deleted).
@@ -138,7 +139,8 @@ class TableServiceAsyncStub(TableServiceStub):
     """
     LookUpPatients: _aio.UnaryUnaryMultiCallable[_table_service_pb2.LookUpPatientsRequest, _table_service_pb2.LookUpPatientsResponse]  # type: ignore[assignment]
     """Says what tables say of patients, for a DeidService: what ResolveProfile has named, by
-    keyed digests. Needs uploads.resolve on the target.
+    keyed digests. Needs uploads.resolve on the target, and the credential of a caller with
+    uploads.create there in the metadata `caller-authorization`.
 
     INVALID_ARGUMENT INVALID_NAME, INVALID_TABLE; NOT_FOUND TABLE_NOT_FOUND (it, or the
     version, was deleted).
@@ -221,7 +223,8 @@ class TableServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_table_service_pb2.LookUpPatientsResponse, _abc.Awaitable[_table_service_pb2.LookUpPatientsResponse]]:
         """Says what tables say of patients, for a DeidService: what ResolveProfile has named, by
-        keyed digests. Needs uploads.resolve on the target.
+        keyed digests. Needs uploads.resolve on the target, and the credential of a caller with
+        uploads.create there in the metadata `caller-authorization`.
 
         INVALID_ARGUMENT INVALID_NAME, INVALID_TABLE; NOT_FOUND TABLE_NOT_FOUND (it, or the
         version, was deleted).

@@ -114,6 +114,11 @@ class Gateway:
         return list(self.access(key).TestPermissions(request).permissions)
 
 
+def in_the_name_of(caller: str) -> tuple[tuple[str, str], ...]:
+    """Returns the metadata that shows the key of a caller; none where there is none."""
+    return (("caller-authorization", f"Bearer {caller}"),) if caller else ()
+
+
 def principal(key: str) -> str:
     """Returns how bindings name an API key."""
     return f"key:{key.split('_')[1]}"

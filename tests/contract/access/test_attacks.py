@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import grpc
 import psycopg
 import pytest
 from deidcascade.v1 import access_service_pb2 as access_pb
 from deidcascade.v1 import profile_service_pb2 as pb
+from deidcascade.v1 import table_service_pb2 as table_pb
 from deidcascade.v1.access_service_pb2_grpc import AccessServiceStub
 from deidcascade.v1.deid_service_pb2_grpc import DeidServiceStub
 from deidcascade.v1.profile_service_pb2_grpc import ProfileServiceStub
+from deidcascade.v1.table_service_pb2_grpc import TableServiceStub
 from google.protobuf.field_mask_pb2 import FieldMask
 from psycopg import sql
 
@@ -27,6 +29,7 @@ from tests.contract.access.conftest import (
     PROJECT,
     SITE,
     Gateway,
+    in_the_name_of,
     principal,
 )
 from tests.support.callers import channel
@@ -421,6 +424,18 @@ def test_a_stolen_service_key(gateway: Gateway) -> None:
     assert resolve(PROJECT, uploader, uploader) == unknown
     assert gateway.permissions(SERVICE_KEY) == ["audit.record", "uploads.resolve"]
     assert code(lambda: service.GetContainer(GET)) == "PERMISSION_DENIED"
+    # Nor does it give patients codes, or learn what tables say of them, but for that one.
+    tables = TableServiceStub(gateway.channel(SERVICE_KEY))
+    calls: list[tuple[Any, Any]] = [
+        (service.AssignCodes, pb.AssignCodesRequest(target=PROJECT)),
+        (tables.LookUpPatients, table_pb.LookUpPatientsRequest(target=PROJECT)),
+    ]
+    for call, request in calls:
+        statuses = [
+            code(lambda: call(request, metadata=metadata))  # noqa: B023 -- called at once
+            for metadata in ((), *(in_the_name_of(key) for key in (viewer, SERVICE_KEY, uploader)))
+        ]
+        assert statuses == ["PERMISSION_DENIED"] * 3 + ["INVALID_ARGUMENT"]
     with channel(gateway.deid_service.address, key=SERVICE_KEY) as opening:
         caller = Caller(opening, opened(PROJECT))
         assert failure_of(caller.receive_all).code() is grpc.StatusCode.PERMISSION_DENIED

@@ -6,6 +6,7 @@ What a role may do and what a call needs stand here once more, apart from the co
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import product
 from typing import Any, NamedTuple, cast
 
 import grpc
@@ -28,6 +29,7 @@ from tests.contract.access.conftest import (
     PROJECT,
     SITE,
     Gateway,
+    in_the_name_of,
     principal,
 )
 from tests.support.callers import channel
@@ -68,6 +70,16 @@ ROLES: dict[str, set[str]] = {
     f"{SITE}/roles/keeper": {"access.view", "access.manage"},
 }
 BOUND_AT = (ALL_SITES, SITE, GROUP)
+
+# Some of those who ask in the name of others, and for what.
+ASKERS = (
+    ("service", ALL_SITES),
+    ("service", GROUP),
+    ("site-admin", SITE),
+    ("group-admin", SITE),
+    ("uploader", ALL_SITES),
+)
+TARGETS = (PROJECT, DEVICE, OTHER_PROJECT, UNKNOWN_PROJECT)
 
 ENFORCED, UNSPECIFIED = pb.ENFORCEMENT_ENFORCED, pb.ENFORCEMENT_UNSPECIFIED
 
@@ -130,6 +142,9 @@ def key_name(name: str) -> str:
     """Returns the name of an API key that there is not."""
     return f"{name}/keys/zzzzzzzzzzzz" if name else "keys/zzzzzzzzzzzz"
 
+
+# What nobody has: asked for in the name of a caller alone, see below.
+NOT_ALONE = {"-"}
 
 CASES: dict[str, Case] = {
     "CreateContainer": Case(
@@ -269,7 +284,7 @@ CASES: dict[str, Case] = {
     ),
     "AssignCodes": Case(
         lambda name: pb.AssignCodesRequest(target=name),
-        lambda _: {"uploads.resolve"},
+        lambda _: NOT_ALONE,
         here,
         ("INVALID_ARGUMENT", "INVALID_ARGUMENT"),
         lambda name: kind(name) in {"projects", "devices"},
@@ -313,7 +328,7 @@ CASES: dict[str, Case] = {
     ),
     "LookUpPatients": Case(
         lambda name: table_pb.LookUpPatientsRequest(target=name),
-        lambda _: {"uploads.resolve"},
+        lambda _: NOT_ALONE,
         here,
         ("INVALID_ARGUMENT", "INVALID_ARGUMENT"),
         lambda name: kind(name) in {"projects", "devices"},
@@ -447,12 +462,12 @@ def permitted(role: str, bound_at: str, needed: set[str], at: str) -> bool:
     return not needed or (inherited and needed <= ROLES[role])
 
 
-def status(gateway: Gateway, key: str, method: str, place: str) -> str:
-    """Makes a call, and returns its status."""
+def status(gateway: Gateway, key: str, method: str, place: str, caller: str = "") -> str:
+    """Makes a call, in the name of a caller where there is one, and returns its status."""
     owner = next(one for one in SERVICES if method in one.methods_by_name)
     stub = gateway.stub(owner.name, key)
     try:
-        getattr(stub, method)(CASES[method].request(place))
+        getattr(stub, method)(CASES[method].request(place), metadata=in_the_name_of(caller))
     except grpc.RpcError as error:
         return str(cast("grpc.Call", error).code().name)
     return "OK"
@@ -474,6 +489,25 @@ def test_call(gateway: Gateway, keys: dict[tuple[str, str], str], method: str) -
             where = (role, bound_at, place)
             expected[where] = (told or "PERMISSION_DENIED") if sense else "INVALID_ARGUMENT"
             actual[where] = status(gateway, key, method, place)
+
+    assert expected == actual
+
+
+@pytest.mark.parametrize("method", ["AssignCodes", "LookUpPatients"])
+def test_what_patients_are_given(
+    gateway: Gateway, keys: dict[tuple[str, str], str], method: str
+) -> None:
+    """Who may resolve asks for it in the name of who may upload there, and of nobody else."""
+    expected, actual = {}, {}
+    askers = {where: keys[where] for where in ASKERS}
+    for (asking, key), (caller, shown), place in product(askers.items(), keys.items(), TARGETS):
+        where = (asking, caller, place)
+        passes = permitted(*asking, {"uploads.resolve"}, place) and permitted(
+            *caller, {"uploads.create"}, place
+        )
+        # What it says of the request itself comes behind the door.
+        expected[where] = "INVALID_ARGUMENT" if passes else "PERMISSION_DENIED"
+        actual[where] = status(gateway, key, method, place, shown)
 
     assert expected == actual
 
