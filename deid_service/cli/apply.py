@@ -8,17 +8,16 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import sha256
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 from deidcascade.v1 import deid_service_pb2 as pb
 
-from deid_service.cli.console import Failure, json_option, readable
+from deid_service.cli.console import Failure, json_option
 from deid_service.cli.cores import (
     NoRoomError,
     Processes,
-    StoppedError,
     get_ready,
     processes_for,
     unbegun,
@@ -27,7 +26,7 @@ from deid_service.cli.given import TableFile, table_file_option, tables_for
 from deid_service.cli.interruption import Interruption
 from deid_service.cli.keys import key_file_option, keys_for
 from deid_service.cli.reports import conclude, report_option
-from deid_service.cli.results import FileReport, Reports, Word, done_report, reason_to_skip
+from deid_service.cli.results import FileReport, Reports, Word, done_report
 from deid_service.cli.sources import (
     again_option,
     files_to_read,
@@ -38,6 +37,7 @@ from deid_service.cli.sources import (
     read_profile,
     sources_argument,
 )
+from deid_service.cli.treating import CHUNK_BYTES, StoppedError, passed_over, treat, without_output
 from deid_service.client import LedgerError, expand
 from deid_service.client.archives import is_junk
 from deid_service.client.keeping import Keeper
@@ -46,7 +46,6 @@ from deid_service.client.outputs import Destination, OutputError
 from deid_service.engine import (
     ENGINE_VERSION,
     HEAD_BYTES,
-    Deidentifier,
     DicomError,
     compile_plan,
     is_dicom,
@@ -58,11 +57,7 @@ if TYPE_CHECKING:
 
     from deid_service.client import Source
     from deid_service.client.outputs import PartialFile
-    from deid_service.contract.wire import Buffer
     from profile_service.language.model import Profile
-
-# Large enough that reading costs little, small enough that files of any size fit.
-CHUNK_BYTES = 1024 * 1024
 
 
 @click.command("apply")
@@ -252,11 +247,9 @@ class Work:
             yield self._report(one, moved)
 
     def _report(self, source: Source, moved: Callable[[int], None]) -> FileReport:
-        if source.skipped:
-            reason = reason_to_skip(source.skipped)
-            return FileReport(source.name, Word.SKIPPED, reason=reason, problem=source.skipped)
-        if source.problem:
-            return FileReport(source.name, Word.FAILED, reason="NOT_READ", problem=source.problem)
+        over = passed_over(source)
+        if over is not None:
+            return over
         try:
             earlier = self._keeper.finished(source, self._applied)
             if earlier is not None and earlier.current:
@@ -267,40 +260,19 @@ class Work:
                 return self._write(source, output, moved)
             finally:
                 output.discard()
-        except DicomError as error:
-            return FileReport(
-                source.name,
-                Word.REJECTED,
-                reason=error.reason,
-                problem=str(error),
-                tag=error.tag or "",
-                offset=error.offset or 0,
-            )
         except OutputError as error:
             if error.is_full:
                 raise NoRoomError(str(error)) from None
             return FileReport(source.name, Word.FAILED, reason="NOT_WRITTEN", problem=str(error))
-        except OSError as error:
-            problem = f"cannot be read: {error.strerror}."
-            return FileReport(source.name, Word.FAILED, reason="NOT_READ", problem=problem)
+        except (DicomError, OSError) as error:
+            return without_output(source, error)
 
     def _write(
         self, source: Source, output: PartialFile, moved: Callable[[int], None]
     ) -> FileReport:
-        filename = PurePosixPath(readable(source.name)).name
-        deidentifier = Deidentifier(self._plan, filename=filename)
-        size = 0
-        with source.open() as file:
-            while self._may_go_on() and (chunk := file.read(CHUNK_BYTES)):
-                _put(deidentifier.receive(chunk), output)
-                while deidentifier.pending:
-                    _put(deidentifier.go_on(), output)
-                size += len(chunk)
-                moved(len(chunk))
-        if not self._may_go_on():
-            raise StoppedError
-        result = deidentifier.finish()
-        _put(result.tail, output)
+        result, size = treat(
+            source, self._plan, output.write, moved=moved, may_go_on=self._may_go_on
+        )
         receipt = pb.Receipt(
             actions=result.actions,
             bytes_in=size,
@@ -314,12 +286,6 @@ class Work:
         suggested = None if self._plan.blank else result.suggested_filename
         path = self._keeper.keep(output, source, suggested, receipt)
         return done_report(source.name, path, receipt)
-
-
-def _put(buffers: Sequence[Buffer], output: PartialFile) -> None:
-    """Writes buffers by one call: a call costs as much as some kilobytes."""
-    if buffers:
-        output.write(buffers[0] if len(buffers) == 1 else b"".join(buffers))
 
 
 def _whole(source: Source) -> Source | None:

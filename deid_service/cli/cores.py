@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from deid_service.cli.interruption import SIGNALS
 from deid_service.cli.results import FileReport, Word
+from deid_service.cli.treating import StoppedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -47,10 +48,6 @@ _FORKSERVER = "forkserver"
 
 DIED = "A process that worked on it ended."
 UNBEGUN = "The command ended before this file was begun."
-
-
-class StoppedError(Exception):
-    """The work was told to stop, and nothing has come of the file."""
 
 
 class NoRoomError(Exception):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,22 +22,32 @@ from deid_service.cli.console import (
     readable,
     table,
 )
+from deid_service.cli.given import TableFile, table_file_option, tables_for
+from deid_service.cli.keys import key_file_option, keys_for
 from deid_service.cli.pages import Cell, Section, html_option, write_page
+from deid_service.cli.results import FileReport, Word
 from deid_service.cli.sources import PROFILE_FILE, find_files, valid_profile
+from deid_service.cli.treating import CHUNK_BYTES, passed_over, treat, without_output
 from deid_service.client import expand
-from deid_service.engine import DicomError, compile_plan, deidentify
+from deid_service.engine import DicomError
 from deid_service.engine.errors import format_tag
 from deid_service.engine.rules.rules import Rules
+from deid_service.preview.changes import sequences_around
 from deid_service.preview.elements import Shown, elements, is_private
 from deid_service.preview.hits import treatments
+from deid_service.preview.keys import throwaway_keys
+from deid_service.preview.previewing import plan_of
 from deid_service.preview.remaining import Why, remaining
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from deid_service.client import Source
+    from deid_service.engine import Plan
     from deid_service.preview.elements import Step
     from profile_service.language.model import Profile
+
+SLOW = "a pattern of the profile takes too long"
 
 # Values of one element that are shown: enough to see what kind they are.
 MAX_VALUES = 5
@@ -100,43 +112,54 @@ class Inventory:
 
     Attributes:
         profile: the profile.
-        kinds: how many files there are of each SOP class and device.
-        rejected: the files that would be rejected, and why.
+        plan: the same for the engine, with what it needs of keys and tables.
+        files: how many would be de-identified.
+        kinds: how many of those there are of each SOP class and device.
+        rejected: what would be rejected, or cannot be read, and why.
+        not_shown: what would be de-identified and is not in the inventory, and why.
         skipped: how many are no DICOM.
         lines: the elements, by path.
     """
 
     profile: Profile
+    plan: Plan
+    files: int = 0
     kinds: Counter[Kind] = field(default_factory=Counter)
-    rejected: list[tuple[str, str]] = field(default_factory=list)
+    rejected: list[FileReport] = field(default_factory=list)
+    not_shown: list[tuple[str, str]] = field(default_factory=list)
     skipped: int = 0
     lines: dict[str, Line] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._plan = compile_plan(self.profile)
         self._rules = Rules.of(self.profile)
 
     def add(self, source: Source) -> None:
         """Takes a file in."""
-        if source.skipped:
-            self.skipped += 1
+        over = passed_over(source)
+        if over is not None:
+            if over.word is Word.SKIPPED:
+                self.skipped += 1
+            else:
+                self.rejected.append(over)
             return
         try:
-            if source.problem:
-                self.rejected.append((source.name, source.problem))
-                return
             with source.open() as file:
-                data = b"".join(iter(lambda: file.read(1024 * 1024), b""))
-            output = deidentify(data, self._plan)
-            before, after = elements(data), elements(output)
-        except OSError as error:
-            self.rejected.append((source.name, f"It cannot be read: {error.strerror}."))
-        except (DicomError, ValueError) as error:
-            self.rejected.append((source.name, str(error)))
-        else:
+                data = b"".join(iter(lambda: file.read(CHUNK_BYTES), b""))
+            output = bytearray()
+            treat(replace(source, open=partial(BytesIO, data)), self.plan, output.extend)
+        except (DicomError, OSError) as error:
+            self.rejected.append(without_output(source, error))
+            return
+        self.files += 1
+        try:
+            before, after = elements(data), elements(bytes(output))
             kind = kind_of(before.values())
-            self.kinds[kind] += 1
             self._add(before, after, kind)
+            self.kinds[kind] += 1
+        except ValueError as error:
+            self.not_shown.append((source.name, str(error)))
+        except DicomError:
+            self.not_shown.append((source.name, SLOW))
 
     def _add(
         self,
@@ -146,32 +169,45 @@ class Inventory:
     ) -> None:
         left = {each.element.steps: each.why for each in remaining(before, after)}
         by = treatments(self._rules, before.values())
+        # All that can go wrong comes first: a file is in the inventory whole, or not at all.
+        treated = {steps: by(shown) for steps, shown in (after | before).items()}
+        for steps in treated:
+            # What is in a sequence that goes, goes with it.
+            whole = next((way for way in sequences_around(steps) if way not in after), steps)
+            treated[steps] = treated[whole]
         seen = set()
-        for steps in before | after:
+        for steps, shown in (after | before).items():
             old, new = before.get(steps), after.get(steps)
-            shown = old or new
-            assert shown is not None  # noqa: S101 -- it is in one of them
             path = general_path(shown)
             line = self.lines.setdefault(path, Line(path, shown.tag, is_private(shown)))
-            line.fates[fate(old, new)] += 1
+            became = fate(old, new)
+            line.fates[became] += 1
             line.files += path not in seen
-            if treatment := by(shown):
-                line.by.add(treatment)
+            if treated[steps] and became != "stays":
+                line.by.add(treated[steps])
             line.why = most_telling(line.why, left.get(steps))
             line.kinds[kind] += path not in seen
             seen.add(path)
-            if fate(old, new) == "stays" and len(line.values) < MAX_VALUES and shown.text:
+            if became == "stays" and len(line.values) < MAX_VALUES and shown.text:
                 line.values[shown.text] = None
 
     def as_json(self) -> dict[str, object]:
         """Returns it for programs."""
         kinds = [kind for kind, _ in self.kinds.most_common()]
         return {
-            "files": sum(self.kinds.values()),
+            "files": self.files,
             "skipped": self.skipped,
             "rejected": [
-                {"source": readable(source), "problem": readable(why)}
-                for source, why in self.rejected
+                {
+                    "source": readable(each.source),
+                    "outcome": each.word.value,
+                    "reason": each.reason,
+                    "problem": readable(each.problem),
+                }
+                for each in self.rejected
+            ],
+            "notShown": [
+                {"source": readable(source), "problem": why} for source, why in self.not_shown
             ],
             "kinds": [
                 {"sopClass": sop_class, "manufacturer": maker, "model": model, "files": count}
@@ -221,19 +257,33 @@ def kind_of(found: Iterable[Shown]) -> Kind:
     required=True,
     type=click.Path(exists=True, path_type=Path),
 )
+@key_file_option
+@table_file_option
 @html_option
 @json_option
-def test(profile: str, sources: tuple[Path, ...], page: Path | None, as_json: bool) -> None:
+def test(
+    profile: str,
+    sources: tuple[Path, ...],
+    key_file: Path | None,
+    table_files: tuple[TableFile, ...],
+    page: Path | None,
+    as_json: bool,
+) -> None:
     """Shows what PROFILE makes of files, folders and archives, as one inventory.
 
     Which kinds of files there are, which would be rejected, what stays although it
     looks identifying, with some of its values, and for each element how often it
     is there, and what becomes of it. Writes nothing; the values of the files appear on
-    the screen.
+    the screen. What `apply` then does is the same.
+
+    Without --key-file, pseudonyms are made as another key would make them.
 
     Exit code 1: a file would be rejected, or there is none.
     """
-    inventory = Inventory(valid_profile(profile))
+    parsed = valid_profile(profile)
+    keys = throwaway_keys(parsed) if key_file is None else keys_for(parsed, key_file)
+    plan = plan_of(parsed, keys, tables_for(parsed, table_files).given)
+    inventory = Inventory(parsed, plan)
     for file in find_files(sources):
         for source in expand(file):
             inventory.add(source)
@@ -243,7 +293,7 @@ def test(profile: str, sources: tuple[Path, ...], page: Path | None, as_json: bo
         print_json(inventory.as_json())
     else:
         show(inventory)
-    sys.exit(bool(inventory.rejected) or not inventory.kinds)
+    sys.exit(bool(inventory.rejected) or not inventory.files)
 
 
 def sections_of(inventory: Inventory) -> list[Section]:
@@ -258,7 +308,12 @@ def sections_of(inventory: Inventory) -> list[Section]:
         Section(
             "Would be rejected",
             ("File", "Why"),
-            [(source, Cell(why, "bad")) for source, why in inventory.rejected],
+            [(each.source, Cell(each.problem, "bad")) for each in inventory.rejected],
+        ),
+        Section(
+            "Would be de-identified, but cannot be shown here",
+            ("File", "Why"),
+            [(source, Cell(why, "bad")) for source, why in inventory.not_shown],
         ),
         Section(
             "Stays although it looks identifying",
@@ -296,8 +351,11 @@ def show(inventory: Inventory) -> None:
         click.echo(f"\n{inventory.skipped} files are no DICOM.")
     if inventory.rejected:
         click.echo("\nWould be rejected:\n")
-        rows = [(source, cell(why, "red")) for source, why in inventory.rejected]
+        rows = [(each.source, cell(each.problem, "red")) for each in inventory.rejected]
         screen.print(table(("FILE", "WHY"), rows))
+    if inventory.not_shown:
+        click.echo("\nWould be de-identified, but cannot be shown here:\n")
+        screen.print(table(("FILE", "WHY"), inventory.not_shown))
     lines = sorted(inventory.lines.values(), key=lambda line: line.tag)
     identifying = [line for line in lines if line.why is not None]
     if identifying:

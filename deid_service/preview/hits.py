@@ -18,6 +18,7 @@ from deid_service.engine.rules.ops import (
     effect_on_value,
 )
 from deid_service.engine.rules.rules import Rules
+from deid_service.engine.walk.notes import PATIENT_AGE_FROM_BIRTHDATE
 from deid_service.preview.elements import Step
 from profile_service.language.model import (
     Element,
@@ -30,7 +31,7 @@ from profile_service.language.model import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable
 
     from deid_service.engine.rules.ops import Case
     from deid_service.preview.elements import Shown
@@ -90,7 +91,7 @@ def hits(rule: Rule, profile: Profile, found: Iterable[Shown]) -> list[Shown]:
     return hit + [shown for shown in waiting if not any(_is_for(shown, steps) for steps in left)]
 
 
-def treatments(rules: Rules, found: Iterable[Shown]) -> Callable[[Shown], str]:
+def treatments(rules: Rules, found: Collection[Shown]) -> Callable[[Shown], str]:
     """Returns what says by what an element of a file is treated, as receipts count it.
 
     It says nothing where that is no rule and no setting.
@@ -100,7 +101,17 @@ def treatments(rules: Rules, found: Iterable[Shown]) -> Callable[[Shown], str]:
         found: the elements of the file.
     """
     of_file = rules.for_file(facts_of(found))
-    return lambda shown: ", ".join(_names(becomes_of(_op_of(of_file, shown)), shown.vr == "SQ"))
+    there = {shown.steps for shown in found}
+
+    def by(shown: Shown) -> str:
+        tag = shown.steps[-1].tag
+        if shown.steps not in there and is_private(tag) and is_creator(tag):
+            # It came with an element of its block: what would be done to one that was there
+            # was done to none.
+            return ""
+        return ", ".join(_names(becomes_of(_op_of(of_file, shown)), shown.vr == "SQ"))
+
+    return by
 
 
 def facts_of(found: Iterable[Shown]) -> Facts:
@@ -145,7 +156,9 @@ def _names(becomes: Kept | Dropped | Rewritten, is_sequence: bool) -> tuple[str,
         case Dropped(name=name):
             return (becomes.sequence_name if is_sequence else name,)
         case Rewritten(names=names):
-            return (becomes.sequence_name,) if is_sequence else names
+            if is_sequence:
+                return (becomes.sequence_name,)
+            return (PATIENT_AGE_FROM_BIRTHDATE, *names) if becomes.age else names
         case _:
             assert_never(becomes)
 

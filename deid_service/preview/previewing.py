@@ -16,7 +16,7 @@ from deid_service.preview.remaining import Remaining, remaining
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from deid_service.engine import Given, Keys
+    from deid_service.engine import Given, Keys, Plan
     from profile_service.language.model import Profile
 
 
@@ -57,6 +57,16 @@ class Preview:
     remaining: list[Remaining]
 
 
+def plan_of(profile: Profile, keys: Keys, looked_up: Callable[[str], Given]) -> Plan:
+    """Returns what a profile does where nobody is asked; the arguments are those of `preview`."""
+    # One that nobody is given.
+    code = None if profile.codes is None else profile.codes.code(0)
+    return knowing(
+        compile_plan(profile).for_stream(keys),
+        lambda known_by: looked_up(known_by)._replace(code=code),
+    )
+
+
 def preview(
     data: bytes,
     profile: Profile,
@@ -77,13 +87,7 @@ def preview(
         DicomError: the file would be rejected.
         NotShownError: it can be de-identified, but not shown.
     """
-    # One that nobody is given.
-    code = None if profile.codes is None else profile.codes.code(0)
-    plan = knowing(
-        compile_plan(profile).for_stream(keys),
-        lambda known_by: looked_up(known_by)._replace(code=code),
-    )
-    output = deidentify(data, plan)
+    output = deidentify(data, plan_of(profile, keys, looked_up))
     try:
         before = elements(data, bounds.inflated_bytes, bounds.elements)
         after = elements(output, bounds.inflated_bytes, bounds.elements)

@@ -1,0 +1,105 @@
+"""One file through the engine, for commands without a server, and why one has no output."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, NamedTuple
+
+from deid_service.cli.console import readable
+from deid_service.cli.results import FileReport, Word, reason_to_skip
+from deid_service.engine import Deidentifier, DicomError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from deid_service.client import Source
+    from deid_service.contract.wire import Buffer
+    from deid_service.engine import Plan, Result
+
+# Large enough that reading costs little, small enough that files of any size fit.
+CHUNK_BYTES = 1024 * 1024
+
+
+class StoppedError(Exception):
+    """The work was told to stop, and nothing has come of the file."""
+
+
+class Treated(NamedTuple):
+    """What was done to a file.
+
+    Attributes:
+        result: by the engine.
+        size: how many bytes were read.
+    """
+
+    result: Result
+    size: int
+
+
+def treat(
+    source: Source,
+    plan: Plan,
+    put: Callable[[Buffer], None],
+    *,
+    moved: Callable[[int], None] = lambda _: None,
+    may_go_on: Callable[[], bool] = lambda: True,
+) -> Treated:
+    """De-identifies a file.
+
+    Args:
+        source: the file.
+        plan: what is done to it.
+        put: takes the output.
+        moved: told how many bytes more have been read.
+        may_go_on: asked between the steps.
+
+    Raises:
+        DicomError: it is rejected.
+        OSError: it cannot be read.
+        StoppedError: it may not go on.
+    """
+    deidentifier = Deidentifier(plan, filename=PurePosixPath(readable(source.name)).name)
+    size = 0
+    with source.open() as file:
+        while may_go_on() and (chunk := file.read(CHUNK_BYTES)):
+            _put(deidentifier.receive(chunk), put)
+            while deidentifier.pending:
+                _put(deidentifier.go_on(), put)
+            size += len(chunk)
+            moved(len(chunk))
+    if not may_go_on():
+        raise StoppedError
+    result = deidentifier.finish()
+    _put(result.tail, put)
+    return Treated(result, size)
+
+
+def _put(buffers: Sequence[Buffer], put: Callable[[Buffer], None]) -> None:
+    """Puts buffers by one call: a call may cost as much as some kilobytes."""
+    if buffers:
+        put(buffers[0] if len(buffers) == 1 else b"".join(buffers))
+
+
+def passed_over(source: Source) -> FileReport | None:
+    """Returns the report of what is no file to read, or cannot be read; None for others."""
+    if source.skipped:
+        reason = reason_to_skip(source.skipped)
+        return FileReport(source.name, Word.SKIPPED, reason=reason, problem=source.skipped)
+    if source.problem:
+        return FileReport(source.name, Word.FAILED, reason="NOT_READ", problem=source.problem)
+    return None
+
+
+def without_output(source: Source, error: DicomError | OSError) -> FileReport:
+    """Returns the report of a file that could not be treated."""
+    if isinstance(error, DicomError):
+        return FileReport(
+            source.name,
+            Word.REJECTED,
+            reason=error.reason,
+            problem=str(error),
+            tag=error.tag or "",
+            offset=error.offset or 0,
+        )
+    problem = f"It cannot be read: {error.strerror}."
+    return FileReport(source.name, Word.FAILED, reason="NOT_READ", problem=problem)
