@@ -17,10 +17,10 @@ parts would be as messages one after the other, and is answered by a batch.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from enum import Enum, auto
-from functools import partial
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple
 
 from deidcascade.v1 import deid_service_pb2 as pb
 
@@ -69,8 +69,10 @@ MAX_KNOWN_ACTIONS = 64
 MAX_FILE_ID_BYTES = 1024
 
 
-@dataclass(frozen=True, slots=True)
-class FileRecord:
+_NO_ACTIONS: Mapping[str, int] = MappingProxyType({})
+
+
+class FileRecord(NamedTuple):
     """What may be told of a file that has ended: nothing that was in it.
 
     Attributes:
@@ -96,7 +98,7 @@ class FileRecord:
     origin: str = ""
     applied_bytes: int = 0
     sha256: str = ""
-    actions: Mapping[str, int] = field(default_factory=dict)
+    actions: Mapping[str, int] = _NO_ACTIONS
 
 
 _DONE = object()
@@ -410,7 +412,7 @@ class _File:
         self._bytes_out = 0
         self._applied_bytes = 0
         self._sha256 = ""
-        self._actions: Mapping[str, int] = {}
+        self._actions: Mapping[str, int] = _NO_ACTIONS
         self._announced = False
         # Copied, not referred to: a few bytes of output would otherwise keep the
         # whole message alive that they are a slice of.
