@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import tempfile
 import threading
+import time
 from collections import Counter
 from contextlib import suppress
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING
 import grpc
 from deidcascade.v1.deid_service_pb2_grpc import DeidServiceStub
 
-from deid_service.client import Source, Upload
+from deid_service.client import Source, StreamRefusedError, Upload
 from profile_service.serving.logs import origin
 from tests.integration.faults.files import (
     LARGE_BYTES,
@@ -35,6 +36,11 @@ if TYPE_CHECKING:
 
 FILES_PER_UPLOAD = 40
 SECONDS_BETWEEN_RUDE_CALLERS = 0.5
+
+# An upload that begins while ProfileService is away is refused within seconds, and whoever
+# began it tries again. No fault keeps it away for as long as this.
+OUTAGE = "PROFILE_SERVICE_UNAVAILABLE"
+OUTAGE_SECONDS = 60.0
 
 
 def hostile_files() -> list[bytes]:
@@ -73,6 +79,7 @@ class Load:
         self._folder = folder
         self._stop = threading.Event()
         self._lock = threading.Lock()
+        self._last_answer = time.monotonic()
         self._large = identified_file(0, LARGE_BYTES)
         self._small = identified_file(1)
         self._hostile = hostile_files()
@@ -97,9 +104,19 @@ class Load:
         while not self._stop.is_set():
             try:
                 once(draw)
+            except StreamRefusedError as error:
+                self._refused(once.__name__, error)
             except Exception as error:  # noqa: BLE001 - a violation, reported at the end
                 with self._lock:
                     self.violations.append(f"{once.__name__}: {origin(error)} {error}")
+
+    def _refused(self, what: str, error: StreamRefusedError) -> None:
+        """Counts a refusal; it is a violation, unless a fault is why and it ends with that."""
+        now = time.monotonic()
+        with self._lock:
+            if now - self._last_answer > OUTAGE_SECONDS or error.reason != OUTAGE:
+                self.violations.append(f"{what}: refused, {error.reason}")
+            self.counts["uploads refused while ProfileService was away"] += 1
 
     def _upload(self, draw: random.Random) -> None:
         """Uploads good and bad files, and checks what came of each."""
@@ -137,6 +154,7 @@ class Load:
             counts["reported as failed" if result.problem else outcome] += 1
         with self._lock:
             self.counts += counts
+            self._last_answer = time.monotonic()
 
     def _be_rude(self, draw: random.Random) -> None:
         """Begins a stream and leaves it, or sends what is no message."""
