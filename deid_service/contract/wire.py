@@ -11,6 +11,7 @@ writer of this contract need not write.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from deidcascade.v1 import deid_service_pb2 as pb
@@ -245,6 +246,8 @@ def write_request_chunk(data: Buffer) -> bytes:
     return _write_field(_REQUEST_CHUNK, (data,), len(data))[0]
 
 
+# The files of a series are as long as each other, and so is most of what is around them.
+@lru_cache(maxsize=1024)
 def field_header(key: int, size: int) -> bytes:
     """Returns what stands before the bytes of a field: its key and how many they are."""
     header = bytearray((key,))

@@ -20,7 +20,7 @@ import time
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, ParamSpec
 
 from deidcascade.v1 import deid_service_pb2 as pb
 
@@ -102,6 +102,8 @@ class FileRecord(NamedTuple):
 
 
 _DONE = object()
+
+_Step = ParamSpec("_Step")
 
 
 class _State(Enum):
@@ -211,7 +213,7 @@ class Conversation:
         if not isinstance(given, Refusal):
             remember(self._applied.plan, {patient: given})
             return
-        self._guarded(partial(_refuse, given))
+        self._guarded(_refuse, given)
 
     def catch_up(self) -> None:
         """Does what is left to do of the responses: worth calling while others travel.
@@ -234,7 +236,8 @@ class Conversation:
         self._answers = self._messages
         chunk = wire.read_chunk(message)
         if chunk is not None:
-            yield from self._chunk(chunk, message)
+            self._chunk(chunk, message)
+            yield from self._turns()
             return
         parts = wire.read_parts(message)
         if parts is not None:
@@ -246,9 +249,12 @@ class Conversation:
         if kind == "file":
             self._start(request.file)
         elif kind == "chunk":
-            yield from self._chunk(memoryview(request.chunk), None)
+            self._chunk(memoryview(request.chunk), None)
+            yield from self._turns()
         elif kind == "file_end":
-            yield from self._end_file()
+            self._end_file()
+            yield from self._turns()
+            self._finish_file()
         elif kind == "open":
             raise ProtocolError("`open` came a second time.")
         else:
@@ -264,9 +270,14 @@ class Conversation:
             if part.file is not None:
                 self._start(part.file)
             if part.chunk:
-                yield from self._chunk(part.chunk, None)
+                self._chunk(part.chunk, None)
+                if self._file.pending:
+                    yield from self._turns()
             if part.ends:
-                yield from self._end_file()
+                self._end_file()
+                if self._file.pending:
+                    yield from self._turns()
+                self._finish_file()
 
     def _start(self, start: pb.FileStart) -> None:
         if self._state is not _State.BETWEEN:
@@ -282,39 +293,44 @@ class Conversation:
         self._state = _State.IN_FILE
         self._guarded(self._file.begin)
 
-    def _chunk(self, chunk: memoryview, message: bytes | None) -> Iterator[None]:
+    def _chunk(self, chunk: memoryview, message: bytes | None) -> None:
+        """Takes bytes of a file; there may be turns left to take for them."""
         if self._state is _State.REJECTED:
             return
         if self._state is _State.BETWEEN:
             raise ProtocolError("`chunk` came outside a file.")
-        file, answers = self._file, self._answers
-        self._guarded(lambda: file.receive(chunk, message, answers))
-        yield from self._turns(file)
+        self._guarded(self._file.receive, chunk, message, self._answers)
 
-    def _turns(self, file: _File) -> Iterator[None]:
-        """Goes on with what is left to do on a file."""
-        while self._state is _State.IN_FILE and file.pending:
-            yield None
-            # It may have been rejected meanwhile: what its patient needs was refused.
-            if self._state is _State.IN_FILE:
-                self._guarded(lambda: file.go_on(self._answers))
-
-    def _end_file(self) -> Iterator[None]:
+    def _end_file(self) -> None:
+        """Takes the end of a file; there may be turns left to take, before it is finished."""
         if self._state is _State.BETWEEN:
             raise ProtocolError("`file_end` came outside a file.")
         if self._state is _State.IN_FILE:
             self._guarded(self._file.end)
-            yield from self._turns(self._file)
+
+    def _turns(self) -> Iterator[None]:
+        """Goes on with what is left to do on a file."""
+        file = self._file
+        while self._state is _State.IN_FILE and file.pending:
+            yield None
+            # It may have been rejected meanwhile: what its patient needs was refused.
+            if self._state is _State.IN_FILE:
+                self._guarded(file.go_on, self._answers)
+
+    def _finish_file(self) -> None:
+        """Gives the last answers of a file that has ended."""
         if self._state is _State.IN_FILE:
-            self._guarded(lambda: self._file.finish(self._answers))
+            self._guarded(self._file.finish, self._answers)
             if self._state is _State.IN_FILE:
                 self._ended(self._file.record())
         self._state = _State.BETWEEN
 
-    def _guarded(self, step: Callable[[], None]) -> None:
+    def _guarded(
+        self, step: Callable[_Step, None], *given: _Step.args, **named: _Step.kwargs
+    ) -> None:
         """Takes a step; what goes wrong in it rejects the file and nothing else."""
         try:
-            step()
+            step(*given, **named)
         except _RejectedError as error:
             rejection, where = error.rejection, ""
         except DicomError as error:

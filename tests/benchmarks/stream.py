@@ -24,6 +24,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from deid_service.client.batches import BATCH_BYTES
 from profile_service.keys.files import write_secret
 from profile_service.serving.supervisor import TUNING
 from tests.benchmarks._processes import (
@@ -43,8 +44,8 @@ FILES, FILE_BYTES = 2000, 512 * 1024
 # A stream for each file takes longer, and the rate is the same with fewer.
 SINGLES = 500
 
-# Small files in one message, and the different ones that a client sends again and again.
-BATCH_BYTES = 512 * 1024
+# The different files that a client sends again and again. As many of them go into a message
+# as our own client puts there.
 SERIES = 160
 
 # Of a series of one patient, and each of a patient of its own, whom nobody has seen before.
