@@ -217,6 +217,8 @@ PROPOSALS = {
     "SetProfile": "set_profile",
     "ClearProfile": "clear_profile",
     "UpdateContainer": "update_container",
+    "GrantRole": "grant_role",
+    "SetRole": "set_role",
 }
 
 CHANGE_STATES = {

@@ -138,7 +138,8 @@ def serve(
         if not may_listen():
             return
         tables = Tables(store.tables, store.audit.record, sealing)
-        servicers = _servicers(config, store, sealing, tables, running)
+        access = AccessCalls(store.access)
+        servicers = _servicers(config, store, sealing, tables, access, running)
         retention = Retention(store.audit, store.tables)
         retention.start()
         running.callback(retention.close)
@@ -150,7 +151,7 @@ def serve(
             (
                 handler(PROFILE_SERVICE, servicers, guard, arrivals),
                 handler(TABLE_SERVICE, [TableCalls(tables)], guard, arrivals),
-                handler(ACCESS_SERVICE, [AccessCalls(store.access)], guard, arrivals),
+                handler(ACCESS_SERVICE, [access], guard, arrivals),
                 healthiness.handler(arrivals),
             )
         )
@@ -186,7 +187,12 @@ def master_key(config: Config) -> MasterKey | None:
 
 
 def _servicers(
-    config: Config, store: Store, sealing: MasterKey | None, tables: Tables, running: ExitStack
+    config: Config,
+    store: Store,
+    sealing: MasterKey | None,
+    tables: Tables,
+    access: AccessCalls,
+    running: ExitStack,
 ) -> tuple[object, ...]:
     """Returns what carries out the calls of ProfileService, each a part of them."""
     service_key = KeyFile(Path(config.service_key)) if config.service_key else None
@@ -198,7 +204,7 @@ def _servicers(
     return (
         of_containers,
         of_profiles,
-        ChangeCalls(store.changes, store.containers, of_containers, of_profiles),
+        ChangeCalls(store.changes, store.containers, of_containers, of_profiles, access),
         PseudonymCalls(keys, Subjects(store.codes, store.audit.record, sealing)),
         AuditCalls(store.audit),
     )

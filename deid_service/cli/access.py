@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING
 
 import click
 from deidcascade.v1 import access_service_pb2 as pb
+from deidcascade.v1 import profile_service_pb2 as profile_pb
 from deidcascade.v1.access_service_pb2_grpc import AccessServiceStub
 
+from deid_service.cli.changes import propose as propose_change
+from deid_service.cli.changes import propose_option
 from deid_service.cli.connection import pages, profile_channel, profile_service_option
 from deid_service.cli.console import (
     Failure,
@@ -65,12 +68,17 @@ def access_group() -> None:
 @click.argument("principal")
 @click.argument("role")
 @on_option
+@propose_option
 @profile_service_option
-def grant(principal: str, role: str, container: str, address: str) -> None:
+def grant(principal: str, role: str, container: str, propose: bool, address: str) -> None:
     """Gives PRINCIPAL the role ROLE on a container, and on everything below it."""
     wanted = pb.Binding(container=container, principal=principal, role=role)
+    request = pb.GrantRoleRequest(binding=wanted)
+    if propose:
+        propose_change(address, profile_pb.ProposeChangeRequest(grant_role=request))
+        return
     with access_service(address) as stub:
-        stub.GrantRole(pb.GrantRoleRequest(binding=wanted))
+        stub.GrantRole(request)
 
 
 @access_group.command("revoke")
@@ -210,11 +218,16 @@ def role_group() -> None:
 @role_group.command("set")
 @click.argument("name")
 @click.argument("permissions", nargs=-1, required=True, metavar="PERMISSION...")
+@propose_option
 @profile_service_option
-def set_role(name: str, permissions: tuple[str, ...], address: str) -> None:
+def set_role(name: str, permissions: tuple[str, ...], propose: bool, address: str) -> None:
     """Makes the role NAME (sites/SITE/roles/ROLE), or replaces its permissions."""
+    request = pb.SetRoleRequest(role=pb.Role(name=name, permissions=permissions))
+    if propose:
+        propose_change(address, profile_pb.ProposeChangeRequest(set_role=request))
+        return
     with access_service(address) as stub:
-        stub.SetRole(pb.SetRoleRequest(role=pb.Role(name=name, permissions=permissions)))
+        stub.SetRole(request)
 
 
 @role_group.command("delete")

@@ -34,6 +34,8 @@ WHAT = {
     "set_profile": "another profile",
     "clear_profile": "no profile",
     "update_container": "other settings",
+    "grant_role": "a role for somebody",
+    "set_role": "what a role may",
 }
 
 

@@ -78,6 +78,22 @@ ROLES: Mapping[str, frozenset[Permission]] = MappingProxyType(
 )
 
 
+# What changes what is done to files, or who may change that: where a site lets nobody do that
+# alone, nobody alone gives it to others, or to another credential of their own.
+GUARDED = frozenset(
+    {
+        Permission.CONTAINERS_MANAGE,
+        Permission.ENFORCEMENT_MANAGE,
+        Permission.PROFILES_MANAGE,
+        Permission.PROFILES_MANAGE_SHARED,
+        Permission.PROFILES_BYPASS,
+        Permission.KEYS_MANAGE,
+        Permission.SUBJECTS_MANAGE,
+        Permission.ACCESS_MANAGE,
+    }
+)
+
+
 def to_permissions(names: Iterable[str]) -> frozenset[Permission]:
     """Returns permissions by their names.
 

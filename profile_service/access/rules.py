@@ -96,10 +96,18 @@ PROPOSABLE = MappingProxyType(
         "set_profile": "SetProfile",
         "clear_profile": "ClearProfile",
         "update_container": "UpdateContainer",
+        "grant_role": "GrantRole",
+        "set_role": "SetRole",
     }
 )
 
-Proposable = pb.SetProfileRequest | pb.ClearProfileRequest | pb.UpdateContainerRequest
+Proposable = (
+    pb.SetProfileRequest
+    | pb.ClearProfileRequest
+    | pb.UpdateContainerRequest
+    | access_pb.GrantRoleRequest
+    | access_pb.SetRoleRequest
+)
 
 
 def proposed(request: pb.ProposeChangeRequest) -> tuple[str, Proposable]:

@@ -54,7 +54,7 @@ class AccessCalls:
         )
 
     def GrantRole(  # noqa: N802, D102
-        self, request: pb.GrantRoleRequest, call: Call
+        self, request: pb.GrantRoleRequest, call: Call, *, keep: bool = True
     ) -> pb.GrantRoleResponse:
         wanted = request.binding
         granted = self._store.grant(
@@ -63,6 +63,8 @@ class AccessCalls:
             wanted.role,
             call.granted,
             call.actor,
+            proposed_by=call.proposed_by,
+            keep=keep,
         )
         return pb.GrantRoleResponse(binding=_binding(wanted.container, granted))
 
@@ -126,15 +128,12 @@ class AccessCalls:
         return pb.RevokeApiKeyResponse(api_key=_key(container, revoked))
 
     def SetRole(self, request: pb.SetRoleRequest, call: Call) -> pb.SetRoleResponse:  # noqa: N802, D102
-        name = request.role.name
-        wanted = _permissions(request.role.permissions, "role.permissions")
-        if not wanted:
-            raise InvalidRoleError("role.permissions", "must name at least one permission.")
-        if not wanted <= call.granted:
-            raise PermissionDeniedError
-        site = site_of_role(name, field="role.name")
-        self._store.set_role(name, site, _names(wanted), call.actor)
-        return pb.SetRoleResponse(role=pb.Role(name=name, permissions=_names(wanted)))
+        role = checked_role(request, call)
+        site = site_of_role(role.name, field="role.name")
+        self._store.set_role(
+            role.name, site, role.permissions, call.actor, proposed_by=call.proposed_by
+        )
+        return pb.SetRoleResponse(role=role)
 
     def DeleteRole(  # noqa: N802, D102
         self, request: pb.DeleteRoleRequest, call: Call
@@ -157,6 +156,21 @@ class AccessCalls:
             for name, permissions in self._store.list_roles(parse_name(request.site, field="site")):
                 response.roles.add(name=name, permissions=permissions)
         return response
+
+
+def checked_role(request: pb.SetRoleRequest, call: Call) -> pb.Role:
+    """Returns a role that its caller may make, with its permissions in their order.
+
+    Raises:
+        InvalidRoleError: it has none, or some that there are not.
+        PermissionDeniedError: it may do something that the caller may not.
+    """
+    wanted = _permissions(request.role.permissions, "role.permissions")
+    if not wanted:
+        raise InvalidRoleError("role.permissions", "must name at least one permission.")
+    if not wanted <= call.granted:
+        raise PermissionDeniedError
+    return pb.Role(name=request.role.name, permissions=_names(wanted))
 
 
 def _names(permissions: Iterable[Permission]) -> list[str]:

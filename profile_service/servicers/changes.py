@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from deidcascade.v1 import access_service_pb2 as access_pb
 from deidcascade.v1 import profile_service_pb2 as pb
 
 from profile_service import messages, paging
+from profile_service.access.places import site_of_role
 from profile_service.access.rules import RULES, proposed
 from profile_service.errors import (
     ChangeDecidedError,
@@ -15,12 +17,14 @@ from profile_service.errors import (
     SamePersonError,
 )
 from profile_service.hierarchy import parse_name
+from profile_service.servicers.access import checked_role
 from profile_service.servicers.containers import changed_paths
 from profile_service.servicers.texts import checked_note
 
 if TYPE_CHECKING:
     from profile_service.access.rules import Proposable
     from profile_service.guard import Call
+    from profile_service.servicers.access import AccessCalls
     from profile_service.servicers.containers import ContainerCalls
     from profile_service.servicers.profiles import ProfileCalls
     from profile_service.store.changes import ChangeStore
@@ -38,12 +42,14 @@ class ChangeCalls:
         stored: ContainerStore,
         containers: ContainerCalls,
         profiles: ProfileCalls,
+        access: AccessCalls,
     ) -> None:
         """Takes where they are kept, where etags are, and what makes those that are approved."""
         self._changes = changes
         self._stored = stored
         self._containers = containers
         self._profiles = profiles
+        self._access = access
 
     def ProposeChange(  # noqa: N802, D102
         self, request: pb.ProposeChangeRequest, call: Call
@@ -54,6 +60,12 @@ class ChangeCalls:
             name = parse_name(inner.container.name, field="update_container.container.name")
             changed_paths(inner, name.kind)
             inner.container.etag = inner.container.etag or self._stored.get(name).etag
+        elif isinstance(inner, access_pb.GrantRoleRequest):
+            name = parse_name(inner.binding.container, field="grant_role.binding.container")
+            # Not beyond what the proposer has either.
+            self._access.GrantRole(inner, call._replace(proposed_by=""), keep=False)
+        elif isinstance(inner, access_pb.SetRoleRequest):
+            name = site_of_role(checked_role(inner, call).name, field="set_role.role.name")
         else:
             name = parse_name(inner.container, field=f"{request.WhichOneof('change')}.container")
             inner.etag = inner.etag or self._stored.get(name).profile_etag
@@ -115,5 +127,9 @@ class ChangeCalls:
             self._containers.UpdateContainer(change, call)
         elif isinstance(change, pb.SetProfileRequest):
             self._profiles.SetProfile(change, call)
-        else:
+        elif isinstance(change, pb.ClearProfileRequest):
             self._profiles.ClearProfile(change, call)
+        elif isinstance(change, access_pb.GrantRoleRequest):
+            self._access.GrantRole(change, call)
+        else:
+            self._access.SetRole(change, call)

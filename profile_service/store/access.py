@@ -10,6 +10,7 @@ from profile_service.access.credentials import principal_of_key
 from profile_service.access.model import Standing, StoredBinding, StoredKey
 from profile_service.access.permissions import (
     DEVICE,
+    GUARDED,
     ROLES,
     Permission,
     granted,
@@ -29,8 +30,8 @@ from profile_service.errors import (
 )
 from profile_service.hierarchy import ContainerName, Kind
 from profile_service.store.audit import append
-from profile_service.store.existing import hold_container
-from profile_service.store.writers import execute
+from profile_service.store.existing import hold_container, require_approval
+from profile_service.store.writers import Rollback, execute
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -158,6 +159,7 @@ class AccessStore:
             PermissionDeniedError: see `grant`.
             InvalidRoleError: see `grant`.
             RoleNotFoundError: see `grant`.
+            ApprovalRequiredError: see `grant`.
         """
         name = _text(container)
         with self._change(_site(container)) as connection:
@@ -211,6 +213,9 @@ class AccessStore:
         role: str,
         held: frozenset[Permission],
         actor: Actor,
+        *,
+        proposed_by: str | None = None,
+        keep: bool = True,
     ) -> StoredBinding:
         """Gives a principal a role on a container.
 
@@ -220,8 +225,11 @@ class AccessStore:
             role: one that is built in, or the name of one of the site.
             held: what who grants it may do there.
             actor: who grants it.
+            proposed_by: who proposed it, where it was approved.
+            keep: whether it is done; else it is only found out whether it could be.
 
         Raises:
+            ApprovalRequiredError: it gives what the site lets nobody give alone.
             ContainerNotFoundError: the container does not exist.
             KeyNotFoundError: the principal is an API key that there is not.
             RoleNotFoundError: the site has no such role.
@@ -231,7 +239,10 @@ class AccessStore:
         with self._change(
             _site(container), binding_key_id_fkey=KeyNotFoundError(principal)
         ) as connection:
-            return self._grant(connection, container, principal, role, held, actor)
+            made = self._grant(connection, container, principal, role, held, actor, proposed_by)
+            if not keep:
+                raise Rollback
+        return made
 
     def revoke(
         self, container: ContainerName | None, principal: str, role: str, actor: Actor
@@ -262,17 +273,33 @@ class AccessStore:
     # --- Roles --------------------------------------------------------------------------
 
     def set_role(
-        self, name: str, site: ContainerName, permissions: Iterable[str], actor: Actor
+        self,
+        name: str,
+        site: ContainerName,
+        permissions: Iterable[str],
+        actor: Actor,
+        *,
+        proposed_by: str | None = None,
     ) -> None:
         """Makes a role of a site, or replaces its permissions.
 
+        Args:
+            name: of the role.
+            site: whose.
+            permissions: by their names.
+            actor: who does it.
+            proposed_by: who proposed it, where it was approved.
+
         Raises:
             ContainerNotFoundError: the site does not exist.
+            ApprovalRequiredError: it gives what the site lets nobody give alone.
         """
         with self._change(site.text) as connection:
             site_id = hold_container(connection, site)
             before = execute(connection, "hold_role", name).fetchone()
             after = " ".join(sorted(permissions))
+            if (granted(after) - granted("" if before is None else before[1])) & GUARDED:
+                require_approval(connection, site, proposed_by)
             made = execute(connection, "set_role", site_id, name, after).fetchone()
             assert made is not None  # noqa: S101 -- made or replaced
             execute(connection, "spread_role", made[0], after)
@@ -315,11 +342,14 @@ class AccessStore:
         role: str,
         held: frozenset[Permission],
         actor: Actor,
+        proposed_by: str | None = None,
     ) -> StoredBinding:
         container_id = None if container is None else hold_container(connection, container)
         role_id, words = _role(connection, container, role)
         if not granted(words) <= held:
             raise PermissionDeniedError
+        if container is not None and granted(words) & GUARDED:
+            require_approval(connection, container, proposed_by)
         made = execute(
             connection,
             *("grant_role", container_id, principal, role, role_id, words, actor.principal),

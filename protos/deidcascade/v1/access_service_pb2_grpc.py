@@ -109,7 +109,8 @@ class AccessServiceServicer:
 
         INVALID_ARGUMENT INVALID_NAME, INVALID_PRINCIPAL, INVALID_ROLE (no role is called so,
         or it cannot be given there); NOT_FOUND CONTAINER_NOT_FOUND, ROLE_NOT_FOUND,
-        KEY_NOT_FOUND.
+        KEY_NOT_FOUND; FAILED_PRECONDITION APPROVAL_REQUIRED (the site lets nobody give
+        such a role alone: see ProposeChange).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -140,7 +141,8 @@ class AccessServiceServicer:
         does.
 
         INVALID_ARGUMENT INVALID_NAME, INVALID_KEY, INVALID_ROLE; NOT_FOUND
-        CONTAINER_NOT_FOUND, ROLE_NOT_FOUND.
+        CONTAINER_NOT_FOUND, ROLE_NOT_FOUND; FAILED_PRECONDITION APPROVAL_REQUIRED, as
+        GrantRole: make it without a role, and propose that.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -171,7 +173,8 @@ class AccessServiceServicer:
         """Makes a role of a site, or replaces its permissions. Needs access.manage on the site,
         and every permission that the role is to have.
 
-        INVALID_ARGUMENT INVALID_NAME, INVALID_ROLE; NOT_FOUND CONTAINER_NOT_FOUND.
+        INVALID_ARGUMENT INVALID_NAME, INVALID_ROLE; NOT_FOUND CONTAINER_NOT_FOUND;
+        FAILED_PRECONDITION APPROVAL_REQUIRED, as GrantRole.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

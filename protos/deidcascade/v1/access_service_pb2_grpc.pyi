@@ -74,7 +74,8 @@ class AccessServiceStub:
 
     INVALID_ARGUMENT INVALID_NAME, INVALID_PRINCIPAL, INVALID_ROLE (no role is called so,
     or it cannot be given there); NOT_FOUND CONTAINER_NOT_FOUND, ROLE_NOT_FOUND,
-    KEY_NOT_FOUND.
+    KEY_NOT_FOUND; FAILED_PRECONDITION APPROVAL_REQUIRED (the site lets nobody give
+    such a role alone: see ProposeChange).
     """
     RevokeRole: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.RevokeRoleRequest, _access_service_pb2.RevokeRoleResponse]
     """Takes a role from a principal. Needs access.manage.
@@ -93,7 +94,8 @@ class AccessServiceStub:
     does.
 
     INVALID_ARGUMENT INVALID_NAME, INVALID_KEY, INVALID_ROLE; NOT_FOUND
-    CONTAINER_NOT_FOUND, ROLE_NOT_FOUND.
+    CONTAINER_NOT_FOUND, ROLE_NOT_FOUND; FAILED_PRECONDITION APPROVAL_REQUIRED, as
+    GrantRole: make it without a role, and propose that.
     """
     ListApiKeys: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.ListApiKeysRequest, _access_service_pb2.ListApiKeysResponse]
     """Lists the API keys that were made on a container, in pages, those that are revoked or
@@ -112,7 +114,8 @@ class AccessServiceStub:
     """Makes a role of a site, or replaces its permissions. Needs access.manage on the site,
     and every permission that the role is to have.
 
-    INVALID_ARGUMENT INVALID_NAME, INVALID_ROLE; NOT_FOUND CONTAINER_NOT_FOUND.
+    INVALID_ARGUMENT INVALID_NAME, INVALID_ROLE; NOT_FOUND CONTAINER_NOT_FOUND;
+    FAILED_PRECONDITION APPROVAL_REQUIRED, as GrantRole.
     """
     DeleteRole: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.DeleteRoleRequest, _access_service_pb2.DeleteRoleResponse]
     """Deletes a role of a site that nobody has. Needs access.manage on the site.
@@ -146,7 +149,8 @@ class AccessServiceAsyncStub(AccessServiceStub):
 
     INVALID_ARGUMENT INVALID_NAME, INVALID_PRINCIPAL, INVALID_ROLE (no role is called so,
     or it cannot be given there); NOT_FOUND CONTAINER_NOT_FOUND, ROLE_NOT_FOUND,
-    KEY_NOT_FOUND.
+    KEY_NOT_FOUND; FAILED_PRECONDITION APPROVAL_REQUIRED (the site lets nobody give
+    such a role alone: see ProposeChange).
     """
     RevokeRole: _aio.UnaryUnaryMultiCallable[_access_service_pb2.RevokeRoleRequest, _access_service_pb2.RevokeRoleResponse]  # type: ignore[assignment]
     """Takes a role from a principal. Needs access.manage.
@@ -165,7 +169,8 @@ class AccessServiceAsyncStub(AccessServiceStub):
     does.
 
     INVALID_ARGUMENT INVALID_NAME, INVALID_KEY, INVALID_ROLE; NOT_FOUND
-    CONTAINER_NOT_FOUND, ROLE_NOT_FOUND.
+    CONTAINER_NOT_FOUND, ROLE_NOT_FOUND; FAILED_PRECONDITION APPROVAL_REQUIRED, as
+    GrantRole: make it without a role, and propose that.
     """
     ListApiKeys: _aio.UnaryUnaryMultiCallable[_access_service_pb2.ListApiKeysRequest, _access_service_pb2.ListApiKeysResponse]  # type: ignore[assignment]
     """Lists the API keys that were made on a container, in pages, those that are revoked or
@@ -184,7 +189,8 @@ class AccessServiceAsyncStub(AccessServiceStub):
     """Makes a role of a site, or replaces its permissions. Needs access.manage on the site,
     and every permission that the role is to have.
 
-    INVALID_ARGUMENT INVALID_NAME, INVALID_ROLE; NOT_FOUND CONTAINER_NOT_FOUND.
+    INVALID_ARGUMENT INVALID_NAME, INVALID_ROLE; NOT_FOUND CONTAINER_NOT_FOUND;
+    FAILED_PRECONDITION APPROVAL_REQUIRED, as GrantRole.
     """
     DeleteRole: _aio.UnaryUnaryMultiCallable[_access_service_pb2.DeleteRoleRequest, _access_service_pb2.DeleteRoleResponse]  # type: ignore[assignment]
     """Deletes a role of a site that nobody has. Needs access.manage on the site.
@@ -227,7 +233,8 @@ class AccessServiceServicer(metaclass=_abc_1.ABCMeta):
 
         INVALID_ARGUMENT INVALID_NAME, INVALID_PRINCIPAL, INVALID_ROLE (no role is called so,
         or it cannot be given there); NOT_FOUND CONTAINER_NOT_FOUND, ROLE_NOT_FOUND,
-        KEY_NOT_FOUND.
+        KEY_NOT_FOUND; FAILED_PRECONDITION APPROVAL_REQUIRED (the site lets nobody give
+        such a role alone: see ProposeChange).
         """
 
     @_abc_1.abstractmethod
@@ -264,7 +271,8 @@ class AccessServiceServicer(metaclass=_abc_1.ABCMeta):
         does.
 
         INVALID_ARGUMENT INVALID_NAME, INVALID_KEY, INVALID_ROLE; NOT_FOUND
-        CONTAINER_NOT_FOUND, ROLE_NOT_FOUND.
+        CONTAINER_NOT_FOUND, ROLE_NOT_FOUND; FAILED_PRECONDITION APPROVAL_REQUIRED, as
+        GrantRole: make it without a role, and propose that.
         """
 
     @_abc_1.abstractmethod
@@ -301,7 +309,8 @@ class AccessServiceServicer(metaclass=_abc_1.ABCMeta):
         """Makes a role of a site, or replaces its permissions. Needs access.manage on the site,
         and every permission that the role is to have.
 
-        INVALID_ARGUMENT INVALID_NAME, INVALID_ROLE; NOT_FOUND CONTAINER_NOT_FOUND.
+        INVALID_ARGUMENT INVALID_NAME, INVALID_ROLE; NOT_FOUND CONTAINER_NOT_FOUND;
+        FAILED_PRECONDITION APPROVAL_REQUIRED, as GrantRole.
         """
 
     @_abc_1.abstractmethod

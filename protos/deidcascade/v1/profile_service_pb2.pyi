@@ -59,6 +59,7 @@ or digit; never anything about a patient), else the id of the trace in its `trac
 """
 
 from collections import abc as _abc
+from deidcascade.v1 import access_service_pb2 as _access_service_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import message as _message
@@ -2142,6 +2143,8 @@ class ProposeChangeRequest(_message.Message):
     SET_PROFILE_FIELD_NUMBER: _builtins.int
     CLEAR_PROFILE_FIELD_NUMBER: _builtins.int
     UPDATE_CONTAINER_FIELD_NUMBER: _builtins.int
+    GRANT_ROLE_FIELD_NUMBER: _builtins.int
+    SET_ROLE_FIELD_NUMBER: _builtins.int
     NOTE_FIELD_NUMBER: _builtins.int
     note: _builtins.str
     """Why, for who is to approve it; at most 1000 characters."""
@@ -2157,19 +2160,29 @@ class ProposeChangeRequest(_message.Message):
     def update_container(self) -> Global___UpdateContainerRequest:
         """Of UpdateContainer."""
 
+    @_builtins.property
+    def grant_role(self) -> _access_service_pb2.GrantRoleRequest:
+        """Of GrantRole, on a container."""
+
+    @_builtins.property
+    def set_role(self) -> _access_service_pb2.SetRoleRequest:
+        """Of SetRole: it is a change of the site."""
+
     def __init__(
         self,
         *,
         set_profile: Global___SetProfileRequest | None = ...,
         clear_profile: Global___ClearProfileRequest | None = ...,
         update_container: Global___UpdateContainerRequest | None = ...,
+        grant_role: _access_service_pb2.GrantRoleRequest | None = ...,
+        set_role: _access_service_pb2.SetRoleRequest | None = ...,
         note: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["change", b"change", "clear_profile", b"clear_profile", "set_profile", b"set_profile", "update_container", b"update_container"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["change", b"change", "clear_profile", b"clear_profile", "grant_role", b"grant_role", "set_profile", b"set_profile", "set_role", b"set_role", "update_container", b"update_container"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["change", b"change", "clear_profile", b"clear_profile", "note", b"note", "set_profile", b"set_profile", "update_container", b"update_container"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["change", b"change", "clear_profile", b"clear_profile", "grant_role", b"grant_role", "note", b"note", "set_profile", b"set_profile", "set_role", b"set_role", "update_container", b"update_container"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_change: _TypeAlias = _typing.Literal["set_profile", "clear_profile", "update_container"]  # noqa: Y015
+    _WhichOneofReturnType_change: _TypeAlias = _typing.Literal["set_profile", "clear_profile", "update_container", "grant_role", "set_role"]  # noqa: Y015
     _WhichOneofArgType_change: _TypeAlias = _typing.Literal["change", b"change"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_change) -> _WhichOneofReturnType_change | None: ...
 

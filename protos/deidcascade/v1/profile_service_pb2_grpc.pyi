@@ -191,7 +191,9 @@ class ProfileServiceStub:
     """Proposes a change without making it: somebody else who may make it approves it
     with DecideChange. A site can demand that (`Container.approval_required`); then
     SetProfile, ClearProfile, and UpdateContainer but for the display name, fail with
-    FAILED_PRECONDITION APPROVAL_REQUIRED, as does deleting what has a profile.
+    FAILED_PRECONDITION APPROVAL_REQUIRED, as does deleting what has a profile; and so do
+    GrantRole, CreateApiKey and SetRole where they give somebody what such changes, or
+    their approval, need.
 
     INVALID_ARGUMENT INVALID_CHANGE, and whatever the change would fail with now.
     """
@@ -366,7 +368,9 @@ class ProfileServiceAsyncStub(ProfileServiceStub):
     """Proposes a change without making it: somebody else who may make it approves it
     with DecideChange. A site can demand that (`Container.approval_required`); then
     SetProfile, ClearProfile, and UpdateContainer but for the display name, fail with
-    FAILED_PRECONDITION APPROVAL_REQUIRED, as does deleting what has a profile.
+    FAILED_PRECONDITION APPROVAL_REQUIRED, as does deleting what has a profile; and so do
+    GrantRole, CreateApiKey and SetRole where they give somebody what such changes, or
+    their approval, need.
 
     INVALID_ARGUMENT INVALID_CHANGE, and whatever the change would fail with now.
     """
@@ -616,7 +620,9 @@ class ProfileServiceServicer(metaclass=_abc_1.ABCMeta):
         """Proposes a change without making it: somebody else who may make it approves it
         with DecideChange. A site can demand that (`Container.approval_required`); then
         SetProfile, ClearProfile, and UpdateContainer but for the display name, fail with
-        FAILED_PRECONDITION APPROVAL_REQUIRED, as does deleting what has a profile.
+        FAILED_PRECONDITION APPROVAL_REQUIRED, as does deleting what has a profile; and so do
+        GrantRole, CreateApiKey and SetRole where they give somebody what such changes, or
+        their approval, need.
 
         INVALID_ARGUMENT INVALID_CHANGE, and whatever the change would fail with now.
         """

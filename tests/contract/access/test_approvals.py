@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from deidcascade.v1 import access_service_pb2 as access_pb
 from deidcascade.v1 import profile_service_pb2 as pb
 from google.protobuf.field_mask_pb2 import FieldMask
 
-from tests.contract.access.conftest import Gateway
+from tests.contract.access.conftest import Gateway, principal
 from tests.support.audit import told, troubles
 from tests.support.deid_service import PROFILE
 from tests.support.refusals import refused
@@ -22,6 +23,13 @@ SITE = "sites/four-eyes"
 GROUP = f"{SITE}/groups/g"
 PROJECT = f"{GROUP}/projects/p"
 OTHER = f"{PROFILE}# 2\n"
+ROLE = f"{SITE}/roles/custom"
+
+# What two are needed for to give, by itself.
+GUARDED = (
+    *("containers.manage", "enforcement.manage", "profiles.manage", "profiles.manage_shared"),
+    *("profiles.bypass", "keys.manage", "subjects.manage", "access.manage"),
+)
 
 
 class People:
@@ -29,6 +37,7 @@ class People:
 
     Attributes:
         first: one administrator.
+        access: the same one, of whom AccessService is asked.
         second: another one.
         viewer: sees profiles.
     """
@@ -36,10 +45,11 @@ class People:
     def __init__(self, gateway: Gateway) -> None:
         for name in (SITE, GROUP, PROJECT):
             gateway.create(name)
-        self.first, self.second, self.viewer = (
-            gateway.profiles(gateway.new_key(SITE, role))
-            for role in ("site-admin", "site-admin", "viewer")
+        first, second, viewer = (
+            gateway.new_key(SITE, role) for role in ("site-admin", "site-admin", "viewer")
         )
+        self.first, self.access = gateway.profiles(first), gateway.access(first)
+        self.second, self.viewer = gateway.profiles(second), gateway.profiles(viewer)
 
 
 @pytest.fixture
@@ -111,6 +121,112 @@ def test_nobody_changes_alone_what_is_in_force(people: People) -> None:
     assert people.first.SetProfile(same).profile.version == 1
     looked = pb.SetProfileRequest(container=PROJECT, source=OTHER, validate_only=True)
     assert people.first.SetProfile(looked).profile.version == 2
+
+
+def made_key(
+    people: People, role: str = "", container: str = SITE
+) -> access_pb.CreateApiKeyResponse:
+    """Has the first person make a key."""
+    return people.access.CreateApiKey(access_pb.CreateApiKeyRequest(container=container, role=role))
+
+
+def granting(
+    made: access_pb.CreateApiKeyResponse, role: str, container: str = SITE
+) -> access_pb.GrantRoleRequest:
+    """Returns the request that gives a key a role."""
+    binding = access_pb.Binding(container=container, principal=principal(made.secret), role=role)
+    return access_pb.GrantRoleRequest(binding=binding)
+
+
+def setting(*permissions: str) -> access_pb.SetRoleRequest:
+    """Returns the request that makes a role of the site."""
+    return access_pb.SetRoleRequest(role=access_pb.Role(name=ROLE, permissions=permissions))
+
+
+def test_nobody_gives_alone_what_two_are_needed_for(people: People) -> None:
+    """Neither a grant, nor a key, nor a role makes a second person of one."""
+    made = made_key(people)
+    people.access.SetRole(setting("profiles.view"))
+    people.access.GrantRole(granting(made, ROLE))
+
+    for role, container in (
+        ("site-admin", SITE),
+        ("group-admin", GROUP),
+        ("project-admin", PROJECT),
+    ):
+        with refused("FAILED_PRECONDITION", "APPROVAL_REQUIRED"):
+            people.access.GrantRole(granting(made, role, container))
+        with refused("FAILED_PRECONDITION", "APPROVAL_REQUIRED"):
+            made_key(people, role, container)
+    for permission in GUARDED:
+        with refused("FAILED_PRECONDITION", "APPROVAL_REQUIRED"):
+            people.access.SetRole(setting("profiles.view", permission))
+    assert held(people, made) == ["profiles.view"]
+
+
+def test_one_gives_what_changes_nothing(people: People) -> None:
+    """Keys that upload or see, and roles that do, are made by one person, and taken back."""
+    uploader, viewer = made_key(people, "uploader", PROJECT), made_key(people, "viewer")
+    people.access.SetRole(setting("profiles.view", "audit.view", "uploads.create"))
+    people.access.GrantRole(granting(uploader, ROLE))
+    people.access.SetRole(setting("audit.view"))
+
+    assert held(people, uploader) == ["audit.view"]
+    people.access.RevokeRole(
+        access_pb.RevokeRoleRequest(binding=granting(viewer, "viewer").binding)
+    )
+    assert held(people, viewer) == []
+
+
+def test_two_give_it(people: People, gateway: Gateway) -> None:
+    """A grant and a role that were proposed are made when another one approves them."""
+    made = made_key(people)
+    role = propose(people.first, set_role=setting("profiles.view", "profiles.manage"))
+    with refused("FAILED_PRECONDITION", "SAME_PERSON"):
+        decide(people.first, role)
+    with refused("PERMISSION_DENIED", "PERMISSION_DENIED"):
+        decide(people.viewer, role)
+    decide(people.second, role)
+    grant = propose(people.first, grant_role=granting(made, ROLE, PROJECT))
+    assert gateway.permissions(made.secret, PROJECT) == []
+
+    assert decide(people.second, grant).proposal.grant_role == granting(made, ROLE, PROJECT)
+
+    assert gateway.permissions(made.secret, PROJECT) == ["profiles.manage", "profiles.view"]
+    assert gateway.permissions(made.secret, GROUP) == []
+    done = [event.action for event in told(people.first, SITE) if not event.denied_reason]
+    assert done[-1] == "change.approve"
+    assert troubles(people.first, site=SITE) == {}
+
+
+def test_nobody_proposes_to_give_more_than_they_have(people: People, gateway: Gateway) -> None:
+    """Nor what is none, nor for all sites."""
+    keeper = propose(
+        people.first, set_role=setting("access.view", "access.manage", "profiles.view")
+    )
+    decide(people.second, keeper)
+    made = made_key(people)
+    decide(people.second, propose(people.first, grant_role=granting(made, ROLE)))
+    less = gateway.profiles(made.secret)
+
+    with refused("PERMISSION_DENIED", "PERMISSION_DENIED"):
+        propose(less, grant_role=granting(made, "site-admin"))
+    with refused("PERMISSION_DENIED", "PERMISSION_DENIED"):
+        propose(less, set_role=setting("profiles.manage"))
+    with refused("NOT_FOUND", "ROLE_NOT_FOUND"):
+        propose(people.first, grant_role=granting(made, f"{SITE}/roles/none"))
+    with refused("INVALID_ARGUMENT", "INVALID_ROLE"):
+        propose(people.first, set_role=setting())
+    with refused("INVALID_ARGUMENT", "INVALID_NAME"):
+        propose(gateway.profiles(), grant_role=granting(made, "viewer", ""))
+
+
+def held(people: People, made: access_pb.CreateApiKeyResponse) -> list[str]:
+    """Returns what a key may do on the site."""
+    bindings = people.access.ListBindings(access_pb.ListBindingsRequest(container=SITE)).bindings
+    roles = {each.role for each in bindings if each.principal == principal(made.secret)}
+    known = people.access.ListRoles(access_pb.ListRolesRequest(site=SITE)).roles
+    return sorted(each for role in known if role.name in roles for each in role.permissions)
 
 
 def test_another_person_approves(people: People) -> None:
