@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import signal
-import threading
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+import random
+from contextlib import ExitStack
 from io import BytesIO
 from typing import TYPE_CHECKING
 
-import grpc
 import pydicom
 import pytest
 from deidcascade.v1 import deid_service_pb2 as deid_pb
 from deidcascade.v1 import profile_service_pb2 as pb
-from deidcascade.v1.profile_service_pb2_grpc import ProfileServiceStub
 
 from profile_service.keys.files import write_secret
 from tests.integration.test_keys import dumped, of_patient, pair, project
 from tests.support import callers
 from tests.support.deid_service import Caller, opened, whole_file
 from tests.support.engine.build import dicom, el
-from tests.support.processes import service_process
 from tests.support.refusals import refused
+from tests.support.storm import Storm, Victim, check
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -215,73 +211,17 @@ def test_without_a_master_key_nobody_is_told(database: str, keys: Path) -> None:
     assert b"4711007" not in dumped(database)
 
 
-def test_storm(database: str, keys: Path) -> None:
-    """New patients on eight streams, and ProfileService killed: no code twice, none lost."""
+def test_storm(tmp_path: Path) -> None:
+    """Each of many new patients has one code, whoever is killed: PostgreSQL, or a worker."""
     patients = [f"patient {number}" for number in range(240)]
-    arguments = ("--database", database, "--workers", "2")
-    master = ("--master-key-file", str(keys / "master.key"))
-    given: dict[str, str] = {}
-    lock, begun = threading.Lock(), threading.Barrier(9)
+    with ExitStack() as running:
+        storm = Storm(tmp_path, running, random.Random(1))  # noqa: S311 - no secret
+        storm.prepare("assign: 'LUNG-{0000}'")
 
-    def upload(address: str, share: list[str]) -> None:
-        left, is_first = list(share), True
-        while left:
-            with (
-                suppress(grpc.RpcError),
-                callers.channel(address, [("grpc.use_local_subchannel_pool", 1)]) as channel,
-            ):
-                caller = Caller(channel, opened(project()))
-                for patient in list(left):
-                    caller.send(*whole_file(of_patient(patient)))
-                    output, result = caller.receive_result()
-                    if result.HasField("rejection"):
-                        continue
-                    code = str(pydicom.dcmread(BytesIO(output)).PatientID)
-                    with lock:
-                        assert given.setdefault(patient, code) == code
-                    left.remove(patient)
-                    if is_first:
-                        is_first = False
-                        begun.wait()
-                caller.half_close()
+        found = storm.rage(patients, times=1)
+        told = storm.told()
 
-    with (
-        service_process(*arguments, *master, module="profile_service") as profiles,
-        service_process("--profile-service", profiles.address, "--workers", "4") as service,
-        callers.open_channel(profiles.address) as channel,
-    ):
-        stub = ProfileServiceStub(channel)
-        for name in ("sites/a", "sites/a/groups/g", project()):
-            container = pb.Container(name=name)
-            stub.CreateContainer(pb.CreateContainerRequest(container=container))
-        stub.SetProfile(pb.SetProfileRequest(container="sites/a", source=profile("{00000}")))
-        shares = [[*patients[start::8], patients[0]] for start in range(8)]
-        with ThreadPoolExecutor(8) as pool:
-            running = [pool.submit(upload, service.address, share) for share in shares]
-            begun.wait()
-            for number in range(2):
-                victim = profiles.workers(times=number + 2)[-1]
-                signal_process(victim)
-                profiles.workers(times=number + 3)
-            for each in running:
-                each.result()
-        told = []
-        token = ""
-        while True:
-            request = pb.ListSubjectsRequest(container=project(), page_size=100, page_token=token)
-            answer = stub.ListSubjects(request)
-            told += [(each.original, each.code) for each in answer.subjects]
-            token = answer.next_page_token
-            if not token:
-                break
-
-    assert len(given) == len(set(given.values())) == len(patients)
-    assert given.items() <= dict(told).items()
-    assert len({code for _, code in told}) == len(told)
-
-
-def signal_process(pid: int) -> None:
-    """Kills a process."""
-    import os
-
-    os.kill(pid, signal.SIGKILL)
+    check(patients, found, told)
+    # None is left out: no number was given to nobody.
+    assert sorted(found.values()) == [f"LUNG-{number:04}" for number in range(1, 241)]
+    assert set(storm.killed) == set(Victim)
