@@ -16,7 +16,6 @@ from deidcascade.v1 import deid_service_pb2 as pb
 
 from deid_service.cli.console import Failure, json_option
 from deid_service.cli.cores import (
-    NoRoomError,
     Processes,
     get_ready,
     processes_for,
@@ -25,7 +24,7 @@ from deid_service.cli.cores import (
 from deid_service.cli.given import TableFile, table_file_option, tables_for
 from deid_service.cli.interruption import Interruption
 from deid_service.cli.keys import key_file_option, keys_for
-from deid_service.cli.reports import conclude, report_option
+from deid_service.cli.reports import conclude, no_room, report_option
 from deid_service.cli.results import FileReport, Reports, Word, done_report
 from deid_service.cli.sources import (
     again_option,
@@ -38,7 +37,7 @@ from deid_service.cli.sources import (
     sources_argument,
 )
 from deid_service.cli.treating import CHUNK_BYTES, StoppedError, passed_over, treat, without_output
-from deid_service.client import LedgerError, expand
+from deid_service.client import LedgerError, NoRoomError, expand
 from deid_service.client.archives import is_junk
 from deid_service.client.keeping import Keeper
 from deid_service.client.ledger import NO_TARGET, Ledger, applied_by
@@ -136,7 +135,7 @@ def apply(
                 for done in _reports(files, settings, interruption, reports.moved):
                     reports.add(done)
         except NoRoomError as error:
-            failure = Failure(f"{error} With more room, the same command goes on.")
+            failure = no_room(error)
         code = conclude(reports, out, interruption, failure, report=report, as_json=as_json)
     if keys.id and not as_json:
         click.echo(f"Pseudonyms are made with key {keys.id}.")

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from deid_service.cli.interruption import SIGNALS
 from deid_service.cli.results import FileReport, Word
 from deid_service.cli.treating import StoppedError
+from deid_service.client import NoRoomError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -48,10 +49,6 @@ _FORKSERVER = "forkserver"
 
 DIED = "A process that worked on it ended."
 UNBEGUN = "The command ended before this file was begun."
-
-
-class NoRoomError(Exception):
-    """Nothing more can be written, in words for the person who waits for it."""
 
 
 def processes_for(files: Sequence[Source]) -> int:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from deid_service.cli.interruption import Interruption
     from deid_service.cli.results import FileReport, Reports
+    from deid_service.client import NoRoomError
 
 COLUMNS = (
     *("source", "outcome", "reason", "problem", "tag", "offset", "output"),
@@ -113,6 +114,11 @@ def write_report(path: Path, reports: Sequence[FileReport]) -> None:
         unfinished.replace(path)
     except OSError as error:
         raise Failure(f"the report {path} cannot be written: {error.strerror}.") from error
+
+
+def no_room(error: NoRoomError) -> Failure:
+    """Returns why nothing more is done, and what to do."""
+    return Failure(f"{error} With more room, the same command goes on.")
 
 
 def conclude(

@@ -22,7 +22,7 @@ from deid_service.cli.connection import (
 from deid_service.cli.console import Failure, console, enum_name, json_option
 from deid_service.cli.interruption import Interruption
 from deid_service.cli.quarantine import Quarantine
-from deid_service.cli.reports import conclude, report_option
+from deid_service.cli.reports import conclude, no_room, report_option
 from deid_service.cli.results import FileReport, Reports, Word, done_report, reason_to_skip
 from deid_service.cli.sources import (
     again_option,
@@ -35,6 +35,7 @@ from deid_service.cli.verdicts import verdict_table
 from deid_service.client import (
     FileResult,
     LedgerError,
+    NoRoomError,
     Outcome,
     StreamRefusedError,
     Upload,
@@ -126,6 +127,8 @@ def upload(
                         rejected.take(result)
             except StreamRefusedError as error:
                 failure = refusal(error, target, address)
+            except NoRoomError as error:
+                failure = no_room(error)
             except UploadError as error:
                 failure = Failure(str(error))
         code = conclude(reports, out, interruption, failure, report=report, as_json=as_json)

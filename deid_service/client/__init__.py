@@ -16,6 +16,7 @@ from deid_service.client.ledger import LEDGER_NAME, LedgerError
 from deid_service.client.outputs import PARTIAL_SUFFIX
 from deid_service.client.results import (
     FileResult,
+    NoRoomError,
     Outcome,
     Progress,
     StreamRefusedError,
@@ -32,6 +33,7 @@ __all__ = [
     "FileResult",
     "LedgerError",
     "LevelVerdict",
+    "NoRoomError",
     "Outcome",
     "ProfileProblem",
     "Progress",

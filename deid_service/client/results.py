@@ -28,6 +28,8 @@ class StreamRefusedError(UploadError):
         reason: the stable reason, as the contract lists them; empty where the
             status did not come from the service.
         verdicts: why no level has a valid profile, for NO_VALID_PROFILE.
+        retry_after: after how many seconds it may be tried again; None where it does not pass
+            by itself.
         request_id: what the service calls the stream in its log and in the audit; empty
             where no service answered.
     """
@@ -39,16 +41,22 @@ class StreamRefusedError(UploadError):
         message: str,
         verdicts: tuple[LevelVerdict, ...] = (),
         request_id: str = "",
+        retry_after: float | None = None,
     ) -> None:
         self.code = code
         self.reason = reason
         self.verdicts = verdicts
         self.request_id = request_id
+        self.retry_after = retry_after
         super().__init__(f"{reason or code.name}: {message}")
 
 
 class UnexpectedAnswerError(UploadError):
     """The service answered what the contract does not allow."""
+
+
+class NoRoomError(UploadError):
+    """There is no room for what comes of files, in words for the person who waits for it."""
 
 
 class Outcome(Enum):

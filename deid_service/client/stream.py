@@ -25,6 +25,7 @@ from deid_service.client.job import UNFINISHED
 from deid_service.client.outputs import OutputError, PartialFile
 from deid_service.client.results import (
     FileResult,
+    NoRoomError,
     Outcome,
     StreamRefusedError,
     UnexpectedAnswerError,
@@ -58,9 +59,9 @@ LONGEST_WAIT_SECONDS = 5.0
 # A file that was open when the stream broke may be why it broke.
 MAX_ATTEMPTS = 3
 
-# Refusals that pass by themselves; so do connections that break, which are
-# UNAVAILABLE and carry no reason.
-_PASSING = {"PROFILE_SERVICE_UNAVAILABLE", "SHUTTING_DOWN", "STREAM_IDLE", "TOO_MANY_STREAMS"}
+# Where the service gives another reason, it was not the file. A connection that breaks has none,
+# and a file that is read too slowly makes a stream idle.
+_OF_FILE = {"", "STREAM_IDLE"}
 
 
 class Stream:
@@ -103,7 +104,7 @@ class Stream:
                 if attempt.progressed or broken_since is None:
                     broken_since, wait = time.monotonic(), FIRST_WAIT_SECONDS
                 again = not self._job.is_ending() and self._may_pass(refused, broken_since)
-                attempt.settle(again=again)
+                attempt.settle(again=again, of_file=refused.reason in _OF_FILE)
                 if not again:
                     raise refused from None
             except Exception:
@@ -111,7 +112,8 @@ class Stream:
                 raise
             else:
                 return
-            self._job.wait(wait * random.uniform(0.5, 1.0))  # noqa: S311 - spreads retries
+            spread = wait * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
+            self._job.wait((refused.retry_after or 0) + spread)
             wait = min(wait * 2, LONGEST_WAIT_SECONDS)
 
     def cancel(self) -> None:
@@ -122,21 +124,21 @@ class Stream:
 
     def _may_pass(self, refused: StreamRefusedError, broken_since: float) -> bool:
         """Tells whether to try again: the cause may pass, and has not been there for too long."""
-        broken = refused.code == grpc.StatusCode.UNAVAILABLE and not refused.reason
-        if not broken and refused.reason not in _PASSING:
+        if refused.retry_after is None:
             return False
         there = self._job.opened or refused.reason == "TOO_MANY_STREAMS"
         patience = PATIENCE_SECONDS if there else FIRST_PATIENCE_SECONDS
-        return time.monotonic() - max(broken_since, self._job.last_answer) < patience
+        again_at = time.monotonic() + refused.retry_after
+        return again_at - max(broken_since, self._job.last_answer) < patience
 
 
 def _refusal(error: grpc.RpcError) -> StreamRefusedError:
-    reason, verdicts = read_details(error)
+    reason, verdicts, retry_after = read_details(error)
     # What a call raises is the call itself, with its status.
     call = cast("grpc.Call", error)
     text = call.details() or "The stream broke."
     request_id = answered_request_id(call.trailing_metadata())
-    return StreamRefusedError(call.code(), reason, text, verdicts, request_id)
+    return StreamRefusedError(call.code(), reason, text, verdicts, request_id, retry_after)
 
 
 class _Call(Protocol):
@@ -219,13 +221,18 @@ class Attempt:
             self.cancel()
             self._discard()
 
-    def settle(self, *, again: bool) -> None:
-        """Gives back or fails what has no result; the first of it was open."""
+    def settle(self, *, again: bool, of_file: bool = True) -> None:
+        """Gives back or fails what has no result; the first of it was open.
+
+        Args:
+            again: whether it is tried again.
+            of_file: whether the file that was open may be why.
+        """
         with self._lock:
             pending = list(self._pending)
             self._pending.clear()
             unsent, self._first = self._first, None
-        if pending and self._opened is not None:
+        if pending and self._opened is not None and of_file:
             pending[0].attempts += 1
         for file in pending:
             file.answered = False
@@ -360,7 +367,7 @@ class Attempt:
         try:
             self._output = self._job.begin_output()
         except OutputError as error:
-            self._problem = str(error)
+            self._problem = problem_of(error)
 
     def _on_chunk(self, chunk: memoryview) -> None:
         if self._output is None:
@@ -370,17 +377,20 @@ class Attempt:
         try:
             self._output.write(chunk)
         except OutputError as error:
-            self._problem = str(error)
+            self._problem = problem_of(error)
             self._discard()
 
     def _on_result(self, answer: pb.FileResult) -> None:
         self._check_turn(answer.file_id)
         with self._lock:
-            file = self._pending.popleft()
+            file = self._pending[0]
         file.answered = True
         self.progressed = True
         try:
-            self._job.ended(self._result(file, answer))
+            result = self._result(file, answer)
+            with self._lock:
+                self._pending.popleft()
+            self._job.ended(result)
         finally:
             self._discard()
             self._problem = ""
@@ -416,7 +426,7 @@ class Attempt:
             suggested = None if unchanged else self._suggested
             path = self._job.keep(output, source, suggested, receipt)
         except OutputError as error:
-            return file.fail(str(error))
+            return file.fail(problem_of(error))
         return FileResult(
             source.name, Outcome.DONE, path, receipt, source=source, request_id=self._request_id
         )
@@ -425,6 +435,13 @@ class Attempt:
         if self._output is not None:
             self._output.discard()
             self._output = None
+
+
+def problem_of(error: OutputError) -> str:
+    """Returns why a file has no output; NoRoomError where no other one could have any."""
+    if error.is_full:
+        raise NoRoomError(str(error)) from None
+    return str(error)
 
 
 def filename_of(source: Source) -> str:

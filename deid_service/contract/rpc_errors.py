@@ -6,7 +6,7 @@ want of a valid profile also carries the verdict on every level.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import grpc
 from deidcascade.v1 import profile_service_pb2 as profile_pb
@@ -67,6 +67,8 @@ RETRY_AFTER: dict[type[errors.DeidServiceError], int] = {
     errors.TooManyPreviewsError: 1000,
     errors.StreamIdleError: 0,
 }
+# The same of a connection that broke, or where nobody is there.
+BROKEN_RETRY_MS = 1000
 
 
 def code_and_reason(error: errors.DeidServiceError) -> tuple[grpc.StatusCode, str]:
@@ -165,23 +167,46 @@ def verdicts_of(levels: profile_pb.CascadeVerdicts) -> tuple[LevelVerdict, ...]:
     )
 
 
-def read_details(error: grpc.RpcError | grpc.Call) -> tuple[str, tuple[LevelVerdict, ...]]:
-    """Returns the stable reason and the verdicts that an error carries.
+class Details(NamedTuple):
+    """What an error of a service carries.
 
-    Both are empty where the status has no such details, as that of a connection
-    that broke, or where they cannot be read.
+    Attributes:
+        reason: the stable reason; empty where there is none, as of a connection that broke.
+        verdicts: on the levels, where no profile is valid.
+        retry_after: after how many seconds it may be tried again, as the service says or as the
+            contract has it; None where it does not pass by itself.
     """
-    reason, verdicts = "", ()  # type: str, tuple[LevelVerdict, ...]
+
+    reason: str = ""
+    verdicts: tuple[LevelVerdict, ...] = ()
+    retry_after: float | None = None
+
+
+def read_details(error: grpc.RpcError | grpc.Call) -> Details:
+    """Returns what an error carries; what cannot be read is left out."""
+    found = Details()
     for detail in _details(error):
-        info, levels = ErrorInfo(), profile_pb.CascadeVerdicts()
+        info, levels, retry = ErrorInfo(), profile_pb.CascadeVerdicts(), RetryInfo()
         try:
             if detail.Unpack(info) and info.domain == DOMAIN:
-                reason = info.reason
+                found = found._replace(reason=info.reason)
             elif detail.Unpack(levels):
-                verdicts = verdicts_of(levels)
+                found = found._replace(verdicts=verdicts_of(levels))
+            elif detail.Unpack(retry):
+                found = found._replace(retry_after=retry.retry_delay.ToMilliseconds() / 1000)
         except DecodeError:
             continue
-    return reason, verdicts
+    if found.retry_after is None:
+        found = found._replace(retry_after=_retry_after(error, found.reason))
+    return found
+
+
+def _retry_after(error: grpc.RpcError | grpc.Call, reason: str) -> float | None:
+    """Returns what the contract says of a status whose service says nothing."""
+    if not reason and getattr(error, "code", lambda: None)() is grpc.StatusCode.UNAVAILABLE:
+        return BROKEN_RETRY_MS / 1000
+    kinds = (kind for kind in RETRY_AFTER if STATUSES[kind][1] == reason)
+    return next((RETRY_AFTER[kind] / 1000 for kind in kinds), None)
 
 
 def _details(error: grpc.RpcError | grpc.Call) -> list[Any]:

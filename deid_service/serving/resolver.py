@@ -307,7 +307,7 @@ class ProfileResolver:
                     )
             except grpc.aio.AioRpcError as error:
                 code = error.code()
-                reason = read_details(error)[0]
+                reason = read_details(error).reason
                 if reason in _NOT_DONE:
                     raise CallRefusedError(reason) from None
                 refused = _REFUSALS.get(reason)

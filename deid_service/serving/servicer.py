@@ -59,6 +59,9 @@ if TYPE_CHECKING:
 # told by the cancellation that follows at once: how long that is waited for where
 # the end is out of order.
 BROKEN_SECONDS = 0.05
+# Where it is in order, nobody waits. A caller who cancels between two files has seen no good end,
+# which the loop knows one turn later, and seldom two: of 1,500 of them it was never more.
+CANCELLED_TURNS = 3
 
 SERVICE = pb.DESCRIPTOR.services_by_name["DeidService"].full_name
 
@@ -189,6 +192,8 @@ class DeidServicer:
             call_soon(conversation.catch_up)
         if not conversation.between_files:
             await asyncio.sleep(BROKEN_SECONDS)
+        for _ in range(CANCELLED_TURNS):
+            await asyncio.sleep(0)
         conversation.end()
 
 

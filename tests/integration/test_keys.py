@@ -134,7 +134,7 @@ class Pair:
         """Returns the reason and the sentence with which a stream is refused."""
         with callers.channel(self.deid_address) as channel:
             failure = failure_of(Caller(channel, opened(target)).receive)
-            return read_details(failure)[0], failure.details() or ""
+            return read_details(failure).reason, failure.details() or ""
 
     def make_containers(self) -> None:
         """Makes two sites with two groups of two projects, and a device."""

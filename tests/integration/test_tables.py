@@ -53,7 +53,7 @@ def reason(call: Callable[[], object]) -> str:
     """Returns the stable reason for which a call is refused."""
     with pytest.raises(grpc.RpcError) as failed:
         call()
-    return read_details(failed.value)[0]
+    return read_details(failed.value).reason
 
 
 class Services:
@@ -493,7 +493,7 @@ def test_rows_are_added_at_once(services: Services) -> None:
             try:
                 services.set(target, text, name="many", add=True)
             except grpc.RpcError as error:
-                if (why := read_details(error)[0]) != "STORE_BUSY":
+                if (why := read_details(error).reason) != "STORE_BUSY":
                     return why
             else:
                 return "OK"

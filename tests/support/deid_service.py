@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import queue
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,7 +18,9 @@ import pytest
 from deidcascade.v1 import deid_service_pb2 as pb
 from deidcascade.v1 import profile_service_pb2 as profile_pb
 from deidcascade.v1.deid_service_pb2_grpc import DeidServiceStub
+from google.rpc.status_pb2 import Status
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_status import rpc_status
 from pydicom.data import get_testdata_file
 
 from deid_service.contract.rpc_errors import read_details
@@ -213,12 +215,22 @@ def running_deid_service(
 
 
 @contextmanager
-def answering_always(answers: list[pb.DeidentifyResponse]) -> Iterator[str]:
-    """Gives the address of a service that gives the same answers to everyone."""
+def answering_always(
+    answers: list[pb.DeidentifyResponse], refusals: Iterable[Status] = ()
+) -> Iterator[str]:
+    """Gives the address of a service that gives the same answers to everyone.
+
+    Args:
+        answers: what it answers.
+        refusals: what it refuses the first streams with, one each.
+    """
+    first = iter(refusals)
 
     def answer(
-        requests: Iterator[pb.DeidentifyRequest], _context: grpc.ServicerContext
+        requests: Iterator[pb.DeidentifyRequest], context: grpc.ServicerContext
     ) -> Iterator[pb.DeidentifyResponse]:
+        if (refusal := next(first, None)) is not None:
+            context.abort_with_status(rpc_status.to_status(refusal))
         # What is said of a file comes when it has been sent, as from a service.
         yield from answers[:1]
         for request in requests:
@@ -289,6 +301,10 @@ class Caller:
         for message in messages:
             self._requests.put(message)
 
+    def cancel(self) -> None:
+        """Ends the stream at once."""
+        self.call.cancel()
+
     def half_close(self) -> None:
         """Ends the sending side."""
         self._requests.put(None)
@@ -325,5 +341,5 @@ def status_of(call: Callable[[], object]) -> tuple[str, str]:
         call()
     except grpc.RpcError as error:
         # What a call raises is the call itself, with its status.
-        return cast("grpc.Call", error).code().name, read_details(error)[0]
+        return cast("grpc.Call", error).code().name, read_details(error).reason
     return "OK", ""

@@ -32,7 +32,7 @@ from deid_service.client import (
 )
 from deid_service.client import stream as stream_module
 from deid_service.client.job import Job
-from deid_service.contract.errors import ShuttingDownError
+from deid_service.contract.errors import StreamIdleError
 from deid_service.serving.conversation import Conversation
 from deid_service.serving.limits import Limits
 from tests.support.callers import open_channel
@@ -236,15 +236,15 @@ def test_what_a_killed_upload_left_is_removed(channel: grpc.Channel, tmp_path: P
     assert files_in(tmp_path) == set()
 
 
-def test_a_full_disk_is_a_problem_of_the_file(
+def test_an_output_that_is_too_large_is_a_problem_of_the_file(
     channel: grpc.Channel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A file that cannot be written is reported, nothing of it stays, and the next goes on."""
     write = outputs.PartialFile.write
-    writes = iter([OSError(errno.ENOSPC, "No space left on device")])
+    writes = iter([OSError(errno.EFBIG, "File too large")])
 
     class Disk:
-        """Is full once."""
+        """Does not take the first bytes."""
 
         def __init__(self, file: BinaryIO) -> None:
             self._file = file
@@ -269,7 +269,7 @@ def test_a_full_disk_is_a_problem_of_the_file(
 
     first, second = run(channel, sources, tmp_path)
 
-    assert first.problem == "The output cannot be written: No space left on device."
+    assert first.problem == "The output cannot be written: File too large."
     assert second.complete
     assert len(files_in(tmp_path)) == 1
 
@@ -507,7 +507,7 @@ def test_a_file_at_which_connections_break_is_given_up(
 
     def receive(talk: Conversation, message: bytes) -> list[bytes]:
         if b"PoisonousSamples!" in message:
-            raise ShuttingDownError
+            raise StreamIdleError
         return take(talk, message)
 
     take = Conversation.receive

@@ -50,6 +50,24 @@ def test_a_deadline_of_the_caller_is_no_good_end(
     assert "files=1" in line
 
 
+def test_a_caller_who_cancels_between_files_has_seen_no_good_end(
+    scripted_address: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A stream that its caller cancels between two files is not logged as OK."""
+    with (
+        caplog.at_level(logging.INFO, "deid_service"),
+        running_deid_service(scripted_address) as running,
+        callers.channel(running.address) as channel,
+    ):
+        caller = Caller(channel, opened(), *whole_file(ct()))
+        caller.receive_result()
+        caller.cancel()
+
+    (line,) = (line for line in caplog.messages if line.startswith("event=stream"))
+    assert "code=CANCELLED" in line
+    assert "files=1" in line
+
+
 def test_a_line_per_file_and_one_per_stream(
     scripted_address: str, caplog: pytest.LogCaptureFixture
 ) -> None:

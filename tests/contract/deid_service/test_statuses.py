@@ -12,7 +12,7 @@ from deidcascade.v1 import deid_service_pb2 as pb
 from deidcascade.v1 import profile_service_pb2 as profile_pb
 
 from deid_service.contract.errors import LevelVerdict, ProfileProblem
-from deid_service.contract.rpc_errors import read_details
+from deid_service.contract.rpc_errors import Details, read_details
 from deid_service.serving import resolver as profiles
 from deid_service.serving.limits import Limits
 from tests.support.callers import channel as open_a_channel
@@ -212,7 +212,7 @@ def test_no_valid_profile_says_why_at_every_level(
         "in line 3, column 13: UNKNOWN_KEYWORD); sites/s: ABSENT."
     )
     problem = ProfileProblem("UNKNOWN_KEYWORD", "dicom.fields[0].name", 3, 13, "No.", "")
-    assert read_details(error) == (
+    assert read_details(error) == Details(
         "NO_VALID_PROFILE",
         (
             LevelVerdict(TARGET, "INVALID", 4, (problem,)),
@@ -238,7 +238,7 @@ def test_a_thousand_violations_still_make_a_status(
         outcome=profile_pb.OUTCOME_NO_VALID_PROFILE, levels=levels
     )
 
-    reason, verdicts = read_details(failure_of(Caller(channel, opened()).receive))
+    reason, verdicts, _ = read_details(failure_of(Caller(channel, opened()).receive))
 
     assert reason == "NO_VALID_PROFILE"
     assert [verdict.container for verdict in verdicts] == [level.container for level in levels]
@@ -393,6 +393,6 @@ def test_what_is_not_foreseen_is_internal_and_silent(
         assert caller.receive().HasField("opened")
         error = failure_of(caller.receive)
 
-    assert (error.code(), read_details(error)[0]) == (grpc.StatusCode.INTERNAL, "INTERNAL")
+    assert (error.code(), read_details(error).reason) == (grpc.StatusCode.INTERNAL, "INTERNAL")
     assert "Jane" not in f"{error.details()} {caplog.text}"
     assert "origin=KeyError@test_statuses.py" in caplog.text

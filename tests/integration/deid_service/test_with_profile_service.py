@@ -81,7 +81,8 @@ def upload(channel: grpc.Channel, target: str = TARGET) -> tuple[bytes, str, int
 
 def refusal(channel: grpc.Channel, target: str) -> tuple[str, tuple[LevelVerdict, ...]]:
     """Returns the reason and the verdicts with which a stream is refused."""
-    return read_details(failure_of(Caller(channel, opened(target)).receive))
+    found = read_details(failure_of(Caller(channel, opened(target)).receive))
+    return found.reason, found.verdicts
 
 
 def test_the_cascade_decides(hierarchy: ProfileServiceStub, channel: grpc.Channel) -> None:
