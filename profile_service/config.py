@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from profile_service import provider
 from profile_service.provider import Provider
 from profile_service.serving import telling, transport
-from profile_service.serving.options import Number, Options, cores
+from profile_service.serving.cpus import cores
+from profile_service.serving.options import Number, Options
 from profile_service.serving.telling import SILENT, Telling
 from profile_service.serving.transport import PLAIN, Transport
 
@@ -101,7 +102,7 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Config:
     options.add("--listen", "HOST:PORT; port 0 takes one that is free", default="127.0.0.1:50051")
     options.add(
         "--workers",
-        "worker processes, one per core",
+        "worker processes, one per core that it may use",
         number=Number(int, 1, MAX_WORKERS),
         # Each has at least two connections.
         default=str(min(cores(), MAX_CONNECTIONS // 2)),

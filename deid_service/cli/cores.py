@@ -18,6 +18,7 @@ from deid_service.cli.interruption import SIGNALS
 from deid_service.cli.results import FileReport, Word
 from deid_service.cli.treating import StoppedError
 from deid_service.client import NoRoomError
+from profile_service.serving.cpus import cores
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -52,13 +53,9 @@ UNBEGUN = "The command ended before this file was begun."
 
 
 def processes_for(files: Sequence[Source]) -> int:
-    """Returns how many processes files are worth: 1, or as many as there are cores."""
+    """Returns how many processes files are worth: 1, or as many as cores may be used."""
     seconds = len(files) / _FILES_PER_SECOND + sum(f.size for f in files) / _BYTES_PER_SECOND
-    if seconds <= 1:
-        return 1
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    return 1 if seconds <= 1 else cores()
 
 
 def _context(preload: str) -> BaseContext:

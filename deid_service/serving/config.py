@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from deid_service.serving import limits
 from deid_service.serving.limits import Limits
 from profile_service.serving import telling, transport
-from profile_service.serving.options import Number, Options, cores
+from profile_service.serving.cpus import cores
+from profile_service.serving.options import Number, Options
 from profile_service.serving.telling import SILENT, Telling
 from profile_service.serving.transport import PLAIN, Transport
 
@@ -65,7 +66,10 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Config:
     )
     options.add("--listen", "HOST:PORT; port 0 takes one that is free", default="127.0.0.1:50052")
     options.add(
-        "--workers", "worker processes, one per core", number=Number(int, 1), default=str(cores())
+        "--workers",
+        "worker processes, one per core that it may use",
+        number=Number(int, 1),
+        default=str(cores()),
     )
     options.add(
         "--drain-seconds",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -166,8 +165,3 @@ class Options:
             raise SystemExit(error.exit_code) from None
         except click.exceptions.Exit as ended:
             raise SystemExit(ended.exit_code) from None
-
-
-def cores() -> int:
-    """Returns how many cores there are, at least 1."""
-    return os.cpu_count() or 1

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
 
 from deid_service.serving.config import Config, parse
 from deid_service.serving.limits import Limits
+from profile_service.serving.cpus import cores
 
 
 def test_the_defaults() -> None:
@@ -15,7 +14,7 @@ def test_the_defaults() -> None:
     assert parse([], {}) == Config(
         listen="127.0.0.1:50052",
         profile_service="127.0.0.1:50051",
-        workers=os.cpu_count() or 1,
+        workers=cores(),
         drain_seconds=30,
         limits=Limits(),
     )

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
 
 from profile_service.config import Config, parse
+from profile_service.serving.cpus import cores
 
 
 def test_the_defaults() -> None:
     """Nothing need be said: one worker per core, and libpq's own variables."""
-    assert parse([], {}) == Config(
-        listen="127.0.0.1:50051", database="", workers=min(os.cpu_count() or 1, 40)
-    )
+    assert parse([], {}) == Config(listen="127.0.0.1:50051", database="", workers=min(cores(), 40))
 
 
 def test_arguments_come_before_the_environment() -> None:
