@@ -13,8 +13,9 @@ from deidcascade.v1 import deid_service_pb2 as deid_pb
 from deidcascade.v1 import profile_service_pb2 as pb
 
 from profile_service.keys.files import write_secret
-from tests.integration.test_keys import dumped, of_patient, pair, project
+from tests.integration.test_keys import of_patient, pair, project
 from tests.support import callers
+from tests.support.attacker import dumped
 from tests.support.deid_service import Caller, opened, whole_file
 from tests.support.engine.build import dicom, el
 from tests.support.refusals import refused

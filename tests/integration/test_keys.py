@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import random
+import re
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -13,7 +14,6 @@ from functools import cached_property
 from io import BytesIO
 from typing import TYPE_CHECKING
 
-import psycopg
 import pydicom
 import pytest
 from deidcascade.v1 import access_service_pb2 as access_pb
@@ -22,12 +22,25 @@ from deidcascade.v1.access_service_pb2_grpc import AccessServiceStub
 from deidcascade.v1.profile_service_pb2_grpc import ProfileServiceStub
 
 from deid_service.contract.rpc_errors import read_details
+from deid_service.embedded import programs
 from profile_service.keys.delivery import ServiceKey
-from profile_service.keys.derivation import stream_keys
 from profile_service.keys.errors import DeliveryError
 from profile_service.keys.files import read_secret, write_secret, written
-from profile_service.keys.sealing import MasterKey, Sealed
+from profile_service.keys.sealing import MasterKey
 from tests.support import callers
+from tests.support.attacker import (
+    TAIL,
+    dumped,
+    guesses,
+    keyed_way,
+    keys_of,
+    linked,
+    pieces,
+    plain_ways,
+    plunder,
+    unlocks,
+    with_master_key,
+)
 from tests.support.deid_service import (
     Caller,
     ct,
@@ -52,7 +65,6 @@ if TYPE_CHECKING:
 
 SITES = ("a", "b")
 PROJECTS = ("1", "2")
-ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
 def profile(scope: str, generation: str = "") -> str:
@@ -231,7 +243,7 @@ def test_the_same_before_and_after(databases: Databases, keys: Path) -> None:
             again = services.upload(project())
         dump = dumped(database)
         restored = stack.enter_context(databases.clone("template0"))
-        psql = [str(program("psql")), "--quiet", "--set=ON_ERROR_STOP=1", restored]
+        psql = [str(programs.program("psql")), "--quiet", "--set=ON_ERROR_STOP=1", restored]
         subprocess.run(psql, input=dump, check=True, capture_output=True)
         with pair(restored, keys) as services:
             elsewhere = services.upload(project())
@@ -409,75 +421,49 @@ def another_service(services: Pair) -> str:
     return made.secret
 
 
-# --- The attacker -----------------------------------------------------------------------
+def test_an_attacker_finds_nobody(database: str, keys: Path) -> None:
+    """With output, profiles, receipts, logs and a dump, no identifier leads to anything.
 
-
-def program(name: str) -> Path:
-    """Returns a program of PostgreSQL."""
-    from deid_service.embedded import programs
-
-    return programs.program(name)
-
-
-def dumped(database: str) -> bytes:
-    """Returns a dump of a database."""
-    command = [str(program("pg_dump")), "--no-owner", "--no-privileges", database]
-    return subprocess.run(command, check=True, capture_output=True).stdout
-
-
-def spelled(number: int) -> str:
-    """Returns a number as a pseudonym is written."""
-    digits = []
-    for _ in range(16):
-        number, digit = divmod(number, 32)
-        digits.append(ALPHABET[digit])
-    return "".join(digits)
-
-
-def test_an_attacker_finds_nobody(
-    database: str, keys: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    """With output, profile, receipts, logs and a dump, no number leads to the pseudonym.
-
-    With the master key all do, which shows that the right things were tried. The numbers are
-    a stretch around the right one: what does not work for that works for none.
+    Whatever is at hand is tried as a key, and as what keys are derived of, for the identifiers
+    that are the right ones: what does not work for those works for none. With the master key
+    all lead somewhere, in each of the ways, which shows that the right things were tried.
     """
-    target, number = project(), 4_711_007
-    with pair(database, keys) as services:
-        services.make_containers()
-        services.set("sites/a", profile("project"))
-        made = services.upload(target, of_patient(str(number)))
-    dump = dumped(database)
-    with psycopg.connect(database) as connection:
-        rows = connection.execute("SELECT site_id, master_key, sealed FROM site_key").fetchall()
-        ids = [each for (each,) in connection.execute("SELECT id FROM container")]
-    ((site_id, master_key, sealed),) = rows
-    numbers = [str(each) for each in range(number - 500, number + 500)]
+    patients = [f"{number:07}" for number in random.Random(1).sample(range(10**7), 10)]  # noqa: S311
+    loot = plunder(database, keys / "master.key", patients)
+    numbers = [number.encode() for patient in patients for number in (patient, f"1.2.{patient}")]
+    values = guesses(loot)
 
-    def tried(secrets: list[bytes]) -> set[str]:
-        scopes = ["site", *(f"container {each}" for each in ids)]
-        found = set()
-        for secret in secrets:
-            derived = [stream_keys(secret, scope, ("hash",)).keys["hash"] for scope in scopes]
-            for key in [secret, *derived]:
-                for each in numbers:
-                    hashed = int.from_bytes(hmac.digest(key, each.encode(), "sha256"), "big")
-                    if spelled(hashed) == made.patient:
-                        found.add(each)
-        return found
+    tried = [*values, *pieces(values)]
+    found = linked(numbers, [*plain_ways(), *map(keyed_way, tried)], loot)
+    for value in values:
+        found |= linked(numbers[:2], list(map(keyed_way, keys_of(value, loot))), loot)
+    unlocked = [value for value in values if unlocks(value, loot)]
 
-    guesses = [b"", bytes(32), sealed[12:44], master_key, made.key_id.encode()]
-    guesses += [hashlib.sha256(each).digest() for each in (dump, profile("project").encode())]
-    plain = {hashlib.sha256(each.encode()).hexdigest()[:16] for each in numbers}
-    assert tried(guesses) == set()
-    assert made.patient.lower() not in plain
-    # None of what is written anywhere is a key.
-    secret = MasterKey(read_secret(keys / "master.key")).open(
-        Sealed(master_key, sealed), f"site {site_id} generation 1"
-    )
-    assert tried([secret]) == {str(number)}
-    everything = dump + caplog.text.encode() + str(made.receipt).encode()
-    for one in (secret, read_secret(keys / "master.key"), SERVICE_KEY.encode()):
+    assert found == set()
+    assert unlocked == []
+    # With the master key: hashes and codes, UIDs of three projects, and tables.
+    known = with_master_key(database, MasterKey(read_secret(keys / "master.key")), loot)
+    counts = [len(linked(numbers, [keyed_way(key)], loot)) for key in known["site"]]
+    assert sorted(count for count in counts if count) == [10] * 5
+    assert len(linked(numbers, list(map(keyed_way, known["tables"])), loot)) == 10
+    # None of what is written anywhere is a key, or a patient.
+    secrets = [*known["secrets"], read_secret(keys / "master.key"), SERVICE_KEY.encode()]
+    everything = b"\n".join([*loot.texts, *loot.values])
+    for one in secrets:
         for form in (one, one.hex().encode(), written(one).encode(), repr(one).encode()):
             assert form not in everything
-    assert str(number).encode() not in everything
+    # Digests in hex are apart from it: one may have any seven digits.
+    words = set(re.split(rb"[^0-9A-Za-z]+", everything))
+    assert not words & {patient.encode() for patient in patients}
+
+
+def test_an_attacker_finds_who_is_hashed_without_a_key(database: str, keys: Path) -> None:
+    """The same attacker finds everybody where no key is used: the test can fail."""
+    loot = plunder(database, keys / "master.key", ["4711007"])
+    for digest in (
+        hashlib.sha256(b"4711007").digest(),
+        hmac.digest(b"sites/a", b"4711007", "sha256"),
+    ):
+        loot.pseudonyms = {digest[-TAIL:]}
+        ways = [*plain_ways(), *map(keyed_way, guesses(loot))]
+        assert linked([b"4711007", b"4711008"], ways, loot) == {b"4711007"}

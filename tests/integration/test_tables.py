@@ -21,8 +21,9 @@ from deidcascade.v1.table_service_pb2_grpc import TableServiceStub
 from deid_service.contract.rpc_errors import read_details
 from profile_service.keys.files import write_secret
 from tests.integration.test_codes import pb_reason
-from tests.integration.test_keys import dumped, of_patient, pair, project
+from tests.integration.test_keys import of_patient, pair, project
 from tests.support import callers
+from tests.support.attacker import dumped
 from tests.support.deid_service import Caller, opened, whole_file
 
 if TYPE_CHECKING:

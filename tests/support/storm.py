@@ -133,7 +133,7 @@ class Storm:
                 for each in running:
                     each.result()
             finally:
-                self._is_over = True
+                self._end()
                 self._serves.set()
         assert self._acknowledged == files
         return self._codes
@@ -165,6 +165,15 @@ class Storm:
             except grpc.RpcError:
                 with self._more:
                     self.broken += 1
+            except BaseException:
+                self._end()
+                raise
+
+    def _end(self) -> None:
+        """Nobody goes on: something is not as it must be, or all is done."""
+        with self._more:
+            self._is_over = True
+            self._more.notify_all()
 
     def _send(self, caller: Caller, left: list[str]) -> None:
         """Sends files of the first patients, and takes those off who are acknowledged."""
@@ -194,7 +203,10 @@ class Storm:
 
     def _wait_for(self, acknowledged: int) -> None:
         with self._more:
-            assert self._more.wait_for(lambda: self._acknowledged >= acknowledged, 300)
+            there = self._more.wait_for(
+                lambda: self._is_over or self._acknowledged >= acknowledged, 300
+            )
+            assert there, "no more files are acknowledged"
 
     def _kill(self, victim: Victim) -> None:
         """Kills with SIGKILL, and waits until another one is there."""
