@@ -170,9 +170,13 @@ def test_nothing_gets_out(database: str, tmp_path: Path) -> None:
         for secret in secrets:
             for part in {secret, *re.findall(r"[A-Za-z0-9-]{20,}", secret)}:
                 assert part not in said, said[: said.find(part) + 80][-160:]
+                # As a table has it in a column of bytes.
+                assert part.encode().hex() not in said
         for identifier in IDENTIFIERS:
             assert identifier.decode() not in said
-    # Searched was what holds something: a call of each outcome, and a file of each.
+            assert identifier.hex() not in said
+    # Searched was what holds something: a call of each outcome, a file of each, and bytes.
+    assert PROFILE.encode().hex() in kept
     assert "code=UNAUTHENTICATED" in told_by[2]
     assert "result=REJECTED" in told_by[3]
     assert made.api_key.name.rpartition("/")[2] in kept

@@ -19,8 +19,12 @@ from psycopg import sql
 
 from profile_service.errors import UnauthenticatedError
 from profile_service.guard import Guard
+from profile_service.hierarchy import parse_name
+from profile_service.service import Profiles
 from profile_service.store.access import AccessStore
 from profile_service.store.database import Database
+from profile_service.store.profiles import ProfileStore
+from profile_service.store.resolutions import ResolutionStore
 from tests.contract.access.conftest import (
     DEVICE,
     GROUP,
@@ -123,14 +127,39 @@ def test_a_key_that_has_ended(gateway: Gateway) -> None:
     assert gateway.profiles(made.secret).GetContainer(GET).container.name == SITE
 
     gateway.access().RevokeApiKey(access_pb.RevokeApiKeyRequest(name=made.api_key.name))
-    with psycopg.connect(gateway.database, autocommit=True) as connection:
-        connection.execute(
-            "UPDATE api_key SET expire_time = now() WHERE id = %s", (expiring.split("_")[1],)
-        )
+    expire(gateway, expiring)
 
     for key in (made.secret, expiring):
         with refused("UNAUTHENTICATED", "UNAUTHENTICATED"):
             gateway.profiles(key).GetContainer(GET)
+
+
+def expire(gateway: Gateway, key: str) -> None:
+    """Has a key end now."""
+    with psycopg.connect(gateway.database, autocommit=True) as connection:
+        connection.execute(
+            "UPDATE api_key SET expire_time = now() WHERE id = %s", (key.split("_")[1],)
+        )
+
+
+@pytest.mark.parametrize("how", ["key", "expiry", "role"])
+def test_what_is_remembered_lets_nobody_in(gateway: Gateway, how: str) -> None:
+    """A target that was just resolved is told to nobody whose key or role has ended since."""
+    made = gateway.made_key(PROJECT, "uploader")
+    service = ProfileServiceStub(gateway.channel(SERVICE_KEY))
+
+    def resolve() -> str:
+        return code(lambda: service.ResolveProfile(RESOLVE, metadata=in_the_name_of(made.secret)))
+
+    assert [resolve() for _ in range(3)] == ["OK"] * 3
+    if how == "key":
+        gateway.access().RevokeApiKey(access_pb.RevokeApiKeyRequest(name=made.api_key.name))
+    elif how == "expiry":
+        expire(gateway, made.secret)
+    else:
+        gateway.revoke(principal(made.secret), "uploader", PROJECT)
+
+    assert resolve() == ("PERMISSION_DENIED" if how == "role" else "UNAUTHENTICATED")
 
 
 def test_the_id_of_another_key(gateway: Gateway) -> None:
@@ -168,12 +197,14 @@ def test_keys_are_stored_as_hashes(gateway: Gateway) -> None:
 
 
 def test_an_unknown_key_is_looked_for_as_a_wrong_one(gateway: Gateway) -> None:
-    """Whether a key is unknown, wrong or revoked: the same one query finds out.
+    """Whether a key is unknown, wrong, revoked or expired: the same one query finds out.
 
     So the time that it takes tells nothing of which it was.
     """
     revoked = gateway.made_key(SITE, "viewer")
     gateway.access().RevokeApiKey(access_pb.RevokeApiKeyRequest(name=revoked.api_key.name))
+    expired = gateway.new_key(SITE, "viewer")
+    expire(gateway, expired)
     unknown = f"deidcascade_{'y' * 12}_{'Y' * 43}"
     database = Database(gateway.database, readers=1, writers=1)
     asked: list[str] = []
@@ -182,14 +213,28 @@ def test_an_unknown_key_is_looked_for_as_a_wrong_one(gateway: Gateway) -> None:
         asked.append(query)
         return database.read(query, *parameters)
 
-    guard = Guard(AccessStore(read, database.change))
-    for key in (unknown, f"{ADMIN_KEY[:-1]}B", revoked.secret):
-        showing = guard.read([("authorization", f"Bearer {key}")])
-        with pytest.raises(UnauthenticatedError):
-            guard.admit("GetContainer", GET, showing)
+    access = AccessStore(read, database.change)
+    guard, profiles = (
+        Guard(access),
+        Profiles(ProfileStore(read, database.change), ResolutionStore(read, access)),
+    )
+    target = parse_name(PROJECT, field="target")
+    codes = pb.AssignCodesRequest(target=PROJECT)
+    keys = (unknown, f"{ADMIN_KEY[:-1]}B", revoked.secret, expired)
+    for key in keys:
+        alone = guard.read([("authorization", f"Bearer {key}")])
+        for_service = guard.read([("authorization", f"Bearer {SERVICE_KEY}"), *in_the_name_of(key)])
+        for attempt in (
+            lambda: guard.admit("GetContainer", GET, alone),  # noqa: B023 -- called at once
+            lambda: profiles.resolve(target, alone),  # noqa: B023
+            lambda: profiles.resolve(target, for_service),  # noqa: B023
+            lambda: guard.admit("AssignCodes", codes, for_service),  # noqa: B023
+        ):
+            with pytest.raises(UnauthenticatedError):
+                attempt()
     database.close()
 
-    assert asked == 3 * ["standing"]
+    assert asked == len(keys) * ["standing", "resolve", "resolve", "standing_of_both"]
 
 
 @pytest.mark.parametrize(
