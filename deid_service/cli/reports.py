@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,9 +40,13 @@ def suffix_of(path: Path) -> str:
 
 
 def checked(ctx: click.Context, param: click.Parameter, value: Path | None) -> Path | None:
-    """Checks that the kind of a report is known."""
-    if value is not None and suffix_of(value) not in WRITERS:
+    """Checks that the kind of a report is known, and, before the work, that it can be written."""
+    if value is None:
+        return None
+    if suffix_of(value) not in WRITERS:
         raise click.BadParameter(f"the name must end with one of {', '.join(WRITERS)}", ctx, param)
+    if not os.access(value.parent, os.W_OK):
+        raise click.BadParameter(f"no file can be made in {value.parent}.", ctx, param)
     return value
 
 
@@ -113,6 +119,8 @@ def write_report(path: Path, reports: Sequence[FileReport]) -> None:
         unfinished.write_text(WRITERS[suffix_of(path)](reports), encoding="utf-8", newline="")
         unfinished.replace(path)
     except OSError as error:
+        with suppress(OSError):
+            unfinished.unlink()
         raise Failure(f"the report {path} cannot be written: {error.strerror}.") from error
 
 
@@ -142,9 +150,14 @@ def conclude(
     """
     if failure is not None:
         failure.show()
-    reports.finish(out, as_json=as_json)
     if report is not None:
-        write_report(report, reports.all)
+        # First: what is printed may find nobody who reads it.
+        try:
+            write_report(report, reports.all)
+        except Failure as error:
+            failure = error
+            failure.show()
+    reports.finish(out, as_json=as_json)
     if interruption.number:
         click.echo("Interrupted. The same command goes on where it stopped.", err=True)
         return interruption.exit_code

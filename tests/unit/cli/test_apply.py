@@ -6,7 +6,10 @@ import csv
 import errno
 import hashlib
 import json
+import subprocess
+import sys
 import zipfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,9 +21,9 @@ from deid_service.client.outputs import OutputError, PartialFile
 from tests.support.deid_service import ct
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from deid_service.contract.wire import Buffer
+
+DEIDCASCADE = [sys.executable, "-c", "from deid_service.cli import main; main()"]
 
 PROFILE = """\
 name: of the clinic
@@ -184,6 +187,33 @@ def test_the_report_has_a_row_with_a_receipt_for_each_file(folder: Folder) -> No
     assert folder.outputs()[good["output"]] == good["sha256"]
     assert (rows[0]["half.dcm"]["reason"], rows[0]["half.dcm"]["offset"]) == ("TRUNCATED", "20000")
     assert rows[1]["good.dcm"] == good | {"outcome": "done earlier"}
+
+
+def test_a_report_that_cannot_be_written_is_said_before_the_work(folder: Folder) -> None:
+    """Hours of work do not end with a report that has no place."""
+    for path in (folder.path / "nowhere" / "report.csv", folder.path / "report.txt"):
+        done = CliRunner().invoke(command, folder.arguments("--report", path))
+
+        assert done.exit_code == 2
+        assert "Invalid value for '--report'" in done.stderr
+        assert not folder.out.exists()
+
+
+def test_a_report_is_written_although_nobody_reads_what_is_printed(folder: Folder) -> None:
+    """Standard output that takes nothing is a failure, and the report is there."""
+    path = folder.path / "report.jsonl"
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [*DEIDCASCADE, *folder.arguments("--json", "--report", path)],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+
+    assert done.returncode == 1
+    assert "the output cannot be written" in done.stderr
+    assert len(path.read_text().splitlines()) == 6
 
 
 def test_what_somebody_has_changed_stays(folder: Folder) -> None:
