@@ -44,8 +44,10 @@ if TYPE_CHECKING:
 MAX_WAITING: Final = 8
 TURN_SECONDS: Final = 20.0
 
-# As many profiles are asked what they do with the columns; of more, the rest finds out.
-MAX_TEXTS: Final = 50
+# As many profiles are asked what they do with the columns, some at a time: it takes seconds, and
+# so long nobody else sets a table. It is told how many more there are, whose streams find out.
+MAX_TEXTS: Final = 500
+PAGE_TEXTS: Final = 20
 
 # A page of rows: as many, and as long, encrypted.
 PAGE_ROWS: Final = 1000
@@ -68,6 +70,20 @@ class Upload(NamedTuple):
     adds: bool
     keeps: bool
     note: str
+
+
+class Uploaded(NamedTuple):
+    """What became of a text.
+
+    Attributes:
+        table: the version; None where it is not valid.
+        violations: what is wrong with it, where nothing was to be kept.
+        unchecked: how many profiles that use the table were not asked what they do with it.
+    """
+
+    table: StoredTable | None
+    violations: Sequence[Violation]
+    unchecked: int
 
 
 class Wanted(NamedTuple):
@@ -99,9 +115,7 @@ class Tables:
         self._master = master
         self._uploading = Bulkhead(places=1, waiting=MAX_WAITING, seconds=TURN_SECONDS)
 
-    def set(
-        self, upload: Upload, chunks: Iterable[bytes], actor: Actor
-    ) -> tuple[StoredTable | None, Sequence[Violation]]:
+    def set(self, upload: Upload, chunks: Iterable[bytes], actor: Actor) -> Uploaded:
         """Sets a table, or adds rows to it.
 
         Args:
@@ -110,7 +124,7 @@ class Tables:
             actor: who does it.
 
         Returns:
-            The version; or, where nothing is to be kept, all that is wrong with the text.
+            What became of it.
 
         Raises:
             TableInvalidError: the text is not valid.
@@ -121,14 +135,17 @@ class Tables:
             TooManyCallsError: others are set already.
         """
         with self._uploading.place():
+            uses, unchecked = self._uses(upload.container, upload.name)
             try:
-                return self._put(upload, chunks, actor), ()
+                return Uploaded(self._put(upload, uses, chunks, actor), (), unchecked)
             except SheetInvalidError as error:
                 if not upload.keeps:
-                    return None, error.violations
+                    return Uploaded(None, error.violations, unchecked)
                 raise TableInvalidError(upload.name, error.violations) from None
 
-    def _put(self, upload: Upload, chunks: Iterable[bytes], actor: Actor) -> StoredTable:
+    def _put(
+        self, upload: Upload, uses: frozenset[Use], chunks: Iterable[bytes], actor: Actor
+    ) -> StoredTable:
         container, name, adds, keeps, note = upload
         master = self._master
         if master is None:
@@ -141,7 +158,7 @@ class Tables:
 
         table = self._store.hold(container, name, make)
         key = self._key(table)
-        sheet = Sheet(chunks, self._uses(container, name))
+        sheet = Sheet(chunks, uses)
 
         def check(twice: list[Twice], codes: list[Twice]) -> None:
             for line, first in twice:
@@ -159,12 +176,18 @@ class Tables:
             actor=actor,
         )
 
-    def _uses(self, container: ContainerName, name: str) -> frozenset[Use]:
-        """Returns what profiles do with the columns of a table."""
-        profiles = (check_profile(text).profile for text in self._store.texts(container, MAX_TEXTS))
-        return frozenset[Use]().union(
-            *(uses_of(profile, name) for profile in profiles if profile is not None)
-        )
+    def _uses(self, container: ContainerName, name: str) -> tuple[frozenset[Use], int]:
+        """Returns what profiles do with the columns of a table, and how many were not asked."""
+        uses: set[Use] = set()
+        asked, after, left = 0, b"", 1
+        while left and asked < MAX_TEXTS:
+            texts, left = self._store.texts(container, name, after=after, limit=PAGE_TEXTS)
+            for after, text in texts:  # noqa: B007 -- the next page begins behind the last
+                profile = check_profile(text).profile
+                if profile is not None:
+                    uses |= uses_of(profile, name)
+            asked += len(texts)
+        return frozenset(uses), left
 
     def attached(self, container: ContainerName) -> list[StoredTable]:
         """Returns the tables of a container.

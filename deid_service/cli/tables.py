@@ -191,6 +191,12 @@ def _send(first: pb.SetTableRequest, file: Path, address: str, *, as_json: bool)
         print_violations(file, tuple(map(from_proto, answer.violations)))
         raise Failure(f"{first.container} keeps what it has: {file} is not a valid table.")
     made = answer.table
+    if answer.profiles_unchecked:
+        click.echo(
+            f"{answer.profiles_unchecked} more profiles use the table, and were not asked whether "
+            "their elements can hold its values.",
+            err=True,
+        )
     if as_json:
         print_json(as_json_value(made))
         return

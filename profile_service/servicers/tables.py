@@ -45,10 +45,11 @@ class TableCalls:
             keeps=not request.validate_only,
             note=checked_note(request.note),
         )
-        made, violations = self._tables.set(upload, _texts(request, call), call.actor)
-        response = pb.SetTableResponse(violations=map(messages.violation, violations))
-        if made is not None:
-            _fill(response.table, made)
+        done = self._tables.set(upload, _texts(request, call), call.actor)
+        violations = map(messages.violation, done.violations)
+        response = pb.SetTableResponse(violations=violations, profiles_unchecked=done.unchecked)
+        if done.table is not None:
+            _fill(response.table, done.table)
         return response
 
     def ListTables(  # noqa: N802, D102

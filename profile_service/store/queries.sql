@@ -705,13 +705,21 @@ SELECT count(*) FROM gone
 DELETE FROM patient_row_gone WHERE table_id = $1 AND before = $2
 
 -- The texts of the profiles that apply to a container or to what is in it, and look something
--- up, each once; no more than so many.
--- name: list_texts_with_tables
-SELECT DISTINCT p.source
-FROM container AS c
-JOIN profile_version AS p ON p.container_id = c.id AND p.version = c.current_version
-WHERE (c.name = $1 OR starts_with(c.name, $1 || '/')) AND p.key_use LIKE '%:%' AND p.valid
-LIMIT $2
+-- up in a table of a name, each once, in the order of their digests behind one; no more than so
+-- many; and how many there are from there on.
+-- name: list_texts_with_table
+WITH once AS (
+    SELECT DISTINCT ON (p.sha256) p.sha256, p.container_id, p.version
+    FROM container AS c
+    JOIN profile_version AS p ON p.container_id = c.id AND p.version = c.current_version
+    WHERE (c.name = $1 OR starts_with(c.name, $1 || '/')) AND p.valid AND p.sha256 > $3
+        AND (p.key_use LIKE '%/' || $2 || ':%' OR p.key_use LIKE '%,' || $2 || ':%')
+    ORDER BY p.sha256
+)
+SELECT o.sha256, p.source, (SELECT count(*) FROM once)
+FROM (SELECT * FROM once ORDER BY sha256 LIMIT $4) AS o
+JOIN profile_version AS p ON p.container_id = o.container_id AND p.version = o.version
+ORDER BY o.sha256
 
 -- Generations of keys of sites that another master key has encrypted.
 -- name: site_keys_of_other_master

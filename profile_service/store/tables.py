@@ -346,10 +346,23 @@ class TableStore:
                 execute(connection, "rows_are_gone", table_id, before)
         return count
 
-    def texts(self, container: ContainerName, limit: int) -> list[str]:
-        """Returns the texts of profiles at or below a container that look something up."""
-        found = self._read("list_texts_with_tables", container.text, limit)
-        return [bytes(source).decode() for (source,) in found]
+    def texts(
+        self, container: ContainerName, name: str, *, after: bytes, limit: int
+    ) -> tuple[list[tuple[bytes, str]], int]:
+        """Returns texts of profiles at or below a container that look something up in a table.
+
+        Args:
+            container: that the table is attached to.
+            name: its name there.
+            after: the digest of the last text of the page before; empty for the first.
+            limit: how many at most.
+
+        Returns:
+            The digest of each and the text, in that order; and how many come behind them.
+        """
+        found = self._read("list_texts_with_table", container.text, name, after, limit)
+        texts = [(sha256, bytes(source).decode()) for sha256, source, _ in found]
+        return texts, (found[0][2] - len(texts) if found else 0)
 
 
 def _latest(connection: WritingConnection, table: Held, new: NewVersion) -> tuple[int, int, int]:

@@ -19,6 +19,7 @@ from deidcascade.v1 import table_service_pb2 as table_pb
 from deidcascade.v1.table_service_pb2_grpc import TableServiceStub
 
 from deid_service.contract.rpc_errors import read_details
+from profile_service import tables
 from profile_service.keys.files import write_secret
 from tests.integration.test_codes import pb_reason
 from tests.integration.test_keys import of_patient, pair, project
@@ -466,6 +467,30 @@ def test_an_invalid_table(services: Services) -> None:
     ]
     assert columns == "INVALID_TABLE"
     assert services.rows(target)[1:] == [["p", "LUNG-0001", "-3"], ["q", "LUNG-0002", "10"]]
+
+
+def test_many_profiles(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All profiles that use a table are asked what they do with it; or it is said how many not."""
+    monkeypatch.setattr(tables, "PAGE_TEXTS", 2)
+    group = "sites/b/groups/g"
+    for number in range(5):
+        name = project("b", "g", f"many-{number}")
+        container = pb.Container(name=name)
+        services.pair.service.CreateContainer(pb.CreateContainerRequest(container=container))
+        services.pair.set(name, f"{profile()}# {number}\n".replace("table: trial", "table: many"))
+        other = f"{profile()}# {number}\n".replace("table: trial", "table: many2")
+        services.pair.set(project("b", "g", "1"), other)
+    too_long = f"original,code\np,{'x' * 65}\n"
+
+    found = []
+    for most in (6, 4):
+        monkeypatch.setattr(tables, "MAX_TEXTS", most)
+        answer = services.set(group, too_long, "many", validate_only=True)
+        found.append(([each.code for each in answer.violations], answer.profiles_unchecked))
+    kept = services.set(group, "original,code\np,a\n", "many")
+
+    assert found == [(["VALUE_NOT_FOR_VR"], 0), (["VALUE_NOT_FOR_VR"], 1)]
+    assert (kept.table.version, kept.profiles_unchecked) == (1, 1)
 
 
 def test_twice(services: Services) -> None:

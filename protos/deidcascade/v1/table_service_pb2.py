@@ -26,7 +26,7 @@ from deidcascade.v1 import profile_service_pb2 as deidcascade_dot_v1_dot_profile
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"deidcascade/v1/table_service.proto\x12\x0e\x64\x65idcascade.v1\x1a$deidcascade/v1/profile_service.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"s\n\x0fSetTableRequest\x12\x11\n\tcontainer\x18\x01 \x01(\t\x12\r\n\x05table\x18\x02 \x01(\t\x12\x0b\n\x03\x61\x64\x64\x18\x03 \x01(\x08\x12\x15\n\rvalidate_only\x18\x04 \x01(\x08\x12\x0c\n\x04note\x18\x05 \x01(\t\x12\x0c\n\x04text\x18\x06 \x01(\x0c\"g\n\x10SetTableResponse\x12$\n\x05table\x18\x01 \x01(\x0b\x32\x15.deidcascade.v1.Table\x12-\n\nviolations\x18\x02 \x03(\x0b\x32\x19.deidcascade.v1.Violation\"\xbb\x01\n\x05Table\x12\x11\n\tcontainer\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x03\x12\x0f\n\x07\x63olumns\x18\x04 \x03(\t\x12\x0c\n\x04rows\x18\x05 \x01(\x03\x12\x12\n\nrows_added\x18\x06 \x01(\x03\x12/\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06\x61uthor\x18\x08 \x01(\t\x12\x0c\n\x04note\x18\t \x01(\t\"&\n\x11ListTablesRequest\x12\x11\n\tcontainer\x18\x01 \x01(\t\";\n\x12ListTablesResponse\x12%\n\x06tables\x18\x01 \x03(\x0b\x32\x15.deidcascade.v1.Table\"c\n\x18ListTableVersionsRequest\x12\x11\n\tcontainer\x18\x01 \x01(\t\x12\r\n\x05table\x18\x02 \x01(\t\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"[\n\x19ListTableVersionsResponse\x12%\n\x06tables\x18\x01 \x03(\x0b\x32\x15.deidcascade.v1.Table\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"Y\n\x10ReadTableRequest\x12\x11\n\tcontainer\x18\x01 \x01(\t\x12\r\n\x05table\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x03\x12\x12\n\npage_token\x18\x04 \x01(\t\"e\n\x11ReadTableResponse\x12\x0f\n\x07\x63olumns\x18\x01 \x03(\t\x12&\n\x04rows\x18\x02 \x03(\x0b\x32\x18.deidcascade.v1.TableRow\x12\x17\n\x0fnext_page_token\x18\x03 \x01(\t\"\x1a\n\x08TableRow\x12\x0e\n\x06values\x18\x01 \x03(\t\"N\n\x12\x44\x65leteTableRequest\x12\x11\n\tcontainer\x18\x01 \x01(\t\x12\r\n\x05table\x18\x02 \x01(\t\x12\x16\n\x0e\x62\x65\x66ore_version\x18\x03 \x01(\x03\"\x15\n\x13\x44\x65leteTableResponse\"T\n\x15LookUpPatientsRequest\x12\x0e\n\x06target\x18\x01 \x01(\t\x12+\n\x06tables\x18\x02 \x03(\x0b\x32\x1b.deidcascade.v1.TableLookup\"l\n\x0bTableLookup\x12\n\n\x02id\x18\x01 \x01(\x03\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x0f\n\x07\x63olumns\x18\x03 \x03(\t\x12/\n\x08patients\x18\x04 \x03(\x0b\x32\x1d.deidcascade.v1.PatientDigest\".\n\rPatientDigest\x12\x0e\n\x06\x64igest\x18\x01 \x01(\x0c\x12\r\n\x05\x65xact\x18\x02 \x01(\x0c\"E\n\x16LookUpPatientsResponse\x12+\n\x06tables\x18\x01 \x03(\x0b\x32\x1b.deidcascade.v1.TableAnswer\">\n\x0bTableAnswer\x12/\n\x08patients\x18\x01 \x03(\x0b\x32\x1d.deidcascade.v1.PatientAnswer\"\x1f\n\rPatientAnswer\x12\x0e\n\x06values\x18\x01 \x03(\t2\xa9\x04\n\x0cTableService\x12O\n\x08SetTable\x12\x1f.deidcascade.v1.SetTableRequest\x1a .deidcascade.v1.SetTableResponse(\x01\x12S\n\nListTables\x12!.deidcascade.v1.ListTablesRequest\x1a\".deidcascade.v1.ListTablesResponse\x12h\n\x11ListTableVersions\x12(.deidcascade.v1.ListTableVersionsRequest\x1a).deidcascade.v1.ListTableVersionsResponse\x12P\n\tReadTable\x12 .deidcascade.v1.ReadTableRequest\x1a!.deidcascade.v1.ReadTableResponse\x12V\n\x0b\x44\x65leteTable\x12\".deidcascade.v1.DeleteTableRequest\x1a#.deidcascade.v1.DeleteTableResponse\x12_\n\x0eLookUpPatients\x12%.deidcascade.v1.LookUpPatientsRequest\x1a&.deidcascade.v1.LookUpPatientsResponseB?\n\x0e\x64\x65idcascade.v1Z\x1c\x64\x65idcascade/v1;deidcascadev1\xaa\x02\x0e\x44\x65idcascade.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"deidcascade/v1/table_service.proto\x12\x0e\x64\x65idcascade.v1\x1a$deidcascade/v1/profile_service.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"s\n\x0fSetTableRequest\x12\x11\n\tcontainer\x18\x01 \x01(\t\x12\r\n\x05table\x18\x02 \x01(\t\x12\x0b\n\x03\x61\x64\x64\x18\x03 \x01(\x08\x12\x15\n\rvalidate_only\x18\x04 \x01(\x08\x12\x0c\n\x04note\x18\x05 \x01(\t\x12\x0c\n\x04text\x18\x06 \x01(\x0c\"\x83\x01\n\x10SetTableResponse\x12$\n\x05table\x18\x01 \x01(\x0b\x32\x15.deidcascade.v1.Table\x12-\n\nviolations\x18\x02 \x03(\x0b\x32\x19.deidcascade.v1.Violation\x12\x1a\n\x12profiles_unchecked\x18\x03 \x01(\x05\"\xbb\x01\n\x05Table\x12\x11\n\tcontainer\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x03\x12\x0f\n\x07\x63olumns\x18\x04 \x03(\t\x12\x0c\n\x04rows\x18\x05 \x01(\x03\x12\x12\n\nrows_added\x18\x06 \x01(\x03\x12/\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06\x61uthor\x18\x08 \x01(\t\x12\x0c\n\x04note\x18\t \x01(\t\"&\n\x11ListTablesRequest\x12\x11\n\tcontainer\x18\x01 \x01(\t\";\n\x12ListTablesResponse\x12%\n\x06tables\x18\x01 \x03(\x0b\x32\x15.deidcascade.v1.Table\"c\n\x18ListTableVersionsRequest\x12\x11\n\tcontainer\x18\x01 \x01(\t\x12\r\n\x05table\x18\x02 \x01(\t\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"[\n\x19ListTableVersionsResponse\x12%\n\x06tables\x18\x01 \x03(\x0b\x32\x15.deidcascade.v1.Table\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"Y\n\x10ReadTableRequest\x12\x11\n\tcontainer\x18\x01 \x01(\t\x12\r\n\x05table\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x03\x12\x12\n\npage_token\x18\x04 \x01(\t\"e\n\x11ReadTableResponse\x12\x0f\n\x07\x63olumns\x18\x01 \x03(\t\x12&\n\x04rows\x18\x02 \x03(\x0b\x32\x18.deidcascade.v1.TableRow\x12\x17\n\x0fnext_page_token\x18\x03 \x01(\t\"\x1a\n\x08TableRow\x12\x0e\n\x06values\x18\x01 \x03(\t\"N\n\x12\x44\x65leteTableRequest\x12\x11\n\tcontainer\x18\x01 \x01(\t\x12\r\n\x05table\x18\x02 \x01(\t\x12\x16\n\x0e\x62\x65\x66ore_version\x18\x03 \x01(\x03\"\x15\n\x13\x44\x65leteTableResponse\"T\n\x15LookUpPatientsRequest\x12\x0e\n\x06target\x18\x01 \x01(\t\x12+\n\x06tables\x18\x02 \x03(\x0b\x32\x1b.deidcascade.v1.TableLookup\"l\n\x0bTableLookup\x12\n\n\x02id\x18\x01 \x01(\x03\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x0f\n\x07\x63olumns\x18\x03 \x03(\t\x12/\n\x08patients\x18\x04 \x03(\x0b\x32\x1d.deidcascade.v1.PatientDigest\".\n\rPatientDigest\x12\x0e\n\x06\x64igest\x18\x01 \x01(\x0c\x12\r\n\x05\x65xact\x18\x02 \x01(\x0c\"E\n\x16LookUpPatientsResponse\x12+\n\x06tables\x18\x01 \x03(\x0b\x32\x1b.deidcascade.v1.TableAnswer\">\n\x0bTableAnswer\x12/\n\x08patients\x18\x01 \x03(\x0b\x32\x1d.deidcascade.v1.PatientAnswer\"\x1f\n\rPatientAnswer\x12\x0e\n\x06values\x18\x01 \x03(\t2\xa9\x04\n\x0cTableService\x12O\n\x08SetTable\x12\x1f.deidcascade.v1.SetTableRequest\x1a .deidcascade.v1.SetTableResponse(\x01\x12S\n\nListTables\x12!.deidcascade.v1.ListTablesRequest\x1a\".deidcascade.v1.ListTablesResponse\x12h\n\x11ListTableVersions\x12(.deidcascade.v1.ListTableVersionsRequest\x1a).deidcascade.v1.ListTableVersionsResponse\x12P\n\tReadTable\x12 .deidcascade.v1.ReadTableRequest\x1a!.deidcascade.v1.ReadTableResponse\x12V\n\x0b\x44\x65leteTable\x12\".deidcascade.v1.DeleteTableRequest\x1a#.deidcascade.v1.DeleteTableResponse\x12_\n\x0eLookUpPatients\x12%.deidcascade.v1.LookUpPatientsRequest\x1a&.deidcascade.v1.LookUpPatientsResponseB?\n\x0e\x64\x65idcascade.v1Z\x1c\x64\x65idcascade/v1;deidcascadev1\xaa\x02\x0e\x44\x65idcascade.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,40 +36,40 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._serialized_options = b'\n\016deidcascade.v1Z\034deidcascade/v1;deidcascadev1\252\002\016Deidcascade.V1'
   _globals['_SETTABLEREQUEST']._serialized_start=125
   _globals['_SETTABLEREQUEST']._serialized_end=240
-  _globals['_SETTABLERESPONSE']._serialized_start=242
-  _globals['_SETTABLERESPONSE']._serialized_end=345
-  _globals['_TABLE']._serialized_start=348
-  _globals['_TABLE']._serialized_end=535
-  _globals['_LISTTABLESREQUEST']._serialized_start=537
-  _globals['_LISTTABLESREQUEST']._serialized_end=575
-  _globals['_LISTTABLESRESPONSE']._serialized_start=577
-  _globals['_LISTTABLESRESPONSE']._serialized_end=636
-  _globals['_LISTTABLEVERSIONSREQUEST']._serialized_start=638
-  _globals['_LISTTABLEVERSIONSREQUEST']._serialized_end=737
-  _globals['_LISTTABLEVERSIONSRESPONSE']._serialized_start=739
-  _globals['_LISTTABLEVERSIONSRESPONSE']._serialized_end=830
-  _globals['_READTABLEREQUEST']._serialized_start=832
-  _globals['_READTABLEREQUEST']._serialized_end=921
-  _globals['_READTABLERESPONSE']._serialized_start=923
-  _globals['_READTABLERESPONSE']._serialized_end=1024
-  _globals['_TABLEROW']._serialized_start=1026
-  _globals['_TABLEROW']._serialized_end=1052
-  _globals['_DELETETABLEREQUEST']._serialized_start=1054
-  _globals['_DELETETABLEREQUEST']._serialized_end=1132
-  _globals['_DELETETABLERESPONSE']._serialized_start=1134
-  _globals['_DELETETABLERESPONSE']._serialized_end=1155
-  _globals['_LOOKUPPATIENTSREQUEST']._serialized_start=1157
-  _globals['_LOOKUPPATIENTSREQUEST']._serialized_end=1241
-  _globals['_TABLELOOKUP']._serialized_start=1243
-  _globals['_TABLELOOKUP']._serialized_end=1351
-  _globals['_PATIENTDIGEST']._serialized_start=1353
-  _globals['_PATIENTDIGEST']._serialized_end=1399
-  _globals['_LOOKUPPATIENTSRESPONSE']._serialized_start=1401
-  _globals['_LOOKUPPATIENTSRESPONSE']._serialized_end=1470
-  _globals['_TABLEANSWER']._serialized_start=1472
-  _globals['_TABLEANSWER']._serialized_end=1534
-  _globals['_PATIENTANSWER']._serialized_start=1536
-  _globals['_PATIENTANSWER']._serialized_end=1567
-  _globals['_TABLESERVICE']._serialized_start=1570
-  _globals['_TABLESERVICE']._serialized_end=2123
+  _globals['_SETTABLERESPONSE']._serialized_start=243
+  _globals['_SETTABLERESPONSE']._serialized_end=374
+  _globals['_TABLE']._serialized_start=377
+  _globals['_TABLE']._serialized_end=564
+  _globals['_LISTTABLESREQUEST']._serialized_start=566
+  _globals['_LISTTABLESREQUEST']._serialized_end=604
+  _globals['_LISTTABLESRESPONSE']._serialized_start=606
+  _globals['_LISTTABLESRESPONSE']._serialized_end=665
+  _globals['_LISTTABLEVERSIONSREQUEST']._serialized_start=667
+  _globals['_LISTTABLEVERSIONSREQUEST']._serialized_end=766
+  _globals['_LISTTABLEVERSIONSRESPONSE']._serialized_start=768
+  _globals['_LISTTABLEVERSIONSRESPONSE']._serialized_end=859
+  _globals['_READTABLEREQUEST']._serialized_start=861
+  _globals['_READTABLEREQUEST']._serialized_end=950
+  _globals['_READTABLERESPONSE']._serialized_start=952
+  _globals['_READTABLERESPONSE']._serialized_end=1053
+  _globals['_TABLEROW']._serialized_start=1055
+  _globals['_TABLEROW']._serialized_end=1081
+  _globals['_DELETETABLEREQUEST']._serialized_start=1083
+  _globals['_DELETETABLEREQUEST']._serialized_end=1161
+  _globals['_DELETETABLERESPONSE']._serialized_start=1163
+  _globals['_DELETETABLERESPONSE']._serialized_end=1184
+  _globals['_LOOKUPPATIENTSREQUEST']._serialized_start=1186
+  _globals['_LOOKUPPATIENTSREQUEST']._serialized_end=1270
+  _globals['_TABLELOOKUP']._serialized_start=1272
+  _globals['_TABLELOOKUP']._serialized_end=1380
+  _globals['_PATIENTDIGEST']._serialized_start=1382
+  _globals['_PATIENTDIGEST']._serialized_end=1428
+  _globals['_LOOKUPPATIENTSRESPONSE']._serialized_start=1430
+  _globals['_LOOKUPPATIENTSRESPONSE']._serialized_end=1499
+  _globals['_TABLEANSWER']._serialized_start=1501
+  _globals['_TABLEANSWER']._serialized_end=1563
+  _globals['_PATIENTANSWER']._serialized_start=1565
+  _globals['_PATIENTANSWER']._serialized_end=1596
+  _globals['_TABLESERVICE']._serialized_start=1599
+  _globals['_TABLESERVICE']._serialized_end=2152
 # @@protoc_insertion_point(module_scope)

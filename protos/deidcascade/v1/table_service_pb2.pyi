@@ -88,6 +88,11 @@ class SetTableResponse(_message.Message):
 
     TABLE_FIELD_NUMBER: _builtins.int
     VIOLATIONS_FIELD_NUMBER: _builtins.int
+    PROFILES_UNCHECKED_FIELD_NUMBER: _builtins.int
+    profiles_unchecked: _builtins.int
+    """How many profiles that use the table were not asked what they do with its columns: values
+    that their elements cannot hold reject files later. 0 up to 500 different profiles.
+    """
     @_builtins.property
     def table(self) -> Global___Table:
         """The version that was made."""
@@ -103,10 +108,11 @@ class SetTableResponse(_message.Message):
         *,
         table: Global___Table | None = ...,
         violations: _abc.Iterable[_profile_service_pb2.Violation] | None = ...,
+        profiles_unchecked: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["table", b"table"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["table", b"table", "violations", b"violations"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["profiles_unchecked", b"profiles_unchecked", "table", b"table", "violations", b"violations"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
