@@ -35,8 +35,8 @@ class _FoundError(Exception):
 class _Seeking(Memo):
     """A memo that ends the work when it is asked for that of a patient."""
 
-    def of(self, cleaner: Cleaner) -> Memo:
-        del cleaner
+    def of(self, cleaner: Cleaner, found: Hashable = None) -> Memo:
+        del cleaner, found
         return self
 
     def _add(self, key: Hashable, patient: Patient) -> NoReturn:

@@ -23,10 +23,11 @@ from deid_service.engine.file.directory import MEDIA_DIRECTORY
 from deid_service.engine.file.head import Head
 from deid_service.engine.file.meta import FileMeta
 from deid_service.engine.file.outlook import look
-from deid_service.engine.file.people import IDENTIFYING, people_of
+from deid_service.engine.file.people import IDENTIFYING, people_along, people_of
 from deid_service.engine.file.transfer_syntax import TransferSyntax, guessed_encoding
 from deid_service.engine.layouts.layout import Applied
 from deid_service.engine.layouts.learning import Layouts
+from deid_service.engine.layouts.trails import Trails
 from deid_service.engine.rules.budget import Budget
 from deid_service.engine.rules.facts import Facts
 from deid_service.engine.rules.identity import Identity
@@ -74,7 +75,8 @@ class DataSet:
         """
         self.body: Body | None = None
         self.warnings: list[str] = []
-        self._rules = rules
+        # As they are for all files, and for this one.
+        self._general = self._rules = rules
         self._memo = memo
         self._meta = meta
         self._head = head
@@ -111,6 +113,12 @@ class DataSet:
         if profile.is_for_all:
             return 0
         facts = Facts()
+        layouts: Layouts | None = None
+        if profile.cleans and not profile.wanted:
+            self._use(facts)
+            layouts = meta.layouts_of(data[position : position + BEGINNING])
+            if layouts is not None and self._follow(layouts.trails, data, position):
+                return 0
         if profile.wanted or profile.cleans:
             held = data[position : position + self._max_held]
             is_all = len(data) - position >= self._max_held
@@ -129,23 +137,49 @@ class DataSet:
                 )
             identity: Identity | None = None
             if found is not None and profile.cleans:
+                footsteps = None if layouts is None else layouts.trails.footsteps(held)
                 identity = people_of(
                     held,
                     encoding,
-                    self._rules.changed_of(IDENTIFYING),
+                    self._general.changed_of(IDENTIFYING),
                     with_dates=profile.hides_dates,
                     ended=ended or is_all,
+                    footsteps=footsteps,
                 )
+                if layouts is not None and footsteps is not None and footsteps.is_whole:
+                    layouts.trails.learn(footsteps.steps)
+                    meta.note_learned(layouts)
             if found is None or (profile.cleans and identity is None):
                 return min(max(2 * (len(data) - position), BEGINNING), self._max_held)
             facts = found
             if identity is not None:
-                identity.harmless = profile.vocabulary.terms
-                identity.listed = profile.settings.words.remove
-                self._memo = self._memo.of(Cleaner(profile.vocabulary, identity))
-        self._rules = self._rules.for_file(facts.of_class(meta.sop_class()))
-        self._head.use(self._rules)
+                self._memo = self._memo.of(self._cleaner(identity))
+        self._use(facts)
         return 0
+
+    def _use(self, facts: Facts) -> None:
+        """Settles which rules are for the file."""
+        self._rules = self._rules.for_file(facts.of_class(self._meta.sop_class()))
+        self._head.use(self._rules)
+
+    def _follow(self, trails: Trails, data: bytes, position: int) -> bool:
+        """Learns along a trail who the file is about; False where it has none."""
+        found = trails.follow(data, position, position + self._max_held)
+        if found is None:
+            return False
+        memo = self._memo.along(found)
+        if memo is None:
+            trail, elements = found
+            memo = self._memo.of(self._cleaner(people_along(trail, elements)), found)
+        self._memo = memo
+        return True
+
+    def _cleaner(self, identity: Identity) -> Cleaner:
+        """Returns what cleans the texts of files about the same people."""
+        profile = self._rules.profile
+        identity.harmless = profile.vocabulary.terms
+        identity.listed = profile.settings.words.remove
+        return Cleaner(profile.vocabulary, identity)
 
     def begin(self, data: bytes, position: int, offset: int) -> int:
         """Prepares for the data set, of which the first elements are seen.

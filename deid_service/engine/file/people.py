@@ -31,6 +31,7 @@ from deid_service.engine.encoding.headers import (
 from deid_service.engine.encoding.tags import SPECIFIC_CHARACTER_SET
 from deid_service.engine.encoding.values import read_value
 from deid_service.engine.errors import DicomError, Reason
+from deid_service.engine.layouts.trails import Footsteps, Taken, Trail
 from deid_service.engine.rules.identity import MAX_OF_A_KIND, Identity
 
 # Behind it come overlays, functional groups, waveforms and pixels.
@@ -74,6 +75,7 @@ def people_of(
     *,
     with_dates: bool,
     ended: bool,
+    footsteps: Footsteps | None = None,
 ) -> Identity | None:
     """Collects what identifies somebody.
 
@@ -83,6 +85,7 @@ def people_of(
         identifying: those of `IDENTIFYING` that do not stay: what stays is no secret.
         with_dates: all dates do, not that of birth alone.
         ended: no more input comes, or may be held.
+        footsteps: get what is looked at.
 
     Returns:
         What was found; None where more of the input must be there for that.
@@ -90,16 +93,41 @@ def people_of(
     Raises:
         DicomError: it is too much.
     """
-    reader = _Reader(buffer, identifying, with_dates)
+    reader = _Reader(buffer, identifying, with_dates, footsteps)
     end = reader.elements(0, len(buffer), encoding, DEFAULT_CHARACTER_SETS, 0)
+    if footsteps is not None and end >= 0:
+        footsteps.end(end)
     return reader.identity if ended or end >= 0 else None
+
+
+def people_along(trail: Trail, elements: tuple[bytes, ...]) -> Identity:
+    """Collects what identifies somebody in a file with a trail.
+
+    Args:
+        trail: of the file.
+        elements: along it.
+
+    Raises:
+        DicomError: it is too much.
+    """
+    identity = Identity()
+    for (taken, start), element in zip(trail.taken, elements, strict=True):
+        _take(identity, taken, element[start:])
+    return identity
 
 
 class _Reader:
     """Reads what there is of a data set; its methods return -1 where it is not all there."""
 
-    def __init__(self, buffer: bytes, identifying: Collection[int], with_dates: bool) -> None:
+    def __init__(
+        self,
+        buffer: bytes,
+        identifying: Collection[int],
+        with_dates: bool,
+        footsteps: Footsteps | None,
+    ) -> None:
         self.identity = Identity()
+        self._footsteps = footsteps
         self._buffer = buffer
         self._wanted = frozenset({SPECIFIC_CHARACTER_SET, _BIRTH_DATE}).union(identifying)
         self._vrs = frozenset({"DA", "DT", "PN"} if with_dates else {"PN"})
@@ -115,17 +143,23 @@ class _Reader:
         wanted, codes = self._wanted, self._codes_of(encoding)
         last_group = DELIMITER_GROUP - 1 if depth else _LAST_GROUP
         last = end - HEADER
+        footsteps = self._footsteps
         while position <= last:
             group, element, code, length = quad(buffer, position)
             if group > last_group:
                 if group != DELIMITER_GROUP:
                     return position
+                if footsteps is not None:
+                    footsteps.fixed(position, position + HEADER)
                 return position + HEADER if element == _ITEM_END else -1
             tag = group << 16 | element
+            header = position
             if code in short:
                 start = position + HEADER
                 position = start + length
                 if tag not in wanted and code not in codes:
+                    if footsteps is not None:
+                        footsteps.passed(header, start, position, is_free=not depth)
                     continue
                 vr = encoding.vr_names[code]
             else:
@@ -142,6 +176,8 @@ class _Reader:
                     vr = vr_of(tag)
                     length = code | length << 16
                 if length == UNDEFINED_LENGTH or vr == "SQ":
+                    if footsteps is not None:
+                        footsteps.fixed(header, start)
                     is_unknown = explicit and encoding.vr_names.get(code, "UN") == "UN"
                     inside = IMPLICIT_LITTLE if is_unknown else encoding
                     stop = end if length == UNDEFINED_LENGTH else start + length
@@ -151,14 +187,23 @@ class _Reader:
                     continue
                 position = start + length
                 if tag not in wanted and vr not in self._vrs:
+                    if footsteps is not None:
+                        footsteps.passed(header, start, position, is_free=not depth)
                     continue
             if position > end:
                 return -1
             value = buffer[start:position]
             if tag == SPECIFIC_CHARACTER_SET:
                 charsets = _charsets(value, charsets)
-            elif 0 < length <= _MAX_LENGTH:
-                self._take(tag, vr, value, charsets, encoding)
+                if footsteps is not None:
+                    footsteps.fixed(header, position)
+                continue
+            taken: Taken | None = None
+            if 0 < length <= _MAX_LENGTH:
+                taken = Taken(tag, vr, charsets, encoding)
+                _take(self.identity, taken, value)
+            if footsteps is not None:
+                footsteps.passed(header, start, position, is_free=not depth, taken=taken)
         if position > end:
             return -1
         # Of the top level there may be more.
@@ -180,6 +225,8 @@ class _Reader:
                 return -1
             group, element, size = encoding.item(self._buffer, position)
             tag = group << 16 | element
+            if self._footsteps is not None:
+                self._footsteps.fixed(position, position + HEADER)
             position += HEADER
             if tag == SEQUENCE_DELIMITER:
                 return position
@@ -200,32 +247,33 @@ class _Reader:
             self._codes[encoding] = codes
         return codes
 
-    def _take(
-        self, tag: int, vr: str, value: bytes, charsets: CharacterSets, encoding: Encoding
-    ) -> None:
-        try:
-            texts = read_value(vr, value, charsets, big=encoding.big)
-        except (CharacterSetError, ValueError, KeyError):
-            # What it is in cannot be told: its letters may be those of most.
-            texts = value.rstrip(b" \0").decode("latin-1").split("\\")
-        for text in texts:
-            if vr == "PN":
-                self.identity.add_name(text)
-            elif vr in {"DA", "DT"}:
-                self.identity.add_date(text)
-            elif tag in _PHONES:
-                self.identity.add_phone(text)
-            elif tag in _NUMBERS:
-                self.identity.add_number(text)
-            else:
-                self.identity.add_phrase(text)
-        if self.identity.is_too_large:
-            raise DicomError(
-                Reason.LIMIT_EXCEEDED,
-                f"more than {MAX_OF_A_KIND} names, numbers, addresses or dates identify somebody",
-                tag=tag,
-                vr=vr,
-            )
+
+def _take(identity: Identity, taken: Taken, value: bytes) -> None:
+    """Takes the value of an element that identifies."""
+    tag, vr, charsets, encoding = taken
+    try:
+        texts = read_value(vr, value, charsets, big=encoding.big)
+    except (CharacterSetError, ValueError, KeyError):
+        # What it is in cannot be told: its letters may be those of most.
+        texts = value.rstrip(b" \0").decode("latin-1").split("\\")
+    for text in texts:
+        if vr == "PN":
+            identity.add_name(text)
+        elif vr in {"DA", "DT"}:
+            identity.add_date(text)
+        elif tag in _PHONES:
+            identity.add_phone(text)
+        elif tag in _NUMBERS:
+            identity.add_number(text)
+        else:
+            identity.add_phrase(text)
+    if identity.is_too_large:
+        raise DicomError(
+            Reason.LIMIT_EXCEEDED,
+            f"more than {MAX_OF_A_KIND} names, numbers, addresses or dates identify somebody",
+            tag=tag,
+            vr=vr,
+        )
 
 
 def _charsets(value: bytes, before: CharacterSets) -> CharacterSets:

@@ -18,6 +18,8 @@ from deid_service.engine.encoding.charsets import DEFAULT_CHARACTER_SETS, Charac
 from deid_service.engine.encoding.headers import Encoding
 from deid_service.engine.layouts.draft import Draft
 from deid_service.engine.layouts.layout import Applied, Layout, apply_first
+from deid_service.engine.layouts.trails import Trails
+from deid_service.engine.layouts.turns import Turns
 from deid_service.engine.rules.memo import Memo
 from deid_service.engine.rules.rules import Rules
 
@@ -44,17 +46,6 @@ _MAX_ALTERNATIVES: Final = 4
 # least lately is forgotten first.
 MAX_PARTS: Final = 50_000
 MAX_PARTS_OF_PLAN: Final = 12_500
-
-# An expression is compiled in the time in which some fifty files are walked
-# through. So files are learned from now and then only: in turns, of which each begins
-# when twice as many files as before were not laid out as known, up to so many; or to
-# more, where what was learned has not come again.
-_SHORTEST_TURN: Final = 2
-_LONG_TURN: Final = 64
-_LONGEST_TURN: Final = 4096
-
-# How many files are learned from in a turn: each takes as long as some ten files.
-_MAX_SAMPLES: Final = 8
 
 # Elements that are left to the walk, and for how many samples: what made them so may
 # have been one file of another kind.
@@ -107,6 +98,7 @@ class Layouts:
         known: the layouts by the tag that they begin with, as four bytes; the
             ones learned last come first.
         beginnings: those of them that a data set can begin with.
+        trails: of the same data sets.
         refused: how many were not as the walk. Where there is one, nothing is
             learned any more.
     """
@@ -115,14 +107,13 @@ class Layouts:
         """Starts with none."""
         self.known: dict[bytes, list[Layout]] = {}
         self.beginnings: list[Layout] = []
+        self.trails = Trails()
         self.refused = 0
         self._lock = Lock()
         self._drafts: dict[bytes, list[Draft]] = {}
         # How many samples more an element is left out of.
         self._left_out: OrderedDict[int, int] = OrderedDict()
-        self._turn = _SHORTEST_TURN
-        self._missed = 0
-        self._came_again = False
+        self._turns = Turns()
 
     def apply_at_beginning(
         self, buffer: bytes, position: int, rules: Rules, memo: Memo
@@ -139,24 +130,17 @@ class Layouts:
             self.beginnings, buffer, position, DEFAULT_CHARACTER_SETS, rules.profile.settings, memo
         )
         if applied is not None:
-            self._came_again = True
+            self._turns.came_again = True
         return applied
 
     def came_again(self) -> None:
         """Takes note that what was learned has helped."""
-        self._came_again = True
+        self._turns.came_again = True
 
     def wants_sample(self) -> bool:
         """Takes note of a file that is not laid out as known; whether to learn from it."""
         with self._lock:
-            self._missed += 1
-            wants = self._missed <= _MAX_SAMPLES and not self.refused
-            if self._missed >= self._turn:
-                longest = _LONG_TURN if self._came_again else _LONGEST_TURN
-                self._turn = min(self._turn * 2, longest)
-                self._missed = 0
-                self._came_again = False
-            return wants
+            return self._turns.wants_sample() and not self.refused
 
     def left_out(self) -> frozenset[int]:
         """Returns the elements of the top level that are left to the walk."""
@@ -195,6 +179,7 @@ class Layouts:
 
     def forget(self) -> None:
         """Forgets what was learned."""
+        self.trails.forget()
         with self._lock:
             self._drafts = {}
             self._left_out.clear()
@@ -202,7 +187,8 @@ class Layouts:
 
     def size(self) -> int:
         """Returns how much was learned, in parts of expressions."""
-        return sum(len(each.parts) for drafts in list(self._drafts.values()) for each in drafts)
+        drafts = (draft for drafts in list(self._drafts.values()) for draft in drafts)
+        return sum(len(draft.parts) for draft in drafts) + self.trails.size()
 
     def _age(self) -> None:
         for tag in list(self._left_out):

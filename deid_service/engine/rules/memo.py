@@ -68,6 +68,7 @@ class Memo(dict[bytes, Recalled]):
         self.awaits_patient = awaits_patient
         self.cleaner = Cleaner() if cleaner is None else cleaner
         self._by_identity: dict[object, Memo] = {}
+        self._by_trail: dict[Hashable, Memo] = {}
         self._longest = MAX_MEMO_ELEMENT if learns else 0
         self._of_patients: dict[Hashable, Memo] = {}
 
@@ -82,8 +83,25 @@ class Memo(dict[bytes, Recalled]):
             cleaner=self.cleaner,
         )
 
-    def of(self, cleaner: Cleaner) -> Memo:
-        """Returns the one of files that are about the same people as some at hand."""
+    def along(self, found: Hashable) -> Memo | None:
+        """Returns the one of files with the same elements along the same trail as one before."""
+        return self._by_trail.get(found)
+
+    def of(self, cleaner: Cleaner, found: Hashable = None) -> Memo:
+        """Returns the one of files that are about the same people as some at hand.
+
+        Args:
+            cleaner: of their texts.
+            found: the trail of the file and the elements along it, if it has one.
+        """
+        memo = self._of_identity(cleaner)
+        if found is not None:
+            if len(self._by_trail) >= _MAX_IDENTITIES:
+                self._by_trail.clear()
+            self._by_trail[found] = memo
+        return memo
+
+    def _of_identity(self, cleaner: Cleaner) -> Memo:
         key = cleaner.identity.key()
         memo = self._by_identity.get(key)
         if memo is None:
@@ -129,6 +147,7 @@ class Memo(dict[bytes, Recalled]):
         if len(self._of_patients) >= _MAX_PATIENTS:
             self._of_patients.clear()
         self._by_identity.clear()
+        self._by_trail.clear()
         memo = self._of_patients[key] = self.another(self.pseudonyms.of(patient))
         return memo
 
@@ -137,6 +156,7 @@ class Memo(dict[bytes, Recalled]):
         super().clear()
         self._of_patients.clear()
         self._by_identity.clear()
+        self._by_trail.clear()
 
     def remember(
         self,
