@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 import pydicom
 from pydicom import config
 from pydicom.datadict import keyword_for_tag
-from pydicom.filereader import _read_file_meta_info, read_preamble
+from pydicom.dataelem import RawDataElement
+from pydicom.filereader import _read_file_meta_info, read_preamble, read_sequence
 from pydicom.multival import MultiValue
 from pydicom.tag import Tag
 from pydicom.uid import DeflatedExplicitVRLittleEndian
@@ -30,6 +31,15 @@ if TYPE_CHECKING:
 
 # More of a value than this says nothing more to a person.
 MAX_CHARACTERS = 72
+
+# How often pydicom reads for an element, and besides: a file meta, and pixel data in pieces.
+_READS_OF_ELEMENT = 4
+_READS_BESIDES = 10_000
+
+# A value that pydicom may read as a sequence begins with an item, in either byte order.
+_MAYBE_SEQUENCES = {None, "SQ", "UN"}
+_ITEMS = (b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00")
+_ENCODING = "iso8859"
 
 # PS3.5 7.8.1: (gggg,0010-00FF) are private creators; blocks of elements come after.
 PRIVATE_BLOCKS = 0x1000
@@ -107,19 +117,81 @@ def elements(
     Raises:
         ValueError: pydicom cannot read the file, or it is larger.
     """
+    reads = _Reads(most * _READS_OF_ELEMENT + _READS_BESIDES)
     with warnings.catch_warnings(), config.disable_value_validation():
         warnings.simplefilter("ignore")
         try:
             _check_inflated(data, max_inflated)
-            dataset = pydicom.dcmread(BytesIO(data), force=True)
-            walked = chain(walk(dataset.file_meta, ()), walk(dataset, ()))
+            dataset = pydicom.dcmread(reads.of(data), force=True)
+            walked = chain(walk(dataset.file_meta, (), reads), walk(dataset, (), reads))
             found = _at_most(most, walked)
         except TooLargeError:
             raise
         except Exception as error:  # noqa: BLE001 -- any kind comes out of a file that is broken
+            reads.check_left()
             # The text of the error may quote a value.
             raise ValueError(f"pydicom cannot read it ({type(error).__name__})") from None
     return {shown.steps: shown for shown in found}
+
+
+class _Reads:
+    """How often pydicom may still read: it reads all that a sequence or a file has at once.
+
+    An element, and an item, take from two to four reads, and some kilobytes of memory whatever
+    they are long.
+    """
+
+    def __init__(self, left: int) -> None:
+        """Begins with as many as there may be; with more than can be there, nothing is checked."""
+        self.left = left
+        self._bounded = left < sys.maxsize
+
+    def of(self, data: bytes) -> BytesIO:
+        """Returns bytes as a file whose reads are counted."""
+        return _Counted(data, self)
+
+    def check(self, raw: object) -> None:
+        """Reads a sequence that has not been read yet, to see how much is in it.
+
+        Raises:
+            TooLargeError: more than may be.
+        """
+        if (
+            not self._bounded
+            or not isinstance(raw, RawDataElement)
+            or raw.VR not in _MAYBE_SEQUENCES
+        ):
+            return
+        data = raw.value
+        if not isinstance(data, bytes) or not data.startswith(_ITEMS):
+            return
+        # What pydicom makes of it then is its own matter: UN is in implicit VR little endian, and
+        # some of it is known to be a sequence (PS3.5 6.2.2).
+        kinds = {(raw.is_implicit_VR, raw.is_little_endian)}
+        for implicit, little in kinds | {(True, True)} if raw.VR == "UN" else kinds:
+            try:
+                read_sequence(self.of(data), implicit, little, len(data), _ENCODING)
+            except Exception:  # noqa: BLE001 -- whoever reads it again meets it, too
+                self.check_left()
+
+    def check_left(self) -> None:
+        """Raises TooLargeError where it has been read too often, whatever pydicom made of that."""
+        if self.left < 0:
+            raise TooLargeError("it has too many elements and items")
+
+
+class _Counted(BytesIO):
+    """Bytes as a file whose reads are counted."""
+
+    def __init__(self, data: bytes, reads: _Reads) -> None:
+        super().__init__(data)
+        self._reads = reads
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Reads, unless that has been done too often."""
+        self._reads.left -= 1
+        self._reads.check_left()
+        return super().read(size)
 
 
 def _at_most(most: int, walked: Iterator[Shown]) -> list[Shown]:
@@ -147,10 +219,11 @@ def _check_inflated(data: bytes, most: int) -> None:
         raise TooLargeError(f"it is inflated to more than {most} bytes")
 
 
-def walk(dataset: Dataset, way: tuple[Step, ...]) -> Iterator[Shown]:
+def walk(dataset: Dataset, way: tuple[Step, ...], reads: _Reads) -> Iterator[Shown]:
     """Gives the elements of a data set and of the items in it, in order."""
     for tag in sorted(dataset.keys()):
         step = Step(int(tag), creator_of(dataset, tag))
+        reads.check(dataset.get_item(tag))
         try:
             element = dataset[tag]
         except Exception:  # noqa: BLE001 -- a value that its VR cannot hold, in many ways
@@ -161,7 +234,7 @@ def walk(dataset: Dataset, way: tuple[Step, ...]) -> Iterator[Shown]:
         yield Shown((*way, step), str(element.VR), text, content)
         if element.VR == "SQ":
             for index, item in enumerate(element.value):
-                yield from walk(item, (*way, replace(step, index=index)))
+                yield from walk(item, (*way, replace(step, index=index)), reads)
 
 
 def creator_of(dataset: Dataset, tag: BaseTag) -> str | None:
