@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING
 
 from deid_service.serving.patients import MAX_PATIENTS, Refusal
@@ -57,6 +58,7 @@ class Incoming:
         self._moved = asyncio.Event()
         self._reading: asyncio.Task[None] | None = None
         self._asking: asyncio.Task[None] | None = None
+        self._is_over = False
 
     async def __aenter__(self) -> Incoming:
         if (lookout := self._conversation.lookout) is not None:
@@ -69,6 +71,7 @@ class Incoming:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self._is_over = True
         tasks = [task for task in (self._reading, self._asking) if task is not None]
         for task in tasks:
             task.cancel()
@@ -140,6 +143,12 @@ class Incoming:
         self._unasked = 0
         if patients := lookout.ask(MAX_PATIENTS):
             self._asking = asyncio.create_task(self._given(lookout, patients))
+            self._asking.add_done_callback(partial(self._answered, lookout))
+
+    def _answered(self, lookout: Lookout, done: asyncio.Task[None]) -> None:
+        """Goes on to those who have come meanwhile, if they are many."""
+        if not self._is_over and not done.cancelled() and self._unasked >= _ASKED_BYTES:
+            self._ask(lookout)
 
     async def _given(self, lookout: Lookout, patients: list[str]) -> None:
         given = await self._patients.given(self._conversation.plan, patients)
