@@ -188,7 +188,7 @@ class Deidentifier:
         self._check_open()
         spend_from(self._budget)
         try:
-            self._end()
+            self._end(perf_counter() + _TURN_SECONDS)
         except DicomError:
             self._end_as(_State.FAILED)
             raise
@@ -205,7 +205,7 @@ class Deidentifier:
         self._check_open()
         spend_from(self._budget)
         try:
-            self._end()
+            self._end(math.inf)
             self._settle()
             tail = self._data_set.release()
         except DicomError:
@@ -295,7 +295,7 @@ class Deidentifier:
             body.go_on(self._until)
         else:
             data, self._rest = self._rest, b""
-            self._read_on(data, self._rest_read)
+            (self._read_last if self._has_ended else self._read_on)(data, self._rest_read)
 
     def _settle(self) -> None:
         """Takes all that waits."""
@@ -332,8 +332,9 @@ class Deidentifier:
             self._state = _State.OUTLOOK
         if self._state is _State.OUTLOOK:
             offset = self._offset + position
-            self._need = self._data_set.look_ahead(data, position, offset, ended=ended)
-            if self._need:
+            need = self._data_set.look_ahead(data, position, offset, ended=ended, until=self._until)
+            self._need = need or 0
+            if need != 0:
                 self._offset = offset
                 return position
             self._state = _State.DATA_SET
@@ -369,20 +370,36 @@ class Deidentifier:
         self._state = _State.OUTLOOK
         return 0
 
-    def _end(self) -> None:
+    def _end(self, until: float) -> None:
+        """Takes the end of the input; what there is no time for waits."""
         if self._has_ended:
             return
-        self._has_ended = True
-        data_set = self._data_set
-        if data_set.is_whole and not self._tail:
-            return
         self._settle()
+        self._has_ended = True
         data = bytes(self._tail)
         self._tail.clear()
+        self._until = until
+        body = self._data_set.body
         if self._state is not _State.DATA_SET:
-            # There is no other turn.
-            self._until = math.inf
-            data = data[self._read(data, 0, ended=True) :]
+            self._read_last(data, 0)
+        elif body is not None and body.walk.is_waiting:
+            body.walk.wait_no_more()
+            self._read_last(data, 0)
+        else:
+            self._close(data)
+
+    def _read_last(self, data: bytes, start: int) -> None:
+        """Reads the last of the input from a position on; what there is no time for waits."""
+        read = self._read(data, start, ended=True)
+        has_paused = not self._need and (read > start or self._state is _State.OUTLOOK)
+        if has_paused and read < len(data):
+            self._rest, self._rest_read = data, read
+        else:
+            self._close(data[read:])
+
+    def _close(self, data: bytes) -> None:
+        """Ends the data set with what was not read."""
+        data_set = self._data_set
         if data_set.is_whole and not data:
             return
         data_set.go_on()

@@ -7,6 +7,8 @@ reads what is behind that, or all of it.
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from time import perf_counter
 from typing import Final
 
 from deid_service.engine.encoding.headers import BEGINNING, HEADER, IMPLICIT_LITTLE, Encoding
@@ -77,6 +79,8 @@ class DataSet:
         self.warnings: list[str] = []
         # As they are for all files, and for this one.
         self._general = self._rules = rules
+        # What looks ahead, where there was no time for all of it.
+        self._looking: Generator[None, None, int] | None = None
         self._memo = memo
         self._meta = meta
         self._head = head
@@ -93,7 +97,9 @@ class DataSet:
         """Whether all that is due was done along the layout that it began with."""
         return self._applied is not None and self._applied.layout.ends
 
-    def look_ahead(self, data: bytes, position: int, offset: int, *, ended: bool) -> int:
+    def look_ahead(
+        self, data: bytes, position: int, offset: int, *, ended: bool, until: float
+    ) -> int | None:
         """Settles which rules are for the file, by what it says of itself.
 
         Args:
@@ -101,17 +107,36 @@ class DataSet:
             position: where the data set begins in it.
             offset: of that in the file.
             ended: no more input comes.
+            until: when to pause, by `perf_counter`.
 
         Returns:
-            How many bytes must be there to know it; 0 where it is known.
+            How many bytes must be there to know it; 0 where it is known, and None where
+            there was no time for more: it is to be called again, with the same.
 
         Raises:
             DicomError: what conditions depend on stands too far behind, or the profile
                 rejects the file.
         """
-        meta, profile = self._meta, self._rules.profile
-        if profile.is_for_all:
+        if self._rules.profile.is_for_all:
             return 0
+        if self._looking is None:
+            self._looking = self._look(data, position, offset, ended=ended)
+        looking, self._looking = self._looking, None
+        try:
+            while True:
+                next(looking)
+                if perf_counter() > until:
+                    self._looking = looking
+                    return None
+        except StopIteration as stop:
+            need: int = stop.value
+            return need
+
+    def _look(
+        self, data: bytes, position: int, offset: int, *, ended: bool
+    ) -> Generator[None, None, int]:
+        """Does what `look_ahead` does, in steps."""
+        meta, profile = self._meta, self._rules.profile
         facts = Facts()
         layouts: Layouts | None = None
         if profile.cleans and not profile.wanted:
@@ -128,34 +153,44 @@ class DataSet:
                 is_all = is_all or len(held) >= self._max_held
             seen = guessed_encoding(held[:BEGINNING]) if len(held) >= HEADER else None
             encoding = seen or (IMPLICIT_LITTLE if syntax is None else syntax.encoding)
-            found = look(held, encoding, profile.wanted, ended=ended and not is_all)
+            found = yield from look(held, encoding, profile.wanted, ended=ended and not is_all)
             if found is None and is_all:
                 raise DicomError(
                     Reason.LIMIT_EXCEEDED,
                     f"what a condition depends on does not come within {self._max_held} bytes",
                     offset=offset,
                 )
-            identity: Identity | None = None
-            if found is not None and profile.cleans:
-                footsteps = None if layouts is None else layouts.trails.footsteps(held)
-                identity = people_of(
-                    held,
-                    encoding,
-                    self._general.changed_of(IDENTIFYING),
-                    with_dates=profile.hides_dates,
-                    ended=ended or is_all,
-                    footsteps=footsteps,
+            is_known = found is not None
+            if is_known and profile.cleans:
+                is_known = yield from self._look_for_people(
+                    held, encoding, layouts, ended=ended or is_all
                 )
-                if layouts is not None and footsteps is not None and footsteps.is_whole:
-                    layouts.trails.learn(footsteps.steps)
-                    meta.note_learned(layouts)
-            if found is None or (profile.cleans and identity is None):
+            if found is None or not is_known:
                 return min(max(2 * (len(data) - position), BEGINNING), self._max_held)
             facts = found
-            if identity is not None:
-                self._memo = self._memo.of(self._cleaner(identity))
         self._use(facts)
         return 0
+
+    def _look_for_people(
+        self, held: bytes, encoding: Encoding, layouts: Layouts | None, *, ended: bool
+    ) -> Generator[None, None, bool]:
+        """Learns whom the file is about; False where more of it must be there for that."""
+        footsteps = None if layouts is None else layouts.trails.footsteps(held)
+        identity = yield from people_of(
+            held,
+            encoding,
+            self._general.changed_of(IDENTIFYING),
+            with_dates=self._rules.profile.hides_dates,
+            ended=ended,
+            footsteps=footsteps,
+        )
+        if layouts is not None and footsteps is not None and footsteps.is_whole:
+            layouts.trails.learn(footsteps.steps)
+            self._meta.note_learned(layouts)
+        if identity is None:
+            return False
+        self._memo = self._memo.of(self._cleaner(identity))
+        return True
 
     def _use(self, facts: Facts) -> None:
         """Settles which rules are for the file."""
@@ -258,6 +293,7 @@ class DataSet:
     def let_go(self) -> None:
         """Lets go of all that it holds of the file."""
         self._applied = None
+        self._looking = None
         self.body = None
         self._output = _NO_OUTPUT
 

@@ -7,7 +7,7 @@ which come before functional groups and pixel data, as far as that may be held.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Generator
 from typing import Final
 
 from deid_service.engine.encoding.charsets import (
@@ -38,6 +38,9 @@ from deid_service.engine.rules.identity import MAX_OF_A_KIND, Identity
 _LAST_GROUP: Final = 0x0070
 
 _ITEM_END: Final = ITEM_DELIMITER & 0xFFFF
+
+# What is read before others have their turn: it takes ten to twenty milliseconds at the most.
+_BYTES_AT_ONCE: Final = 64 * 1024
 
 # As many as structured reports have, and some more.
 _MAX_DEPTH: Final = 40
@@ -76,8 +79,8 @@ def people_of(
     with_dates: bool,
     ended: bool,
     footsteps: Footsteps | None = None,
-) -> Identity | None:
-    """Collects what identifies somebody.
+) -> Generator[None, None, Identity | None]:
+    """Collects what identifies somebody, in steps of some ten milliseconds.
 
     Args:
         buffer: how the data set begins.
@@ -88,13 +91,13 @@ def people_of(
         footsteps: get what is looked at.
 
     Returns:
-        What was found; None where more of the input must be there for that.
+        In the end what was found; None where more of the input must be there for that.
 
     Raises:
         DicomError: it is too much.
     """
     reader = _Reader(buffer, identifying, with_dates, footsteps)
-    end = reader.elements(0, len(buffer), encoding, DEFAULT_CHARACTER_SETS, 0)
+    end = yield from reader.elements(0, len(buffer), encoding, DEFAULT_CHARACTER_SETS, 0)
     if footsteps is not None and end >= 0:
         footsteps.end(end)
     return reader.identity if ended or end >= 0 else None
@@ -116,8 +119,12 @@ def people_along(trail: Trail, elements: tuple[bytes, ...]) -> Identity:
     return identity
 
 
+# Reads on, with pauses; returns in the end up to where, or -1 where it is not all there.
+_Reading = Generator[None, None, int]
+
+
 class _Reader:
-    """Reads what there is of a data set; its methods return -1 where it is not all there."""
+    """Reads what there is of a data set."""
 
     def __init__(
         self,
@@ -132,11 +139,13 @@ class _Reader:
         self._wanted = frozenset({SPECIFIC_CHARACTER_SET, _BIRTH_DATE}).union(identifying)
         self._vrs = frozenset({"DA", "DT", "PN"} if with_dates else {"PN"})
         self._codes: dict[Encoding, frozenset[int]] = {}
+        # Where others have their turn.
+        self._pause = _BYTES_AT_ONCE
 
     # Long for the same reason as `Walk._read_elements`: it is on the way of every file.
     def elements(
         self, position: int, end: int, encoding: Encoding, charsets: CharacterSets, depth: int
-    ) -> int:
+    ) -> _Reading:
         """Reads elements up to an end, an item delimiter, or behind the last group."""
         buffer, quad = self._buffer, encoding.quad
         explicit, short = encoding.explicit, encoding.short_codes
@@ -145,6 +154,9 @@ class _Reader:
         last = end - HEADER
         footsteps = self._footsteps
         while position <= last:
+            if position > self._pause:
+                yield None
+                self._pause = position + _BYTES_AT_ONCE
             group, element, code, length = quad(buffer, position)
             if group > last_group:
                 if group != DELIMITER_GROUP:
@@ -181,7 +193,7 @@ class _Reader:
                     is_unknown = explicit and encoding.vr_names.get(code, "UN") == "UN"
                     inside = IMPLICIT_LITTLE if is_unknown else encoding
                     stop = end if length == UNDEFINED_LENGTH else start + length
-                    position = self._items(start, stop, inside, charsets, depth, length)
+                    position = yield from self._items(start, stop, inside, charsets, depth, length)
                     if position < 0:
                         return -1
                     continue
@@ -217,12 +229,15 @@ class _Reader:
         charsets: CharacterSets,
         depth: int,
         length: int,
-    ) -> int:
+    ) -> _Reading:
         if end > len(self._buffer) or depth >= _MAX_DEPTH:
             return -1
         while position < end:
             if end - position < HEADER:
                 return -1
+            if position > self._pause:
+                yield None
+                self._pause = position + _BYTES_AT_ONCE
             group, element, size = encoding.item(self._buffer, position)
             tag = group << 16 | element
             if self._footsteps is not None:
@@ -233,7 +248,7 @@ class _Reader:
             if tag != ITEM:
                 return -1
             stop = end if size == UNDEFINED_LENGTH else min(position + size, end)
-            position = self.elements(position, stop, encoding, charsets, depth + 1)
+            position = yield from self.elements(position, stop, encoding, charsets, depth + 1)
             if position < 0:
                 return -1
         return position if length != UNDEFINED_LENGTH else -1

@@ -40,12 +40,16 @@ _MAX_LEVELS: Final = 64
 # there is looked at once more with what comes.
 _MORE: Final = 1 << 16
 
+# What is looked at before others have their turn: some ten milliseconds at the most.
+_BYTES_AT_ONCE: Final = 1 << 17
+
 
 class PatientFinder:
     """Looks for the patient in the elements of the top level, in pieces of input.
 
     Attributes:
-        need: how many bytes from the first on must be there before looking on makes sense.
+        need: how many bytes from the first on must be there before looking on makes sense; 0
+            where there is more to look at.
     """
 
     def __init__(self, rules: Rules, encoding: Encoding, *, base: int, max_held_bytes: int) -> None:
@@ -80,7 +84,7 @@ class PatientFinder:
             ended: no more will come.
 
         Returns:
-            The patient, or None where input is missing.
+            The patient, or None where input is missing, or others are to have their turn.
 
         Raises:
             DicomError: who the patient is cannot be told, and must be.
@@ -130,7 +134,12 @@ class PatientFinder:
         quad, short = encoding.quad, encoding.short_codes
         explicit = encoding.explicit
         furthest = start + self._max_held
+        pause = size if ended else position + _BYTES_AT_ONCE
         while True:
+            if position > pause:
+                self._position = position - start
+                self.need = 0
+                return False
             if position > furthest:
                 raise DicomError(
                     Reason.LIMIT_EXCEEDED,

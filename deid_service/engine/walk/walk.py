@@ -149,6 +149,7 @@ class Walk:
         self._transfer_syntax = transfer_syntax
         self._layouts = layouts
         self._finder = finder
+        self._is_all = False
         self.leaps = Leaps(splicer, notes, self._insertions, self._creators, profile.settings)
         self._shapes = Shapes(splicer)
         # When the caller is to have a turn, by `perf_counter`.
@@ -228,11 +229,15 @@ class Walk:
         """Whether it has not begun, as it is not known yet who the patient is."""
         return self._finder is not None
 
-    def _find_patient(self, buffer: bytes, start: int, *, ended: bool = False) -> bool:
-        """Looks for the patient; False where input is missing."""
+    def wait_no_more(self) -> None:
+        """Takes note that no more input comes: who the patient is, is said by what there is."""
+        self._is_all = True
+
+    def _find_patient(self, buffer: bytes, start: int) -> bool:
+        """Looks for the patient; False where input is missing, or others have their turn."""
         finder = self._finder
         assert finder is not None
-        patient = finder.find(buffer, start, ended=ended)
+        patient = finder.find(buffer, start, ended=self._is_all)
         if patient is None:
             self.splicer.need = finder.need
             return False
@@ -276,7 +281,7 @@ class Walk:
         """
         splicer = self.splicer
         if self._finder is not None:
-            self._find_patient(rest, 0, ended=True)
+            self.wait_no_more()
             rest = rest[self.feed(rest) :]
         level = splicer.level
         # One zero byte in big endian can be half of a group number.

@@ -12,7 +12,7 @@ import pytest
 from pydicom.data import get_testdata_file
 
 import deid_service.engine.deidentifier as deidentifier_module
-from deid_service.engine import Deidentifier, deidentify
+from deid_service.engine import Deidentifier, DicomError, deidentify
 from deid_service.engine.encoding.dictionary import _private_vr_of
 from deid_service.engine.file.deflate import Inflater
 from deid_service.engine.limits import MAX_CREATOR_BYTES
@@ -20,6 +20,7 @@ from deid_service.engine.walk import creators, notes
 from deid_service.engine.walk.notes import Notes
 from deid_service.engine.walk.output import Output, Slot
 from deid_service.engine.walk.sequences import MAX_SEQUENCE_DEPTH
+from profile_service.language import parse_profile
 from tests.support.engine.build import SYNTAXES, dicom, el, encode, header, item_header, sq
 from tests.support.engine.every_way import (
     deidentified,
@@ -29,6 +30,7 @@ from tests.support.engine.every_way import (
     run,
     values_of,
 )
+from tests.support.engine.keys import compiled_with_keys
 from tests.support.engine.walk import read_file
 
 if TYPE_CHECKING:
@@ -392,6 +394,68 @@ def test_a_long_file_meta_is_taken_in_turns() -> None:
     deidentifier.receive(bytes(128) + b"DICM" + meta)
 
     assert deidentifier.pending
+
+
+LOOKING_AHEAD = {
+    "people": "dicom: {base: ps3.15-2026c-basic, options: [clean-descriptors], salt: nobody's}",
+    "conditions": "dicom: {fields: [{name: PatientName, remove: true, "
+    "when: {present: [ImageComments]}}]}",
+    "the patient": "dicom: {pseudonyms: {shift-days: [1, 9]}, "
+    "fields: [{name: StudyDate, keyed-shift: true}]}",
+}
+
+
+@pytest.mark.parametrize("pixels", [True, False])
+@pytest.mark.parametrize("what", LOOKING_AHEAD)
+def test_what_is_looked_for_is_looked_for_in_turns(
+    what: str, pixels: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What rules depend on may stand behind very many elements, or nowhere: others have turns."""
+    monkeypatch.setattr(deidentifier_module, "_TURN_SECONDS", 0.0)
+    item = [el("StudyDate", "20040119"), el("ReferencedSOPInstanceUID", "1.2.3")]
+    data = dicom(
+        el("SOPInstanceUID", "1.2.3"),
+        el("StudyDate", "20040119"),
+        sq("ReferencedStudySequence", *[item] * 20_000, undefined=True),
+        *([el("PatientID", "1"), el("PixelData", bytes(64), "OW")] if pixels else []),
+    )
+    plan = compiled_with_keys(parse_profile(LOOKING_AHEAD[what]))
+    if what == "the patient" and not pixels:
+        with pytest.raises(DicomError, match="who the patient is"):
+            deidentify(data, plan)
+        return
+    deidentifier = Deidentifier(plan)
+
+    # Before all is found there is no output.
+    released, turns = deidentifier.receive(data), 0
+    while deidentifier.pending and not released:
+        released += deidentifier.go_on()
+        turns += 1
+    going_on(deidentifier, released)
+    deidentifier.end()
+    while deidentifier.pending and not released:
+        released += deidentifier.go_on()
+        turns += 1
+    going_on(deidentifier, released)
+
+    assert turns >= 3
+    assert b"".join([*released, *deidentifier.finish().tail]) == deidentify(data, plan)
+
+
+@pytest.mark.parametrize("name", ["CT_small.dcm", "test-SR.dcm", "image_dfl.dcm"])
+@pytest.mark.parametrize("what", LOOKING_AHEAD)
+def test_turns_of_looking_ahead_change_nothing(
+    what: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file comes out the same where looking ahead pauses as often as it can."""
+    data = Path(str(get_testdata_file(name, download=False))).read_bytes()
+    plan = compiled_with_keys(parse_profile(LOOKING_AHEAD[what]))
+    whole = every_way(data, plan, byte_by_byte=False)
+    monkeypatch.setattr(deidentifier_module, "_TURN_SECONDS", 0.0)
+    for place in ("file.people", "file.outlook", "walk.patient"):
+        monkeypatch.setattr(f"deid_service.engine.{place}._BYTES_AT_ONCE", 64)
+
+    assert every_way(data, plan, byte_by_byte=False) == whole
 
 
 @pytest.mark.parametrize("name", ["CT_small.dcm", "test-SR.dcm", "DICOMDIR", "image_dfl.dcm"])

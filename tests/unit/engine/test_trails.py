@@ -52,10 +52,14 @@ def elements(name: str, number: str, visit: str = "V1", inner: str = "Roe^Rita")
 
 def found(buffer: bytes, encoding: Encoding, footsteps: Footsteps | None = None) -> object:
     """Returns what is read of whom a data set is about; None where that takes more input."""
-    identity = people_of(
+    steps = people_of(
         buffer, encoding, IDENTIFYING, with_dates=True, ended=False, footsteps=footsteps
     )
-    return None if identity is None else identity.key()
+    try:
+        while True:
+            next(steps)
+    except StopIteration as ended:
+        return None if ended.value is None else ended.value.key()
 
 
 def followed(trails: Trails, buffer: bytes) -> object:
