@@ -150,6 +150,17 @@ def cases() -> Iterator[Case]:
         el("SOPInstanceUID", "1.2.3"),
         el("Modality", "a" + "\u0327\u0301" * (SIZE // 4), "UT"),
     ]
+    base = "  base: ps3.15-2026c-basic\n  options: [clean-descriptors]\n  salt: nobody's\n"
+    names = [el("PatientName", "Ab^C")] * (SIZE // 12)
+    yield Case("base", "names", dicom(*names), nothing, base)
+    texts = [el("SOPInstanceUID", "1.2"), el("PatientName", "Doe^Jane")]
+    texts.append(el("ImageComments", "Jane doe " * (SIZE // 9), "UT"))
+    yield Case("base", "a long text", dicom(*texts), nothing, base)
+    visit = [el("StudyDate", "20040119")]
+    visits = sq("ReferencedStudySequence", *[visit] * (SIZE // 24))
+    yield Case("base", "items", dicom(el("SOPInstanceUID", "1.2"), visits), nothing, base)
+    late = "name: PatientName, remove: true, when: {present: [ImageComments]}"
+    yield Case("when", "empty elements", dicom(*[el("ImageType")] * (SIZE // 8)), late)
     yield Case("filenames", "combining characters", dicom(*combining), nothing)
     zeros = dicom(el("Rows", (1,)), el("PixelData", bytes(64 * SIZE), "OB"), deflated=True)
     yield Case("(deflated)", "64 MiB of zeros", zeros, nothing)
