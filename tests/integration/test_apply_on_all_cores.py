@@ -61,9 +61,13 @@ def test_reports_come_in_the_order_of_the_files(folder: Path, tmp_path: Path) ->
 
 
 def workers() -> list[psutil.Process]:
-    """Returns the processes that a server of such has forked."""
-    here = psutil.Process()
-    return [each for each in here.children(recursive=True) if each.ppid() != here.pid]
+    """Returns the processes that a server of such has forked; other tests have other children."""
+    return [
+        worker
+        for server in psutil.Process().children()
+        if "multiprocessing.forkserver" in " ".join(server.cmdline())
+        for worker in server.children()
+    ]
 
 
 def test_a_process_that_dies_takes_nothing_along(folder: Path, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ tests call, and that of DeidService.
 import atexit
 import os
 import shutil
+import signal
 import tempfile
 from pathlib import Path
 
@@ -37,3 +38,11 @@ os.environ["DEIDCASCADE_PROFILE_ADMIN_KEY_FILE"] = str(ADMIN_KEY_FILE)
 os.environ["DEIDCASCADE_PROFILE_SERVICE_KEY_FILE"] = str(SERVICE_KEY_FILE)
 os.environ["DEIDCASCADE_DEID_KEY_FILE"] = str(SERVICE_KEY_FILE)
 os.environ["DEIDCASCADE_KEY_FILE"] = str(ADMIN_KEY_FILE)
+
+# What `nohup`, or a shell that runs something in the background, has switched off would be
+# switched off in every program that tests start, and send signals to.
+for _number in (signal.SIGINT, signal.SIGHUP):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(
+            _number, signal.default_int_handler if _number == signal.SIGINT else signal.SIG_DFL
+        )
