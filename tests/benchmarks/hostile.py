@@ -230,9 +230,14 @@ def _run(case: Case, calls: list[float]) -> int:
         finally:
             calls.append(thread_time() - started)
 
-    call(partial(deidentifier.receive, case.data))
-    while deidentifier.pending:
-        call(deidentifier.go_on)
+    def ended() -> list[Buffer]:
+        deidentifier.end()
+        return []
+
+    for act in (partial(deidentifier.receive, case.data), ended):
+        call(act)
+        while deidentifier.pending:
+            call(deidentifier.go_on)
     started = thread_time()
     size += sum(map(len, deidentifier.finish().tail))
     calls.append(thread_time() - started)
