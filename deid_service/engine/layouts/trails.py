@@ -219,11 +219,14 @@ class Trails:
         if len(steps) > _MAX_PARTS or not self._lock.acquire(blocking=False):
             return
         try:
-            kind = hashlib.blake2b(digest_size=16)
+            digest = hashlib.blake2b(digest_size=16)
             for step in steps:
-                kind.update(b"%d:%b" % (len(step.same), step.same))
-            draft = self._drafts.setdefault(kind.digest(), _Draft(steps))
-            self._drafts.move_to_end(kind.digest())
+                digest.update(b"%d:%b" % (len(step.same), step.same))
+            kind = digest.digest()
+            draft = self._drafts.get(kind)
+            if draft is None:
+                draft = self._drafts[kind] = _Draft(steps)
+            self._drafts.move_to_end(kind)
             if len(self._drafts) > _MAX_DRAFTS:
                 self._drafts.popitem(last=False)
             draft.add(steps)
