@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 from typing import TYPE_CHECKING
 
@@ -23,7 +22,7 @@ from deid_service.client import (
 )
 from deid_service.client import stream as stream_module
 from deid_service.client.job import Job
-from deid_service.client.outputs import OutputError, PartialFile
+from deid_service.client.outputs import PartialFile
 from deid_service.client.stream import MAX_ATTEMPTS
 from deid_service.contract import rpc_errors
 from deid_service.contract.errors import AuditUnavailableError
@@ -35,11 +34,11 @@ from tests.support.deid_service import (
     ct,
     selected,
 )
+from tests.support.full_disk import writing_until_full
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from deid_service.contract.wire import Buffer
     from tests.support.deid_service import ScriptedProfileService
 
 OUTPUT = b"output"
@@ -166,17 +165,7 @@ def test_a_full_disk_ends_the_upload(
     channel: grpc.Channel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """When there is no room, nothing more is sent, and each file has a result."""
-    write = PartialFile.write
-    room = 3 * len(ct())
-
-    def full(self: PartialFile, data: Buffer) -> None:
-        nonlocal room
-        room -= len(data)
-        if room < 0:
-            raise OutputError.of("It cannot be written", OSError(errno.ENOSPC, "no space"))
-        write(self, data)
-
-    monkeypatch.setattr(PartialFile, "write", full)
+    monkeypatch.setattr(PartialFile, "write", writing_until_full(3 * len(ct())))
     sources = [Source.of_bytes(str(number), ct()) for number in range(500)]
     results: list[FileResult] = []
 

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import csv
-import errno
 import hashlib
 import json
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 from click.testing import CliRunner
 
 from deid_service.cli import command
 from deid_service.client import LEDGER_NAME
-from deid_service.client.outputs import OutputError, PartialFile
+from deid_service.client.outputs import PartialFile
 from tests.support.deid_service import ct
-
-if TYPE_CHECKING:
-    from deid_service.contract.wire import Buffer
+from tests.support.full_disk import writing_until_full
 
 DEIDCASCADE = [sys.executable, "-c", "from deid_service.cli import main; main()"]
 
@@ -231,18 +227,8 @@ def test_what_somebody_has_changed_stays(folder: Folder) -> None:
 
 def test_a_full_disk_ends_it(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
     """It begins nothing more, says why, and what was not begun is in the report."""
-    write = PartialFile.write
-    room = len(ct()) + 1000
-
-    def full(self: PartialFile, data: Buffer) -> None:
-        nonlocal room
-        room -= len(data)
-        if room < 0:
-            raise OutputError.of("It cannot be written", OSError(errno.ENOSPC, "no space"))
-        write(self, data)
-
     with monkeypatch.context() as patched:
-        patched.setattr(PartialFile, "write", full)
+        patched.setattr(PartialFile, "write", writing_until_full(len(ct()) + 1000))
         done = CliRunner().invoke(command, folder.arguments("--json"))
     rest = folder.apply()
 
