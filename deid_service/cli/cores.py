@@ -7,12 +7,11 @@ import os
 import signal
 import threading
 from collections import deque
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from itertools import chain
 from multiprocessing import connection
-from typing import TYPE_CHECKING, NamedTuple
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from deid_service.cli.interruption import SIGNALS
 from deid_service.cli.results import FileReport, Word
@@ -23,8 +22,7 @@ from profile_service.serving.cpus import cores
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from multiprocessing.connection import Connection
-    from multiprocessing.context import BaseContext
-    from multiprocessing.synchronize import Event
+    from multiprocessing.context import ForkServerContext, SpawnContext
 
     from deid_service.client import Source
 
@@ -43,10 +41,11 @@ _BYTES_PER_SECOND = 500_000_000
 _TASK_FILES = 32
 _TASK_BYTES = 16 * 1024 * 1024
 
-# How many tasks there are for each process, so that none waits for the slowest.
+# How many tasks there are for each process that are not reported yet, so that none waits for
+# the slowest.
 _TASKS_AHEAD = 4
 
-_FORKSERVER = "forkserver"
+_FORKSERVER: Final = "forkserver"
 
 DIED = "A process that worked on it ended."
 UNBEGUN = "The command ended before this file was begun."
@@ -58,7 +57,7 @@ def processes_for(files: Sequence[Source]) -> int:
     return 1 if seconds <= 1 else cores()
 
 
-def _context(preload: str) -> BaseContext:
+def _context(preload: str) -> ForkServerContext | SpawnContext:
     # Fork does not go together with threads, of which there are some. A process without
     # any, which imports all once, forks the others where the system can do that.
     if _FORKSERVER not in multiprocessing.get_all_start_methods():
@@ -98,12 +97,81 @@ class _Done(NamedTuple):
     """
 
     reports: list[FileReport]
-    sources: int
-    read: int
+    sources: int = 0
+    read: int = 0
     no_room: str = ""
 
 
-_Waiting = tuple["Sequence[Source]", "Future[_Done]"]
+class _Task:
+    """What a process is given at once, and what became of it: None as long as nothing did."""
+
+    def __init__(self, sources: Sequence[Source]) -> None:
+        self.sources = sources
+        self.done: _Done | None = None
+
+
+class _Process:
+    """A process that does one task after the other.
+
+    It shares nothing with others, no lock above all: each may be killed at any moment.
+
+    Attributes:
+        connection: can be read when something has become of it, or of its task.
+        task: what it has in hand.
+    """
+
+    def __init__(
+        self, context: ForkServerContext | SpawnContext, prepare: Prepare, stops: Connection
+    ) -> None:
+        self.connection, there = context.Pipe()
+        self._process = context.Process(target=_work, args=(prepare, there, stops))
+        # One that dies on its first steps, or cannot be, is like one that died later.
+        with suppress(OSError, EOFError):
+            self._process.start()
+        # With the process, the other end of the connection is gone.
+        there.close()
+        self.task: _Task | None = None
+
+    def give(self, task: _Task) -> None:
+        """Gives it a task."""
+        self.task = task
+        with suppress(OSError):  # It has died; `take` finds that.
+            self.connection.send(task.sources)
+
+    def take(self) -> bool:
+        """Takes what became of its task; tells whether it lives."""
+        done: _Done | Exception | None
+        try:
+            done = self.connection.recv()
+        except (EOFError, OSError):
+            done = None
+        if isinstance(done, Exception):
+            raise done
+        if self.task is not None:
+            self.task.done = done or _died(self.task.sources)
+            self.task = None
+        return done is not None
+
+    def end(self) -> None:
+        """Waits until it has ended, after what it has in hand."""
+        with suppress(OSError, EOFError):
+            self.connection.send(None)
+            while True:
+                self.connection.recv()
+        if self._process.pid is not None:
+            self._process.join()
+        self.connection.close()
+
+
+def _died(sources: Sequence[Source]) -> _Done:
+    """Returns what became of the task of a process that has died."""
+    return _Done(
+        [
+            FileReport(source.name, Word.FAILED, reason="NOT_WRITTEN", problem=DIED)
+            for source in sources
+        ],
+        len(sources),
+    )
 
 
 class Processes:
@@ -125,13 +193,18 @@ class Processes:
         self._moved = moved
         self._read = 0
         self._context = _context(preload)
-        self._stopped = self._context.Event()
+        self._processes: list[_Process] = []
+        # What is closed here is at its end in all processes.
+        self._stops, self._stop = self._context.Pipe(duplex=False)
+        self._stopped = False
+        self._lock = threading.Lock()
         self._no_room = ""
-        self._pool, self._end = self._new_pool()
 
     def stop(self) -> None:
-        """Ends what is under way; nothing partial stays."""
-        self._stopped.set()
+        """Ends what is under way; nothing partial stays. Any thread may call it."""
+        with self._lock:
+            self._stopped = True
+            self._stop.close()
 
     def run(self, files: Sequence[Source]) -> Iterator[FileReport]:
         """Gives a report for each file, until it is stopped.
@@ -139,63 +212,62 @@ class Processes:
         Raises:
             NoRoomError: nothing more can be written; after all reports.
         """
-        waiting: deque[_Waiting] = deque()
-        tasks = _tasks(files)
+        tasks = map(_Task, _tasks(files))
+        waiting: deque[_Task] = deque()
         try:
-            for task in tasks:
-                waiting.append((task, self._submit(task)))
-                if len(waiting) >= self._count * _TASKS_AHEAD:
-                    yield from self._reports(*waiting.popleft())
-                if self._stopped.is_set():
-                    break
-            while waiting:
-                yield from self._reports(*waiting.popleft())
+            while self._hand_out(tasks, waiting):
+                if (done := waiting[0].done) is None:
+                    self._take()
+                else:
+                    yield from self._reports(waiting.popleft().sources, done)
         finally:
-            self._stopped.set()
-            self._pool.shutdown(cancel_futures=True)
-            self._end.close()
+            self.stop()
+            for process in self._processes:
+                process.end()
+            self._stops.close()
         if self._no_room:
-            yield from unbegun(chain.from_iterable(tasks))
+            yield from unbegun(chain.from_iterable(task.sources for task in tasks))
             raise NoRoomError(self._no_room)
 
-    def _new_pool(self) -> tuple[ProcessPoolExecutor, Connection]:
-        """Returns a pool, and what its processes end with when it is closed."""
-        ends, end = self._context.Pipe(duplex=False)
-        return ProcessPoolExecutor(
-            self._count, self._context, _begin, (self._prepare, self._stopped, ends)
-        ), end
+    def _hand_out(self, tasks: Iterator[_Task], waiting: deque[_Task]) -> bool:
+        """Sees to it that all processes have work; tells whether reports are to come yet.
 
-    def _submit(self, task: Sequence[Source]) -> Future[_Done]:
-        try:
-            return self._pool.submit(_do, task)
-        except BrokenProcessPool:
-            # Those that are left may wait for a lock that the dead one had, and the pool for
-            # them.
-            self._end.close()
-            self._pool.shutdown()
-            self._pool, self._end = self._new_pool()
-            return self._pool.submit(_do, task)
+        Args:
+            tasks: those that nobody has been given.
+            waiting: those whose reports are to come, in order.
+        """
+        while not self._stopped and len(waiting) < self._count * _TASKS_AHEAD:
+            idle = next((one for one in self._processes if one.task is None), None)
+            if idle is None and len(self._processes) == self._count:
+                break
+            task = next(tasks, None)
+            if task is None:
+                break
+            waiting.append(task)
+            if idle is None:
+                idle = _Process(self._context, self._prepare, self._stops)
+                self._processes.append(idle)
+            idle.give(task)
+        return bool(waiting)
 
-    def _reports(self, task: Sequence[Source], future: Future[_Done]) -> Iterator[FileReport]:
+    def _take(self) -> None:
+        """Waits for what becomes of a task, or of a process."""
+        ready = connection.wait([process.connection for process in self._processes])
+        for process in [one for one in self._processes if one.connection in ready]:
+            if not process.take():
+                self._processes.remove(process)
+                process.end()
+
+    def _reports(self, sources: Sequence[Source], done: _Done) -> Iterator[FileReport]:
         """Gives the reports of a task, and of what was not begun of it for want of room."""
-        if self._stopped.is_set() and future.cancel():
-            done = _Done([], 0, 0)
-        else:
-            try:
-                done = future.result()
-            except BrokenProcessPool:
-                self._end.close()
-                for file in task:
-                    yield FileReport(file.name, Word.FAILED, reason="NOT_WRITTEN", problem=DIED)
-                return
         self._read += done.read
         self._moved(self._read)
         if done.no_room:
             self._no_room = self._no_room or done.no_room
-            self._stopped.set()
+            self.stop()
         yield from done.reports
         if self._no_room:
-            yield from unbegun(task[done.sources :])
+            yield from unbegun(sources[done.sources :])
 
 
 def _tasks(files: Sequence[Source]) -> Iterator[list[Source]]:
@@ -213,34 +285,55 @@ def _tasks(files: Sequence[Source]) -> Iterator[list[Source]]:
 
 # --- In the processes -------------------------------------------------------------------
 
-_here: dict[str, tuple[Work, Event]] = {}
 
-
-def _begin(prepare: Prepare, stopped: Event, ends: Connection) -> None:
-    """Prepares a process for its tasks.
+def _work(prepare: Prepare, parent: Connection, stops: Connection) -> None:
+    """Does tasks until there are no more.
 
     Args:
-        prepare: makes what it does.
-        stopped: set when nothing more is to be done.
-        ends: closed by the command when the process is to end at once.
+        prepare: makes what does them.
+        parent: gives tasks, and None after the last; is told what became of each. The process
+            ends at once when it is closed, or the command has ended.
+        stops: closed by the command when nothing more is to be done.
     """
     # A signal of the terminal is for the command, which says what becomes of its processes.
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
-    threading.Thread(target=_end_with, args=(ends,), name="parent", daemon=True).start()
-    _here["work"] = prepare(lambda: not stopped.is_set()), stopped
+    tasks: SimpleQueue[Sequence[Source] | None] = SimpleQueue()
+    stopped = threading.Event()
+    threading.Thread(
+        target=_listen, args=(parent, stops, tasks, stopped), name="parent", daemon=True
+    ).start()
+    try:
+        work = prepare(lambda: not stopped.is_set())
+        while (task := tasks.get()) is not None:
+            parent.send(_do(task, work, stopped))
+    except Exception as error:  # noqa: BLE001
+        # It is raised there, as if the work had been done there.
+        parent.send(error)
 
 
-def _end_with(ends: Connection) -> None:
-    # The other end is closed with the command, too, however that ends.
-    connection.wait([ends])
-    # What is partial is without a lock then: the next run removes it.
-    os._exit(1)
+def _listen(
+    parent: Connection,
+    stops: Connection,
+    tasks: SimpleQueue[Sequence[Source] | None],
+    stopped: threading.Event,
+) -> None:
+    heard = [parent, stops]
+    while True:
+        ready = connection.wait(heard)
+        if stops in ready:
+            stopped.set()
+            heard.remove(stops)
+        if parent in ready:
+            try:
+                tasks.put(parent.recv())
+            except (EOFError, OSError):
+                # What is partial is without a lock then: the next run removes it.
+                os._exit(1)
 
 
-def _do(task: Sequence[Source]) -> _Done:
+def _do(task: Sequence[Source], work: Work, stopped: threading.Event) -> _Done:
     """Does a task."""
-    work, stopped = _here["work"]
     reports: list[FileReport] = []
     sources = read = 0
 

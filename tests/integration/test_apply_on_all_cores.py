@@ -26,6 +26,9 @@ FILES = 100
 
 PATIENCE_SECONDS = 60
 
+# So many processes, of those that two thousand files are for.
+KILLED = 20
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
@@ -89,7 +92,7 @@ def test_a_process_that_dies_takes_nothing_along(folder: Path, tmp_path: Path) -
 
 
 def test_a_process_that_dies_does_not_leave_others_waiting(folder: Path, tmp_path: Path) -> None:
-    """Others end, too, also one that waits for its file, and then for what the dead one had."""
+    """What another has in hand goes on, and what there is more of is done by a new one."""
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     out = tmp_path / "out"
@@ -99,7 +102,7 @@ def test_a_process_that_dies_does_not_leave_others_waiting(folder: Path, tmp_pat
     running = threading.Thread(target=lambda: reports.extend(processes.run(files)), daemon=True)
     running.start()
     # Goes on when one process reads from the other end.
-    with pipe.open("wb", buffering=0):
+    with pipe.open("wb", buffering=0) as writer:
         in_task = 32
         while len(list(out.glob("*.dcm"))) < len(files) - in_task - 1:
             assert running.is_alive()
@@ -107,11 +110,35 @@ def test_a_process_that_dies_does_not_leave_others_waiting(folder: Path, tmp_pat
 
         idle.kill()
 
-        running.join(PATIENCE_SECONDS)
+        writer.write(ct())
+    running.join(PATIENCE_SECONDS)
     assert not running.is_alive()
     assert [one.source for one in reports] == [file.name for file in files]
-    assert {one.problem for one in reports[:in_task]} == {cores.DIED}
+    assert [one.source for one in reports if one.output is None] == ["050.dcm"]
     assert workers() == []
+
+
+def test_processes_may_be_killed_at_any_moment(folder: Path, tmp_path: Path) -> None:
+    """However often that happens, each file has a report, in order, and what died had one task."""
+    out = tmp_path / "out"
+    processes = Processes(2, prepare(out), lambda _: None, preload=__name__)
+    files = list(find_sources([folder])) * 20
+    reports: list[FileReport] = []
+    running = threading.Thread(target=lambda: reports.extend(processes.run(files)), daemon=True)
+    running.start()
+    killed = 0
+    while running.is_alive() and killed < KILLED:
+        for worker in workers():
+            worker.kill()
+            killed += 1
+    running.join(PATIENCE_SECONDS)
+
+    assert not running.is_alive()
+    assert [one.source for one in reports] == [file.name for file in files]
+    failed = [one for one in reports if one.problem == cores.DIED]
+    in_task = 32
+    assert len(failed) <= killed * in_task
+    assert killed >= KILLED
 
 
 def open_paths(process: psutil.Process) -> set[str]:
