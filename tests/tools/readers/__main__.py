@@ -15,6 +15,7 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -37,10 +38,13 @@ PACKAGES = {"dcmdump": "dcmtk", "gdcminfo": "libgdcm-tools", "dciodvfy": "dicom3
 # What differs from run to run or is a value: file names, numbers, quoted texts.
 _VARYING = re.compile(r"\([^)]*\)|/\S+|0x[0-9a-f]+|\d+|'[^']*'|\"[^\"]*\"|\[[^\]]*\]")
 
+_WARNINGS = threading.Lock()
+
 
 def pydicom_says(path: Path) -> set[str]:
     """Reads a file, looks at every value, and returns what pydicom warns of."""
-    with warnings.catch_warnings(record=True) as caught:
+    # Warnings are the process's: what other threads read at the same time is not to be caught.
+    with _WARNINGS, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
             data_set = pydicom.dcmread(path, force=True)
