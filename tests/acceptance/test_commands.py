@@ -17,6 +17,7 @@ import pytest
 
 from deid_service.engine import ENGINE_VERSION
 from tests.acceptance.conftest import dicom_files
+from tests.support.processes import child
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -220,13 +221,15 @@ def test_a_person_is_asked_before_something_is_gone(
     ):
         command = shlex.join([installation.command, "container", *arguments])
         leader, follower = pty.openpty()
-        with subprocess.Popen(
-            ["bash", "-c", command],
-            stdin=follower,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            env=installation.environment(**up.addresses),
+        with child(
+            subprocess.Popen(
+                ["bash", "-c", command],
+                stdin=follower,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                env=installation.environment(**up.addresses),
+            )
         ) as process:
             os.close(follower)
             os.write(leader, b"n\n")

@@ -21,6 +21,7 @@ from deid_service.cli.results import FileReport
 from deid_service.client import LEDGER_NAME, Source, find_sources
 from profile_service.language import parse_profile
 from tests.support.deid_service import PROFILE, ct
+from tests.support.processes import child
 
 FILES = 100
 
@@ -157,11 +158,13 @@ def test_the_command_ends_in_order_on_a_signal(folder: Path, tmp_path: Path) -> 
     profile.write_text(PROFILE)
     out = tmp_path / "out"
     command = [str(Path(sys.executable).with_name("deidcascade")), "apply", "--json"]
-    with subprocess.Popen(
-        [*command, "--profile", str(profile), str(pipe), str(folder), "--out", str(out)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
+    with child(
+        subprocess.Popen(
+            [*command, "--profile", str(profile), str(pipe), str(folder), "--out", str(out)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
     ) as process:
         with pipe.open("wb", buffering=0) as writer:
             writer.write(ct()[:10_000])

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 from contextlib import contextmanager
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, AnyStr
 
 import psutil
 
@@ -88,6 +88,20 @@ class ServiceProcess:
         self._reader.join(20)
         assert not self._reader.is_alive(), "A worker has outlived its supervisor."
         return code
+
+
+@contextmanager
+def child(process: subprocess.Popen[AnyStr]) -> Iterator[subprocess.Popen[AnyStr]]:
+    """Waits for a process at the end, as it does as a context; kills it where a test fails.
+
+    A test that fails would wait for ever else for what it did not come to do.
+    """
+    with process:
+        try:
+            yield process
+        except BaseException:
+            process.kill()
+            raise
 
 
 @contextmanager

@@ -29,6 +29,7 @@ from tests.support.deid_service import (
     ct,
     selected,
 )
+from tests.support.processes import child
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -279,10 +280,12 @@ def test_after_interruptions_every_file_is_there_once(
                 (folder / f"{each}.dcm").write_bytes(numbered(each))
     out = tmp_path / "out"
     for interruption in range(5):
-        with subprocess.Popen(
-            arguments(service.address, out, folder),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+        with child(
+            subprocess.Popen(
+                arguments(service.address, out, folder),
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
         ) as process:
             there = len(outputs(out))
             while process.poll() is None and len(outputs(out)) < there + 3 + interruption:

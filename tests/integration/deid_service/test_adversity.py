@@ -38,7 +38,7 @@ from tests.support.deid_service import (
     whole_file,
 )
 from tests.support.engine.build import dicom, el, sq
-from tests.support.processes import service_process
+from tests.support.processes import child, service_process
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -112,14 +112,16 @@ def test_a_worker_that_cannot_be_started_stops_nobody(
 
 def test_an_unread_standard_error_stops_nobody(blank_profile_service: str) -> None:
     """Streams go on when nobody reads the log."""
-    with subprocess.Popen(
-        [
-            *(sys.executable, "-m", "deid_service", "--listen", "127.0.0.1:0"),
-            *("--profile-service", blank_profile_service, "--workers", "1"),
-        ],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
+    with child(
+        subprocess.Popen(
+            [
+                *(sys.executable, "-m", "deid_service", "--listen", "127.0.0.1:0"),
+                *("--profile-service", blank_profile_service, "--workers", "1"),
+            ],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
     ) as process:
         assert process.stdout is not None
         address = process.stdout.readline().removeprefix("listening on ").strip()
@@ -184,7 +186,9 @@ def service_by_shell(profile_service: str, command: str) -> Iterator[str]:
         f"exec {sys.executable} -m deid_service --listen 127.0.0.1:0 --workers 1 "
         f"--profile-service {profile_service} {command}"
     )
-    with subprocess.Popen(["/bin/sh", "-c", run], stderr=subprocess.PIPE, text=True) as process:
+    with child(
+        subprocess.Popen(["/bin/sh", "-c", run], stderr=subprocess.PIPE, text=True)
+    ) as process:
         assert process.stderr is not None
         address = ""
         for line in process.stderr:

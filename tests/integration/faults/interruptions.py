@@ -34,6 +34,7 @@ from tests.integration.faults.files import (
     identified_file,
 )
 from tests.support.deid_service import TARGET
+from tests.support.processes import child
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -199,7 +200,7 @@ class Interrupted:
         left, in_vain = list(kinds), 0
         while left:
             before = len(left)
-            with self._upload(self._limit() if left[0] is Kind.LIMIT else 0) as client:
+            with child(self._upload(self._limit() if left[0] is Kind.LIMIT else 0)) as client:
                 if left[0] in OF_DISK:
                     self.happened[left.pop(0)] += 1
                     client.wait(PATIENCE_SECONDS)
@@ -216,7 +217,7 @@ class Interrupted:
 
     def finish(self) -> None:
         """Uploads what is left, and checks what is there."""
-        with self._upload() as client:
+        with child(self._upload()) as client:
             client.wait(PATIENCE_SECONDS)
         # Broken files are.
         assert client.returncode == 1, client.returncode
@@ -325,7 +326,7 @@ class InterruptedApply:
         every = max(1, len(self._sources.outputs) // (len(kinds) + 1))
         for kind in kinds:
             limit = SIZES[1] // 2 if kind is Kind.LIMIT else 0
-            with self._begin(() if kind in OF_DISK else (self._pipe,), limit) as command:
+            with child(self._begin(() if kind in OF_DISK else (self._pipe,), limit)) as command:
                 if kind not in OF_DISK:
                     self._wait_for_outputs(self._outputs() + self._draw.randint(1, every), command)
                     self._strike(kind, command)
@@ -336,7 +337,7 @@ class InterruptedApply:
 
     def finish(self) -> None:
         """Does what is left, and checks what is there."""
-        with self._begin() as command:
+        with child(self._begin()) as command:
             command.wait(PATIENCE_SECONDS)
         # Broken files are.
         assert command.returncode == 1, command.returncode

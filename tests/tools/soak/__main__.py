@@ -36,8 +36,9 @@ SECONDS_BETWEEN_FAULTS = 8.0
 SECONDS_BETWEEN_SAMPLES = 1.0
 SECONDS_OF_SHORTAGE = 4.0
 
-# The first part of a run fills caches and the allocator's pools.
-WARM_UP = 1 / 3
+# The first part of a run fills caches and the allocator's pools: those come to their level with
+# the largest files that meet in a worker, of which some hundred have come after five minutes.
+WARM_UP = 1 / 2
 
 # Above what sampling a moving load leaves as noise over minutes, and far below what a
 # leak of a few hundred bytes per file comes to.

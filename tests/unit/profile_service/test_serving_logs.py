@@ -13,6 +13,7 @@ import pytest
 
 from profile_service.serving import logs
 from profile_service.serving.logs import GATHERED_LINES, Log, origin
+from tests.support.processes import child
 
 
 def test_a_line_is_an_event_and_its_fields(caplog: pytest.LogCaptureFixture) -> None:
@@ -165,12 +166,14 @@ sys.stdin.read()
 
 def test_a_log_that_nobody_reads_stops_nobody() -> None:
     """Lines beyond the bound are left out, which is said where the log is read again."""
-    with subprocess.Popen(
-        [sys.executable, "-c", _SERVICE, _UNREAD],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
+    with child(
+        subprocess.Popen(
+            [sys.executable, "-c", _SERVICE, _UNREAD],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
     ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "served\n"
@@ -199,11 +202,13 @@ def test_a_closed_standard_error_stops_nobody() -> None:
 def test_a_line_is_written_soon() -> None:
     """Lines come without an end of the process, and with the time at which they were told."""
     code = "log.write_soon('call'); sys.stdin.read()"
-    with subprocess.Popen(
-        [sys.executable, "-c", _SERVICE, code],
-        stdin=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
+    with child(
+        subprocess.Popen(
+            [sys.executable, "-c", _SERVICE, code],
+            stdin=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
     ) as process:
         assert process.stderr is not None
         line = process.stderr.readline()
