@@ -17,7 +17,8 @@
             TableNotFoundError
         ContainerAlreadyExistsError
         ContainerNotEmptyError
-        ApprovalRequiredError, SamePersonError, ChangeDecidedError
+        ApprovalRequiredError, SamePersonError, ChangeDecidedError,
+        TooManyChangesError
         EtagMismatchError
         UnauthenticatedError
         PermissionDeniedError
@@ -303,6 +304,16 @@ class ChangeDecidedError(ProfileServiceError):
 
     def __init__(self, name: str, number: int) -> None:
         super().__init__(f"Change {number} of {name} was decided before.", container=name)
+
+
+class TooManyChangesError(ProfileServiceError):
+    """As many changes wait for a decision as may."""
+
+    def __init__(self, name: str, most: int) -> None:
+        super().__init__(
+            f"{most} changes of {name} wait for a decision: approve or reject some of them first.",
+            container=name,
+        )
 
 
 class InvalidChangeError(InvalidRequestError):

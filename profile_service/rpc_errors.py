@@ -72,6 +72,7 @@ STATUSES: dict[type[errors.ProfileServiceError], tuple[grpc.StatusCode, str]] = 
     ),
     errors.SamePersonError: (grpc.StatusCode.FAILED_PRECONDITION, "SAME_PERSON"),
     errors.ChangeDecidedError: (grpc.StatusCode.FAILED_PRECONDITION, "CHANGE_DECIDED"),
+    errors.TooManyChangesError: (grpc.StatusCode.FAILED_PRECONDITION, "TOO_MANY_CHANGES"),
     errors.EtagMismatchError: (grpc.StatusCode.ABORTED, "ETAG_MISMATCH"),
     errors.InvalidPrincipalError: (_INVALID, "INVALID_PRINCIPAL"),
     errors.InvalidRoleError: (_INVALID, "INVALID_ROLE"),

@@ -5,7 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from profile_service.audit import Action, Entry
-from profile_service.errors import ChangeDecidedError, ChangeNotFoundError, ContainerNotFoundError
+from profile_service.errors import (
+    ChangeDecidedError,
+    ChangeNotFoundError,
+    ContainerNotFoundError,
+    TooManyChangesError,
+)
 from profile_service.model import Change
 from profile_service.store.audit import append
 from profile_service.store.writers import execute
@@ -15,6 +20,9 @@ if TYPE_CHECKING:
     from profile_service.audit import Facts
     from profile_service.hierarchy import ContainerName
     from profile_service.store.database import Changing, Reading
+
+# Of one container. Each has a text of up to a mebibyte.
+MAX_OPEN_CHANGES = 100
 
 
 class ChangeStore:
@@ -38,8 +46,12 @@ class ChangeStore:
 
         Raises:
             ContainerNotFoundError: the container does not exist.
+            TooManyChangesError: so many wait for a decision already.
         """
         with self._change(name.site) as connection:
+            ((waiting,),) = execute(connection, "count_open_changes", name.text).fetchall()
+            if waiting >= MAX_OPEN_CHANGES:
+                raise TooManyChangesError(name.text, MAX_OPEN_CHANGES)
             given = (name.text, method, request, note, actor.subject, actor.identity)
             row = execute(connection, "propose_change", *given).fetchone()
             if row is None:

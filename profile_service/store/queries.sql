@@ -142,6 +142,13 @@ SELECT id, $2, $3, $4, $5, $6 FROM container WHERE name = $1
 RETURNING id, method, request, note, author, author_identity, create_time,
     approved, decided_by, decide_time
 
+-- How many changes of a container nobody has decided.
+-- name: count_open_changes
+SELECT count(*)
+FROM change_proposal AS p
+JOIN container AS c ON c.id = p.container_id
+WHERE c.name = $1 AND approved IS NULL
+
 -- A change of a container.
 -- name: get_change
 SELECT p.id, method, request, note, author, author_identity, p.create_time,

@@ -306,7 +306,8 @@ class ProfileServiceServicer:
         GrantRole, CreateApiKey and SetRole where they give somebody what such changes, or
         their approval, need.
 
-        INVALID_ARGUMENT INVALID_CHANGE, and whatever the change would fail with now.
+        INVALID_ARGUMENT INVALID_CHANGE; FAILED_PRECONDITION TOO_MANY_CHANGES (as many of the
+        container wait for a decision as may); and whatever the change would fail with now.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

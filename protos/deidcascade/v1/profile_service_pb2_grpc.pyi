@@ -195,7 +195,8 @@ class ProfileServiceStub:
     GrantRole, CreateApiKey and SetRole where they give somebody what such changes, or
     their approval, need.
 
-    INVALID_ARGUMENT INVALID_CHANGE, and whatever the change would fail with now.
+    INVALID_ARGUMENT INVALID_CHANGE; FAILED_PRECONDITION TOO_MANY_CHANGES (as many of the
+    container wait for a decision as may); and whatever the change would fail with now.
     """
     ListChanges: _grpc.UnaryUnaryMultiCallable[_profile_service_pb2.ListChangesRequest, _profile_service_pb2.ListChangesResponse]
     """Lists the changes that were proposed for a container, newest first, in pages.
@@ -372,7 +373,8 @@ class ProfileServiceAsyncStub(ProfileServiceStub):
     GrantRole, CreateApiKey and SetRole where they give somebody what such changes, or
     their approval, need.
 
-    INVALID_ARGUMENT INVALID_CHANGE, and whatever the change would fail with now.
+    INVALID_ARGUMENT INVALID_CHANGE; FAILED_PRECONDITION TOO_MANY_CHANGES (as many of the
+    container wait for a decision as may); and whatever the change would fail with now.
     """
     ListChanges: _aio.UnaryUnaryMultiCallable[_profile_service_pb2.ListChangesRequest, _profile_service_pb2.ListChangesResponse]  # type: ignore[assignment]
     """Lists the changes that were proposed for a container, newest first, in pages.
@@ -624,7 +626,8 @@ class ProfileServiceServicer(metaclass=_abc_1.ABCMeta):
         GrantRole, CreateApiKey and SetRole where they give somebody what such changes, or
         their approval, need.
 
-        INVALID_ARGUMENT INVALID_CHANGE, and whatever the change would fail with now.
+        INVALID_ARGUMENT INVALID_CHANGE; FAILED_PRECONDITION TOO_MANY_CHANGES (as many of the
+        container wait for a decision as may); and whatever the change would fail with now.
         """
 
     @_abc_1.abstractmethod

@@ -307,6 +307,24 @@ def test_proposals_are_listed_and_shown(people: People) -> None:
     assert shown.proposal.note == "Why not."
 
 
+def test_what_waits_for_a_decision_has_a_bound(people: People) -> None:
+    """A hundred of a container wait at most; one that is rejected makes room for another."""
+    setting = pb.SetProfileRequest(container=PROJECT, source=OTHER)
+    first = propose(people.first, set_profile=setting)
+    for _ in range(99):
+        propose(people.first, set_profile=setting)
+
+    with refused("FAILED_PRECONDITION", "TOO_MANY_CHANGES"):
+        propose(people.first, set_profile=setting)
+    locking = pb.UpdateContainerRequest(
+        container=pb.Container(name=GROUP, profile_locked=True),
+        update_mask=FieldMask(paths=["profile_locked"]),
+    )
+    propose(people.first, update_container=locking)
+    decide(people.first, first, approve=False)
+    propose(people.first, set_profile=setting)
+
+
 def test_what_would_fail_is_not_proposed(people: People) -> None:
     """An invalid profile, an old etag, nothing at all, or what the proposer may not do."""
     invalid = pb.SetProfileRequest(container=PROJECT, source="dicom: 5")
