@@ -16,6 +16,7 @@ from pathlib import Path
 import psutil
 
 from deid_service.embedded.postgres import EmbeddedPostgres
+from profile_service.serving.supervisor import TUNING
 from tests.support.memory import in_memory
 
 PATIENCE_SECONDS = 120.0
@@ -53,10 +54,16 @@ class Server:
 def serving(
     module: str, *arguments: str, environment: Mapping[str, str] | None = None
 ) -> Iterator[Server]:
-    """Runs a module that prints `listening on HOST:PORT`; ends it at the end."""
+    """Runs a module that prints `listening on HOST:PORT`; ends it at the end.
+
+    It has the settings of gRPC and of the allocator that are given here, and else the default
+    ones: those of workers, which `tests.support.environment` gives this process, are for the
+    supervisor of a service to hand out, and would make every echo a tuned one.
+    """
+    untuned = {name: value for name, value in os.environ.items() if name not in TUNING}
     with subprocess.Popen(
         [sys.executable, "-m", module, *arguments],
-        env=os.environ | dict(environment or {}),
+        env=untuned | dict(environment or {}),
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,

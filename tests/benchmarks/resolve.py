@@ -7,7 +7,8 @@ and several at once, as DeidService asks: with the digests of the texts that it 
 Any project at random, whose text DeidService does not have, and again and again a
 few projects, whose texts it has: then the answers are smaller. The echo is written as
 gRPC's documentation has it: generated stubs, `grpc.aio`, default settings; it answers
-with a real answer, with the text or without. Of the rounds the middle one counts. All show
+with a real answer, with the text or without. A second echo has the settings that our workers
+run with, for the difference. Of the rounds the middle one counts. All show
 credentials; over TLS, an API key is compared with tokens that are known and tokens that
 are verified each.
 """
@@ -33,6 +34,7 @@ from rich.console import Console
 from rich.table import Table
 
 from profile_service.language import VALIDATOR_VERSION
+from profile_service.serving.supervisor import TUNING
 from profile_service.store.migrate import migrate
 from tests.benchmarks._processes import Server, postgres, run_client, serving
 from tests.benchmarks.engine import profiles
@@ -87,8 +89,7 @@ def main() -> int:
             )
             for known in (False, True):
                 answer = _answer(service.address, known=known)
-                echo = running.enter_context(serving("tests.benchmarks._echo", answer))
-                servers = {"echo": echo, "profile_service": service}
+                servers = _echoes(running, answer) | {"profile_service": service}
                 for callers in CALLERS:
                     _compare(table, _Asked(projects, callers, known), servers)
     console.print(table)
@@ -97,6 +98,17 @@ def main() -> int:
         f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
     )
     return 0
+
+
+def _echoes(running: ExitStack, *arguments: str) -> dict[str, Server]:
+    """Starts the echo with default settings, and with those of our workers."""
+    settings = {"echo": {}, "tuned echo": TUNING}
+    return {
+        name: running.enter_context(
+            serving("tests.benchmarks._echo", *arguments, environment=environment)
+        )
+        for name, environment in settings.items()
+    }
 
 
 def _table(title: str) -> Table:
@@ -127,7 +139,7 @@ def _over_tls() -> Table:
             )
         )
         answer = _answer(service.address, known=True, tls=authority.trusted())
-        echo = running.enter_context(serving("tests.benchmarks._echo", "--tls", chain, key, answer))
+        echoes = _echoes(running, "--tls", chain, key, answer)
         with channel(service.address, tls=authority.trusted()) as opened:
             binding = access_pb.Binding(principal="user:jo", role="site-admin")
             AccessServiceStub(opened).GrantRole(access_pb.GrantRoleRequest(binding=binding))
@@ -141,7 +153,7 @@ def _over_tls() -> Table:
             "new tokens": _Asked(PROJECTS[0], 1, known=True, ca=authority.ca, tokens=str(each)),
         }
         for name, asked in shown.items():
-            _compare(table, asked, {"echo": echo, f"profile_service, {name}": service})
+            _compare(table, asked, echoes | {f"profile_service, {name}": service})
     return table
 
 
