@@ -363,10 +363,9 @@ class InterruptedApply:
 
     def _strike(self, kind: Kind, command: subprocess.Popen[bytes]) -> None:
         if kind is Kind.WORKER:
-            process = psutil.Process(command.pid)
-            workers = [
-                each for each in process.children(recursive=True) if each.ppid() != process.pid
-            ]
+            # Where all was done before, it comes to them later than to here.
+            while not (workers := _workers(command)):
+                assert command.poll() is None
             self._draw.choice(workers).kill()
         else:
             command.send_signal(OF_CLIENT[kind])
@@ -379,6 +378,16 @@ class InterruptedApply:
                 os.close(os.open(self._pipe, os.O_WRONLY | os.O_NONBLOCK))
             with suppress(subprocess.TimeoutExpired):
                 command.wait(0.05)
+
+
+def _workers(command: subprocess.Popen[bytes]) -> list[psutil.Process]:
+    """Returns the processes that a command works with: its server of such has forked them."""
+    found = []
+    for each in psutil.Process(command.pid).children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            if each.ppid() != command.pid:
+                found.append(each)
+    return found
 
 
 def prepared(limit: int) -> Callable[[], None]:
