@@ -24,6 +24,7 @@ from deid_service.cli.cores import (
 from deid_service.cli.given import TableFile, table_file_option, tables_for
 from deid_service.cli.interruption import Interruption
 from deid_service.cli.keys import key_file_option, keys_for
+from deid_service.cli.quarantine import Quarantine
 from deid_service.cli.reports import conclude, no_room, report_option
 from deid_service.cli.results import FileReport, Reports, Word, done_report
 from deid_service.cli.sources import (
@@ -33,6 +34,7 @@ from deid_service.cli.sources import (
     out_option,
     profile_of,
     profile_option,
+    quarantine_option,
     read_profile,
     sources_argument,
 )
@@ -65,6 +67,7 @@ if TYPE_CHECKING:
 @out_option
 @keep_names_option
 @again_option
+@quarantine_option
 @click.option(
     "--no-learning",
     is_flag=True,
@@ -80,6 +83,7 @@ def apply(
     out: Path,
     keep_names: bool,
     again: bool,
+    quarantine: Path | None,
     no_learning: bool,
     key_file: Path | None,
     table_files: tuple[TableFile, ...],
@@ -113,17 +117,20 @@ def apply(
         learn=not no_learning,
         keep_names=keep_names,
         again=again,
+        quarantine=quarantine,
         key_file=key_file,
         table_files=table_files,
     )
     # Here, for their errors. Processes read them themselves: they are handed to none.
     keys = keys_for(parsed, key_file)
     tables_for(parsed, table_files)
-    files = files_to_read(sources, out)
+    files = files_to_read(sources, out, quarantine)
     reports = Reports(sum(file.size for file in files))
     try:
         # Here, for their errors, and once: it removes what killed processes left.
         Ledger(Destination(out).folder, NO_TARGET)
+        if quarantine is not None:
+            Quarantine(quarantine)
     except OSError as error:
         raise Failure(f"cannot write to {out}: {error.strerror}.") from error
     except LedgerError as error:
@@ -154,6 +161,7 @@ class Settings:
         learn: whether what files have in common is learned.
         keep_names: names outputs like their sources.
         again: does again what earlier runs have done.
+        quarantine: the folder for what is rejected.
         key_file: the file of the key for pseudonyms.
         table_files: those of the tables that patients are looked up in.
     """
@@ -165,6 +173,7 @@ class Settings:
     learn: bool = True
     keep_names: bool = False
     again: bool = False
+    quarantine: Path | None = None
     key_file: Path | None = None
     table_files: tuple[TableFile, ...] = ()
 
@@ -212,6 +221,7 @@ class Work:
         destination = Destination(settings.out, tidy=False)
         ledger = Ledger(destination.folder, NO_TARGET, again=settings.again)
         self._keeper = Keeper(destination, ledger, keep_names=settings.keep_names)
+        self._quarantine = None if settings.quarantine is None else Quarantine(settings.quarantine)
         self._may_go_on = may_go_on
         # What the receipts of all files have in common.
         self._receipt = pb.Receipt(
@@ -243,7 +253,10 @@ class Work:
             return
         whole = _whole(source)
         for one in (whole,) if whole is not None else expand(source):
-            yield self._report(one, moved)
+            report = self._report(one, moved)
+            if self._quarantine is not None and report.word is Word.REJECTED:
+                self._quarantine.take(one, report)
+            yield report
 
     def _report(self, source: Source, moved: Callable[[int], None]) -> FileReport:
         over = passed_over(source)

@@ -10,7 +10,8 @@ from deid_service.client.outputs import Destination, OutputError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from deid_service.client import FileResult, Source
+    from deid_service.cli.results import FileReport
+    from deid_service.client import Source
 
 CHUNK_BYTES = 1024 * 1024
 REASON_SUFFIX = ".reason.txt"
@@ -32,24 +33,27 @@ class Quarantine:
             raise Failure(f"cannot write to {folder}: {error.strerror}.") from error
         self._folder = folder
 
-    def take(self, result: FileResult) -> None:
+    def take(self, source: Source, report: FileReport) -> None:
         """Copies a rejected file; one of an earlier run makes room.
+
+        Args:
+            source: the file.
+            report: says why.
 
         Raises:
             Failure: it cannot be copied.
         """
-        source, rejection = result.source, result.rejection
-        if source is None or rejection is None:
-            return
         try:
             path = self._copy(source)
             path.with_name(path.name + REASON_SUFFIX).write_text(
-                printable(f"{rejection.message} {rejection.tag}").strip() + "\n", encoding="utf-8"
+                f"{printable(report.problem)}\n", encoding="utf-8"
             )
         except (OSError, OutputError) as error:
             raise Failure(f"{source.name} cannot be put into {self._folder}: {error}") from error
 
     def _copy(self, source: Source) -> Path:
+        if source.path is not None and not source.path.is_file():
+            raise OutputError("it can be read only once.")
         partial = self._destination.begin()
         try:
             with source.open() as file:

@@ -46,6 +46,12 @@ out_option = click.option(
     help="The folder for the output; made when it is not there.",
 )
 again_option = click.option("--again", is_flag=True, help="Do what earlier runs have done, too.")
+quarantine_option = click.option(
+    "--quarantine",
+    metavar="DIR",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Copy what is rejected into DIR, as it is, with the reason beside each file.",
+)
 keep_names_option = click.option(
     "--keep-names",
     is_flag=True,
@@ -99,18 +105,24 @@ def print_problems(
         click.echo(printable(rendered), err=True)
 
 
-def files_to_read(paths: Sequence[Path], out: Path) -> list[Source]:
+def files_to_read(paths: Sequence[Path], out: Path, quarantine: Path | None = None) -> list[Source]:
     """Returns the files in some paths, folders with all that is below them.
 
-    All are found before the first one is read: output must not become input.
+    All are found before the first one is read: output must not become input, nor what is
+    identified lie where output is.
 
     Args:
         paths: files and folders.
         out: the folder for the output, which must not be below one of them.
+        quarantine: the folder for what is rejected, which must not be there either.
     """
     for path in paths:
         if out.resolve().is_relative_to(path.resolve()):
             raise click.UsageError(f"The output folder {out} is below {path}, which is read.")
+        if quarantine is not None and quarantine.resolve().is_relative_to(path.resolve()):
+            raise click.UsageError(f"The quarantine {quarantine} is below {path}, which is read.")
+    if quarantine is not None and quarantine.resolve().is_relative_to(out.resolve()):
+        raise click.UsageError(f"The quarantine {quarantine} is below {out}: it is no output.")
     return find_files(paths)
 
 

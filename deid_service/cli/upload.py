@@ -29,6 +29,7 @@ from deid_service.cli.sources import (
     files_to_read,
     keep_names_option,
     out_option,
+    quarantine_option,
     sources_argument,
 )
 from deid_service.cli.verdicts import verdict_table
@@ -61,12 +62,7 @@ WORDS = {
 @out_option
 @keep_names_option
 @again_option
-@click.option(
-    "--quarantine",
-    metavar="DIR",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Copy what is rejected into DIR, as it is, with the reason beside each file.",
-)
+@quarantine_option
 @report_option
 @json_option
 @deid_service_option
@@ -93,7 +89,7 @@ def upload(
 
     Exit code 1: a file was rejected, or the whole upload, or there was none.
     """
-    files = files_to_read(sources, out)
+    files = files_to_read(sources, out, quarantine)
     key, tls = key_for(address), tls_credentials()
     rejected = None if quarantine is None else Quarantine(quarantine)
     with Interruption() as interruption, ExitStack() as open_channels:
@@ -122,9 +118,10 @@ def upload(
             interruption.then(uploading.stop)
             try:
                 for result in uploading:
-                    reports.add(file_report(result))
-                    if rejected is not None and result.outcome is Outcome.REJECTED:
-                        rejected.take(result)
+                    told = file_report(result)
+                    reports.add(told)
+                    if rejected is not None and result.source and told.word is Word.REJECTED:
+                        rejected.take(result.source, told)
             except StreamRefusedError as error:
                 failure = refusal(error, target, address)
             except NoRoomError as error:

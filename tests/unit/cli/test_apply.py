@@ -212,6 +212,34 @@ def test_a_report_is_written_although_nobody_reads_what_is_printed(folder: Folde
     assert len(path.read_text().splitlines()) == 6
 
 
+def test_what_is_rejected_lies_apart_with_the_reason(folder: Folder) -> None:
+    """What is in archives, too; once, however often, and nothing else."""
+    with zipfile.ZipFile(folder.files / "series.zip", "a") as archive:
+        archive.writestr("third.dcm", ct()[:10_000])
+    apart = folder.path / "apart"
+
+    folder.apply("--quarantine", apart)
+    folder.apply("--quarantine", apart)
+
+    there = {str(path.relative_to(apart)): path for path in apart.rglob("*") if path.is_file()}
+    names = ["half.dcm", "series.zip/third.dcm"]
+    assert sorted(there) == sorted([*names, *(f"{name}.reason.txt" for name in names)])
+    assert there["half.dcm"].read_bytes() == ct()[:20_000]
+    assert there["half.dcm.reason.txt"].read_text() == (
+        "TRUNCATED: the file ends before the data set does [at byte 20000]\n"
+    )
+    assert apart.stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize("where", ["files/apart", "out/apart", "out", "files"])
+def test_a_quarantine_lies_apart(folder: Folder, where: str) -> None:
+    """What is identified lies neither among outputs nor where the next run reads it."""
+    result = CliRunner().invoke(command, folder.arguments("--quarantine", folder.path / where))
+
+    assert result.exit_code == 2
+    assert "The quarantine" in result.output
+
+
 def test_what_somebody_has_changed_stays(folder: Folder) -> None:
     """An output that is no more what it was is left alone, and the file has another one."""
     first = folder.apply()
