@@ -139,7 +139,9 @@ def serve(
             return
         tables = Tables(store.tables, store.audit.record, sealing)
         access = AccessCalls(store.access)
-        servicers = _servicers(config, store, sealing, tables, access, running)
+        service_key = KeyFile(Path(config.service_key)) if config.service_key else None
+        keys = SiteKeys(store.site_keys, sealing, service_key)
+        servicers = _servicers(store, sealing, keys, tables, access, running)
         retention = Retention(store.audit, store.tables)
         retention.start()
         running.callback(retention.close)
@@ -150,7 +152,7 @@ def serve(
         server.add_generic_rpc_handlers(
             (
                 handler(PROFILE_SERVICE, servicers, guard, arrivals),
-                handler(TABLE_SERVICE, [TableCalls(tables)], guard, arrivals),
+                handler(TABLE_SERVICE, [TableCalls(tables, keys)], guard, arrivals),
                 handler(ACCESS_SERVICE, [access], guard, arrivals),
                 healthiness.handler(arrivals),
             )
@@ -187,16 +189,14 @@ def master_key(config: Config) -> MasterKey | None:
 
 
 def _servicers(
-    config: Config,
     store: Store,
     sealing: MasterKey | None,
+    keys: SiteKeys,
     tables: Tables,
     access: AccessCalls,
     running: ExitStack,
 ) -> tuple[object, ...]:
     """Returns what carries out the calls of ProfileService, each a part of them."""
-    service_key = KeyFile(Path(config.service_key)) if config.service_key else None
-    keys = SiteKeys(store.site_keys, sealing, service_key)
     profiles = Profiles(store.profiles, store.resolutions)
     running.callback(profiles.close)
     of_containers = ContainerCalls(store.containers)

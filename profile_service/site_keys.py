@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from profile_service.audit import Action
-from profile_service.errors import NoMasterKeyError
+from profile_service.errors import NoMasterKeyError, PermissionDeniedError
 from profile_service.hierarchy import Kind
 from profile_service.keys.delivery import ServiceKey
 from profile_service.keys.derivation import StreamKeys, stream_keys
@@ -80,6 +80,17 @@ class SiteKeys:
             return Delivery(b"", KeyProblem.NO_SUCH_GENERATION)
         keys = derived._replace(tables=finding)
         return Delivery(service.seal(keys, request, target.text))
+
+    def for_pages(self, request: bytes, target: str) -> ServiceKey:
+        """Returns what encrypts pages of lists for the DeidService that asks.
+
+        Raises:
+            PermissionDeniedError: it has another key than DeidServices have here.
+        """
+        service = None if self._service is None else ServiceKey(self._service.text())
+        if service is None or not service.is_mine(request, target):
+            raise PermissionDeniedError
+        return service
 
     def _derived(
         self, use: KeyUse, source: KeySource, target: ContainerName, actor: Actor

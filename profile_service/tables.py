@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from profile_service.access.actor import Actor
     from profile_service.audit import Facts
     from profile_service.hierarchy import ContainerName
+    from profile_service.keys.delivery import Page
     from profile_service.keys.sealing import MasterKey, Sealed
     from profile_service.language.model import Column, Violation
     from profile_service.model import StoredTable
@@ -150,15 +151,14 @@ class Tables:
         master = self._master
         if master is None:
             raise NoMasterKeyError(container.site)
-        if adds:
-            self._store.version(container, name, 0)
+        there = self._store.version(container, name, 0).rows if adds else 0
 
         def make(container_id: int) -> Sealed:
             return master.seal(new_secret(), of_table(container_id, name))
 
         table = self._store.hold(container, name, make)
         key = self._key(table)
-        sheet = Sheet(chunks, uses)
+        sheet = Sheet(chunks, uses, there=there)
 
         def check(twice: list[Twice], codes: list[Twice]) -> None:
             for line, first in twice:
@@ -230,6 +230,38 @@ class Tables:
             NoMasterKeyError: it cannot be decrypted.
         """
         table = self._store.version(container, name, version)
+        rows, last = self._page(table, after)
+        facts: Facts = {"table": name, "version": table.version, "rows": len(rows)}
+        self._record(Entry(Action.READ_TABLE, container.text, actor, after=facts))
+        return table, rows, last
+
+    def page(self, container: ContainerName, name: str, page: Page) -> tuple[list[str], bytes]:
+        """Returns a page of a list.
+
+        Args:
+            container: that it is attached to.
+            name: its name there.
+            page: which one.
+
+        Returns:
+            Its words or names, and behind which row the next one begins; empty on the last page.
+
+        Raises:
+            TableNotFoundError: the list, or its version, is not there.
+            InvalidTableError: it has not such a column.
+            NoMasterKeyError: it cannot be decrypted.
+        """
+        table = self._store.version(container, name, page.version)
+        if table.table_id != page.table_id:
+            raise TableNotFoundError(container.text, name)
+        if page.column not in table.columns:
+            raise InvalidTableError("column", "is not there.")
+        rows, last = self._page(table, page.after)
+        place = table.originals + table.columns.index(page.column)
+        return [row[place] for row in rows if row[place]], last
+
+    def _page(self, table: StoredTable, after: bytes) -> tuple[list[list[str]], bytes]:
+        """Returns a page of rows, and what the last one is found by; empty on the last page."""
         found = self._store.rows(table, after=after, limit=PAGE_ROWS + 1)
         page, size = 0, 0
         while page < min(len(found), PAGE_ROWS) and size < PAGE_BYTES:
@@ -237,9 +269,7 @@ class Tables:
             page += 1
         key = self._key(table)
         rows = [key.open(digest, sealed) for digest, sealed in found[:page]]
-        facts: Facts = {"table": name, "version": table.version, "rows": len(rows)}
-        self._record(Entry(Action.READ_TABLE, container.text, actor, after=facts))
-        return table, rows, found[page - 1][0] if page < len(found) else b""
+        return rows, found[page - 1][0] if page < len(found) else b""
 
     def delete(self, container: ContainerName, name: str, *, before: int, actor: Actor) -> None:
         """Deletes a table, or its versions before one; see the store."""

@@ -39,11 +39,14 @@ def decide(source: str, kind: Kind | None) -> Decision:
 
 
 def _key_use(profile: Profile | None) -> KeyUse | None:
-    if profile is None or not (profile.key_purposes or profile.columns):
+    if profile is None:
+        return None
+    columns = tuple(sorted({*profile.columns, *profile.settings.words.lists}))
+    if not (profile.key_purposes or columns):
         return None
     wanted = profile.settings.pseudonyms
     purposes = tuple(sorted(profile.key_purposes))
-    return KeyUse(wanted.scope, wanted.generation or 0, purposes, profile.columns)
+    return KeyUse(wanted.scope, wanted.generation or 0, purposes, columns)
 
 
 def lets_through(decision: Decision) -> bool:

@@ -1,4 +1,4 @@
-"""What patients are given where there is no server: tables from files."""
+"""What patients are given, and lists say, where there is no server: tables from files."""
 
 from __future__ import annotations
 
@@ -11,10 +11,16 @@ import click
 from deid_service.cli.console import Failure, printable
 from deid_service.engine import Given
 from profile_service.language.lookups import TABLE_NAME, uses_of
-from profile_service.language.sheets import Sheet, SheetInvalidError, folded, rows_by_patient
+from profile_service.language.sheets import (
+    MAX_LISTED,
+    Sheet,
+    SheetInvalidError,
+    folded,
+    rows_by_patient,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from profile_service.language.model import Column, Profile, Violation
 
@@ -44,7 +50,7 @@ table_file_option = click.option(
     metavar="NAME=FILE",
     type=_TableFileType(),
     multiple=True,
-    help="The CSV of a table that the profile looks patients up in.",
+    help="The CSV of a table that the profile looks patients up in, or of a list that it names.",
 )
 
 
@@ -65,37 +71,45 @@ class Tables(NamedTuple):
 
     Attributes:
         given: tells what a patient was given, by what the patient is known by.
+        lists: what lists say.
         names: which tables they are, each with the digest of its file, in their order.
     """
 
     given: Callable[[str], Given]
+    lists: Mapping[Column, Sequence[str]]
     names: tuple[str, ...]
 
 
 def tables_for(profile: Profile, files: Sequence[TableFile]) -> Tables:
-    """Returns the tables that a profile looks patients up in.
+    """Returns the tables that a profile looks patients up in, and the lists that it names.
 
     Raises:
         Failure: a table that the profile needs is not there, or not as it needs it.
     """
-    needed = {column.table for column in profile.columns}
+    columns_of = _columns_of(profile)
     named = dict(files)
-    if len(named) < len(files) or named.keys() - needed:
-        odd = min(named.keys() - needed, default="")
+    if len(named) < len(files) or named.keys() - columns_of.keys():
+        odd = min(named.keys() - columns_of.keys(), default="")
         raise Failure(
             f"the profile looks nothing up in a table {odd}." if odd else "a table is named twice."
         )
-    if missing := sorted(needed - named.keys()):
+    if missing := sorted(columns_of.keys() - named.keys()):
         raise Failure(
-            f"the profile looks patients up in the table {missing[0]}: name its file with "
+            f"the profile needs the table {missing[0]}: name its file with "
             f"--table {missing[0]}=FILE."
         )
     ignores_case = profile.settings.pseudonyms.ignore_case
-    read = {name: _read(profile, name, path) for name, path in sorted(named.items())}
-    tables = [
-        (tuple(column for column in profile.columns if column.table == name), rows)
-        for name, (rows, _) in read.items()
-    ]
+    read = {name: _read(profile, columns_of[name], path) for name, path in sorted(named.items())}
+    tables = [(columns_of[name], rows) for name, (rows, _) in read.items()]
+    lists = profile.settings.words.lists
+    said_by_lists = {
+        column: [value for row in rows.values() if (value := row.values[columns.index(column)])]
+        for columns, rows in tables
+        for column in columns
+        if column in lists
+    }
+    if sum(map(len, said_by_lists.values())) > MAX_LISTED:
+        raise Failure(f"the lists have more than {MAX_LISTED} words together.")
 
     def given(known_by: str) -> Given:
         said: dict[Column, str] = {}
@@ -105,10 +119,18 @@ def tables_for(profile: Profile, files: Sequence[TableFile]) -> Tables:
                 said.update(zip(columns, listed.values, strict=True))
         return Given(said={column: value for column, value in said.items() if value})
 
-    return Tables(given, tuple(f"{name}@sha256:{digest}" for name, (_, digest) in read.items()))
+    names = tuple(f"{name}@sha256:{digest}" for name, (_, digest) in read.items())
+    return Tables(given, said_by_lists, names)
 
 
-def _read(profile: Profile, name: str, path: Path) -> tuple[dict[str, _Listed], str]:
+def _columns_of(profile: Profile) -> dict[str, tuple[Column, ...]]:
+    """Returns what a profile needs of tables, by their names."""
+    needed = sorted({*profile.columns, *profile.settings.words.lists})
+    names = {column.table for column in needed}
+    return {name: tuple(each for each in needed if each.table == name) for name in names}
+
+
+def _read(profile: Profile, needed: Sequence[Column], path: Path) -> tuple[dict[str, _Listed], str]:
     """Reads a table as far as a profile needs it; returns its digest, too, in hex."""
     digest = hashlib.sha256()
 
@@ -118,11 +140,11 @@ def _read(profile: Profile, name: str, path: Path) -> tuple[dict[str, _Listed], 
                 digest.update(chunk)
                 yield chunk
 
-    wanted = [column.name for column in profile.columns if column.table == name]
+    wanted = [column.name for column in needed]
     try:
-        sheet = Sheet(chunks(), uses_of(profile, name))
+        sheet = Sheet(chunks(), uses_of(profile, needed[0].table))
         if absent := [column for column in wanted if column not in sheet.columns]:
-            raise Failure(f"{path} has no column {absent[0]}, which the profile looks up.")
+            raise Failure(f"{path} has no column {absent[0]}, which the profile needs.")
         places = [sheet.columns.index(column) for column in wanted]
         rows = rows_by_patient(
             sheet,

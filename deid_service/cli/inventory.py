@@ -282,7 +282,8 @@ def test(
     """
     parsed = valid_profile(profile)
     keys = throwaway_keys(parsed) if key_file is None else keys_for(parsed, key_file)
-    plan = plan_of(parsed, keys, tables_for(parsed, table_files).given)
+    tables = tables_for(parsed, table_files)
+    plan = plan_of(parsed, keys, tables.given, tables.lists)
     inventory = Inventory(parsed, plan)
     for file in find_files(sources):
         for source in expand(file):

@@ -65,7 +65,8 @@ def preview(
     data = read_bytes(file)
     keys = throwaway_keys(parsed) if key_file is None else keys_for(parsed, key_file)
     try:
-        found = preview_of(data, parsed, keys, tables_for(parsed, table_files).given)
+        tables = tables_for(parsed, table_files)
+        found = preview_of(data, parsed, keys, tables.given, lists=tables.lists)
     except DicomError as error:
         raise Failure(f"{file} would be rejected: {error}.") from None
     except NotShownError as error:

@@ -45,11 +45,11 @@ class ProfileNotSupportedError(DeidServiceError):
 
 
 class TableMissingError(DeidServiceError):
-    """The profile looks patients up in a table that is not there, or lacks a column."""
+    """The profile needs a table that is not there, or lacks a column."""
 
     def __init__(self, table: str, column: str = "") -> None:
         lacks = f"which has no column {column}" if column else "and there is none of that name here"
-        super().__init__(f"The profile looks patients up in the table {table}, {lacks}.")
+        super().__init__(f"The profile needs the table {table}, {lacks}.")
 
 
 class ProfileServiceUnavailableError(DeidServiceError):

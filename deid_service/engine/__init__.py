@@ -25,6 +25,7 @@ from deid_service.engine.probe import (
     seeking,
     table_digests,
 )
+from deid_service.engine.rules.listed import Listed
 from deid_service.engine.rules.pseudonyms import Given, Keys
 from deid_service.engine.version import ENGINE_VERSION
 
@@ -36,6 +37,7 @@ __all__ = [
     "DicomError",
     "Given",
     "Keys",
+    "Listed",
     "PatientProbe",
     "Plan",
     "Reason",

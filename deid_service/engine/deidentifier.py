@@ -94,10 +94,12 @@ class Deidentifier:
             max_held_bytes: how much of the file may be held, see `MAX_HELD_BYTES`.
 
         Raises:
-            ValueError: the profile needs keys, and the plan has none.
+            ValueError: the profile needs keys or lists, and the plan has none.
         """
         if (plan.key_purposes or plan.columns) and plan.memo.pseudonyms is None:
             raise ValueError("the profile needs keys: see Plan.for_stream")
+        if plan.lists and not plan.memo.listed.has_lists:
+            raise ValueError("the profile needs lists: see Plan.for_stream")
         blank = plan.blank
         self._state = _State.UNCHANGED if blank else _State.START
         # What was not read of the input, as more must come first: so many bytes in all.

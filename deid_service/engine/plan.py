@@ -13,11 +13,13 @@ streams. Each `Deidentifier` belongs to one thread at a time.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from deid_service.engine.errors import DicomError
 from deid_service.engine.file.metas import Metas
+from deid_service.engine.rules.listed import Listed
 from deid_service.engine.rules.memo import Memo
 from deid_service.engine.rules.pseudonyms import Keys, Pseudonyms
 from deid_service.engine.rules.rules import Rules
@@ -63,20 +65,44 @@ class Plan:
         """What keys it needs; none with most profiles."""
         return self.rules.profile.key_purposes
 
-    def for_stream(self, keys: Keys | None = None) -> Plan:
+    @property
+    def lists(self) -> tuple[Column, ...]:
+        """The lists of the site whose words no text keeps; none with most profiles."""
+        return self.rules.profile.settings.words.lists
+
+    def listed(self, lists: Mapping[Column, Iterable[str]]) -> Listed:
+        """Returns what no text says: of lists, and of the profile itself.
+
+        It can be shared by streams.
+
+        Args:
+            lists: what each of `lists` says.
+
+        Raises:
+            ValueError: one is not there.
+        """
+        if set(self.lists) - lists.keys():
+            raise ValueError("the profile needs more lists")
+        return Listed(self.rules.profile.settings.words.remove, lists)
+
+    def for_stream(self, keys: Keys | None = None, listed: Listed | None = None) -> Plan:
         """Returns the same plan for a stream of files that keeps its values to itself.
 
         Args:
             keys: for what is done by a key; they go with the plan that is returned.
+            listed: see `listed`; None where the profile names no lists.
 
         Raises:
-            ValueError: the profile needs keys, or those of tables, and there are none.
+            ValueError: the profile needs keys, those of tables, or lists, and there are none.
         """
         if (self.key_purposes or self.columns) and keys is None:
             raise ValueError("the profile needs keys")
+        if self.lists and (listed is None or not listed.has_lists):
+            raise ValueError("the profile needs lists")
         settings = self.rules.profile.settings.pseudonyms
         pseudonyms = None if keys is None else Pseudonyms(keys, settings, None)
-        memo = self.memo.another(pseudonyms, awaits_patient=bool(self.rules.profile.says_patient))
+        awaits_patient = bool(self.rules.profile.says_patient)
+        memo = self.memo.another(pseudonyms, awaits_patient=awaits_patient, listed=listed)
         return replace(self, memo=memo)
 
     def forget(self) -> None:
@@ -100,4 +126,5 @@ def compile_plan(profile: Profile, *, learn: bool = True) -> Plan:
     # long for that is an answer to every file.
     with suppress(DicomError):
         rules.top  # noqa: B018
-    return Plan(rules, Metas(learns=learn), Memo(learns=learn))
+    listed = Listed(profile.settings.words.remove)
+    return Plan(rules, Metas(learns=learn), Memo(learns=learn, listed=listed))

@@ -50,7 +50,8 @@ def seeking(plan: Plan) -> Plan:
     Args:
         plan: of the stream.
     """
-    return replace(plan, memo=_Seeking(pseudonyms=plan.memo.pseudonyms, awaits_patient=True))
+    memo = _Seeking(pseudonyms=plan.memo.pseudonyms, awaits_patient=True, listed=plan.memo.listed)
+    return replace(plan, memo=memo)
 
 
 class PatientProbe:

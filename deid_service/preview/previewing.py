@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
 
 from deid_service.engine import DicomError, compile_plan, deidentify, knowing
 from deid_service.engine.rules.rules import Rules
@@ -14,10 +15,13 @@ from deid_service.preview.hits import lines_of_rules, treatments
 from deid_service.preview.remaining import Remaining, remaining
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection, Mapping
 
     from deid_service.engine import Given, Keys, Plan
-    from profile_service.language.model import Profile
+    from profile_service.language.model import Column, Profile
+
+
+_NO_LISTS: Final[Mapping[Column, Collection[str]]] = MappingProxyType({})
 
 
 class NotShownError(Exception):
@@ -57,12 +61,19 @@ class Preview:
     remaining: list[Remaining]
 
 
-def plan_of(profile: Profile, keys: Keys, looked_up: Callable[[str], Given]) -> Plan:
+def plan_of(
+    profile: Profile,
+    keys: Keys,
+    looked_up: Callable[[str], Given],
+    lists: Mapping[Column, Collection[str]] = _NO_LISTS,
+) -> Plan:
     """Returns what a profile does where nobody is asked; the arguments are those of `preview`."""
+    plan = compile_plan(profile)
+    listed = plan.listed({column: lists.get(column, ()) for column in plan.lists})
     # One that nobody is given.
     code = None if profile.codes is None else profile.codes.code(0)
     return knowing(
-        compile_plan(profile).for_stream(keys),
+        plan.for_stream(keys, listed),
         lambda known_by: looked_up(known_by)._replace(code=code),
     )
 
@@ -73,6 +84,7 @@ def preview(
     keys: Keys,
     looked_up: Callable[[str], Given],
     bounds: Bounds = UNBOUNDED,
+    lists: Mapping[Column, Collection[str]] = _NO_LISTS,
 ) -> Preview:
     """Returns what a profile does to a file.
 
@@ -82,12 +94,13 @@ def preview(
         keys: what pseudonyms are made with; all patients have one code, where they get codes.
         looked_up: what tables say of a patient, by what the patient is known by.
         bounds: what it may cost.
+        lists: what lists say that the profile names; those that are not there say nothing.
 
     Raises:
         DicomError: the file would be rejected.
         NotShownError: it can be de-identified, but not shown.
     """
-    output = deidentify(data, plan_of(profile, keys, looked_up))
+    output = deidentify(data, plan_of(profile, keys, looked_up, lists))
     try:
         before = elements(data, bounds.inflated_bytes, bounds.elements)
         after = elements(output, bounds.inflated_bytes, bounds.elements)

@@ -151,7 +151,7 @@ class Conversation:
         key_id = "" if applied.keys is None else applied.keys.id
         # What is remembered of values, and the keys, go with the stream.
         self._applied = applied = replace(
-            applied, plan=applied.plan.for_stream(applied.keys), keys=None
+            applied, plan=applied.plan.for_stream(applied.keys, applied.listed), keys=None
         )
         self._limits = limits
         self._ended = ended

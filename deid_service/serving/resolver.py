@@ -22,6 +22,7 @@ from deidcascade.v1 import table_service_pb2 as table_pb
 from deid_service.contract import errors
 from deid_service.contract.rpc_errors import read_details, verdicts_of
 from deid_service.engine import Keys, compile_plan
+from deid_service.serving.lists import ListInUse, Lists, opened, request_for
 from profile_service.keys.delivery import ServiceKey
 from profile_service.keys.errors import DeliveryError
 from profile_service.language import ProfileInvalid, parse_profile
@@ -32,7 +33,7 @@ from profile_service.serving.tracing import TRACING
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
 
-    from deid_service.engine import Plan
+    from deid_service.engine import Listed, Plan
     from deid_service.serving.connection import ProfileConnection
     from profile_service.language.model import Column
     from profile_service.serving.keyfile import KeyFile
@@ -42,6 +43,7 @@ _Request = (
     profile_pb.ResolveProfileRequest
     | profile_pb.AssignCodesRequest
     | table_pb.LookUpPatientsRequest
+    | table_pb.ReadListRequest
 )
 
 _SERVICE = profile_pb.DESCRIPTOR.services_by_name["ProfileService"].full_name
@@ -50,6 +52,7 @@ _METHODS = {
     profile_pb.ResolveProfileRequest: f"{_SERVICE}/ResolveProfile",
     profile_pb.AssignCodesRequest: f"{_SERVICE}/AssignCodes",
     table_pb.LookUpPatientsRequest: f"{_TABLE_SERVICE}/LookUpPatients",
+    table_pb.ReadListRequest: f"{_TABLE_SERVICE}/ReadList",
 }
 
 # For what reasons ProfileService does not do what it was asked for, as who asks is to know.
@@ -123,14 +126,14 @@ _UNCHANGED = compile_plan(UNCHANGED)
 
 
 class TableInUse(NamedTuple):
-    """A version of a table that patients of a stream are looked up in.
+    """A version of a table that a stream uses.
 
     Attributes:
         name: as the profile has it.
         container: that it is attached to.
         table_id: tells it from one that is made later under the same name.
         version: the version.
-        columns: that are looked up.
+        columns: that patients are looked up in; none of a list.
     """
 
     name: str
@@ -158,7 +161,8 @@ class AppliedProfile:
         file_audit: whether the site wants the audit told what becomes of the files.
         caller: who uploads, as ProfileService knows them.
         keys: what pseudonyms are made with; None where the profile needs none.
-        tables: that patients are looked up in, in the order of their names.
+        tables: that patients are looked up in, and lists, in the order of their names.
+        listed: what no text says; None where the profile names no lists.
     """
 
     plan: Plan
@@ -171,6 +175,7 @@ class AppliedProfile:
     caller: str = ""
     keys: Keys | None = None
     tables: tuple[TableInUse, ...] = ()
+    listed: Listed | None = None
 
 
 class ProfileResolver:
@@ -182,6 +187,7 @@ class ProfileResolver:
         self._connection = connection
         self._key = key
         self._plans = PlanCache(learn=learn)
+        self._lists = Lists()
 
     async def resolve(
         self, target: str, credential: tuple[str, str], request_id: str
@@ -213,10 +219,14 @@ class ProfileResolver:
         response = await self.ask(_resolve_profile, request, *told)
         if response.outcome == profile_pb.OUTCOME_PROFILE:
             applied = await self._applied(response.profile, known)
-            if applied.plan.key_purposes or applied.plan.columns:
-                tables = _tables(response.tables, applied.plan)
-                keys = _keys(response.keys, request, applied.plan, service)
+            plan = applied.plan
+            if plan.key_purposes or plan.columns or plan.lists:
+                tables = _tables(response.tables, plan)
+                keys = _keys(response.keys, request, plan, service)
                 applied = replace(applied, keys=keys, tables=tables)
+            if plan.lists and service is not None:
+                listed = await self._listed(applied, target, service, *told)
+                applied = replace(applied, listed=listed)
             return replace(applied, file_audit=response.file_audit, caller=response.caller)
         if response.outcome == profile_pb.OUTCOME_DISABLED:
             return AppliedProfile(
@@ -227,6 +237,34 @@ class ProfileResolver:
                 caller=response.caller,
             )
         raise _no_profile(response)
+
+    async def _listed(
+        self,
+        applied: AppliedProfile,
+        target: str,
+        service: ServiceKey,
+        *told: tuple[str, str],
+    ) -> Listed:
+        """Returns what no text says, by the lists that a profile names; see `resolve`."""
+        tables = {table.name: table for table in applied.tables}
+        lists = []
+        for column in applied.plan.lists:
+            table = tables[column.table]
+            lists.append(ListInUse(table.container, table.table_id, table.version, column))
+
+        async def read(each: ListInUse, after: bytes) -> tuple[list[str], bytes]:
+            request = request_for(each, target, after, service)
+            answer = await self.ask(_read_list, request, *told)
+            return opened(request, answer, service), answer.last
+
+        try:
+            return await self._lists.listed(applied.plan, applied.sha256, lists, read)
+        except CallRefusedError as error:
+            if error.reason == "TABLE_NOT_FOUND":
+                raise errors.TableMissingError(lists[0].column.table) from None
+            raise errors.ProfileNotSupportedError(
+                f"The profile names lists, and {NO_MASTER_KEY}."
+            ) from None
 
     async def preview(
         self, target: str, credential: tuple[str, str], request_id: str
@@ -334,6 +372,12 @@ def _resolve_profile(
     connection: ProfileConnection,
 ) -> Callable[..., Awaitable[profile_pb.ResolveProfileResponse]]:
     return connection.profiles.ResolveProfile
+
+
+def _read_list(
+    connection: ProfileConnection,
+) -> Callable[..., Awaitable[table_pb.ReadListResponse]]:
+    return connection.tables.ReadList
 
 
 def assign_codes(
@@ -460,7 +504,7 @@ def _parsed(source: str) -> Profile:
 
 
 def _tables(sent: Iterable[profile_pb.ResolvedTable], plan: Plan) -> tuple[TableInUse, ...]:
-    """Reads which tables patients are looked up in.
+    """Reads which tables patients are looked up in, and which are lists.
 
     Raises:
         TableMissingError: one is not there, or lacks a column.
@@ -474,7 +518,7 @@ def _tables(sent: Iterable[profile_pb.ResolvedTable], plan: Plan) -> tuple[Table
         if each.missing_column:
             raise errors.TableMissingError(each.name, each.missing_column)
         found.append(TableInUse(each.name, each.container, each.id, each.version, columns))
-    if {each.name for each in found} != {column.table for column in plan.columns}:
+    if {each.name for each in found} != {column.table for column in plan.columns + plan.lists}:
         raise errors.ProfileNotSupportedError(
             "ProfileService and DeidService disagree on what the profile looks up."
         )
@@ -494,7 +538,7 @@ def _keys(
     """
     needs = "The profile makes pseudonyms with a key"
     if not plan.key_purposes:
-        needs = "The profile looks patients up with the key of a table"
+        needs = "The profile needs the key of a table"
     if service is None or not sent.sealed:
         why = _NO_KEYS.get(sent.problem, _NO_KEY)
         raise errors.ProfileNotSupportedError(f"{needs}, and {why}.")
@@ -504,7 +548,7 @@ def _keys(
         raise errors.ProfileNotSupportedError(
             f"{needs}, and the one that came is not for this stream."
         ) from None
-    named = {column.table for column in plan.columns}
+    named = {column.table for column in plan.columns + plan.lists}
     if not (plan.key_purposes <= opened.keys.keys() and named <= opened.tables.keys()):
         raise errors.ProfileNotSupportedError(
             "ProfileService and DeidService disagree on what the profile needs keys for."

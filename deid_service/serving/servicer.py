@@ -152,8 +152,9 @@ class DeidServicer:
         try:
             conversation = Conversation(applied, self._limits, ended, terms)
             with self._rechecks.watching(stream, target, credential):
+                looked_up = [table for table in applied.tables if table.columns]
                 patients = Patients(
-                    self._resolver, target, credential, record.request_id, applied.tables
+                    self._resolver, target, credential, record.request_id, looked_up
                 )
                 async with Incoming(context.read, conversation, patients) as incoming:
                     await self._carry(context, stream, conversation, events, incoming)

@@ -35,7 +35,8 @@
     ListTables,            subjects.view                           the container
     ListTableVersions,
     ReadTable
-    LookUpPatients         as AssignCodes                          the target
+    LookUpPatients,        as AssignCodes                          the target
+    ReadList
     ListAuditEvents,       audit.view                              the container, or all sites
     ListAuditHeads
     TestPermissions        a credential
@@ -87,7 +88,7 @@ _SHARED = frozenset({Kind.SITE, Kind.GROUP})
 # What DeidService asks for in the name of a caller: nobody calls so otherwise. The first one
 # can be asked for in one's own name as well, the others cannot.
 RESOLVING = "ResolveProfile"
-GIVEN_TO_CALLERS = frozenset({"AssignCodes", "LookUpPatients"})
+GIVEN_TO_CALLERS = frozenset({"AssignCodes", "LookUpPatients", "ReadList"})
 FOR_CALLERS = GIVEN_TO_CALLERS | {RESOLVING}
 
 # The calls that can be proposed, by the fields of the proposal.
@@ -262,7 +263,7 @@ def _rotate_site_key(request: pb.RotateSiteKeyRequest) -> Asked:
 
 
 def _given_to_patients(
-    request: pb.AssignCodesRequest | table_pb.LookUpPatientsRequest,
+    request: pb.AssignCodesRequest | table_pb.LookUpPatientsRequest | table_pb.ReadListRequest,
 ) -> Asked:
     target = parse_name(request.target, field="target", kinds=TARGETS)
     return _on(place_of(target), Permission.UPLOADS_RESOLVE)
@@ -352,6 +353,7 @@ RULES: Mapping[str, Callable[[Any], Asked]] = MappingProxyType(
         "ListTableVersions": _see_subjects,
         "ReadTable": _see_subjects,
         "LookUpPatients": _given_to_patients,
+        "ReadList": _given_to_patients,
         "ListAuditEvents": _list_events,
         "ListAuditHeads": _list_heads,
         "TestPermissions": _test_permissions,

@@ -2,7 +2,8 @@
 
 Both know the API key of DeidService. A DeidService sends a nonce of its own, with a proof
 that it has the key; the answer is encrypted under a key of that nonce, so that nobody who
-asks, or sends once more what others have sent, can read it. That nobody may listen is a
+asks, or sends once more what others have sent, can read it. So do pages of lists, each with
+a request of its own. That nobody may listen is a
 matter of the transport, on which the API key itself travels.
 
     DeidService    --- nonce, HMAC(API key, nonce, target) --->    ProfileService
@@ -14,7 +15,7 @@ from __future__ import annotations
 import hmac
 import json
 import os
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -23,6 +24,8 @@ from profile_service.keys.derivation import StreamKeys, derived
 from profile_service.keys.errors import DeliveryError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from profile_service.language.model import KeyPurpose
 
 _KEY_BYTES: Final = 32
@@ -82,6 +85,33 @@ class ServiceKey:
         tables = {name: bytes.fromhex(key) for name, key in said.get(_TABLES, {}).items()}
         return StreamKeys(said["id"], keys, tables)
 
+    def seal_page(self, texts: Sequence[str], request: bytes, page: Page) -> bytes:
+        """Encrypts a page of a list for who has sent a request.
+
+        Args:
+            texts: what is on it.
+            request: see `request`.
+            page: which one it is.
+        """
+        nonce = os.urandom(len(_ONCE))
+        data = json.dumps(texts).encode()
+        return nonce + self._page_cipher(request).encrypt(nonce, data, page.name)
+
+    def open_page(self, sealed: bytes, request: bytes, page: Page) -> list[str]:
+        """Decrypts a page of a list.
+
+        Raises:
+            DeliveryError: it does not answer the request, is another one, or comes from who has
+                another service key.
+        """
+        nonce, data = sealed[: len(_ONCE)], sealed[len(_ONCE) :]
+        try:
+            opened = self._page_cipher(request).decrypt(nonce, data, page.name)
+        except (InvalidTag, ValueError):
+            raise DeliveryError from None
+        texts: list[str] = json.loads(opened)
+        return texts
+
     def _proof(self, nonce: bytes, target: str) -> bytes:
         key = derived(self._secret, "request", length=_KEY_BYTES)
         return hmac.digest(key, nonce + target.encode(), "sha256")
@@ -89,3 +119,31 @@ class ServiceKey:
     def _cipher(self, request: bytes) -> AESGCM:
         nonce = request[:_NONCE_BYTES].hex()
         return AESGCM(derived(self._secret, "delivery", nonce, length=_KEY_BYTES))
+
+    def _page_cipher(self, request: bytes) -> AESGCM:
+        nonce = request[:_NONCE_BYTES].hex()
+        return AESGCM(derived(self._secret, "listed", nonce, length=_KEY_BYTES))
+
+
+class Page(NamedTuple):
+    """A page of a list.
+
+    Attributes:
+        target: what files go to, the project or the device.
+        table_id: of the list.
+        version: of it.
+        column: which has the words or the names.
+        after: behind which row it begins; empty for the first.
+    """
+
+    target: str
+    table_id: int
+    version: int
+    column: str
+    after: bytes
+
+    @property
+    def name(self) -> bytes:
+        """What tells it from all others."""
+        parts = (self.target, str(self.table_id), str(self.version), self.column, self.after.hex())
+        return "\n".join(parts).encode()

@@ -321,6 +321,7 @@ def _base(profile: Profile) -> str:
     more = [] if mode == "remove" else [f"leftovers: {mode}"]
     more += [f"keep: {word}" for word in words.keep]
     more += [f"remove: {word}" for word in words.remove]
+    more += [f"remove: any {each.name} of {each.table}" for each in words.lists]
     return " ".join((profile.base.name, *profile.base.options, *more))
 
 

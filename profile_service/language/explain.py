@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from profile_service.language.dictionary import format_tag, name_of
 from profile_service.language.model import (
+    LISTED_WORDS,
+    NAMES,
     Assign,
     CapAge,
     Capture,
@@ -206,6 +208,13 @@ def _explain_words(words: Words) -> Iterator[str]:
         yield f"Cleaned texts also keep {len(words.keep)} words or phrases of the profile."
     if words.remove:
         yield f"No text keeps any of {len(words.remove)} words or phrases of the profile."
+    if words.lists:
+        kinds = {LISTED_WORDS: "word or phrase", NAMES: "name"}
+        named = ", ".join(f"any {kinds[each.name]} of {each.table}" for each in words.lists)
+        yield (
+            f"No text keeps {named}. A list is the nearest table of its name at or above what "
+            "files go to; where there is none, no file is taken."
+        )
 
 
 def _explain_base(base: Base) -> str:

@@ -759,10 +759,18 @@ class Words:
     Attributes:
         keep: words and phrases that cleaned texts keep; in lower case, each once.
         remove: those that no text keeps, in the forms in which people write them.
+        lists: the columns of tables whose words, or names of people, no text keeps either;
+            in the order of their names.
     """
 
     keep: tuple[str, ...] = ()
     remove: tuple[str, ...] = ()
+    lists: tuple[Column, ...] = ()
+
+
+# The columns of lists: words and phrases as they stand, and names of people.
+LISTED_WORDS = "word"
+NAMES = "name"
 
 
 # What becomes of a text that stays, and says who somebody is: it loses that, or the file is

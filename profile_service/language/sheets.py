@@ -3,6 +3,9 @@
     original,issuer,code,days
     4711,CITY HOSPITAL,LUNG-0001,-213
 
+A list has one column, `word` or `name`, whose values are looked for in texts; of each it is
+what the others call the patient, too.
+
 RFC 4180 in UTF-8, with or without a byte order mark; with semicolons or tabs where the header
 has them. The header names the columns: those that say who the patient is (`ORIGINALS`), and
 those that hold what is known of the patient. Spaces around a value say nothing.
@@ -22,7 +25,8 @@ from enum import Enum
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 from profile_service.language.lookups import COLUMN_NAME, ISSUER, ORIGINALS
-from profile_service.language.model import Violation
+from profile_service.language.model import LISTED_WORDS, NAMES, Violation
+from profile_service.language.words import MAX_CHARACTERS, is_fit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -35,6 +39,10 @@ MAX_BYTES: Final = 256 << 20
 MAX_ROWS: Final = 2_000_000
 MAX_COLUMNS: Final = 32
 MAX_VALUE_CHARACTERS: Final = 1024
+
+# Of all lists of a profile: more than a large hospital has staff, and an area streets. Looked
+# for, each takes some kilobytes at the most.
+MAX_LISTED: Final = 20_000
 
 # Of all columns with the longest values that there may be, and their quotes, in characters.
 _MAX_LINE: Final = (MAX_VALUE_CHARACTERS + 3) * MAX_COLUMNS
@@ -65,10 +73,13 @@ class SheetCode(Enum):
     ROW_WIDTH = "A row has more or fewer values than the header has columns."
     ILLEGAL_CHARACTER = "A line has a control character or a backslash."
     EMPTY_ORIGINAL = "A row does not say who the patient is."
-    DUPLICATE_ORIGINAL = "A patient stands in the table already; letter case tells none apart."
+    DUPLICATE_ORIGINAL = (
+        "A patient, or what a list has, is in the table already; letter case tells none apart."
+    )
     DUPLICATE_CODE = "Another patient of the table has the same value in the column `code`."
     CODE_IS_ORIGINAL = "The value in the column `code` says who the patient is."
     VALUE_NOT_FOR_VR = "An element that a profile writes the value into cannot hold it."
+    NOT_LISTABLE = "A word or name of a list is too short or too long to be looked for."
     NOT_DAYS = "A profile moves dates by the value, which is no number of days."
     TOO_MANY_PROBLEMS = "There is more wrong than is reported."
 
@@ -120,23 +131,29 @@ class Sheet:
     Attributes:
         columns: the names of those that hold values, in their order.
         originals: how many columns say who the patient is.
+        is_list: it is a list of words or names.
         violations: what was found to be wrong.
     """
 
-    def __init__(self, chunks: Iterable[bytes], uses: Iterable[Use] = ()) -> None:
+    def __init__(
+        self, chunks: Iterable[bytes], uses: Iterable[Use] = (), *, there: int = 0
+    ) -> None:
         """Reads the header.
 
         Args:
             chunks: the text, in pieces of any size.
             uses: what profiles do with the columns.
+            there: how many rows the table has that these are added to.
 
         Raises:
             SheetInvalidError: there is no header that says what the columns are.
         """
         self.columns: tuple[str, ...] = ()
         self.originals = 0
+        self.is_list = False
+        self._max_rows = MAX_ROWS
+        self._there = there
         self.violations: list[Violation] = []
-        self._said = 0
         self._line = 0
         # Lines that were read as rows, so that one that goes on is noticed.
         self._done = 0
@@ -153,6 +170,7 @@ class Sheet:
         ]
         self._uses = sorted(found, key=lambda each: (each[0], repr(each[1])))
         self._code = self.columns.index(CODE) if CODE in self.columns else None
+        self._listed = _places_of_lists(self.columns)
 
     @property
     def code_place(self) -> int | None:
@@ -173,8 +191,8 @@ class Sheet:
                 if not fields:
                     continue
                 count += 1
-                if count > MAX_ROWS:
-                    self._fail(SheetCode.TOO_LARGE, f"There are more than {MAX_ROWS} rows.")
+                if count + self._there > self._max_rows:
+                    self._fail(SheetCode.TOO_LARGE, f"There are more than {self._max_rows} rows.")
                 row = self._row(fields)
                 if row is not None:
                     yield row
@@ -198,7 +216,8 @@ class Sheet:
     def note_twice(self, line: int, first: int) -> None:
         """Notes a patient who stands in another line, or, where that is 0, in the table."""
         where = f"in line {first}" if first else "in the table"
-        self.note(SheetCode.DUPLICATE_ORIGINAL, line, f"The patient stands {where} already.")
+        what = "What the list has" if self.is_list else "The patient"
+        self.note(SheetCode.DUPLICATE_ORIGINAL, line, f"{what} stands {where} already.")
 
     def note_code_twice(self, line: int, first: int) -> None:
         """Notes a code that another line, or, where that is 0, the table has."""
@@ -273,10 +292,17 @@ class Sheet:
         wrong = next((n for n, name in enumerate(names, 1) if not COLUMN_NAME.fullmatch(name)), 0)
         twice = next((n for n, name in enumerate(names, 1) if name in names[: n - 1]), 0)
         patient = [name for name in ORIGINALS if name in names]
+        if len(names) == 1 and names[0] in {LISTED_WORDS, NAMES}:
+            self.originals = 1
+            self._places = self._value_places = (0,)
+            self.columns = tuple(names)
+            self.is_list = True
+            self._max_rows = MAX_LISTED
+            return
         if ORIGINALS[0] not in names:
             message = (
                 "No column is called 'original': the first line names the columns, and that one "
-                "says who the patient is."
+                f"says who the patient is. (A list has one column, {LISTED_WORDS!r} or {NAMES!r}.)"
             )
         elif wrong:
             message = (
@@ -319,6 +345,12 @@ class Sheet:
             self._note_form(row, fields)
         if self._code is not None and _is_said(values[self._code], row.originals):
             self.note(SheetCode.CODE_IS_ORIGINAL, row.line, "The code is the original.", CODE)
+        if any(values[place] and not is_fit(values[place]) for place in self._listed):
+            self.note(
+                SheetCode.NOT_LISTABLE,
+                row.line,
+                f"A word or name has 2 to {MAX_CHARACTERS} characters, and letters or digits.",
+            )
         wrong = -1
         for place, use in self._uses:
             if place == wrong or not values[place]:
@@ -339,6 +371,11 @@ class Sheet:
             )
         else:
             self.note(SheetCode.ILLEGAL_CHARACTER, row.line, "A value has a tab in it.")
+
+
+def _places_of_lists(columns: tuple[str, ...]) -> tuple[int, ...]:
+    """Returns which columns have what is looked for in texts."""
+    return tuple(place for place, each in enumerate(columns) if each in {LISTED_WORDS, NAMES})
 
 
 def _composed(text: str) -> str:

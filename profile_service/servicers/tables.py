@@ -9,6 +9,7 @@ from deidcascade.v1 import table_service_pb2 as pb
 from profile_service import messages, paging
 from profile_service.errors import CallIdleError, InvalidTableError, InvalidVersionError
 from profile_service.hierarchy import TARGETS, parse_name
+from profile_service.keys.delivery import Page
 from profile_service.language.lookups import TABLE_NAME
 from profile_service.language.sheets import MAX_COLUMNS
 from profile_service.servicers.texts import checked_note
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from profile_service.guard import Call
     from profile_service.model import StoredTable
+    from profile_service.site_keys import SiteKeys
     from profile_service.tables import Tables
 
 # Tables, and patients of each, that are looked up in one request.
@@ -32,8 +34,9 @@ DIGEST_BYTES: Final = 32
 class TableCalls:
     """The calls about tables."""
 
-    def __init__(self, tables: Tables) -> None:
+    def __init__(self, tables: Tables, keys: SiteKeys) -> None:
         self._tables = tables
+        self._keys = keys
 
     def SetTable(  # noqa: N802, D102
         self, request: pb.SetTableRequest, call: Call
@@ -115,6 +118,23 @@ class TableCalls:
             for values in patients:
                 answer.patients.add().values.extend(values)
         return response
+
+    def ReadList(  # noqa: N802, D102
+        self, request: pb.ReadListRequest, call: Call
+    ) -> pb.ReadListResponse:
+        del call
+        target = parse_name(request.target, field="target", kinds=TARGETS)
+        container, name = parse_name(request.container, field="container"), _name(request.table)
+        if container.text not in target.upwards:
+            raise InvalidTableError("container", "is not what files go to, or above it.")
+        if request.version < 1:
+            raise InvalidVersionError("version", "must be from 1.")
+        page = Page(target.text, request.id, request.version, request.column, request.after)
+        key = self._keys.for_pages(request.key_request, target.text)
+        texts, last = self._tables.page(container, name, page)
+        return pb.ReadListResponse(
+            sealed=key.seal_page(texts, request.key_request, page), last=last
+        )
 
 
 def _texts(request: pb.SetTableRequest, call: Call) -> Iterator[bytes]:

@@ -213,7 +213,7 @@ class DataSet:
         """Returns what cleans the texts of files about the same people."""
         profile = self._rules.profile
         identity.harmless = profile.vocabulary.terms
-        identity.listed = profile.settings.words.remove
+        identity.listed = self._memo.listed
         return Cleaner(profile.vocabulary, identity)
 
     def begin(self, data: bytes, position: int, offset: int) -> int:

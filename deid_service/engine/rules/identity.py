@@ -38,13 +38,13 @@ from deid_service.engine.rules.forms import (
     LONG_NUMBER,
     MAX_PARTS,
     MAX_WORDS_OF_FORM,
-    MIN_NAME,
     TITLES,
     TOKEN,
     forms_of_name,
     forms_of_phrase,
     words_of,
 )
+from deid_service.engine.rules.listed import FIRST_UNSPACED, NOTHING_LISTED, WORD, Listed
 from deid_service.engine.rules.spelling import located, plain, spellings
 
 _MIN_NUMBER: Final = 4
@@ -65,11 +65,6 @@ _MAX_BETWEEN: Final = 4
 # More names, numbers, addresses or dates than a file has: a directory of a medium says most.
 # Each takes some fifty forms, of a hundred bytes.
 MAX_OF_A_KIND: Final = 2000
-
-# CJK radicals, and what comes behind: Chinese, Japanese, Korean.
-_FIRST_UNSPACED: Final = "\u2e80"
-
-_WORD: Final = re.compile(r"[^\W_]+")
 
 # Whose initials they are cannot be told: they stand in every other description.
 _UBIQUITOUS: Final = frozenset(
@@ -105,7 +100,7 @@ class _Sought:
     phrases: AbstractSet[str]
     dates: AbstractSet[str]
     harmless: AbstractSet[str]
-    listed: tuple[str, ...]
+    shortest: int
 
     @cached_property
     def initials(self) -> frozenset[str]:
@@ -124,14 +119,11 @@ class _Sought:
             forms.update(forms_of_name(name))
         for phrase in self.phrases:
             forms.update(forms_of_phrase(phrase, self.harmless))
-        for each in self.listed:
-            forms.update(words_of(spelled)[:MAX_WORDS_OF_FORM] for spelled in spellings(each))
         for number in self.numbers:
             if len("".join(words_of(number))) >= LONG_NUMBER:
                 forms.add(words_of(number)[:MAX_WORDS_OF_FORM])
             forms.update((run,) for run in re.findall(r"\d+", number) if len(run) >= LONG_NUMBER)
-        shortest = min(MIN_NAME, *map(len, self.listed)) if self.listed else MIN_NAME
-        return frozenset(form for form in forms if form and len("".join(form)) >= shortest)
+        return frozenset(form for form in forms if form and len("".join(form)) >= self.shortest)
 
     @cached_property
     def heads(self) -> frozenset[str]:
@@ -204,9 +196,7 @@ class _Sought:
             words = [plain(word) for word in name]
             forms.update((*words, "".join(words), "".join(reversed(words))))
         return tuple(
-            sorted(
-                (form for form in forms if len(form) > 1 and form[0] >= _FIRST_UNSPACED), key=len
-            )
+            sorted((form for form in forms if len(form) > 1 and form[0] >= FIRST_UNSPACED), key=len)
         )[::-1]
 
     @cached_property
@@ -247,7 +237,7 @@ class Identity:
         self.phrases: set[str] = set()
         self.dates: set[str] = set()
         self.harmless: AbstractSet[str] = frozenset()
-        self.listed: tuple[str, ...] = ()
+        self.listed: Listed = NOTHING_LISTED
 
     def key(self) -> tuple[frozenset[object], ...]:
         """Returns what two of the same have in common."""
@@ -262,7 +252,7 @@ class Identity:
     def add_name(self, text: str) -> None:
         """Adds a person name (PS3.5 6.2.1): each of its groups."""
         for group in text.split("="):
-            words = tuple(word.lower() for word in _WORD.findall(group))
+            words = tuple(word.lower() for word in WORD.findall(group))
             if words:
                 self.names.add(words)
 
@@ -298,7 +288,7 @@ class Identity:
         found = {word for name in self.names for word in name}
         for number in self.numbers:
             # A word of letters alone may be any.
-            found.update(word for word in _WORD.findall(number) if not word.isalpha())
+            found.update(word for word in WORD.findall(number) if not word.isalpha())
         spelled = {each for word in found for each in (word, *spellings(word)) if len(each) > 1}
         return frozenset(spelled | (self._sought.initials - _UBIQUITOUS))
 
@@ -311,7 +301,7 @@ class Identity:
             self.phrases,
             self.dates,
             self.harmless,
-            self.listed,
+            self.listed.shortest,
         )
 
     def spans(self, text: str) -> list[tuple[int, int]]:
@@ -375,6 +365,7 @@ class Identity:
         """Yields where it stands in a text as it is compared, from the left to the right."""
         found = list(TOKEN.finditer(text))
         heads = self._sought.heads_and_initials if with_initials else self._sought.heads
+        listed = self.listed.follow
         dates = self._sought.calendar
         months = dates.months
         at = reached = 0
@@ -384,6 +375,7 @@ class Identity:
             # Most of a text is passed here.
             if (
                 token in heads
+                or token in listed
                 or token[0] == "0"
                 or (len(token) > _DAY and token.isdecimal())
                 or not token.isalnum()
@@ -426,18 +418,18 @@ class Identity:
 
     def _may_begin(self, word: str, found: list[re.Match[str]], at: int) -> bool:
         """Whether a form begins with a word, and goes on with the next if it goes on."""
-        follow = self._sought.follow.get(word)
-        if not follow:
-            return False
         behind = found[at + 1][0] if at + 1 < len(found) else ""
-        return "" in follow or behind in follow or not behind.isalnum()
+        for follow in (self._sought.follow.get(word), self.listed.follow.get(word)):
+            if follow and ("" in follow or behind in follow or not behind.isalnum()):
+                return True
+        return False
 
     def _form_length(self, tokens: list[_Token]) -> int:
-        sought = self._sought
+        sought, listed = self._sought, self.listed.forms
         words = tuple([token.text for token in tokens])
         for length in range(len(words), 0, -1):
             some = words[:length]
-            if some in sought.forms and _are_one(tokens[:length]):
+            if (some in sought.forms or some in listed) and _are_one(tokens[:length]):
                 return length
             if some in sought.short and _literally(tokens[:length]) in sought.short[some]:
                 return length
@@ -470,22 +462,26 @@ class Identity:
 
     def _with_what_is_beside(self, tokens: list[_Token], first: int, end: int) -> tuple[int, int]:
         """Returns a range of tokens with initials, titles and words of the name around it."""
-        if any(token.text in self._sought.in_names for token in tokens[first:end]):
+        of_file = any(token.text in self._sought.in_names for token in tokens[first:end])
+        of_list = self.listed.beside(token.text for token in tokens[first:end])
+        if of_file or of_list:
             for _ in range(MAX_PARTS):
-                if first and self._belongs(tokens[first - 1], tokens[first].before):
+                if first and self._belongs(tokens[first - 1], tokens[first].before, of_list):
                     first -= 1
-                if end < len(tokens) and self._belongs(tokens[end], tokens[end].before):
+                if end < len(tokens) and self._belongs(tokens[end], tokens[end].before, of_list):
                     end += 1
         return first, end
 
-    def _belongs(self, token: _Token, between: str) -> bool:
+    def _belongs(self, token: _Token, between: str, of_list: AbstractSet[str]) -> bool:
         word = token.text
         if len(between) > _MAX_BETWEEN // 2 or "\n" in between:
             return False
         if word == "s" and between in {"'", "\u2019"}:
             return True
-        is_initial = len(word) == 1 and word in self._sought.letters and between != "/"
-        return is_initial or word in self._sought.beside or word in self._sought.told_initials
+        if len(word) == 1:
+            is_initial = word in self._sought.letters or word in of_list
+            return (is_initial and between != "/") or word in self._sought.told_initials
+        return word in of_list or word in self._sought.beside or word in self._sought.told_initials
 
     def _in_unspaced(self, text: str) -> Iterator[tuple[int, int]]:
         for form in self._sought.unspaced if not text.isascii() else ():
@@ -493,6 +489,8 @@ class Identity:
             while at >= 0:
                 yield at, at + len(form)
                 at = text.find(form, at + len(form))
+        if not text.isascii():
+            yield from self.listed.unspaced(text)
 
 
 def _tokens(text: str, found: list[re.Match[str]]) -> list[_Token]:

@@ -7,6 +7,7 @@ from typing import Final
 
 from deid_service.engine.encoding.charsets import CharacterSetError, CharacterSets
 from deid_service.engine.encoding.headers import Encoding
+from deid_service.engine.rules.listed import NOTHING_LISTED, Listed
 from deid_service.engine.rules.ops import CharacterSet, Kept, Rewritten
 from deid_service.engine.rules.pseudonyms import Patient, Pseudonyms, patient_from
 from deid_service.engine.rules.texts import Cleaner
@@ -45,6 +46,7 @@ class Memo(dict[bytes, Recalled]):
         pseudonyms: made with the keys of the stream, and of the patient; None where there
             are no keys.
         awaits_patient: what is done depends on who the patient is, and this is of none.
+        listed: what no text says, whoever a file is about.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class Memo(dict[bytes, Recalled]):
         pseudonyms: Pseudonyms | None = None,
         awaits_patient: bool = False,
         cleaner: Cleaner | None = None,
+        listed: Listed = NOTHING_LISTED,
     ) -> None:
         """Starts empty.
 
@@ -62,25 +65,32 @@ class Memo(dict[bytes, Recalled]):
             pseudonyms: see there.
             awaits_patient: see there.
             cleaner: of the texts of the files at hand, which have it in common.
+            listed: see there.
         """
         super().__init__()
         self.pseudonyms = pseudonyms
         self.awaits_patient = awaits_patient
         self.cleaner = Cleaner() if cleaner is None else cleaner
+        self.listed = listed
         self._by_identity: dict[object, Memo] = {}
         self._by_trail: dict[Hashable, Memo] = {}
         self._longest = MAX_MEMO_ELEMENT if learns else 0
         self._of_patients: dict[Hashable, Memo] = {}
 
     def another(
-        self, pseudonyms: Pseudonyms | None = None, *, awaits_patient: bool = False
+        self,
+        pseudonyms: Pseudonyms | None = None,
+        *,
+        awaits_patient: bool = False,
+        listed: Listed | None = None,
     ) -> Memo:
-        """Returns an empty one that learns where this does."""
+        """Returns an empty one that learns where this does; with what this has listed, or else."""
         return Memo(
             learns=self._longest > 0,
             pseudonyms=pseudonyms,
             awaits_patient=awaits_patient,
             cleaner=self.cleaner,
+            listed=self.listed if listed is None else listed,
         )
 
     def along(self, found: Hashable) -> Memo | None:
@@ -112,6 +122,7 @@ class Memo(dict[bytes, Recalled]):
                 pseudonyms=self.pseudonyms,
                 awaits_patient=self.awaits_patient,
                 cleaner=cleaner,
+                listed=self.listed,
             )
         return memo
 

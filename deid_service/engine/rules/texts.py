@@ -11,7 +11,6 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterator
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -117,7 +116,7 @@ def clean(text: str, vocabulary: Vocabulary, identity: Identity) -> str:
         left = pattern.sub(_GONE, left)
     left = _PHONE.sub(_without_phone, left)
     tokens = _TOKEN.findall(left)
-    stays = _Sieve(tokens, vocabulary, identity.words).stays()
+    stays = _Sieve(tokens, vocabulary, identity).stays()
     if left == text and all(stays):
         return text
     kept: list[str] = []
@@ -148,11 +147,12 @@ def _without_phone(match: re.Match[str]) -> str:
 class _Sieve:
     """Which tokens of a text stay; words and what stands between them, in turns."""
 
-    def __init__(self, tokens: list[str], vocabulary: Vocabulary, never: AbstractSet[str]) -> None:
+    def __init__(self, tokens: list[str], vocabulary: Vocabulary, identity: Identity) -> None:
         self._tokens = tokens
         self._terms = vocabulary.terms
         self._names = vocabulary.names
-        self._never = never
+        self._never = identity.words
+        self._listed = identity.listed.words
 
     def stays(self) -> list[bool]:
         """Tells of each token whether it stays; takes time by their number alone."""
@@ -199,7 +199,10 @@ class _Sieve:
         )
 
     def _identifies(self, word: str) -> bool:
-        return word in self._never or plain(word) in self._never
+        if word in self._never:
+            return True
+        compared = plain(word)
+        return compared in self._never or compared in self._listed
 
     def _is_composed(self, token: str) -> bool:
         parts = _PART.findall(token)

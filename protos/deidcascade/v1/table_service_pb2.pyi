@@ -6,7 +6,8 @@ served beside ProfileService, on the same port.
 
 A table is attached to a site, group, project or device under a name. It is a CSV text whose
 first line names its columns: `original` and further ones say who a patient is, all others
-what is known of the patient. Profiles that are applied below find it by its name; of several
+what is known of the patient. A list has one column, `word` or `name`: its words, or names of
+people, are looked for in texts (`words`). Profiles that are applied below find it by its name; of several
 the nearest is taken. Each change makes a new version, and a stream uses one from its
 beginning to its end.
 
@@ -590,3 +591,81 @@ class PatientAnswer(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___PatientAnswer: _TypeAlias = PatientAnswer  # noqa: Y015
+
+@_typing.final
+class ReadListRequest(_message.Message):
+    """The request of ReadList."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TARGET_FIELD_NUMBER: _builtins.int
+    CONTAINER_FIELD_NUMBER: _builtins.int
+    TABLE_FIELD_NUMBER: _builtins.int
+    ID_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    COLUMN_FIELD_NUMBER: _builtins.int
+    AFTER_FIELD_NUMBER: _builtins.int
+    KEY_REQUEST_FIELD_NUMBER: _builtins.int
+    target: _builtins.str
+    """The project or the device."""
+    container: _builtins.str
+    """The container that the list is attached to, which is the target or above it."""
+    table: _builtins.str
+    """Its name there."""
+    id: _builtins.int
+    """Tells it from one that is made later under the same name: ResolvedTable.id."""
+    version: _builtins.int
+    """The version."""
+    column: _builtins.str
+    """The column: `word` or `name`."""
+    after: _builtins.bytes
+    """The `last` of the page before; empty for the first page."""
+    key_request: _builtins.bytes
+    """As ResolveProfileRequest.key_request, and another one for each page."""
+    def __init__(
+        self,
+        *,
+        target: _builtins.str = ...,
+        container: _builtins.str = ...,
+        table: _builtins.str = ...,
+        id: _builtins.int = ...,
+        version: _builtins.int = ...,
+        column: _builtins.str = ...,
+        after: _builtins.bytes = ...,
+        key_request: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "column", b"column", "container", b"container", "id", b"id", "key_request", b"key_request", "table", b"table", "target", b"target", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReadListRequest: _TypeAlias = ReadListRequest  # noqa: Y015
+
+@_typing.final
+class ReadListResponse(_message.Message):
+    """The response of ReadList."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SEALED_FIELD_NUMBER: _builtins.int
+    LAST_FIELD_NUMBER: _builtins.int
+    sealed: _builtins.bytes
+    """The words or names of this page, some thousand, in no order that says anything. Encrypted:
+    only the DeidService that has asked can read them.
+    """
+    last: _builtins.bytes
+    """Gives the next page; empty on the last one."""
+    def __init__(
+        self,
+        *,
+        sealed: _builtins.bytes = ...,
+        last: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["last", b"last", "sealed", b"sealed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReadListResponse: _TypeAlias = ReadListResponse  # noqa: Y015

@@ -65,6 +65,11 @@ class TableServiceStub:
                 request_serializer=deidcascade_dot_v1_dot_table__service__pb2.LookUpPatientsRequest.SerializeToString,
                 response_deserializer=deidcascade_dot_v1_dot_table__service__pb2.LookUpPatientsResponse.FromString,
                 _registered_method=True)
+        self.ReadList = channel.unary_unary(
+                '/deidcascade.v1.TableService/ReadList',
+                request_serializer=deidcascade_dot_v1_dot_table__service__pb2.ReadListRequest.SerializeToString,
+                response_deserializer=deidcascade_dot_v1_dot_table__service__pb2.ReadListResponse.FromString,
+                _registered_method=True)
 
 
 class TableServiceServicer:
@@ -140,6 +145,17 @@ class TableServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ReadList(self, request, context):
+        """Returns a page of a list that ResolveProfile has named, for the DeidService that asks.
+        Needs what LookUpPatients needs, and the API key of DeidService.
+
+        INVALID_ARGUMENT INVALID_NAME, INVALID_TABLE, INVALID_VERSION; NOT_FOUND TABLE_NOT_FOUND
+        (it, or the version, was deleted).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_TableServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -172,6 +188,11 @@ def add_TableServiceServicer_to_server(servicer, server):
                     servicer.LookUpPatients,
                     request_deserializer=deidcascade_dot_v1_dot_table__service__pb2.LookUpPatientsRequest.FromString,
                     response_serializer=deidcascade_dot_v1_dot_table__service__pb2.LookUpPatientsResponse.SerializeToString,
+            ),
+            'ReadList': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReadList,
+                    request_deserializer=deidcascade_dot_v1_dot_table__service__pb2.ReadListRequest.FromString,
+                    response_serializer=deidcascade_dot_v1_dot_table__service__pb2.ReadListResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -337,6 +358,33 @@ class TableService:
             '/deidcascade.v1.TableService/LookUpPatients',
             deidcascade_dot_v1_dot_table__service__pb2.LookUpPatientsRequest.SerializeToString,
             deidcascade_dot_v1_dot_table__service__pb2.LookUpPatientsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReadList(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/deidcascade.v1.TableService/ReadList',
+            deidcascade_dot_v1_dot_table__service__pb2.ReadListRequest.SerializeToString,
+            deidcascade_dot_v1_dot_table__service__pb2.ReadListResponse.FromString,
             options,
             channel_credentials,
             insecure,

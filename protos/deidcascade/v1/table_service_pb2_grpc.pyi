@@ -6,7 +6,8 @@ served beside ProfileService, on the same port.
 
 A table is attached to a site, group, project or device under a name. It is a CSV text whose
 first line names its columns: `original` and further ones say who a patient is, all others
-what is known of the patient. Profiles that are applied below find it by its name; of several
+what is known of the patient. A list has one column, `word` or `name`: its words, or names of
+people, are looked for in texts (`words`). Profiles that are applied below find it by its name; of several
 the nearest is taken. Each change makes a new version, and a stream uses one from its
 beginning to its end.
 
@@ -94,6 +95,13 @@ class TableServiceStub:
     INVALID_ARGUMENT INVALID_NAME, INVALID_TABLE; NOT_FOUND TABLE_NOT_FOUND (it, or the
     version, was deleted).
     """
+    ReadList: _grpc.UnaryUnaryMultiCallable[_table_service_pb2.ReadListRequest, _table_service_pb2.ReadListResponse]
+    """Returns a page of a list that ResolveProfile has named, for the DeidService that asks.
+    Needs what LookUpPatients needs, and the API key of DeidService.
+
+    INVALID_ARGUMENT INVALID_NAME, INVALID_TABLE, INVALID_VERSION; NOT_FOUND TABLE_NOT_FOUND
+    (it, or the version, was deleted).
+    """
 
 @_typing.type_check_only
 class TableServiceAsyncStub(TableServiceStub):
@@ -144,6 +152,13 @@ class TableServiceAsyncStub(TableServiceStub):
 
     INVALID_ARGUMENT INVALID_NAME, INVALID_TABLE; NOT_FOUND TABLE_NOT_FOUND (it, or the
     version, was deleted).
+    """
+    ReadList: _aio.UnaryUnaryMultiCallable[_table_service_pb2.ReadListRequest, _table_service_pb2.ReadListResponse]  # type: ignore[assignment]
+    """Returns a page of a list that ResolveProfile has named, for the DeidService that asks.
+    Needs what LookUpPatients needs, and the API key of DeidService.
+
+    INVALID_ARGUMENT INVALID_NAME, INVALID_TABLE, INVALID_VERSION; NOT_FOUND TABLE_NOT_FOUND
+    (it, or the version, was deleted).
     """
 
 class TableServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -228,6 +243,19 @@ class TableServiceServicer(metaclass=_abc_1.ABCMeta):
 
         INVALID_ARGUMENT INVALID_NAME, INVALID_TABLE; NOT_FOUND TABLE_NOT_FOUND (it, or the
         version, was deleted).
+        """
+
+    @_abc_1.abstractmethod
+    def ReadList(
+        self,
+        request: _table_service_pb2.ReadListRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_table_service_pb2.ReadListResponse, _abc.Awaitable[_table_service_pb2.ReadListResponse]]:
+        """Returns a page of a list that ResolveProfile has named, for the DeidService that asks.
+        Needs what LookUpPatients needs, and the API key of DeidService.
+
+        INVALID_ARGUMENT INVALID_NAME, INVALID_TABLE, INVALID_VERSION; NOT_FOUND TABLE_NOT_FOUND
+        (it, or the version, was deleted).
         """
 
 def add_TableServiceServicer_to_server(servicer: TableServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

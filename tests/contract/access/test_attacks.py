@@ -474,6 +474,7 @@ def test_a_stolen_service_key(gateway: Gateway) -> None:
     calls: list[tuple[Any, Any]] = [
         (service.AssignCodes, pb.AssignCodesRequest(target=PROJECT)),
         (tables.LookUpPatients, table_pb.LookUpPatientsRequest(target=PROJECT)),
+        (tables.ReadList, table_pb.ReadListRequest(target=PROJECT)),
     ]
     for call, request in calls:
         statuses = [

@@ -333,6 +333,13 @@ CASES: dict[str, Case] = {
         ("INVALID_ARGUMENT", "INVALID_ARGUMENT"),
         lambda name: kind(name) in {"projects", "devices"},
     ),
+    "ReadList": Case(
+        lambda name: table_pb.ReadListRequest(target=name),
+        lambda _: NOT_ALONE,
+        here,
+        ("INVALID_ARGUMENT", "INVALID_ARGUMENT"),
+        lambda name: kind(name) in {"projects", "devices"},
+    ),
     "RotateSiteKey": Case(
         lambda name: pb.RotateSiteKeyRequest(site=name),
         lambda _: {"keys.manage"},
@@ -493,7 +500,7 @@ def test_call(gateway: Gateway, keys: dict[tuple[str, str], str], method: str) -
     assert expected == actual
 
 
-@pytest.mark.parametrize("method", ["AssignCodes", "LookUpPatients"])
+@pytest.mark.parametrize("method", ["AssignCodes", "LookUpPatients", "ReadList"])
 def test_what_patients_are_given(
     gateway: Gateway, keys: dict[tuple[str, str], str], method: str
 ) -> None:

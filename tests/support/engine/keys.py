@@ -19,8 +19,11 @@ def made_keys(name: str) -> Keys:
 
 
 def with_keys(plan: Plan, name: str = "key") -> Plan:
-    """Returns a plan with keys where it needs them; else as it is."""
-    return plan.for_stream(made_keys(name)) if plan.key_purposes or plan.columns else plan
+    """Returns a plan with keys and lists where it needs them; else as it is."""
+    if not (plan.key_purposes or plan.columns or plan.lists):
+        return plan
+    listed = plan.listed(dict.fromkeys(plan.lists, ("Systems",)))
+    return plan.for_stream(made_keys(name), listed)
 
 
 def compiled_with_keys(profile: Profile) -> Plan:

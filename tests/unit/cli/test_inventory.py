@@ -134,8 +134,8 @@ def test_the_inventory_is_what_apply_does(
             profile, name, name, tmp_path / str(number), key_file=key_file, table_files=tables
         )
         settings.out.mkdir()
-        keys, given = keys_for(profile, key_file), tables_for(profile, tables).given
-        inventory = Inventory(profile, plan_of(profile, keys, given))
+        keys, read = keys_for(profile, key_file), tables_for(profile, tables)
+        inventory = Inventory(profile, plan_of(profile, keys, read.given, read.lists))
         source = Source.of_path(path)
 
         (applied,) = Work(settings, lambda: True)(source, lambda _: None)
@@ -186,7 +186,9 @@ def table_files(profile: Profile, folder: Path) -> tuple[TableFile, ...]:
     columns: dict[str, list[str]] = {}
     for column in profile.columns:
         columns.setdefault(column.table, []).append(column.name)
+    for column in profile.settings.words.lists:
+        columns[column.table] = [column.name]
     for table, names in columns.items():
-        header, row = ",".join(["original", *names]), ",".join(["1CT1", *("7" for _ in names)])
+        header, row = ",".join(["original", *names]), ",".join(["1CT1", *("77" for _ in names)])
         (folder / f"{table}.csv").write_text(f"{header}\n{row}\n")
     return tuple((table, folder / f"{table}.csv") for table in columns)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 import pydicom
@@ -125,6 +126,57 @@ def test_wrong_tables(files: Files, arguments: list[str], expected: str) -> None
     code, told = files.apply(TRIAL, *arguments)
 
     assert (code != 0, expected in told) == (True, True), told
+
+
+LISTS = """\
+dicom:
+  base: ps3.15-2026c-basic
+  words: {remove-from: [towns], remove-names-from: [staff]}
+"""
+
+
+@pytest.mark.parametrize(
+    ("towns", "staff", "expected"),
+    [
+        ("word\nXyzzyville\n", "name\nMedical^George\n", "GE SYSTEMS"),
+        ("word\nGE Medical\n", "original,name\n1,Nobody^Else\n2,\n", "SYSTEMS"),
+    ],
+    ids=["names", "words"],
+)
+def test_lists(tmp_path: Path, towns: str, staff: str, expected: str) -> None:
+    """No text has what is listed in files; the report names the lists, and no word of them."""
+    arguments: list[str | Path] = []
+    for name, text in (("p.yaml", LISTS), ("towns.csv", towns), ("staff.csv", staff)):
+        (tmp_path / name).write_text(text)
+        if name != "p.yaml":
+            arguments += ["--table", f"{name.removesuffix('.csv')}={tmp_path / name}"]
+    profile, report, out = tmp_path / "p.yaml", tmp_path / "report.jsonl", tmp_path / "out"
+
+    previewed = run("preview", "--profile", profile, *arguments, CT)
+    told = run("apply", "--profile", profile, *arguments, CT, "--out", out, "--report", report)
+
+    (made,) = out.glob("*.dcm")
+    assert (previewed[0], told[0]) == (0, 0), (previewed, told)
+    assert pydicom.dcmread(made).Manufacturer.split() == expected.split()
+    assert f"towns@sha256:{sha256(towns.encode()).hexdigest()}" in report.read_text()
+    assert "yzzy" not in report.read_text() + told[1]
+
+
+def test_missing_list(tmp_path: Path) -> None:
+    """No file is taken without a list, or with a table that is none."""
+    (tmp_path / "p.yaml").write_text(LISTS)
+    (tmp_path / "towns.csv").write_text(TRIAL)
+    (tmp_path / "staff.csv").write_text("name\nNobody^Else\n")
+    staff = ["--table", f"staff={tmp_path / 'staff.csv'}"]
+    apply: list[str | Path] = ["apply", "--profile", tmp_path / "p.yaml", CT, *staff]
+    apply += ["--out", tmp_path / "out"]
+
+    without = run(*apply)
+    another = run(*apply, "--table", f"towns={tmp_path / 'towns.csv'}")
+
+    assert (without[0], "--table towns=FILE" in without[1]) == (1, True)
+    assert (another[0], "no column word" in another[1]) == (1, True)
+    assert not (tmp_path / "out").exists()
 
 
 def test_preview(files: Files) -> None:

@@ -107,12 +107,41 @@ def test_who_the_patient_is() -> None:
         ("original,code\nM\u00fcller,1\n".encode("latin-1"), [("NOT_UTF8", 2)]),
         ("original,code\n1,2\n".encode("utf-16"), [("NOT_UTF8", 1)]),
         (b"original,code\n1," + b"x" * 1025, [("TOO_LARGE", 2)]),
+        (b"word\nMayo\nMAYO\n\n", [("DUPLICATE_ORIGINAL", 3)]),
+        (b"name\nx\n-.-\n" + b"y" * 65 + b"\n", [("NOT_LISTABLE", n) for n in (2, 3, 4)]),
+        (b"word,name\na,b\n", [("HEADER", 1)]),
+        (b"original,word\n1,x\n2,\n", [("NOT_LISTABLE", 2)]),
         (b"original,code\n1," + b"x" * 100_000, [("TOO_LARGE", 2)]),
     ],
 )  # fmt: skip
 def test_faults(text: bytes, expected: list[tuple[str, int]]) -> None:
     """Whatever is wrong is said with its line, all at once where the rest can be read."""
     assert faults(text) == expected
+
+
+@pytest.mark.parametrize("column", ["word", "name"])
+def test_lists(column: str) -> None:
+    """A list has one column, and of each row that is the value as well as who it is about."""
+    sheet = Sheet([f'{column}\nSt. Mary\'s\n"Doe, Jane"\n'.encode()])
+    rows = list(sheet.rows())
+
+    assert (sheet.columns, sheet.originals, sheet.is_list) == ((column,), 1, True)
+    assert [row.values for row in rows] == [("St. Mary's",), ("Doe, Jane",)]
+    assert [row.originals for row in rows] == [row.values for row in rows]
+
+
+def test_bounds_of_lists(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A list has no more than are looked for, together with what it is added to."""
+    monkeypatch.setattr(sheets, "MAX_LISTED", 5)
+    text = b"word\nab\nac\nad\n"
+
+    def rows(there: int) -> int:
+        return len(list(Sheet([text], there=there).rows()))
+
+    assert rows(2) == 3
+    with pytest.raises(SheetInvalidError) as caught:
+        rows(3)
+    assert [each.code for each in caught.value.violations] == ["TOO_LARGE"]
 
 
 def test_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
