@@ -108,3 +108,28 @@ def test_what_is_not_true_is_not_said(rule: str) -> None:
     checked = check_profile(f"dicom:\n  provenance: true\n  fields:\n    - {rule}\n")
 
     assert [violation.code for violation in checked.violations] == ["PROVENANCE_UNTRUE"]
+
+
+@pytest.mark.parametrize("said", ["YES", "NO", "", None])
+@pytest.mark.parametrize(
+    "text",
+    [
+        profile(settings="  remove-private-tags: true\n"),
+        "dicom: {base: ps3.15-2026c-basic}\n",
+        "dicom: {base: ps3.15-2026c-basic, options: [clean-descriptors, clean-graphics]}\n",
+    ],
+    ids=["provenance", "base", "options"],
+)
+def test_burned_in_annotation(text: str, said: str | None) -> None:
+    """What a file says of names in its pixels is still said, and nothing is where it is silent."""
+    item = Dataset()
+    values: dict[str, object] = {"ReferencedImageSequence": [item]}
+    if said is not None:
+        item.BurnedInAnnotation = values["BurnedInAnnotation"] = said
+
+    found = output(text, ct(**values))
+
+    inside = found.get("ReferencedImageSequence") or [Dataset()]
+    assert found.get("BurnedInAnnotation") == said
+    assert inside[0].get("BurnedInAnnotation") == said
+    assert found.PixelData == pydicom.dcmread(CT).PixelData
