@@ -83,7 +83,8 @@ class Plan:
         """
         if set(self.lists) - lists.keys():
             raise ValueError("the profile needs more lists")
-        return Listed(self.rules.profile.settings.words.remove, lists)
+        profile = self.rules.profile
+        return Listed(profile.settings.words.remove, lists, profile.vocabulary.terms)
 
     def for_stream(self, keys: Keys | None = None, listed: Listed | None = None) -> Plan:
         """Returns the same plan for a stream of files that keeps its values to itself.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
-from itertools import permutations
+from itertools import permutations, product
 from typing import Final
 
 from deid_service.engine.rules.spelling import plain, spellings
@@ -87,6 +87,49 @@ def forms_of_name(name: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
         for end in range(2, min(len(spelled), MAX_WORDS_OF_FORM) + 1):
             yield tuple(spelled[:end])
             yield ("".join(spelled[:end]),)
+
+
+# Syllables of Japanese in Latin letters (ISO 3602, and as passports have it).
+_ROMANISED: Final = re.compile(
+    r"(?:(?:[kgnhbpmr]y?|sh?|j|z|ts?|ch|d|f|w|y)?(?:oh(?![aeiouy])|[aiueo])"
+    r"|n(?![aeiouy])|m(?=[bpm])|([kstp])(?=\1)|t(?=ch))+"
+)
+_LONG: Final = re.compile(r"o(?:u|o|h(?![aeiouy]))|uu")
+_VOWEL: Final = re.compile(r"[ou]")
+
+# As many vowels of a word are written in every way together; of more, each by itself.
+_MAX_VOWELS: Final = 2
+
+
+def long_vowels(name: tuple[str, ...], harmless: AbstractSet[str]) -> Iterator[tuple[str, ...]]:
+    """Yields the forms of a Japanese name in Latin letters whose long vowels are written otherwise.
+
+    Taro is Tarou, Taroh, Taroo and Tar\u014d.
+
+    Args:
+        name: in its words in lower case.
+        harmless: words that say nothing by themselves, which no form is; without them, there
+            is no form.
+    """
+    for word in map(plain, name[:_MAX_WORDS] if harmless else ()):
+        if len(word) < MIN_NAME or word in _SHARED | TITLES or not _ROMANISED.fullmatch(word):
+            continue
+        short = _LONG.sub(lambda found: found[0][0], word)
+        vowels = [found.start() for found in _VOWEL.finditer(short)]
+        at_once = [vowels] if len(vowels) <= _MAX_VOWELS else [[at] for at in vowels]
+        for each in {form for some in at_once for form in _lengthened(short, some)}:
+            if each != word and len(each) >= MIN_NAME and each not in harmless:
+                yield (each,)
+
+
+def _lengthened(short: str, vowels: list[int]) -> Iterator[str]:
+    """Yields a word with each of some vowels, by their places, in all ways to write it."""
+    ways = [("o", "ou", "oo", "oh") if short[at] == "o" else ("u", "uu") for at in vowels]
+    starts = [0, *(at + 1 for at in vowels)]
+    ends = [*vowels, len(short)]
+    parts = [short[start:end] for start, end in zip(starts, ends, strict=True)]
+    for chosen in product(*ways):
+        yield parts[0] + "".join(way + part for way, part in zip(chosen, parts[1:], strict=True))
 
 
 def forms_of_phrase(phrase: str, harmless: AbstractSet[str]) -> Iterator[tuple[str, ...]]:

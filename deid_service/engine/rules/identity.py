@@ -42,6 +42,7 @@ from deid_service.engine.rules.forms import (
     TOKEN,
     forms_of_name,
     forms_of_phrase,
+    long_vowels,
     words_of,
 )
 from deid_service.engine.rules.listed import FIRST_UNSPACED, NOTHING_LISTED, WORD, Listed
@@ -117,6 +118,7 @@ class _Sought:
         forms: set[tuple[str, ...]] = set()
         for name in self.names:
             forms.update(forms_of_name(name))
+            forms.update(long_vowels(name, self.harmless))
         for phrase in self.phrases:
             forms.update(forms_of_phrase(phrase, self.harmless))
         for number in self.numbers:

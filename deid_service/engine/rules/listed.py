@@ -11,7 +11,13 @@ from collections.abc import Collection, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from typing import Final
 
-from deid_service.engine.rules.forms import MAX_WORDS_OF_FORM, MIN_NAME, forms_of_name, words_of
+from deid_service.engine.rules.forms import (
+    MAX_WORDS_OF_FORM,
+    MIN_NAME,
+    forms_of_name,
+    long_vowels,
+    words_of,
+)
 from deid_service.engine.rules.spelling import spellings
 from profile_service.language.model import NAMES, Column
 
@@ -39,14 +45,19 @@ class Listed:
     """
 
     def __init__(
-        self, own: Collection[str] = (), lists: Mapping[Column, Iterable[str]] | None = None
+        self,
+        own: Collection[str] = (),
+        lists: Mapping[Column, Iterable[str]] | None = None,
+        harmless: AbstractSet[str] = frozenset(),
     ) -> None:
         """Makes the forms; of ten thousand names in a second.
 
         Args:
             own: words and phrases that stand in the profile.
             lists: what lists of the site say, by their columns; None where they are not there.
+            harmless: words that say nothing by themselves.
         """
+        self._harmless = harmless
         self.has_lists = lists is not None
         self.shortest = min(MIN_NAME, *map(len, own)) if own else MIN_NAME
         listed: set[_Form] = set()
@@ -98,6 +109,7 @@ class Listed:
         """Returns the forms of a name of somebody, and remembers what belongs to it."""
         name = tuple(word.lower() for word in WORD.findall(text))
         forms = {form for form in forms_of_name(name) if len("".join(form)) >= MIN_NAME}
+        forms.update(long_vowels(name, self._harmless))
         parts = {spelling for word in name for spelling in spellings(word) if spelling}
         beside = frozenset(parts | {part[0] for part in parts})
         for part in parts:

@@ -566,7 +566,10 @@ def test_nothing_left_where_a_value_is_needed() -> None:
     [
         ("ISO_IR 100", "Müller^Hans", ["MÜLLER", "Mueller", "Muller", "Hans Müller"]),
         ("ISO_IR 192", "Łukáš^Eva", ["ŁUKÁŠ", "lukas"]),
-        ("ISO_IR 192", "Yamada^Tarou=山田^太郎", ["山田太郎", "YAMADA"]),
+        ("ISO_IR 192", "Yamada^Tarou=山田^太郎", ["山田太郎", "YAMADA", "Taro", "taroh", "Tarō"]),
+        ("ISO_IR 192", "Ono^Ryotaro", ["OHNO", "Ryoutarou", "Ryohtaroh", "Ōno", "Ryōtarō"]),
+        ("ISO_IR 192", "Satoh^Yuuko", ["Sato", "SATOU", "Satō", "Yuko", "Yūko"]),
+        ("ISO_IR 192", "Hattori^Kenichiro", ["Kenichirou", "Ken'ichiroh"]),
         ("ISO_IR 144", "Иванов^Пётр", ["ИВАНОВ"]),
     ],
 )

@@ -63,11 +63,12 @@ def test_words(listed: str, text: str, swept: str) -> None:
         ("Müller's chest", "chest"),
         ("Hanson, Mull", "Hanson, Mull"),
         ("Müller B", "B"),
+        ("seen by Itoh", "seen by"),
     ],
 )
 def test_names(text: str, swept: str) -> None:
     """Names of people go as those of the file do: their parts, and what stands beside them."""
-    plan = stream(names=("Müller^Hans", "Zabel, Bo"))
+    plan = stream(names=("Müller^Hans", "Zabel, Bo", "Ito, Ken"))
 
     assert left(text, plan)[0].decode().strip(" /,") == swept
 

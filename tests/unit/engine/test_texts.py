@@ -201,3 +201,15 @@ def test_bytes() -> None:
             value = before + " of M\u00fcller ".encode(encoding)
             assert somebody_else.may_be_in(value), (encoding, before)
     assert not somebody_else.may_be_in(bytes(range(256)) * 4)
+
+
+@pytest.mark.parametrize(
+    ("name", "stays"), [("Boone^Ann", "bone"), ("Moore^Ann", "more"), ("Smith^Ann", "Smoth")]
+)
+def test_long_vowels_of_words(name: str, stays: str) -> None:
+    """A word that is known is not taken for a name with another length of a vowel."""
+    identity = Identity()
+    identity.harmless = vocabulary().terms | {"more"}
+    identity.add_name(name)
+
+    assert sweep(f"CT {stays} window", identity) == f"CT {stays} window"
