@@ -137,10 +137,8 @@ def serve(
         monitor.look()
         if not may_listen():
             return
-        tables = Tables(store.tables, store.audit.record, sealing)
         access = AccessCalls(store.access)
-        service_key = KeyFile(Path(config.service_key)) if config.service_key else None
-        keys = SiteKeys(store.site_keys, sealing, service_key)
+        keys, tables = _sealed(config, store, sealing)
         servicers = _servicers(store, sealing, keys, tables, access, running)
         retention = Retention(store.audit, store.tables)
         retention.start()
@@ -186,6 +184,13 @@ def master_key(config: Config) -> MasterKey | None:
     secret = secret_from(config.master_key_file, config.master_key, MASTER_KEY)
     previous = secret_from(config.previous_master_key_file, "", "")
     return None if secret is None else MasterKey(secret, previous)
+
+
+def _sealed(config: Config, store: Store, sealing: MasterKey | None) -> tuple[SiteKeys, Tables]:
+    """Returns what is kept encrypted: the keys of sites, and tables."""
+    service_key = KeyFile(Path(config.service_key)) if config.service_key else None
+    keys = SiteKeys(store.site_keys, sealing, service_key)
+    return keys, Tables(store.tables, store.audit.record, sealing)
 
 
 def _servicers(
