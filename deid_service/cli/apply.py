@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -306,9 +307,14 @@ def _whole(source: Source) -> Source | None:
     if source.path is None or not 0 < source.size <= CHUNK_BYTES or is_junk(source.name):
         return None
     try:
-        with source.open() as file:
-            data = file.read()
+        # A file object would ask the system six things more.
+        file = os.open(source.path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+        try:
+            data = os.read(file, source.size + 1)
+        finally:
+            os.close(file)
     except OSError:
         return None  # Who expands it says why.
-    is_one = is_dicom(data[:HEAD_BYTES])
-    return replace(source, open=partial(io.BytesIO, data)) if is_one else None
+    if len(data) != source.size or not is_dicom(data[:HEAD_BYTES]):
+        return None  # It is being written, or is something else: it is read step by step.
+    return replace(source, open=partial(io.BytesIO, data))

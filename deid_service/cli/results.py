@@ -72,6 +72,10 @@ class FileReport:
     receipt: pb.Receipt | None = None
     request_id: str = ""
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Gives what makes it again in another process, in a third of a dataclass's time."""
+        return FileReport, tuple([getattr(self, name) for name in _FIELDS])
+
     def as_json(self) -> dict[str, object]:
         """Returns it for programs."""
         receipt = self.receipt
@@ -93,6 +97,9 @@ class FileReport:
         if self.word is Word.EARLIER and self.receipt is not None:
             return self.receipt.treatment == pb.TREATMENT_DEIDENTIFIED
         return self.word is Word.DEIDENTIFIED
+
+
+_FIELDS = FileReport.__match_args__
 
 
 def receipt_for_programs(receipt: pb.Receipt) -> dict[str, object]:
@@ -180,6 +187,8 @@ class Reports:
             line = printable(f"{one.word.value} {one.source}: {one.problem}")
             self._errors.print(line, markup=False, soft_wrap=True)
         self._bad += one.word in BAD
+        if self._bar.disable:
+            return
         bad = f", {self._bad} without output" if self._bad else ""
         self._bar.update(self._task, description=f"{len(self.all)} files{bad}")
 

@@ -17,7 +17,8 @@ import json
 import os
 import secrets
 import threading
-from base64 import b64decode, b64encode
+from base64 import b64decode
+from binascii import b2a_base64
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +42,8 @@ NO_TARGET = ""
 # In the first line; a file with another one is from a build that this one does not know.
 _FORMAT = 2
 _CHUNK_BYTES = 1024 * 1024
+
+_as_json = json.JSONEncoder(check_circular=False).encode
 
 
 # What an output depends on beside its source: the digest of the profile text, the id of the keys
@@ -200,7 +203,7 @@ class Ledger:
             "modified": source.modified,
             "output": output.as_posix().removeprefix(self._prefix),
             "sha256": receipt.sha256,
-            "receipt": b64encode(receipt.SerializeToString()).decode(),
+            "receipt": b2a_base64(receipt.SerializeToString(), newline=False).decode(),
         }
         self._append(source, line)
 
@@ -315,7 +318,7 @@ def _is_below(output: str) -> bool:
 
 def _write(file: int, line: dict[str, object]) -> None:
     # Begins with a line feed: a line that a full disk cut off spoils no other one.
-    data = f"\n{json.dumps(line)}\n".encode()
+    data = f"\n{_as_json(line)}\n".encode()
     if os.write(file, data) != len(data):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 

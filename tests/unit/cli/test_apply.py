@@ -8,13 +8,20 @@ import json
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
+from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from deidcascade.v1 import deid_service_pb2 as pb
 
 from deid_service.cli import command
-from deid_service.client import LEDGER_NAME
+from deid_service.cli.apply import Settings, Work
+from deid_service.cli.results import FileReport, Word
+from deid_service.cli.sources import profile_of
+from deid_service.client import LEDGER_NAME, Source
+from deid_service.client.archives import is_junk
 from deid_service.client.outputs import PartialFile
 from tests.support.deid_service import ct
 from tests.support.full_disk import writing_until_full
@@ -283,3 +290,61 @@ def test_a_state_of_another_build_is_refused(folder: Folder) -> None:
     assert done.exit_code == 1
     assert "was written by another version. Choose another folder." in done.stderr
     assert folder.outputs() == {}
+
+
+def test_what_is_handed_between_processes_arrives_as_it_was(tmp_path: Path) -> None:
+    """A source and a report are the same in another process, with all that they say."""
+    file = tmp_path / "one.dcm"
+    file.write_bytes(b"content")
+    source = Source.of_path(file, "folder/one.dcm", found=True)
+    report = FileReport(
+        "folder/one.dcm",
+        Word.DEIDENTIFIED,
+        file,
+        reason="REASON",
+        problem="A sentence.",
+        tag="(0010,0010)",
+        offset=7,
+        receipt=pb.Receipt(sha256="0f", actions={"replaced": 2}),
+        request_id="id",
+    )
+
+    there, told = ForkingPickler.loads(ForkingPickler.dumps((source, report)))
+
+    assert told == report
+    assert replace(there, open=source.open) == source
+    with there.open() as opened:
+        assert opened.read() == b"content"
+
+
+def test_a_file_that_is_not_as_long_as_it_was_is_read_to_its_end(tmp_path: Path) -> None:
+    """Of a file that grew after it was found, the output has all, as if it had been found so."""
+    folder = Folder(tmp_path)
+    file = folder.files / "good.dcm"
+    found = Source.of_path(file)
+    settings = Settings(profile_of(PROFILE.encode(), ""), "", "", folder.out)
+
+    with_less = Work(replace(settings, out=folder.path / "less"), lambda: True)
+    short = list(with_less(replace(found, size=found.size // 2), lambda _: None))
+    whole = list(Work(settings, lambda: True)(found, lambda _: None))
+
+    assert [one.receipt for one in short] == [one.receipt for one in whole]
+    assert [one.word for one in short] == [Word.DEIDENTIFIED]
+
+
+@pytest.mark.parametrize(
+    ("name", "junk"),
+    [
+        ("one.dcm", False),
+        ("folder/Thumbs.db", True),
+        ("folder/./.DS_Store/", True),
+        ("__MACOSX//one.dcm", True),
+        ("folder/._one.dcm", True),
+        ("._folder/one.dcm", False),
+        ("", False),
+        ("./", False),
+    ],
+)
+def test_what_systems_leave_is_known_by_its_path(name: str, junk: bool) -> None:
+    """What an operating system leaves is told by its last part, or a folder that it lies in."""
+    assert is_junk(name) == junk
