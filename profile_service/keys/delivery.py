@@ -2,12 +2,13 @@
 
 Both know the API key of DeidService. A DeidService sends a nonce of its own, with a proof
 that it has the key; the answer is encrypted under a key of that nonce, so that nobody who
-asks, or sends once more what others have sent, can read it. So do pages of lists, each with
-a request of its own. That nobody may listen is a
+asks can read it. Who sends once more what others have sent is answered, too, perhaps with other
+keys by then: each answer has a nonce of its own as well (NIST SP 800-38D, 8.2). So do pages of
+lists, each with a request of its own. That nobody may listen is a
 matter of the transport, on which the API key itself travels.
 
-    DeidService    --- nonce, HMAC(API key, nonce, target) --->    ProfileService
-                   <-- AES-256-GCM(key of the nonce; keys) ----------
+    DeidService    --- nonce, HMAC(API key, nonce, target) --------->    ProfileService
+                   <-- nonce, AES-256-GCM(key of the first nonce; keys) -----
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from __future__ import annotations
 import hmac
 import json
 import os
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -31,8 +32,8 @@ if TYPE_CHECKING:
 _KEY_BYTES: Final = 32
 _NONCE_BYTES: Final = 16
 
-# Each answer has a key of its own, under which nothing else is ever encrypted.
-_ONCE: Final = bytes(12)
+# Of an answer.
+_ANSWER_NONCE_BYTES: Final = 12
 
 _TABLES: Final = "tables"
 _PURPOSES: Final[tuple[KeyPurpose, ...]] = ("hash", "uid", "shift", "table")
@@ -64,12 +65,12 @@ class ServiceKey:
         return hmac.compare_digest(proof, self._proof(nonce, target))
 
     def seal(self, keys: StreamKeys, request: bytes, target: str) -> bytes:
-        """Encrypts keys for who has sent a request, which is to be used once."""
+        """Encrypts keys for who has sent a request."""
         said: dict[str, str | dict[str, str]] = {"id": keys.id}
         said.update((purpose, key.hex()) for purpose, key in keys.keys.items())
         if keys.tables:
             said[_TABLES] = {name: key.hex() for name, key in keys.tables.items()}
-        return self._cipher(request).encrypt(_ONCE, json.dumps(said).encode(), target.encode())
+        return _sealed(self._cipher("delivery", request), said, target.encode())
 
     def open(self, sealed: bytes, request: bytes, target: str) -> StreamKeys:
         """Decrypts the keys that answer a request.
@@ -77,10 +78,7 @@ class ServiceKey:
         Raises:
             DeliveryError: they do not answer it, or come from who has another service key.
         """
-        try:
-            said = json.loads(self._cipher(request).decrypt(_ONCE, sealed, target.encode()))
-        except InvalidTag:
-            raise DeliveryError from None
+        said = _opened(self._cipher("delivery", request), sealed, target.encode())
         keys = {each: bytes.fromhex(said[each]) for each in _PURPOSES if each in said}
         tables = {name: bytes.fromhex(key) for name, key in said.get(_TABLES, {}).items()}
         return StreamKeys(said["id"], keys, tables)
@@ -93,9 +91,7 @@ class ServiceKey:
             request: see `request`.
             page: which one it is.
         """
-        nonce = os.urandom(len(_ONCE))
-        data = json.dumps(texts).encode()
-        return nonce + self._page_cipher(request).encrypt(nonce, data, page.name)
+        return _sealed(self._cipher("listed", request), texts, page.name)
 
     def open_page(self, sealed: bytes, request: bytes, page: Page) -> list[str]:
         """Decrypts a page of a list.
@@ -104,25 +100,29 @@ class ServiceKey:
             DeliveryError: it does not answer the request, is another one, or comes from who has
                 another service key.
         """
-        nonce, data = sealed[: len(_ONCE)], sealed[len(_ONCE) :]
-        try:
-            opened = self._page_cipher(request).decrypt(nonce, data, page.name)
-        except (InvalidTag, ValueError):
-            raise DeliveryError from None
-        texts: list[str] = json.loads(opened)
+        texts: list[str] = _opened(self._cipher("listed", request), sealed, page.name)
         return texts
 
     def _proof(self, nonce: bytes, target: str) -> bytes:
         key = derived(self._secret, "request", length=_KEY_BYTES)
         return hmac.digest(key, nonce + target.encode(), "sha256")
 
-    def _cipher(self, request: bytes) -> AESGCM:
+    def _cipher(self, purpose: str, request: bytes) -> AESGCM:
         nonce = request[:_NONCE_BYTES].hex()
-        return AESGCM(derived(self._secret, "delivery", nonce, length=_KEY_BYTES))
+        return AESGCM(derived(self._secret, purpose, nonce, length=_KEY_BYTES))
 
-    def _page_cipher(self, request: bytes) -> AESGCM:
-        nonce = request[:_NONCE_BYTES].hex()
-        return AESGCM(derived(self._secret, "listed", nonce, length=_KEY_BYTES))
+
+def _sealed(cipher: AESGCM, said: object, about: bytes) -> bytes:
+    nonce = os.urandom(_ANSWER_NONCE_BYTES)
+    return nonce + cipher.encrypt(nonce, json.dumps(said).encode(), about)
+
+
+def _opened(cipher: AESGCM, sealed: bytes, about: bytes) -> Any:
+    nonce, data = sealed[:_ANSWER_NONCE_BYTES], sealed[_ANSWER_NONCE_BYTES:]
+    try:
+        return json.loads(cipher.decrypt(nonce, data, about))
+    except (InvalidTag, ValueError):
+        raise DeliveryError from None
 
 
 class Page(NamedTuple):

@@ -373,6 +373,8 @@ def test_nobody_else_is_given_keys(database: str, keys: Path) -> None:
         # What was sent once is answered again, and says nothing to who sends it.
         request = mine.request(project())
         answers = [asked(request).keys.sealed for _ in range(2)]
+        # Under one key, which may stand for other keys by then: not with one nonce.
+        assert answers[0] != answers[1]
         opened_ones = [mine.open(each, request, project()) for each in answers]
         assert opened_ones[0] == opened_ones[1]
         for key, to in ((others, project()), (mine, project(name="2"))):
