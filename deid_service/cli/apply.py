@@ -307,7 +307,7 @@ def _whole(source: Source) -> Source | None:
     if source.path is None or not 0 < source.size <= CHUNK_BYTES or is_junk(source.name):
         return None
     try:
-        # A file object would ask the system six things more.
+        # Without a file object, which asks the system more than this.
         file = os.open(source.path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
         try:
             data = os.read(file, source.size + 1)

@@ -73,7 +73,7 @@ class FileReport:
     request_id: str = ""
 
     def __reduce__(self) -> tuple[object, ...]:
-        """Gives what makes it again in another process, in a third of a dataclass's time."""
+        """Gives what makes it again in another process: shorter than a dataclass does by itself."""
         return FileReport, tuple([getattr(self, name) for name in _FIELDS])
 
     def as_json(self) -> dict[str, object]:

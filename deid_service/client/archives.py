@@ -106,7 +106,7 @@ def expand(source: Source) -> Iterator[Source]:
 
 def is_junk(name: str) -> bool:
     """Tells whether a file is one that an operating system leaves beside those of people."""
-    # As PurePosixPath has them, in a fifth of the time: it is asked of every file.
+    # The parts that PurePosixPath has, without making one: it is asked of every file.
     *folders, last = [part for part in name.split("/") if part not in {"", "."}] or [""]
     # AppleDouble files (RFC 1740) have the name of another one behind "._".
     return last.lower() in _JUNK_NAMES or last.startswith("._") or _JUNK_FOLDER in folders
