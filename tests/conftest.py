@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tests.support.environment  # isort: skip  # noqa: F401
+import faulthandler
 import gc
 import tempfile
 from pathlib import Path
@@ -35,6 +36,12 @@ def pytest_collection_finish() -> None:
     """
     gc.collect()
     gc.freeze()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_teardown(item: pytest.Item) -> None:
+    """Gives the end of a test an end, too: where it has failed, pytest watches no longer."""
+    faulthandler.dump_traceback_later(float(item.config.getini("faulthandler_timeout")), exit=True)
 
 
 @pytest.fixture(scope="session")

@@ -1,10 +1,17 @@
-"""The health service of gRPC on threads, with bounds."""
+"""The health service of gRPC on threads, with bounds.
+
+Of its own: the servicer of grpcio-health-checking for threads has a lock while it sends, and
+waits for that lock where a watch ends, in the one thread of the server that would see what is
+sent go. A watch that ends while another one begins, or while the status changes, stops a server
+with it for good.
+"""
 
 from __future__ import annotations
 
 import threading
 import time
-from functools import cache
+from dataclasses import dataclass
+from functools import cache, partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING, cast
 
@@ -22,9 +29,12 @@ if TYPE_CHECKING:
 
 SERVICE_NAME = health.SERVICE_NAME
 
+_Status = health_pb2.HealthCheckResponse
+
 _SERVICE = cast("ServiceDescriptor", health_pb2.DESCRIPTOR.services_by_name["Health"])
 
-# Load balancers watch, one stream each, for as long as they like, and keep no thread.
+# Load balancers watch, one stream each, for as long as they like. Each has a thread of its own:
+# what is sent to one that does not read waits.
 MAX_WATCHES = 200
 
 # What the answer to a check says besides, in its trailing metadata: which release this is, and
@@ -48,10 +58,12 @@ class Health:
 
     def __init__(self, *services: str) -> None:
         """Takes the full names of the services; the process as a whole is one as well."""
-        self._services = ("", *services)
-        self._health = health.HealthServicer()
+        self._services = {"", *services}
+        self._status: int = _Status.NOT_SERVING
+        self._over = False
+        # Nobody sends while it is held.
+        self._changed = threading.Condition()
         self._room = threading.Semaphore(MAX_WATCHES)
-        self.set(serving=False)
 
     def handler(self, arrivals: Arrivals) -> grpc.GenericRpcHandler:
         """Returns what answers the calls of the health service.
@@ -68,21 +80,27 @@ class Health:
 
     def set(self, *, serving: bool) -> None:
         """Says whether they serve."""
-        status = health_pb2.HealthCheckResponse
-        for service in self._services:
-            self._health.set(service, status.SERVING if serving else status.NOT_SERVING)
+        with self._changed:
+            if not self._over:
+                self._status = _Status.SERVING if serving else _Status.NOT_SERVING
+                self._changed.notify_all()
 
     def shut_down(self) -> None:
         """Says that they do not serve, for good."""
-        self._health.enter_graceful_shutdown()
+        with self._changed:
+            self._over = True
+            self._status = _Status.NOT_SERVING
+            self._changed.notify_all()
 
     def _check(
         self, request: health_pb2.HealthCheckRequest | None, context: grpc.ServicerContext
     ) -> health_pb2.HealthCheckResponse:
         if request is None:
             context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "The request did not come.")
+        if request.service not in self._services:
+            context.abort(grpc.StatusCode.NOT_FOUND, "There is no such service.")
         context.set_trailing_metadata(about())
-        return self._health.Check(request, context)
+        return health_pb2.HealthCheckResponse(status=self._status)
 
     def _watch(
         self,
@@ -92,10 +110,55 @@ class Health:
     ) -> None:
         if not self._room.acquire(blocking=False):
             context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "Too many watch already.")
-        if not context.add_callback(self._room.release):
+        watch = _Watch(request.service in self._services, send)
+        try:
+            if context.add_callback(partial(self._end, watch)):
+                threading.Thread(
+                    target=self._tell, args=(watch,), name="watch", daemon=True
+                ).start()
+                return
+        except RuntimeError:
+            # No thread can be started.
+            context.cancel()
+        self._room.release()
+
+    def _end(self, watch: _Watch) -> None:
+        with self._changed:
+            watch.ended = True
+            self._changed.notify_all()
+
+    def _tell(self, watch: _Watch) -> None:
+        """Sends what is the case, and whatever becomes of that, until a watch ends."""
+        told: int | None = None
+        try:
+            while True:
+                with self._changed:
+                    while (now := self._status_of(watch)) == told and not watch.ended:
+                        self._changed.wait()
+                if watch.ended:
+                    return
+                watch.send(health_pb2.HealthCheckResponse(status=now))
+                told = now
+        finally:
             self._room.release()
-            return
-        self._health.Watch(request, context, send)
+
+    def _status_of(self, watch: _Watch) -> int:
+        return self._status if watch.known else _Status.SERVICE_UNKNOWN
 
     def _list(self, _: object, context: grpc.ServicerContext) -> health_pb2.HealthCheckResponse:
         context.abort(grpc.StatusCode.UNIMPLEMENTED, "Ask for each service by its name.")
+
+
+@dataclass
+class _Watch:
+    """Somebody who watches a service.
+
+    Attributes:
+        known: whether there is such a service.
+        send: sends a message, and waits until it has gone.
+        ended: whether the call has.
+    """
+
+    known: bool
+    send: Callable[[health_pb2.HealthCheckResponse], None]
+    ended: bool = False

@@ -19,7 +19,6 @@ from deidcascade.v1 import deid_service_pb2 as pb
 from deidcascade.v1 import profile_service_pb2 as profile_pb
 from deidcascade.v1.deid_service_pb2_grpc import DeidServiceStub
 from google.rpc.status_pb2 import Status
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_status import rpc_status
 from pydicom.data import get_testdata_file
 
@@ -27,6 +26,8 @@ from deid_service.contract.rpc_errors import read_details
 from deid_service.serving.config import Config
 from deid_service.serving.limits import Limits
 from deid_service.serving.server import serve
+from profile_service.serving.calls import Arrivals
+from profile_service.serving.health import Health
 from profile_service.serving.transport import PLAIN, Transport
 from tests.support.environment import SERVICE_KEY_FILE
 
@@ -109,7 +110,7 @@ class ScriptedProfileService:
 def serving(
     scripted: ScriptedProfileService,
     address: str = "127.0.0.1:0",
-    healthiness: health.HealthServicer | None = None,
+    healthiness: Health | None = None,
 ) -> Iterator[str]:
     """Serves it, and gives the address; healthy, where nothing else is said."""
     with ThreadPoolExecutor(8) as threads:
@@ -131,15 +132,17 @@ def serving(
         }
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, methods),))
         if healthiness is None:
-            healthiness = health.HealthServicer()
-            healthiness.set(service, health_pb2.HealthCheckResponse.SERVING)
-        health_pb2_grpc.add_HealthServicer_to_server(healthiness, server)
+            healthiness = Health(service)
+            healthiness.set(serving=True)
+        arrivals = Arrivals(seconds=10, waiting=8)
+        server.add_generic_rpc_handlers((healthiness.handler(arrivals),))
         port = server.add_insecure_port(address)
         server.start()
         try:
             yield f"127.0.0.1:{port}"
         finally:
             server.stop(0).wait()
+            arrivals.close()
 
 
 # --- DeidService ----------------------------------------------------------------------------

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 from deidcascade.v1 import profile_service_pb2 as profile_pb
-from grpc_health.v1 import health
-from grpc_health.v1.health_pb2 import HealthCheckResponse
 
 from deid_service.client import open_channel as upload_channel
+from profile_service.serving.health import Health
 from tests.support.callers import open_channel
 from tests.support.deid_service import (
     Caller,
@@ -41,15 +40,14 @@ class Replica:
 
     def __init__(self, *, serves: bool) -> None:
         self.service = ScriptedProfileService()
-        self._health = health.HealthServicer()
+        self._health = Health(SERVICE)
         self.set(serves=serves)
         self._running = ExitStack()
         self.address = self._running.enter_context(serving(self.service, healthiness=self._health))
 
     def set(self, *, serves: bool) -> None:
         """Says by its health whether it serves."""
-        status = HealthCheckResponse.SERVING if serves else HealthCheckResponse.NOT_SERVING
-        self._health.set(SERVICE, status)
+        self._health.set(serving=serves)
 
     def stop(self) -> None:
         """Ends it."""
