@@ -41,7 +41,9 @@ def pytest_collection_finish() -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_teardown(item: pytest.Item) -> None:
     """Gives the end of a test an end, too: where it has failed, pytest watches no longer."""
-    faulthandler.dump_traceback_later(float(item.config.getini("faulthandler_timeout")), exit=True)
+    seconds = float(item.config.getini("faulthandler_timeout"))
+    # What a test has for standard error may have no number.
+    faulthandler.dump_traceback_later(seconds, exit=True, file=2)
 
 
 @pytest.fixture(scope="session")
