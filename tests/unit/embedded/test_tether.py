@@ -28,7 +28,7 @@ def test_ends_when_the_other_end_of_its_input_closes() -> None:
 
 def test_runs_the_module_with_its_arguments() -> None:
     """The module sees its own arguments, and its exit code is the process's."""
-    with start("json.tool", "--compact", "no-such-file.json") as process:
+    with start("json.tool", "--compact", "--no-such-option") as process:
         assert process.stdin is not None
 
         assert process.wait(30) == 2
