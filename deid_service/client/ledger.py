@@ -17,8 +17,7 @@ import json
 import os
 import secrets
 import threading
-from base64 import b64decode
-from binascii import b2a_base64
+from base64 import b64decode, b64encode
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,8 +41,6 @@ NO_TARGET = ""
 # In the first line; a file with another one is from a build that this one does not know.
 _FORMAT = 2
 _CHUNK_BYTES = 1024 * 1024
-
-_as_json = json.JSONEncoder(check_circular=False).encode
 
 
 # What an output depends on beside its source: the digest of the profile text, the id of the keys
@@ -203,7 +200,7 @@ class Ledger:
             "modified": source.modified,
             "output": output.as_posix().removeprefix(self._prefix),
             "sha256": receipt.sha256,
-            "receipt": b2a_base64(receipt.SerializeToString(), newline=False).decode(),
+            "receipt": b64encode(receipt.SerializeToString()).decode(),
         }
         self._append(source, line)
 
@@ -318,7 +315,7 @@ def _is_below(output: str) -> bool:
 
 def _write(file: int, line: dict[str, object]) -> None:
     # Begins with a line feed: a line that a full disk cut off spoils no other one.
-    data = f"\n{_as_json(line)}\n".encode()
+    data = f"\n{json.dumps(line)}\n".encode()
     if os.write(file, data) != len(data):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
