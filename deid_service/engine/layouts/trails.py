@@ -130,7 +130,7 @@ class Trail:
 
 
 class _Draft:
-    """A kind of files: the same elements, of which those that may have had several lengths.
+    """A kind of files: the same elements, the same of them taken; some may have several lengths.
 
     Attributes:
         trail: of them, as far as it is learned.
@@ -221,7 +221,8 @@ class Trails:
         try:
             digest = hashlib.blake2b(digest_size=16)
             for step in steps:
-                digest.update(b"%d:%b" % (len(step.same), step.same))
+                # A file in which an element is empty, and not taken, is of another kind.
+                digest.update(b"%d:%d:%b" % (step.taken is not None, len(step.same), step.same))
             kind = digest.digest()
             draft = self._drafts.get(kind)
             if draft is None:

@@ -125,6 +125,18 @@ def test_lengths_within_a_sequence_are_not_mixed() -> None:
     assert found(file(b"Xyza", b"Zabc", 22), EXPLICIT_LITTLE) is None
 
 
+@pytest.mark.parametrize("first", ["", "Doe" * 400], ids=["empty", "too long"])
+def test_what_the_first_file_did_not_say_is_found(first: str) -> None:
+    """Where the first file of a kind has nothing to take, what later ones have is taken."""
+    trails = Trails()
+    for name in (first, first, "Doe^Jane", "Doe^John", "Doe^Jane", first):
+        learn(trails, encode(elements(name, "12"), EXPLICIT), EXPLICIT_LITTLE)
+
+    for name in ("Poe^Anna", first):
+        other = encode(elements(name, "12"), EXPLICIT)
+        assert followed(trails, other) == found(other, EXPLICIT_LITTLE) is not None
+
+
 def test_a_file_that_is_not_all_there_is_read() -> None:
     """Where the header behind the last value is cut, more input is asked for, as by reading."""
     trails = Trails()
