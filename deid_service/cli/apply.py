@@ -101,7 +101,8 @@ def apply(
     What earlier runs into the same folder have done of the same files, with the
     same profile, key and tables, is not done again; of a file that has changed, or
     that is treated in another way now, the new output takes the place of the old
-    one.
+    one. With `earlier-files` in the profile, a run is one stream, in the order of the
+    names: what earlier runs have done shows it nothing, but with --again.
 
     Exit code 1: a file was rejected, or there was none.
     """
@@ -187,7 +188,8 @@ def _reports(
 ) -> Iterator[FileReport]:
     """De-identifies files, on all cores where there are many; NoRoomError, after all reports."""
     prepare = partial(Work, settings)
-    count = processes_for(files)
+    # What earlier files have shown is known where those are read, and in their order.
+    count = 1 if settings.profile.settings.earlier_files else processes_for(files)
     if count > 1:
         processes = Processes(count, prepare, moved, preload=__name__)
         interruption.then(processes.stop)

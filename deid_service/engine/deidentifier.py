@@ -128,6 +128,7 @@ class Deidentifier:
             output,
             max_held_bytes=max_held_bytes,
             budget=self._budget,
+            earlier=plan.earlier,
         )
 
     @property
@@ -222,6 +223,7 @@ class Deidentifier:
             warnings.append("elements of the file meta in the data set were left out")
         if counts.pop(AGE_NOT_COMPUTED, 0):
             warnings.append("PatientAge was not computed: a date that it needs is none")
+        self._data_set.show()
         self._end_as(_State.FINISHED)
         return Result(tail, counts, tuple(warnings), name, applied_bytes)
 

@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 
 from deid_service.engine.errors import DicomError
 from deid_service.engine.file.metas import Metas
+from deid_service.engine.rules.earlier import Earlier
 from deid_service.engine.rules.listed import Listed
 from deid_service.engine.rules.memo import Memo
 from deid_service.engine.rules.pseudonyms import Keys, Pseudonyms
@@ -34,11 +35,14 @@ class Plan:
         rules: what is done.
         metas: what was met before of files, but no value of a patient.
         memo: what became of elements before.
+        earlier: whom earlier files of the stream were about; None unless the profile asks, and
+            without a stream.
     """
 
     rules: Rules
     metas: Metas
     memo: Memo
+    earlier: Earlier | None = None
 
     @property
     def blank(self) -> bool:
@@ -104,7 +108,8 @@ class Plan:
         pseudonyms = None if keys is None else Pseudonyms(keys, settings, None)
         awaits_patient = bool(self.rules.profile.says_patient)
         memo = self.memo.another(pseudonyms, awaits_patient=awaits_patient, listed=listed)
-        return replace(self, memo=memo)
+        earlier = Earlier() if self.rules.profile.settings.earlier_files else None
+        return replace(self, memo=memo, earlier=earlier)
 
     def forget(self) -> None:
         """Forgets all that is remembered of files."""

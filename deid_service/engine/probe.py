@@ -51,7 +51,7 @@ def seeking(plan: Plan) -> Plan:
         plan: of the stream.
     """
     memo = _Seeking(pseudonyms=plan.memo.pseudonyms, awaits_patient=True, listed=plan.memo.listed)
-    return replace(plan, memo=memo)
+    return replace(plan, memo=memo, earlier=None)
 
 
 class PatientProbe:

@@ -182,12 +182,12 @@ def read_base(dicom: Table, settings: Settings, defaults: Defaults) -> Base | No
         defaults: of its date actions.
     """
     if "base" not in dicom:
-        for key in ("options", "leftovers", "words"):
+        for key in ("options", "leftovers", "earlier-files", "words"):
             if key in dicom:
                 dicom.report_key(
                     Code.BASE_OPTIONS,
                     key,
-                    f"'{key}' are those of a base, and there is none.",
+                    f"'{key}' stands beside a base, and there is none.",
                     f"base: {BASES[0]}",
                 )
         return None

@@ -67,7 +67,7 @@ from profile_service.language.vr import VRS
 # Part of every stored verdict: a text is decided again by a newer version. To be
 # changed with every change that could turn a verdict, or add or take a problem; a
 # test ties it to the golden answers.
-VALIDATOR_VERSION = "18"
+VALIDATOR_VERSION = "19"
 
 _LANGUAGE_VERSION = 1
 

@@ -75,6 +75,11 @@ _LEFTOVERS: Mapping[Leftovers, str] = {
     "count": "A text that stays, and identifies somebody in the same file, is only counted.",
 }
 
+_EARLIER_FILES = (
+    "What identifies somebody in earlier files of the same patient, on the same stream, is "
+    "looked for in texts, too."
+)
+
 _AGE_UNITS = {"D": "days", "M": "months", "Y": "years"}
 
 
@@ -107,6 +112,8 @@ def explain(profile: Profile) -> list[str]:
     if profile.base is not None:
         sentences.append(_explain_base(profile.base))
         sentences.append(_LEFTOVERS[profile.settings.leftovers])
+        if profile.settings.earlier_files:
+            sentences.append(_EARLIER_FILES)
         sentences += _explain_words(profile.settings.words)
     sentences += [_explain_rejection(each) for each in profile.rejections]
     sentences += [explain_rule(rule, profile.settings) for rule in profile.rules]

@@ -27,6 +27,7 @@ FILENAMES = "filenames"
 
 # Extensions of this product.
 LEFTOVERS = "leftovers"
+EARLIER_FILES = "earlier-files"
 TRANSFER_SYNTAXES = "private-transfer-syntaxes"
 
 NOT_IMPLEMENTED = frozenset(
@@ -74,6 +75,7 @@ SETTINGS = frozenset(
         "base",
         "options",
         LEFTOVERS,
+        EARLIER_FILES,
         WORDS,
         *_WITHOUT_EFFECT,
     )
@@ -154,6 +156,7 @@ def read_settings(dicom: Table, formats: DateFormats) -> tuple[Settings, Default
         private_transfer_syntaxes=_read_transfer_syntaxes(dicom),
         pseudonyms=read_pseudonyms(dicom),
         leftovers=_read_leftovers(dicom),
+        earlier_files=dicom.switch(EARLIER_FILES) or False,
         words=read_words(dicom),
     )
     return settings, defaults

@@ -31,6 +31,7 @@ from deid_service.engine.layouts.layout import Applied
 from deid_service.engine.layouts.learning import Layouts
 from deid_service.engine.layouts.trails import Trails
 from deid_service.engine.rules.budget import Budget
+from deid_service.engine.rules.earlier import Earlier
 from deid_service.engine.rules.facts import Facts
 from deid_service.engine.rules.identity import Identity
 from deid_service.engine.rules.memo import Memo
@@ -39,6 +40,10 @@ from deid_service.engine.rules.texts import Cleaner
 from deid_service.engine.walk.output import Buffer, Output
 from deid_service.engine.walk.patient import PatientFinder
 from deid_service.engine.walk.walk import Walk
+
+_NOT_ALL_LOOKED_FOR: Final = (
+    "earlier files show more of the patient than is remembered: not all of it was looked for"
+)
 
 # Of a file that has ended.
 _NO_OUTPUT: Final = Output()
@@ -63,6 +68,7 @@ class DataSet:
         *,
         max_held_bytes: int,
         budget: Budget,
+        earlier: Earlier | None,
     ) -> None:
         """Starts before it begins.
 
@@ -74,6 +80,7 @@ class DataSet:
             output: of the file.
             max_held_bytes: how much of the file may be held.
             budget: of the file.
+            earlier: what earlier files of the stream have shown; None where that is not asked.
         """
         self.body: Body | None = None
         self.warnings: list[str] = []
@@ -87,6 +94,7 @@ class DataSet:
         self._output = output
         self._max_held = max_held_bytes
         self._budget = budget
+        self._earlier = earlier
         # How it began; as long as that is all of it, it has no body.
         self._applied: Applied | None = None
         # Where it begins, in the input.
@@ -181,6 +189,7 @@ class DataSet:
             encoding,
             self._general.changed_of(IDENTIFYING),
             with_dates=self._rules.profile.hides_dates,
+            with_patient=self._earlier is not None,
             ended=ended,
             footsteps=footsteps,
         )
@@ -189,7 +198,7 @@ class DataSet:
             self._meta.note_learned(layouts)
         if identity is None:
             return False
-        self._memo = self._memo.of(self._cleaner(identity))
+        self._take_memo(self._memo.of(self._cleaner(identity)))
         return True
 
     def _use(self, facts: Facts) -> None:
@@ -202,16 +211,27 @@ class DataSet:
         found = trails.follow(data, position, position + self._max_held)
         if found is None:
             return False
-        memo = self._memo.along(found)
+        trail, elements = found
+        # Of other earlier files, another is meant.
+        known = (found, None if self._earlier is None else self._earlier.version)
+        memo = self._memo.along(known)
         if memo is None:
-            trail, elements = found
-            memo = self._memo.of(self._cleaner(people_along(trail, elements)), found)
-        self._memo = memo
+            memo = self._memo.of(self._cleaner(people_along(trail, elements)), known)
+        self._take_memo(memo)
         return True
+
+    def _take_memo(self, memo: Memo) -> None:
+        """Takes the memo of files that are about the same people."""
+        self._memo = memo
+        earlier = self._earlier
+        if earlier is not None and not earlier.is_whole(memo.cleaner.identity):
+            self.warnings.append(_NOT_ALL_LOOKED_FOR)
 
     def _cleaner(self, identity: Identity) -> Cleaner:
         """Returns what cleans the texts of files about the same people."""
         profile = self._rules.profile
+        if self._earlier is not None:
+            self._earlier.join(identity)
         identity.harmless = profile.vocabulary.terms
         identity.listed = self._memo.listed
         return Cleaner(profile.vocabulary, identity)
@@ -289,6 +309,11 @@ class DataSet:
         body.finish(rest)
         if body.walk.padding is not None:
             self.warnings.append("zero bytes behind the data set were left out")
+
+    def show(self) -> None:
+        """Shows later files of the stream whom it is about; it has come through."""
+        if self._earlier is not None:
+            self._earlier.remember(self._memo.cleaner.identity)
 
     def let_go(self) -> None:
         """Lets go of all that it holds of the file."""

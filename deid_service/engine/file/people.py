@@ -28,11 +28,12 @@ from deid_service.engine.encoding.headers import (
     UNDEFINED_LENGTH,
     Encoding,
 )
-from deid_service.engine.encoding.tags import SPECIFIC_CHARACTER_SET
+from deid_service.engine.encoding.tags import SPECIFIC_CHARACTER_SET, STUDY_INSTANCE_UID
 from deid_service.engine.encoding.values import read_value
 from deid_service.engine.errors import DicomError, Reason
 from deid_service.engine.layouts.trails import Footsteps, Taken, Trail
 from deid_service.engine.rules.identity import MAX_OF_A_KIND, Identity
+from profile_service.language.model import PATIENT_ID
 
 # Behind it come overlays, functional groups, waveforms and pixels.
 _LAST_GROUP: Final = 0x0070
@@ -66,6 +67,8 @@ _PHRASES: Final = frozenset(
 )  # fmt: skip
 _BIRTH_DATE: Final = 0x00100030
 
+# At the top level.
+_TELLS_PATIENT: Final = frozenset({PATIENT_ID, STUDY_INSTANCE_UID})
 
 # Elements other than names of people and dates that identify.
 IDENTIFYING: Final = _NUMBERS | _PHRASES
@@ -77,6 +80,7 @@ def people_of(
     identifying: Collection[int],
     *,
     with_dates: bool,
+    with_patient: bool,
     ended: bool,
     footsteps: Footsteps | None = None,
 ) -> Generator[None, None, Identity | None]:
@@ -87,6 +91,7 @@ def people_of(
         encoding: of the data set.
         identifying: those of `IDENTIFYING` that do not stay: what stays is no secret.
         with_dates: all dates do, not that of birth alone.
+        with_patient: what the patient is known by is wanted, too.
         ended: no more input comes, or may be held.
         footsteps: get what is looked at.
 
@@ -96,7 +101,8 @@ def people_of(
     Raises:
         DicomError: it is too much.
     """
-    reader = _Reader(buffer, identifying, with_dates, footsteps)
+    tells_patient = _TELLS_PATIENT if with_patient else frozenset()
+    reader = _Reader(buffer, identifying, with_dates, tells_patient, footsteps)
     end = yield from reader.elements(0, len(buffer), encoding, DEFAULT_CHARACTER_SETS, 0)
     if footsteps is not None and end >= 0:
         footsteps.end(end)
@@ -131,12 +137,16 @@ class _Reader:
         buffer: bytes,
         identifying: Collection[int],
         with_dates: bool,
+        tells_patient: frozenset[int],
         footsteps: Footsteps | None,
     ) -> None:
         self.identity = Identity()
         self._footsteps = footsteps
         self._buffer = buffer
-        self._wanted = frozenset({SPECIFIC_CHARACTER_SET, _BIRTH_DATE}).union(identifying)
+        self._identifying = identifying
+        self._tells_patient = tells_patient
+        always = {SPECIFIC_CHARACTER_SET, _BIRTH_DATE}
+        self._wanted = frozenset(always).union(identifying, tells_patient)
         self._vrs = frozenset({"DA", "DT", "PN"} if with_dates else {"PN"})
         self._codes: dict[Encoding, frozenset[int]] = {}
         # Where others have their turn.
@@ -213,6 +223,9 @@ class _Reader:
             taken: Taken | None = None
             if 0 < length <= _MAX_LENGTH:
                 taken = Taken(tag, vr, charsets, encoding)
+                if tag in self._tells_patient:
+                    identifies = tag in self._identifying
+                    taken = taken._replace(identifies=identifies, tells_patient=not depth)
                 _take(self.identity, taken, value)
             if footsteps is not None:
                 footsteps.passed(header, start, position, is_free=not depth, taken=taken)
@@ -265,13 +278,17 @@ class _Reader:
 
 def _take(identity: Identity, taken: Taken, value: bytes) -> None:
     """Takes the value of an element that identifies."""
-    tag, vr, charsets, encoding = taken
+    tag, vr, charsets, encoding, identifies, tells_patient = taken
     try:
         texts = read_value(vr, value, charsets, big=encoding.big)
     except (CharacterSetError, ValueError, KeyError):
         # What it is in cannot be told: its letters may be those of most.
         texts = value.rstrip(b" \0").decode("latin-1").split("\\")
     for text in texts:
+        if tells_patient:
+            identity.add_patient(text)
+        if not identifies:
+            continue
         if vr == "PN":
             identity.add_name(text)
         elif vr in {"DA", "DT"}:

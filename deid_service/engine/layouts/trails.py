@@ -44,12 +44,16 @@ class Taken(NamedTuple):
         vr: that its value is read with.
         charsets: that its value is in.
         encoding: of the element.
+        identifies: what it says is looked for in texts.
+        tells_patient: files in which it is the same are of the same patient.
     """
 
     tag: int
     vr: str
     charsets: CharacterSets
     encoding: Encoding
+    identifies: bool = True
+    tells_patient: bool = False
 
 
 class Step(NamedTuple):

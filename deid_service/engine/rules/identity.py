@@ -227,12 +227,14 @@ class Identity:
         phones: phone numbers.
         phrases: names and addresses of institutions and people, as they stand.
         dates: as YYYYMMDD.
+        patient: what files of the same patient have in common; empty where nobody asks.
         harmless: words that say nothing by themselves, in lower case.
         listed: what no text says, whoever the file is about.
     """
 
     def __init__(self) -> None:
         """Starts with nothing."""
+        self.patient: set[str] = set()
         self.names: set[tuple[str, ...]] = set()
         self.numbers: set[str] = set()
         self.phones: set[str] = set()
@@ -249,7 +251,13 @@ class Identity:
             frozenset(self.phones),
             frozenset(self.phrases),
             frozenset(self.dates),
+            frozenset(self.patient),
         )
+
+    def add_patient(self, text: str) -> None:
+        """Adds something by which the patient is known."""
+        if text := text.strip().lower():
+            self.patient.add(text)
 
     def add_name(self, text: str) -> None:
         """Adds a person name (PS3.5 6.2.1): each of its groups."""

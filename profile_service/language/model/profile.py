@@ -191,6 +191,8 @@ class Settings:
             file is encoded is told by its first elements.
         pseudonyms: of what is done by a key.
         leftovers: what becomes of texts that stay, and say who somebody is.
+        earlier_files: what identifies somebody in earlier files of the same patient, on the
+            same stream, is looked for in texts, too.
         words: that the institution keeps or removes.
     """
 
@@ -209,6 +211,7 @@ class Settings:
     private_transfer_syntaxes: tuple[str, ...] = ()
     pseudonyms: PseudonymSettings = PseudonymSettings()
     leftovers: Leftovers = "remove"
+    earlier_files: bool = False
     words: Words = Words()
 
 

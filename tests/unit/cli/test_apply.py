@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -24,6 +25,7 @@ from deid_service.client import LEDGER_NAME, Source
 from deid_service.client.archives import is_junk
 from deid_service.client.outputs import PartialFile
 from tests.support.deid_service import ct
+from tests.support.engine.build import dicom, el
 from tests.support.full_disk import writing_until_full
 
 DEIDCASCADE = [sys.executable, "-c", "from deid_service.cli import main; main()"]
@@ -348,3 +350,33 @@ def test_a_file_that_is_not_as_long_as_it_was_is_read_to_its_end(tmp_path: Path)
 def test_what_systems_leave_is_known_by_its_path(name: str, junk: bool) -> None:
     """What an operating system leaves is told by its last part, or a folder that it lies in."""
     assert is_junk(name) == junk
+
+
+def test_earlier_files_are_those_of_the_run(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With `earlier-files` a run is one stream, in the order of names, however long it is."""
+    shutil.rmtree(folder.files)
+    folder.files.mkdir()
+    folder.profile.write_text("dicom: {base: ps3.15-2026c-basic, earlier-files: true}\n")
+    for name, patient in (("b", "Gruber^Anna"), ("a", ""), ("c", "")):
+        (folder.files / f"{name}.dcm").write_bytes(
+            dicom(
+                el("SOPInstanceUID", f"1.2.{ord(name)}"),
+                el("Manufacturer", "for Gruber"),
+                el("PatientName", patient),
+                el("PatientID", "P1"),
+            )
+        )
+    monkeypatch.setattr("deid_service.cli.apply.processes_for", lambda _: 2)
+
+    def left(*more: object) -> list[bool]:
+        done = folder.apply(*more, code=0)
+        return [b"Gruber" in Path(str(one["output"])).read_bytes() for one in done.values()]
+
+    assert left() == [True, False, False]
+    (folder.files / "d.dcm").write_bytes(
+        (folder.files / "c.dcm").read_bytes().replace(b"1.2.99", b"1.2.98")
+    )
+    assert left() == [True, False, False, True]
+    assert left("--again") == [True, False, False, False]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -257,3 +257,32 @@ def test_any_cutting_gives_the_same(messages: list[pb.DeidentifyRequest], most: 
     said = heard(answers_to(conversation(Terms(max_response_bytes=most)), messages))
 
     assert said == plain(FILES)
+
+
+def test_earlier_files_are_those_of_the_stream() -> None:
+    """A file shows those behind it on a stream, in its batch and in others, whom it is about."""
+    source = "dicom:\n  base: ps3.15-2026c-basic\n  earlier-files: true\n"
+    applied = replace(APPLIED, plan=compile_plan(parse_profile(source)))
+    named, same, large = (
+        dicom(
+            el("Manufacturer", "for Gruber"),
+            el("PatientName", name),
+            el("PatientID", "P1"),
+            el("PixelData", bytes(size), "OW"),
+        )
+        for name, size in (("Gruber^Anna", 2), ("", 2), ("", 300_000))
+    )
+    files = [same, named[:-1], same, named, large, same]
+
+    def outputs(messages: Iterable[pb.DeidentifyRequest]) -> list[bytes]:
+        talk = Conversation(applied, Limits(), lambda _: None)
+        return [one.output for one in heard(answers_to(talk, messages))]
+
+    parts = [whole(data, str(number)) for number, data in enumerate(files)]
+    alone = outputs(
+        one for number, data in enumerate(files) for one in whole_file(data, str(number))
+    )
+    assert [b"Gruber" in output for output in alone] == [True, False, True, False, False, False]
+    assert alone[1] == b""
+    assert outputs([batch(parts)]) == alone
+    assert outputs(batch(parts[at : at + 2]) for at in range(0, 6, 2)) == alone

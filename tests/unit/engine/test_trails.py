@@ -53,7 +53,13 @@ def elements(name: str, number: str, visit: str = "V1", inner: str = "Roe^Rita")
 def found(buffer: bytes, encoding: Encoding, footsteps: Footsteps | None = None) -> object:
     """Returns what is read of whom a data set is about; None where that takes more input."""
     steps = people_of(
-        buffer, encoding, IDENTIFYING, with_dates=True, ended=False, footsteps=footsteps
+        buffer,
+        encoding,
+        IDENTIFYING,
+        with_dates=True,
+        with_patient=True,
+        ended=False,
+        footsteps=footsteps,
     )
     try:
         while True:
