@@ -103,6 +103,7 @@ class Code(Enum):
     UNKNOWN_SECTION = (_W, "A section is not known and does not apply.")
     FILE_FILTER_NOT_ENFORCED = (_W, "Files are told by their content, not by their name.")
     STOP_TAGS_IGNORED = (_W, "`stop-tags` has no effect: the whole file is read.")
+    OUTCOME_WITHOUT_EFFECT = (_W, "`on-error` stands on an element that no file can do without.")
     DEPRECATED_IDENTITY = (_W, "`identity` is the old name of `keep`.")
     HASH_NOT_LEGAL = (_W, "A hash is not a legal value of the element's VR.")
     UNKNOWN_TAG = (_W, "A tag is in no dictionary.")

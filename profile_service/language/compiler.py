@@ -31,7 +31,7 @@ from profile_service.language.dates import DateFormats
 from profile_service.language.dictionary import name_of, vrs_of
 from profile_service.language.document import ListNode, MapNode, Scalar, load
 from profile_service.language.errors import ProfileInvalid
-from profile_service.language.fitness import fit, fit_vrs
+from profile_service.language.fitness import check_outcome, fit, fit_vrs
 from profile_service.language.model import (
     Action,
     Element,
@@ -67,7 +67,7 @@ from profile_service.language.vr import VRS
 # Part of every stored verdict: a text is decided again by a newer version. To be
 # changed with every change that could turn a verdict, or add or take a problem; a
 # test ties it to the golden answers.
-VALIDATOR_VERSION = "19"
+VALIDATOR_VERSION = "20"
 
 _LANGUAGE_VERSION = 1
 
@@ -347,6 +347,8 @@ class _Compiler:
                 "The elements of the file meta are written before a condition is known to hold.",
             )
         on_error, when = read_on_error(table), read_when(table)
+        if isinstance(selected, Target):
+            check_outcome(on_error, selected, table)
         return Rule(selector, action, table.path, table.node.line, on_error, when)
 
     def _read_selector(

@@ -14,6 +14,7 @@ from profile_service.language.dictionary import format_tag, name_of
 from profile_service.language.document import ListNode
 from profile_service.language.model import (
     ACTION_NAMES,
+    MANDATORY_IN_FILE_META,
     Action,
     Assign,
     Clean,
@@ -30,6 +31,7 @@ from profile_service.language.model import (
     KeyedUid,
     Lookup,
     OfPatient,
+    OnError,
     PrivateElement,
     Pseudonym,
     RegexSub,
@@ -82,9 +84,6 @@ _PIXEL_DATA = 0x7FE00010
 _FILE_META_GROUP = 0x0002
 _MEDIA_STORAGE_SOP_CLASS = 0x00020002
 _TRANSFER_SYNTAX = 0x00020010
-
-# PS3.10 table 7.1-1, type 1. The group length is no target of rules at all.
-_MANDATORY = frozenset((0x00020001, 0x00020002, 0x00020003, _TRANSFER_SYNTAX))
 
 # Of these nothing may change: no file could be read with another version or
 # transfer syntax than its own.
@@ -208,7 +207,7 @@ def _check_file_meta(action: Action, tag: int, key: str, rule: Table) -> None:
             key,
             "The elements of the file meta are written before it is known who the patient is.",
         )
-    if isinstance(action, Keep) or tag not in _MANDATORY:
+    if isinstance(action, Keep) or tag not in MANDATORY_IN_FILE_META:
         return
     is_class = tag == _MEDIA_STORAGE_SOP_CLASS and isinstance(action, Dummy)
     replaces = isinstance(action, Remove | ReplaceWith | OfPatient)
@@ -218,6 +217,26 @@ def _check_file_meta(action: Action, tag: int, key: str, rule: Table) -> None:
             Code.FILE_META_MANDATORY,
             key,
             f"{name_of(Element(tag))} cannot be {what}: no file can do without it.",
+        )
+
+
+def check_outcome(on_error: OnError, target: Target, rule: Table) -> None:
+    """Notes where a file is rejected whatever a rule says of values that its action cannot change.
+
+    Args:
+        on_error: what the rule says.
+        target: what it names.
+        rule: where problems are noted.
+    """
+    element = target.selector.element
+    if isinstance(element, Element) and element.tag in MANDATORY_IN_FILE_META:
+        if on_error == "reject":
+            return
+        rule.report_key(
+            Code.OUTCOME_WITHOUT_EFFECT,
+            "on-error",
+            f"No file can do without {name_of(element)}: one in which its value cannot be changed "
+            "is rejected.",
         )
 
 

@@ -25,7 +25,7 @@ from deid_service.engine.file.transfer_syntax import (
 )
 from deid_service.engine.layouts.learning import Layouts
 from deid_service.engine.rules.actions import KeyedStep
-from deid_service.engine.rules.ops import AnyStep, Dropped, Kept, becomes_of
+from deid_service.engine.rules.ops import AnyStep, Dropped, Kept, Rewritten, becomes_of
 from deid_service.engine.rules.pseudonyms import Pseudonyms
 from deid_service.engine.rules.rewriting import (
     Place,
@@ -33,6 +33,7 @@ from deid_service.engine.rules.rewriting import (
     becomes_zeros,
     bytes_of,
     constant_texts,
+    dummy_of,
     element_of,
     texts_of,
     zeros_of,
@@ -40,6 +41,8 @@ from deid_service.engine.rules.rewriting import (
 from deid_service.engine.rules.rules import Rules
 from deid_service.engine.rules.uids import MAX_UID_LENGTH, stand_in_uid
 from deid_service.engine.version import RELEASE
+from deid_service.engine.walk.notes import name_of, outcome_of
+from profile_service.language.model import MANDATORY_IN_FILE_META
 
 # PS3.7 D.3.3.2: who wrote the file. The UID is a UUID in the form of PS3.5 B.2,
 # and stands for this engine.
@@ -455,6 +458,24 @@ class FileMeta:
             return element.whole, ()
         if isinstance(op, Dropped):
             return None, (op.name,)
+        try:
+            return self._rewritten_by(op, element, encoding)
+        except DicomError as error:
+            outcome, name = outcome_of(op, error), name_of(error)
+            # Without it, or with another, it could not be told what the file is.
+            if outcome == "reject" or element.tag in MANDATORY_IN_FILE_META:
+                raise
+        if outcome == "remove":
+            return None, (name,)
+        place = Place(element.tag, element.vr, element.offset)
+        is_dummy = outcome == "dummy"
+        value = dummy_of(place, len(element.value), encoding) if is_dummy else b""
+        return element_of(encoding, place, None, value), (name,)
+
+    def _rewritten_by(
+        self, op: Rewritten, element: MetaElement, encoding: Encoding
+    ) -> tuple[bytes, tuple[str, ...]]:
+        """Returns an element whose value has changed, and what to count."""
         place = Place(element.tag, element.vr, element.offset)
         if becomes_zeros(op, element.vr):
             if not element.value:

@@ -55,6 +55,7 @@ from profile_service.language.model.actions import (
 )
 from profile_service.language.model.base import Base, Choice, Needs, Treatment
 from profile_service.language.model.elements import (
+    MANDATORY_IN_FILE_META,
     Element,
     ElementRef,
     EveryDepthSelector,
@@ -94,6 +95,7 @@ __all__ = [
     "ACTION_NAMES",
     "ISSUER_OF_PATIENT_ID",
     "LISTED_WORDS",
+    "MANDATORY_IN_FILE_META",
     "MAX_SHIFT_DAYS",
     "NAMES",
     "PATIENT_ID",

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from profile_service.language.model.patterns import Pattern
+
+# PS3.10 table 7.1-1, type 1. The group length is no target of rules at all.
+MANDATORY_IN_FILE_META: Final = frozenset((0x00020001, 0x00020002, 0x00020003, 0x00020010))
 
 
 @dataclass(frozen=True, slots=True)

@@ -142,3 +142,34 @@ def test_limits_stay() -> None:
 
     assert found.error is not None
     assert found.error[0] == "LIMIT_EXCEEDED"
+
+
+@pytest.mark.parametrize("syntax", SYNTAXES.values(), ids=SYNTAXES)
+@pytest.mark.parametrize(
+    ("outcome", "left"),
+    [("empty", b""), ("remove", None), ("dummy", b"2.25.0")],
+)
+def test_file_meta(outcome: str, left: bytes | None, syntax: Syntax) -> None:
+    """An element of the file meta has the same outcomes, once and again, and is counted."""
+    creator = el("PrivateInformationCreatorUID", "none")
+    uid = el("MediaStorageSOPInstanceUID", "1.2.3")
+    data = dicom(el("PatientID", "7"), meta=[uid, creator], syntax=syntax)
+    rule = f"name: PrivateInformationCreatorUID, hashuid: true, on-error: {outcome}"
+
+    found = every_way(data, plan_of(rule))
+
+    meta = {each.tag: each.value for each in read_file(found.output).meta}
+    assert meta.get(0x00020100) == left
+    assert found.actions == (("on-error", 1),)
+
+
+@pytest.mark.parametrize("outcome", ["remove", "empty", "dummy"])
+def test_what_no_file_can_do_without(outcome: str) -> None:
+    """An instance UID of the file meta that cannot be changed rejects the file, come what may."""
+    uid = el("MediaStorageSOPInstanceUID", "no uid")
+    rule = f"name: MediaStorageSOPInstanceUID, hashuid: true, on-error: {outcome}"
+
+    found = every_way(dicom(el("PatientID", "7"), meta=[uid]), plan_of(rule))
+
+    assert found.error is not None
+    assert found.error[2] == "(0002,0003)"
