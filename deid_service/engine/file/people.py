@@ -65,6 +65,7 @@ _PHRASES: Final = frozenset(
         0x00102297,
     }
 )  # fmt: skip
+_DEPARTMENT: Final = 0x00081040
 _BIRTH_DATE: Final = 0x00100030
 
 # At the top level.
@@ -298,7 +299,7 @@ def _take(identity: Identity, taken: Taken, value: bytes) -> None:
         elif tag in _NUMBERS:
             identity.add_number(text)
         else:
-            identity.add_phrase(text)
+            identity.add_phrase(text, is_department=tag == _DEPARTMENT)
     if identity.is_too_large:
         raise DicomError(
             Reason.LIMIT_EXCEEDED,

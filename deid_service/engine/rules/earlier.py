@@ -133,7 +133,8 @@ class _Patient:
 
 def _texts(identity: Identity) -> tuple[set[str], ...]:
     """Returns all that identifies, but for names, by kinds."""
-    return identity.numbers, identity.phones, identity.phrases, identity.dates
+    numbers, phones = identity.numbers, identity.phones
+    return numbers, phones, identity.phrases, identity.departments, identity.dates
 
 
 def _size_of(entry: str | tuple[str, ...]) -> int:

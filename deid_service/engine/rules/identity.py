@@ -15,7 +15,8 @@ no difference, nor do case, accents, width and script (see `spelling`):
     a number     its digits and letters, however they are grouped, with and without
                  zeros before them; of a phone number the last seven digits and more
     a phrase     its words; of an address or institution also its parts between commas,
-                 and each word that is not known to be harmless
+                 and each word that is not known to be harmless; of a department not one
+                 word that is
     a date       see `calendar`
 
 Words are too short to tell anybody below `MIN_NAME` letters, and numbers below
@@ -99,6 +100,7 @@ class _Sought:
     numbers: AbstractSet[str]
     phones: AbstractSet[str]
     phrases: AbstractSet[str]
+    departments: AbstractSet[str]
     dates: AbstractSet[str]
     harmless: AbstractSet[str]
     shortest: int
@@ -121,6 +123,10 @@ class _Sought:
             forms.update(long_vowels(name, self.harmless))
         for phrase in self.phrases:
             forms.update(forms_of_phrase(phrase, self.harmless))
+        for department in self.departments:
+            # Radiology, Chest: said of everybody's images.
+            told = forms_of_phrase(department, self.harmless)
+            forms.update(form for form in told if len(form) != 1 or form[0] not in self.harmless)
         for number in self.numbers:
             if len("".join(words_of(number))) >= LONG_NUMBER:
                 forms.add(words_of(number)[:MAX_WORDS_OF_FORM])
@@ -226,6 +232,7 @@ class Identity:
         numbers: identifiers.
         phones: phone numbers.
         phrases: names and addresses of institutions and people, as they stand.
+        departments: of institutions, as they stand.
         dates: as YYYYMMDD.
         patient: what files of the same patient have in common; empty where nobody asks.
         harmless: words that say nothing by themselves, in lower case.
@@ -239,6 +246,7 @@ class Identity:
         self.numbers: set[str] = set()
         self.phones: set[str] = set()
         self.phrases: set[str] = set()
+        self.departments: set[str] = set()
         self.dates: set[str] = set()
         self.harmless: AbstractSet[str] = frozenset()
         self.listed: Listed = NOTHING_LISTED
@@ -250,6 +258,7 @@ class Identity:
             frozenset(self.numbers),
             frozenset(self.phones),
             frozenset(self.phrases),
+            frozenset(self.departments),
             frozenset(self.dates),
             frozenset(self.patient),
         )
@@ -277,11 +286,11 @@ class Identity:
         self.add_number(text)
         self.phones.add("".join(re.findall(r"\d", text)))
 
-    def add_phrase(self, text: str) -> None:
+    def add_phrase(self, text: str, *, is_department: bool = False) -> None:
         """Adds a name or an address."""
         text = " ".join(text.split())
         if len(text) >= _MIN_NUMBER:
-            self.phrases.add(text.lower())
+            (self.departments if is_department else self.phrases).add(text.lower())
 
     def add_date(self, text: str) -> None:
         """Adds a date as it stands in DA or DT."""
@@ -309,6 +318,7 @@ class Identity:
             self.numbers,
             self.phones,
             self.phrases,
+            self.departments,
             self.dates,
             self.harmless,
             self.listed.shortest,
@@ -361,6 +371,7 @@ class Identity:
             self.names,
             self.numbers,
             self.phrases,
+            self.departments,
             self.dates,
         )
         return any(len(kind) > MAX_OF_A_KIND for kind in kinds)

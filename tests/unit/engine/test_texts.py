@@ -7,9 +7,14 @@ from dataclasses import replace
 
 import pytest
 
+from deid_service.engine import compile_plan, deidentify
 from deid_service.engine.rules.identity import Identity
 from deid_service.engine.rules.texts import MAX_CHARACTERS, clean, sweep
+from profile_service.language import parse_profile
 from profile_service.language.standard import vocabulary
+from tests.support.engine.build import dicom, el
+from tests.support.engine.walk import read_file
+from tests.unit.engine.test_base import profile
 
 
 def somebody() -> Identity:
@@ -213,3 +218,39 @@ def test_long_vowels_of_words(name: str, stays: str) -> None:
     identity.add_name(name)
 
     assert sweep(f"CT {stays} window", identity) == f"CT {stays} window"
+
+
+@pytest.mark.parametrize(
+    ("shows", "text", "cleaned", "swept"),
+    [
+        # Parts of names go, whatever else they mean, in phrases too.
+        (("PatientName", "Brain^Head"), "CT brain, head coil", "CT coil", "CT coil"),
+        (("PatientName", "White^May"), "white matter may fade", "matter", "matter fade"),
+        (("PatientName", "Young^Rose"), "young adult", "adult", "adult"),
+        (("ReferringPhysicianName", "Short^Ann"), "short axis", "axis", "axis"),
+        (("InstitutionName", "Chest Clinic"), "chest clinic a", "a", "a"),
+        # What would be found in every text is not looked for in those that are swept.
+        (("PatientName", "Li^An"), "an axial li", "axial", "an axial li"),
+        (("PatientName", "Van^Zeta"), "van head", "head", "van head"),
+        # Departments are called by words that are said of everybody's images.
+        (("InstitutionalDepartmentName", "Chest"), "CT chest", "CT chest", "CT chest"),
+        (("InstitutionalDepartmentName", "Radiology"), "radiology", "radiology", "radiology"),
+        (("InstitutionalDepartmentName", "Chest Unit 7b"), "chest unit 7b a", "a", "a"),
+        (("InstitutionalDepartmentName", "Ward Xaverian"), "xaverian a", "a", "a"),
+    ],
+)
+def test_names_that_are_words(shows: tuple[str, str], text: str, cleaned: str, swept: str) -> None:
+    """What cleaned and swept texts keep where a name of the file is a word as well."""
+    elements = [
+        el("BodyPartExamined", "HEAD"),
+        el("Manufacturer", text),
+        el("StudyDescription", text),
+        el(*shows),
+    ]
+    plan = compile_plan(parse_profile(profile("clean-descriptors")))
+
+    output = deidentify(dicom(*sorted(elements, key=lambda each: each.tag)), plan)
+
+    left = {each.tag: each.value.decode().strip() for each in read_file(output).elements}
+    assert (left[0x00081030], left[0x00080070]) == (cleaned, swept)
+    assert left[0x00180015] == "HEAD"
