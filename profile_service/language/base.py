@@ -19,8 +19,9 @@ by what the IOD of the file needs of the element. The rules of the profile go be
              harmless; sequences stay, and what is in them is treated as everywhere; of what
              else cannot be cleaned (overlays, documents), the basic action is done
 
-X in the items of sequences goes whatever the IOD needs. Where several options are about
-an element, K goes before C.
+X in the items of sequences goes, unless the IOD needs it there: which sequence needs a
+value of it is not known. Where several options are about an element, K goes before C. In
+what becomes dummies, UIDs become what they do everywhere, so that references stay intact.
 """
 
 from __future__ import annotations

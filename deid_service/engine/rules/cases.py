@@ -66,6 +66,8 @@ class Cases:
         self._rules = reach.rules
         self._profile = reach.rules.profile
         self._room = room
+        # A reference in a dummied sequence leads where those to the same instance do elsewhere.
+        self._has_base = reach.rules.treatments is not None
 
     def of_tag(self, tag: int) -> Op | None:
         """Returns what is done to an element, as far as its tag says it."""
@@ -108,7 +110,9 @@ class Cases:
             inserts = reach.top or not active.anywhere
             chain.add(active.rule, inserts=inserts)
             sequences.add(active.rule, inserts=inserts)
-        is_dummied = reach.dummied and not (rules or is_told_by_tag(tag) or vr in _SAYS_WHAT)
+        is_dummied = reach.dummied and not (
+            rules or is_told_by_tag(tag) or vr in _SAYS_WHAT or (vr == "UI" and self._has_base)
+        )
         if is_dummied:
             chain.add_action(_DUMMY, "reject")
             sequences.dummied = True

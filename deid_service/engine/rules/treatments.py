@@ -24,6 +24,9 @@ _SWEPT_PRIVATE: Final = frozenset({"OB", "UN"})
 _SWEPT_TEXT: Final = Treatment(Sweep(), "dummy")
 _SWEPT_BYTES: Final = Treatment(Sweep(), "remove")
 
+# PS3.5 7.4.3: type 2.
+_MAY_BE_EMPTY: Final = 2
+
 _PRIVATE_GOES: Final = Treatment(Remove())
 
 
@@ -82,7 +85,8 @@ class Treatments:
         if choice is None:
             return None
         if not top and choice.items is not None:
-            return choice.items
+            is_needed = self._needs is not None and self._needs.items.get(tag) == _MAY_BE_EMPTY
+            return choice.present if is_needed else choice.items
         if self._needs is None:
             return choice.unknown
         match (self._needs.top if top else self._needs.items).get(tag):

@@ -160,7 +160,8 @@ def expected(row: Attribute, vr: str, option: str, need: int | None, *, top: boo
             return dummy if need in {1, None} else {"empty"}
     match row.basic:
         case "X":
-            return {1: dummy, 2: {"empty"}}.get(need or 0, {"gone"}) if top else {"gone"}
+            needed = {1: dummy, 2: {"empty"}} if top else {2: {"empty"}}
+            return needed.get(need or 0, {"gone"})
         case "U":
             return {"another UID"}
         case "D":
@@ -741,6 +742,33 @@ def test_by_a_key() -> None:
     assert moved[1] - moved[0] == timedelta(days=1)
     assert texts(first, 0x0008002A)[0][8:] == b"101112"
     assert texts(first, 0x00280303) == [b"MODIFIED"]
+
+
+@pytest.mark.parametrize("options", ["", "retain-uids"])
+def test_references_in_a_content_that_becomes_dummies(options: str) -> None:
+    """What a report or a selection refers to stays what its evidence lists (PS3.3 C.17.2)."""
+    text = (
+        f"dicom:\n  base: ps3.15-2026c-basic\n  options: [{options}]\n"
+        "  pseudonyms: {shift-days: [-300, -30]}\n"
+    )
+    instance = [
+        el("ReferencedSOPClassUID", "1.2.840.10008.5.1.4.1.1.2"),
+        el("ReferencedSOPInstanceUID", "1.2.3.4.5"),
+    ]
+    data = dicom(
+        el("PatientID", "7"),
+        sq("CurrentRequestedProcedureEvidenceSequence", [sq("ReferencedSOPSequence", instance)]),
+        sq("ContentSequence", [sq("ReferencedSOPSequence", instance), el("TextValue", "JOE")]),
+    )
+    plan = with_keys(compile_plan(parse_profile(text)))
+
+    found = every_way(data, plan, byte_by_byte=False)
+
+    evidence, content = texts(found.output, 0x00081155)
+    assert evidence == content
+    assert (evidence == b"1.2.3.4.5\0") is (options == "retain-uids")
+    assert texts(found.output, 0x00081150) == [b"1.2.840.10008.5.1.4.1.1.2\0"] * 2
+    assert texts(found.output, 0x0040A160) == [b"ANONYMIZED"]
 
 
 @pytest.mark.parametrize(
