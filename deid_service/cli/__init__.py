@@ -14,7 +14,8 @@ from typing import NoReturn
 
 import click
 
-from deid_service.cli.connection import keep_proxies_from_local_services
+# gRPC's list of hosts that it reaches without a proxy; it hides `no_proxy`.
+NOT_THROUGH_PROXY = "no_grpc_proxy"
 
 # Where each command is, in the order in which help lists them.
 COMMANDS = {
@@ -70,6 +71,17 @@ class CommandsOnDemand(click.Group):
 def command() -> None:
     """De-identifies DICOM by the profile that the cascade selects."""
     keep_proxies_from_local_services()
+
+
+def keep_proxies_from_local_services() -> None:
+    """Makes gRPC reach services of this machine directly.
+
+    gRPC sends plain-text calls through the machine's web proxy when one is set,
+    the calls to localhost too.
+    """
+    excepted = os.environ.get(NOT_THROUGH_PROXY) or os.environ.get("no_proxy") or ""
+    local = "localhost,127.0.0.1,::1"
+    os.environ[NOT_THROUGH_PROXY] = f"{excepted},{local}" if excepted else local
 
 
 def _tell_version(context: click.Context) -> NoReturn:

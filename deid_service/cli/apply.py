@@ -16,15 +16,15 @@ import click
 from deidcascade.v1 import deid_service_pb2 as pb
 
 from deid_service.cli.console import Failure, json_option
-from deid_service.cli.cores import (
-    Processes,
-    get_ready,
-    processes_for,
-    unbegun,
+from deid_service.cli.cores import Processes, processes_for, unbegun
+from deid_service.cli.given import (
+    TableFile,
+    key_file_option,
+    keys_for,
+    table_file_option,
+    tables_for,
 )
-from deid_service.cli.given import TableFile, table_file_option, tables_for
 from deid_service.cli.interruption import Interruption
-from deid_service.cli.keys import key_file_option, keys_for
 from deid_service.cli.quarantine import Quarantine
 from deid_service.cli.reports import conclude, no_room, report_option
 from deid_service.cli.results import FileReport, Reports, Word, done_report
@@ -106,9 +106,6 @@ def apply(
 
     Exit code 1: a file was rejected, or there was none.
     """
-    if any(source.is_dir() for source in sources):
-        # There may be enough to do for all cores.
-        get_ready(__name__)
     text = read_profile(profile)
     parsed = profile_of(text, profile)
     settings = Settings(
@@ -138,10 +135,20 @@ def apply(
     except LedgerError as error:
         raise Failure(f"{error} Choose another folder.") from error
     failure = None
+    prepare = partial(Work, settings)
+    # What earlier files have shown is known where those are read, and in their order.
+    count = 1 if parsed.settings.earlier_files else processes_for(files)
+    # Before there are threads, with which they take longer to start.
+    processes = Processes(count, prepare, reports.moved) if count > 1 else None
     with Interruption() as interruption:
         try:
             with reports:
-                for done in _reports(files, settings, interruption, reports.moved):
+                if processes is not None:
+                    interruption.then(processes.stop)
+                    done_files = processes.run(files)
+                else:
+                    done_files = _one_by_one(files, prepare, interruption, reports.moved)
+                for done in done_files:
                     reports.add(done)
         except NoRoomError as error:
             failure = no_room(error)
@@ -180,21 +187,13 @@ class Settings:
     table_files: tuple[TableFile, ...] = ()
 
 
-def _reports(
+def _one_by_one(
     files: Sequence[Source],
-    settings: Settings,
+    prepare: Callable[[Callable[[], bool]], Work],
     interruption: Interruption,
     moved: Callable[[int], None],
 ) -> Iterator[FileReport]:
-    """De-identifies files, on all cores where there are many; NoRoomError, after all reports."""
-    prepare = partial(Work, settings)
-    # What earlier files have shown is known where those are read, and in their order.
-    count = 1 if settings.profile.settings.earlier_files else processes_for(files)
-    if count > 1:
-        processes = Processes(count, prepare, moved, preload=__name__)
-        interruption.then(processes.stop)
-        yield from processes.run(files)
-        return
+    """De-identifies files in this process; NoRoomError, after all reports."""
     read = 0
 
     def add(size: int) -> None:

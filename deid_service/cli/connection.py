@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar, cast
@@ -48,9 +47,6 @@ DEID_SERVICE = "DEIDCASCADE_DEID_SERVICE"
 KEY_FILE = "DEIDCASCADE_KEY_FILE"
 DEFAULT_PROFILE_PORT = 50051
 DEFAULT_DEID_PORT = 50052
-
-# gRPC's list of hosts that it reaches without a proxy; it hides `no_proxy`.
-NOT_THROUGH_PROXY = "no_grpc_proxy"
 
 # No call of ProfileService takes long: this tells a server that hangs from one that works.
 # A table of a million rows alone does.
@@ -319,17 +315,6 @@ def detail(error: grpc.RpcError, kind: type[MessageT]) -> MessageT | None:
         if packed.Unpack(message):
             return message
     return None
-
-
-def keep_proxies_from_local_services() -> None:
-    """Makes gRPC reach services of this machine directly.
-
-    gRPC sends plain-text calls through the machine's web proxy when one is set,
-    the calls to localhost too.
-    """
-    excepted = os.environ.get(NOT_THROUGH_PROXY) or os.environ.get("no_proxy") or ""
-    local = "localhost,127.0.0.1,::1"
-    os.environ[NOT_THROUGH_PROXY] = f"{excepted},{local}" if excepted else local
 
 
 def pages(ask: Callable[[AskingT], PageT], request: AskingT) -> Iterator[PageT]:

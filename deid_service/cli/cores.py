@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections import deque
 from contextlib import suppress
 from itertools import chain
 from multiprocessing import connection
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from deid_service.cli.interruption import SIGNALS
 from deid_service.cli.results import FileReport, Word
@@ -22,7 +24,7 @@ from profile_service.serving.cpus import cores
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from multiprocessing.connection import Connection
-    from multiprocessing.context import ForkServerContext, SpawnContext
+    from multiprocessing.context import ForkContext, SpawnContext
 
     from deid_service.client import Source
 
@@ -45,8 +47,6 @@ _TASK_BYTES = 16 * 1024 * 1024
 # the slowest.
 _TASKS_AHEAD = 4
 
-_FORKSERVER: Final = "forkserver"
-
 DIED = "A process that worked on it ended."
 UNBEGUN = "The command ended before this file was begun."
 
@@ -57,27 +57,14 @@ def processes_for(files: Sequence[Source]) -> int:
     return 1 if seconds <= 1 else cores()
 
 
-def _context(preload: str) -> ForkServerContext | SpawnContext:
-    # Fork does not go together with threads, of which there are some. A process without
-    # any, which imports all once, forks the others where the system can do that.
-    if _FORKSERVER not in multiprocessing.get_all_start_methods():
-        return multiprocessing.get_context("spawn")
-    context = multiprocessing.get_context(_FORKSERVER)
-    context.set_forkserver_preload([preload])
-    return context
-
-
-def get_ready(preload: str) -> None:
-    """Begins to import a module for processes that may be wanted, beside what else is to do.
-
-    Args:
-        preload: the module.
-    """
-    context = _context(preload)
-    if context.get_start_method() == _FORKSERVER:
-        from multiprocessing.forkserver import ensure_running  # not on Windows
-
-        ensure_running()
+def _context() -> ForkContext | SpawnContext:
+    """Returns how a process is started now."""
+    # A copy of this process has imported all already, which takes longer than a thousand files.
+    # What has threads is not copied: it would lack them, and what they hold. Nor is any process
+    # of macOS, whose libraries do not stand it.
+    if sys.platform == "linux" and len(os.listdir("/proc/self/task")) == 1:  # noqa: PTH208
+        return multiprocessing.get_context("fork")
+    return multiprocessing.get_context("spawn")
 
 
 def unbegun(files: Iterable[Source]) -> Iterator[FileReport]:
@@ -120,11 +107,18 @@ class _Process:
         task: what it has in hand.
     """
 
-    def __init__(
-        self, context: ForkServerContext | SpawnContext, prepare: Prepare, stops: Connection
-    ) -> None:
+    def __init__(self, prepare: Prepare, stops: Connection, ours: Sequence[Connection]) -> None:
+        """Starts it.
+
+        Args:
+            prepare: makes what it does.
+            stops: as `_work` has it.
+            ours: the ends of connections that are this process's alone.
+        """
+        context = _context()
         self.connection, there = context.Pipe()
-        self._process = context.Process(target=_work, args=(prepare, there, stops))
+        copied = [*ours, self.connection] if context.get_start_method() == "fork" else []
+        self._process = context.Process(target=_work, args=(prepare, there, stops, copied))
         # One that dies on its first steps, or cannot be, is like one that died later.
         with suppress(OSError, EOFError):
             self._process.start()
@@ -177,28 +171,33 @@ def _died(sources: Sequence[Source]) -> _Done:
 class Processes:
     """Does work in several processes, and gives its reports in the order of the files."""
 
-    def __init__(
-        self, count: int, prepare: Prepare, moved: Callable[[int], None], *, preload: str
-    ) -> None:
-        """Prepares; the processes are started as there is work.
+    def __init__(self, count: int, prepare: Prepare, moved: Callable[[int], None]) -> None:
+        """Starts them; sooner where this process has no threads yet.
 
         Args:
             count: how many.
             prepare: makes what each of them does; is pickled.
             moved: told how many bytes have been read, of all files.
-            preload: the module that has what is prepared.
         """
         self._count = count
         self._prepare = prepare
         self._moved = moved
         self._read = 0
-        self._context = _context(preload)
         self._processes: list[_Process] = []
         # What is closed here is at its end in all processes.
-        self._stops, self._stop = self._context.Pipe(duplex=False)
+        self._stops, self._stop = connection.Pipe(duplex=False)
         self._stopped = False
         self._lock = threading.Lock()
         self._no_room = ""
+        # Copies share what nobody writes to, as collecting does.
+        gc.freeze()
+        for _ in range(count):
+            self._start()
+
+    def _start(self) -> _Process:
+        ours = [self._stop, *(process.connection for process in self._processes)]
+        self._processes.append(_Process(self._prepare, self._stops, ours))
+        return self._processes[-1]
 
     def stop(self) -> None:
         """Ends what is under way; nothing partial stays. Any thread may call it."""
@@ -244,10 +243,7 @@ class Processes:
             if task is None:
                 break
             waiting.append(task)
-            if idle is None:
-                idle = _Process(self._context, self._prepare, self._stops)
-                self._processes.append(idle)
-            idle.give(task)
+            (idle or self._start()).give(task)
         return bool(waiting)
 
     def _take(self) -> None:
@@ -286,7 +282,9 @@ def _tasks(files: Sequence[Source]) -> Iterator[list[Source]]:
 # --- In the processes -------------------------------------------------------------------
 
 
-def _work(prepare: Prepare, parent: Connection, stops: Connection) -> None:
+def _work(
+    prepare: Prepare, parent: Connection, stops: Connection, copied: Sequence[Connection]
+) -> None:
     """Does tasks until there are no more.
 
     Args:
@@ -294,7 +292,10 @@ def _work(prepare: Prepare, parent: Connection, stops: Connection) -> None:
         parent: gives tasks, and None after the last; is told what became of each. The process
             ends at once when it is closed, or the command has ended.
         stops: closed by the command when nothing more is to be done.
+        copied: ends of connections that are the command's alone.
     """
+    for each in copied:
+        each.close()
     # A signal of the terminal is for the command, which says what becomes of its processes.
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
@@ -305,6 +306,8 @@ def _work(prepare: Prepare, parent: Connection, stops: Connection) -> None:
     ).start()
     try:
         work = prepare(lambda: not stopped.is_set())
+        # It stays to the end: to look for garbage in it takes a tenth of the time.
+        gc.freeze()
         while (task := tasks.get()) is not None:
             parent.send(_do(task, work, stopped))
     except Exception as error:  # noqa: BLE001

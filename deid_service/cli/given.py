@@ -1,4 +1,4 @@
-"""What patients are given, and lists say, where there is no server: tables from files."""
+"""What a site gives where there is one: keys, and what tables and lists say, from files."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ import click
 
 from deid_service.cli.console import Failure, printable
 from deid_service.engine import Given
+from deid_service.preview.keys import NO_KEYS, keys_of
+from profile_service.keys.errors import SecretFileError
+from profile_service.keys.files import read_secret
 from profile_service.language.lookups import TABLE_NAME, uses_of
 from profile_service.language.sheets import (
     MAX_LISTED,
@@ -22,6 +25,7 @@ from profile_service.language.sheets import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from deid_service.engine import Keys
     from profile_service.language.model import Column, Profile, Violation
 
 CHUNK_BYTES = 1 << 18
@@ -42,6 +46,14 @@ class _TableFileType(click.ParamType[TableFile]):
         if TABLE_NAME.fullmatch(name) is None or not path:
             self.fail("it is NAME=FILE, where NAME is how the profile calls the table.", param, ctx)
         return name, Path(path)
+
+
+key_file_option = click.option(
+    "--key-file",
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="The key for pseudonyms, as 'deidcascade keys create' makes it.",
+)
 
 
 table_file_option = click.option(
@@ -78,6 +90,34 @@ class Tables(NamedTuple):
     given: Callable[[str], Given]
     lists: Mapping[Column, Sequence[str]]
     names: tuple[str, ...]
+
+
+def keys_for(profile: Profile, file: Path | None) -> Keys:
+    """Returns the keys that a profile needs, from a file; none of them where it needs none.
+
+    Raises:
+        Failure: it needs keys, and there is no file, or none in it.
+    """
+    if profile.codes is not None:
+        raise Failure(
+            "the profile gives patients codes, which ProfileService keeps: upload the files."
+        )
+    if not profile.key_purposes:
+        return NO_KEYS
+    if file is None:
+        raise Failure(
+            "the profile makes pseudonyms with a key: name its file with --key-file. "
+            "'deidcascade keys create FILE' makes one."
+        )
+    return keys_of(profile, secret_in(file))
+
+
+def secret_in(file: Path) -> bytes:
+    """Returns the key in a file, 32 bytes; Failure where it has none."""
+    try:
+        return read_secret(file)
+    except SecretFileError as error:
+        raise Failure(f"{error}.") from None
 
 
 def tables_for(profile: Profile, files: Sequence[TableFile]) -> Tables:

@@ -22,8 +22,13 @@ from deid_service.cli.console import (
     readable,
     table,
 )
-from deid_service.cli.given import TableFile, table_file_option, tables_for
-from deid_service.cli.keys import key_file_option, keys_for
+from deid_service.cli.given import (
+    TableFile,
+    key_file_option,
+    keys_for,
+    table_file_option,
+    tables_for,
+)
 from deid_service.cli.pages import Cell, Section, html_option, write_page
 from deid_service.cli.results import FileReport, Word
 from deid_service.cli.sources import PROFILE_FILE, find_files, valid_profile

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 from deidcascade.v1 import profile_service_pb2 as pb
@@ -18,21 +17,10 @@ from deid_service.cli.console import (
     table,
 )
 from deid_service.cli.containers import yes_option
-from deid_service.preview.keys import NO_KEYS, SCOPE, keys_of
+from deid_service.cli.given import secret_in
+from deid_service.preview.keys import SCOPE
 from profile_service.keys.derivation import stream_keys
-from profile_service.keys.errors import SecretFileError
-from profile_service.keys.files import read_secret, write_secret
-
-if TYPE_CHECKING:
-    from deid_service.engine import Keys
-    from profile_service.language.model import Profile
-
-key_file_option = click.option(
-    "--key-file",
-    metavar="FILE",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="The key for pseudonyms, as 'deidcascade keys create' makes it.",
-)
+from profile_service.keys.files import write_secret
 
 
 @click.group("keys")
@@ -106,31 +94,4 @@ def rotate(site: str, yes: bool, address: str) -> None:
 
 def key_id_of(file: Path) -> str:
     """Returns the id of the key in a file."""
-    return stream_keys(_secret_in(file), SCOPE, ()).id
-
-
-def keys_for(profile: Profile, file: Path | None) -> Keys:
-    """Returns the keys that a profile needs, from a file; none of them where it needs none.
-
-    Raises:
-        Failure: it needs keys, and there is no file, or none in it.
-    """
-    if profile.codes is not None:
-        raise Failure(
-            "the profile gives patients codes, which ProfileService keeps: upload the files."
-        )
-    if not profile.key_purposes:
-        return NO_KEYS
-    if file is None:
-        raise Failure(
-            "the profile makes pseudonyms with a key: name its file with --key-file. "
-            "'deidcascade keys create FILE' makes one."
-        )
-    return keys_of(profile, _secret_in(file))
-
-
-def _secret_in(file: Path) -> bytes:
-    try:
-        return read_secret(file)
-    except SecretFileError as error:
-        raise Failure(f"{error}.") from None
+    return stream_keys(secret_in(file), SCOPE, ()).id

@@ -9,8 +9,13 @@ from typing import TYPE_CHECKING
 import click
 
 from deid_service.cli.console import Failure, cell, console, json_option, print_json, table
-from deid_service.cli.given import TableFile, table_file_option, tables_for
-from deid_service.cli.keys import key_file_option, keys_for
+from deid_service.cli.given import (
+    TableFile,
+    key_file_option,
+    keys_for,
+    table_file_option,
+    tables_for,
+)
 from deid_service.cli.pages import Cell, Section, html_option, write_page
 from deid_service.cli.pictures import picture
 from deid_service.cli.sources import profile_option, read_bytes, valid_profile

@@ -10,8 +10,9 @@ The same object serves `async with` and `async for`.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from deid_service.client.archives import expand
-from deid_service.client.channels import open_channel
 from deid_service.client.ledger import LEDGER_NAME, LedgerError
 from deid_service.client.outputs import PARTIAL_SUFFIX
 from deid_service.client.results import (
@@ -24,8 +25,11 @@ from deid_service.client.results import (
     UploadError,
 )
 from deid_service.client.sources import Source, find_sources
-from deid_service.client.upload import Upload
 from deid_service.contract.errors import LevelVerdict, ProfileProblem
+
+if TYPE_CHECKING:
+    from deid_service.client.channels import open_channel
+    from deid_service.client.upload import Upload
 
 __all__ = [
     "LEDGER_NAME",
@@ -46,3 +50,16 @@ __all__ = [
     "find_sources",
     "open_channel",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """Gives what speaks gRPC when it is asked for: what does without starts sooner."""
+    if name == "Upload":
+        from deid_service.client.upload import Upload
+
+        return Upload
+    if name == "open_channel":
+        from deid_service.client.channels import open_channel
+
+        return open_channel
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

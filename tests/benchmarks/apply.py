@@ -67,7 +67,7 @@ def _row(count: int, size: int) -> list[str]:
                     if which == "ours"
                     else _peers(request | {"peer": which})
                 )
-                made = len(list(out.iterdir()))
+                made = len(list(out.glob("*.dcm")))
                 if seconds and made != count:
                     raise SystemExit(f"{which} made {made} of {count} files.")
                 fastest[which] = min(seconds or float("inf"), fastest.get(which, float("inf")))

@@ -28,7 +28,7 @@ FILES = 100
 PATIENCE_SECONDS = 60
 
 # So many processes, of those that two thousand files are for.
-KILLED = 20
+KILLED = 8
 
 
 @pytest.fixture
@@ -53,9 +53,7 @@ def test_reports_come_in_the_order_of_the_files(folder: Path, tmp_path: Path) ->
     out = tmp_path / "out"
     read: list[int] = []
 
-    reports = list(
-        Processes(2, prepare(out), read.append, preload=__name__).run(list(find_sources([folder])))
-    )
+    reports = list(Processes(2, prepare(out), read.append).run(list(find_sources([folder]))))
 
     assert [one.source for one in reports] == [f"{number:03}.dcm" for number in range(FILES)]
     assert [one.source for one in reports if one.output is None] == ["050.dcm"]
@@ -65,19 +63,23 @@ def test_reports_come_in_the_order_of_the_files(folder: Path, tmp_path: Path) ->
 
 
 def workers() -> list[psutil.Process]:
-    """Returns the processes that a server of such has forked; other tests have other children."""
-    return [
-        worker
-        for server in psutil.Process().children()
-        if "multiprocessing.forkserver" in " ".join(server.cmdline())
-        for worker in server.children()
-    ]
+    """Returns the processes that do the work and live; tests have other children, too."""
+    return [child for child in psutil.Process().children() if is_worker(child)]
+
+
+def is_worker(process: psutil.Process) -> bool:
+    """Tells whether a child is a copy of this process, or was started anew to do work."""
+    try:
+        command = process.cmdline()
+    except psutil.NoSuchProcess:  # It has ended.
+        return False
+    return command == psutil.Process().cmdline() or "spawn_main" in " ".join(command)
 
 
 def test_a_process_that_dies_takes_nothing_along(folder: Path, tmp_path: Path) -> None:
     """What it had is reported as failed, and the rest is done by another one."""
     out = tmp_path / "out"
-    processes = Processes(1, prepare(out), lambda _: None, preload=__name__)
+    processes = Processes(1, prepare(out), lambda _: None)
     running = processes.run(list(find_sources([folder])))
 
     reports = [next(running)]
@@ -97,7 +99,7 @@ def test_a_process_that_dies_does_not_leave_others_waiting(folder: Path, tmp_pat
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     out = tmp_path / "out"
-    processes = Processes(2, prepare(out), lambda _: None, preload=__name__)
+    processes = Processes(2, prepare(out), lambda _: None)
     files = [Source.of_path(pipe), *find_sources([folder])]
     reports: list[FileReport] = []
     running = threading.Thread(target=lambda: reports.extend(processes.run(files)), daemon=True)
@@ -122,7 +124,7 @@ def test_a_process_that_dies_does_not_leave_others_waiting(folder: Path, tmp_pat
 def test_processes_may_be_killed_at_any_moment(folder: Path, tmp_path: Path) -> None:
     """However often that happens, each file has a report, in order, and what died had one task."""
     out = tmp_path / "out"
-    processes = Processes(2, prepare(out), lambda _: None, preload=__name__)
+    processes = Processes(2, prepare(out), lambda _: None)
     files = list(find_sources([folder])) * 20
     reports: list[FileReport] = []
     running = threading.Thread(target=lambda: reports.extend(processes.run(files)), daemon=True)
@@ -179,4 +181,32 @@ def test_the_command_ends_in_order_on_a_signal(folder: Path, tmp_path: Path) -> 
     done = [one["output"] for one in json.loads(said) if one["output"]]
     assert set(done) <= {str(path) for path in out.glob("*.dcm")}
     assert {path.name for path in out.iterdir() if path.suffix != ".dcm"} == {LEDGER_NAME}
+    assert psutil.wait_procs(children, timeout=PATIENCE_SECONDS)[1] == []
+
+
+def test_processes_end_with_the_command(folder: Path, tmp_path: Path) -> None:
+    """When the command is killed outright, nobody goes on with its work, nor waits for it."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    profile = tmp_path / "profile.yaml"
+    profile.write_text(PROFILE)
+    out = tmp_path / "out"
+    for number in range(4000):
+        (folder / f"link-{number}.dcm").symlink_to(folder / "001.dcm")
+    program = [sys.executable, "-c", "from deid_service.cli import main; main()", "apply"]
+    with child(
+        subprocess.Popen(
+            [*program, "--profile", str(profile), str(pipe), str(folder), "--out", str(out)],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+    ) as process:
+        with pipe.open("wb", buffering=0) as writer:
+            writer.write(ct()[:10_000])
+            children = psutil.Process(process.pid).children(recursive=True)
+            assert children
+
+            process.kill()
+        process.wait(PATIENCE_SECONDS)
+
     assert psutil.wait_procs(children, timeout=PATIENCE_SECONDS)[1] == []

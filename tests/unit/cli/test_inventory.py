@@ -13,9 +13,8 @@ import pydicom
 import pytest
 
 from deid_service.cli.apply import Settings, Work
-from deid_service.cli.given import tables_for
+from deid_service.cli.given import keys_for, tables_for
 from deid_service.cli.inventory import Inventory, general_path
-from deid_service.cli.keys import keys_for
 from deid_service.client import Source
 from deid_service.preview.elements import elements
 from deid_service.preview.previewing import plan_of
