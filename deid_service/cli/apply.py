@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import sha256
@@ -139,8 +139,10 @@ def apply(
     # What earlier files have shown is known where those are read, and in their order.
     count = 1 if parsed.settings.earlier_files else processes_for(files)
     # Before there are threads, with which they take longer to start.
-    processes = Processes(count, prepare, reports.moved) if count > 1 else None
-    with Interruption() as interruption:
+    with (
+        Processes(count, prepare, reports.moved) if count > 1 else nullcontext() as processes,
+        Interruption() as interruption,
+    ):
         try:
             with reports:
                 if processes is not None:

@@ -13,7 +13,7 @@ from contextlib import suppress
 from itertools import chain
 from multiprocessing import connection
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from deid_service.cli.interruption import SIGNALS
 from deid_service.cli.results import FileReport, Word
@@ -172,7 +172,7 @@ class Processes:
     """Does work in several processes, and gives its reports in the order of the files."""
 
     def __init__(self, count: int, prepare: Prepare, moved: Callable[[int], None]) -> None:
-        """Starts them; sooner where this process has no threads yet.
+        """Starts them, to be ended at the end of `with`; sooner where there are no threads yet.
 
         Args:
             count: how many.
@@ -199,6 +199,15 @@ class Processes:
         self._processes.append(_Process(self._prepare, self._stops, ours))
         return self._processes[-1]
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+        for process in self._processes:
+            process.end()
+        self._stops.close()
+
     def stop(self) -> None:
         """Ends what is under way; nothing partial stays. Any thread may call it."""
         with self._lock:
@@ -213,17 +222,11 @@ class Processes:
         """
         tasks = map(_Task, _tasks(files))
         waiting: deque[_Task] = deque()
-        try:
-            while self._hand_out(tasks, waiting):
-                if (done := waiting[0].done) is None:
-                    self._take()
-                else:
-                    yield from self._reports(waiting.popleft().sources, done)
-        finally:
-            self.stop()
-            for process in self._processes:
-                process.end()
-            self._stops.close()
+        while self._hand_out(tasks, waiting):
+            if (done := waiting[0].done) is None:
+                self._take()
+            else:
+                yield from self._reports(waiting.popleft().sources, done)
         if self._no_room:
             yield from unbegun(chain.from_iterable(task.sources for task in tasks))
             raise NoRoomError(self._no_room)

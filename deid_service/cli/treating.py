@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 # Large enough that reading costs little, small enough that files of any size fit.
 CHUNK_BYTES = 1024 * 1024
 
+# To copy more costs more than a call.
+_LARGE_BYTES = 64 * 1024
+
 
 class StoppedError(Exception):
     """The work was told to stop, and nothing has come of the file."""
@@ -75,9 +78,18 @@ def treat(
 
 
 def _put(buffers: Sequence[Buffer], put: Callable[[Buffer], None]) -> None:
-    """Puts buffers by one call: a call may cost as much as some kilobytes."""
-    if buffers:
-        put(buffers[0] if len(buffers) == 1 else b"".join(buffers))
+    """Puts buffers by as few calls as copies nothing large: a call costs as much as kilobytes."""
+    small: list[Buffer] = []
+    for buffer in buffers:
+        if len(buffer) < _LARGE_BYTES:
+            small.append(buffer)
+            continue
+        if small:
+            put(b"".join(small))
+            small = []
+        put(buffer)
+    if small:
+        put(small[0] if len(small) == 1 else b"".join(small))
 
 
 def passed_over(source: Source) -> FileReport | None:

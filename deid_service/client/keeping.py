@@ -61,8 +61,10 @@ class Keeper:
             OutputError: it cannot have the name, or not be noted.
         """
         ledger = self.ledger
-        finished = self.finished(source, applied_by(receipt))
-        earlier = finished.path if finished else None
+        earlier = None
+        if ledger is not None and not ledger.is_empty:
+            finished = ledger.finished(source, applied_by(receipt))
+            earlier = finished.path if finished else None
 
         def note(target: Path) -> None:
             if ledger is not None:

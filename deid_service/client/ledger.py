@@ -125,9 +125,16 @@ class Ledger:
         # What earlier runs have done.
         self._entries: dict[str, _Entry] = {}
         self._key = ""
+        # The name of the source that was asked for last, which is asked for again.
+        self._named: tuple[Source | None, str] = None, ""
         if self._path.exists():
             self._key = self._read_key()
             self._entries = _entries(self._lines())
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no earlier run has done anything."""
+        return not self._entries
 
     def close(self) -> None:
         """Closes the file."""
@@ -213,8 +220,12 @@ class Ledger:
         self._append(source, {"confirmed": True})
 
     def _name(self, source: Source) -> str:
-        where = f"{self._target}\0{source.origin}".encode(errors="surrogateescape")
-        return hmac.digest(self._key.encode(), where, hashlib.sha256).hex()
+        named, name = self._named
+        if named is not source:
+            where = f"{self._target}\0{source.origin}".encode(errors="surrogateescape")
+            name = hmac.digest(self._key.encode(), where, hashlib.sha256).hex()
+            self._named = source, name
+        return name
 
     def _append(self, source: Source, line: dict[str, object]) -> None:
         if not source.origin:

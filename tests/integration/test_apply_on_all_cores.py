@@ -10,6 +10,7 @@ import sys
 import threading
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psutil
 import pytest
@@ -22,6 +23,11 @@ from deid_service.client import LEDGER_NAME, Source, find_sources
 from profile_service.language import parse_profile
 from tests.support.deid_service import PROFILE, ct
 from tests.support.processes import child
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from deid_service.cli.cores import Prepare
 
 FILES = 100
 
@@ -53,7 +59,8 @@ def test_reports_come_in_the_order_of_the_files(folder: Path, tmp_path: Path) ->
     out = tmp_path / "out"
     read: list[int] = []
 
-    reports = list(Processes(2, prepare(out), read.append).run(list(find_sources([folder]))))
+    with Processes(2, prepare(out), read.append) as processes:
+        reports = list(processes.run(list(find_sources([folder]))))
 
     assert [one.source for one in reports] == [f"{number:03}.dcm" for number in range(FILES)]
     assert [one.source for one in reports if one.output is None] == ["050.dcm"]
@@ -79,14 +86,14 @@ def is_worker(process: psutil.Process) -> bool:
 def test_a_process_that_dies_takes_nothing_along(folder: Path, tmp_path: Path) -> None:
     """What it had is reported as failed, and the rest is done by another one."""
     out = tmp_path / "out"
-    processes = Processes(1, prepare(out), lambda _: None)
-    running = processes.run(list(find_sources([folder])))
+    with Processes(1, prepare(out), lambda _: None) as processes:
+        running = processes.run(list(find_sources([folder])))
 
-    reports = [next(running)]
-    (worker,) = workers()
-    worker.kill()
-    worker.wait()
-    reports += running
+        reports = [next(running)]
+        (worker,) = workers()
+        worker.kill()
+        worker.wait()
+        reports += running
 
     assert [one.source for one in reports] == [f"{number:03}.dcm" for number in range(FILES)]
     failed = [one for one in reports if one.problem == cores.DIED]
@@ -94,15 +101,20 @@ def test_a_process_that_dies_takes_nothing_along(folder: Path, tmp_path: Path) -
     assert reports[0].output is not None
 
 
+def work(prepare: Prepare, files: Sequence[Source], reports: list[FileReport]) -> None:
+    """Does files by two processes."""
+    with Processes(2, prepare, lambda _: None) as processes:
+        reports.extend(processes.run(files))
+
+
 def test_a_process_that_dies_does_not_leave_others_waiting(folder: Path, tmp_path: Path) -> None:
     """What another has in hand goes on, and what there is more of is done by a new one."""
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     out = tmp_path / "out"
-    processes = Processes(2, prepare(out), lambda _: None)
     files = [Source.of_path(pipe), *find_sources([folder])]
     reports: list[FileReport] = []
-    running = threading.Thread(target=lambda: reports.extend(processes.run(files)), daemon=True)
+    running = threading.Thread(target=work, args=(prepare(out), files, reports), daemon=True)
     running.start()
     # Goes on when one process reads from the other end.
     with pipe.open("wb", buffering=0) as writer:
@@ -124,10 +136,9 @@ def test_a_process_that_dies_does_not_leave_others_waiting(folder: Path, tmp_pat
 def test_processes_may_be_killed_at_any_moment(folder: Path, tmp_path: Path) -> None:
     """However often that happens, each file has a report, in order, and what died had one task."""
     out = tmp_path / "out"
-    processes = Processes(2, prepare(out), lambda _: None)
     files = list(find_sources([folder])) * 20
     reports: list[FileReport] = []
-    running = threading.Thread(target=lambda: reports.extend(processes.run(files)), daemon=True)
+    running = threading.Thread(target=work, args=(prepare(out), files, reports), daemon=True)
     running.start()
     killed = 0
     while running.is_alive() and killed < KILLED:
