@@ -136,10 +136,6 @@ class PatientFinder:
         furthest = start + self._max_held
         pause = size if ended else position + _BYTES_AT_ONCE
         while True:
-            if position > pause:
-                self._position = position - start
-                self.need = 0
-                return False
             if position > furthest:
                 raise DicomError(
                     Reason.LIMIT_EXCEEDED,
@@ -147,6 +143,10 @@ class PatientFinder:
                     tag=self._settings.elements[0],
                     offset=self._base,
                 )
+            if position > pause:
+                self._position = position - start
+                self.need = 0
+                return False
             if position + HEADER > size:
                 return self._wait(data, start, position, HEADER, ended=ended)
             group, element, code, length = quad(data, position)
