@@ -221,7 +221,7 @@ class Work:
         keys = keys_for(profile, settings.key_file)
         tables = tables_for(profile, settings.table_files)
         plan = compile_plan(profile, learn=settings.learn)
-        listed = plan.listed(tables.lists)
+        listed = tables.listed_for(plan)
         self._plan = knowing(plan.for_stream(keys, listed), tables.given)
         destination = Destination(settings.out, tidy=False)
         ledger = Ledger(destination.folder, NO_TARGET, again=settings.again)

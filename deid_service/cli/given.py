@@ -23,9 +23,9 @@ from profile_service.language.sheets import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
-    from deid_service.engine import Keys
+    from deid_service.engine import Keys, Listed, Plan
     from profile_service.language.model import Column, Profile, Violation
 
 CHUNK_BYTES = 1 << 18
@@ -83,12 +83,12 @@ class Tables(NamedTuple):
 
     Attributes:
         given: tells what a patient was given, by what the patient is known by.
-        lists: what lists say.
+        listed_for: returns what no text says, by lists and by the profile of a plan.
         names: which tables they are, each with the digest of its file, in their order.
     """
 
     given: Callable[[str], Given]
-    lists: Mapping[Column, Sequence[str]]
+    listed_for: Callable[[Plan], Listed]
     names: tuple[str, ...]
 
 
@@ -160,7 +160,7 @@ def tables_for(profile: Profile, files: Sequence[TableFile]) -> Tables:
         return Given(said={column: value for column, value in said.items() if value})
 
     names = tuple(f"{name}@sha256:{digest}" for name, (_, digest) in read.items())
-    return Tables(given, said_by_lists, names)
+    return Tables(given, lambda plan: plan.listed(said_by_lists), names)
 
 
 def _columns_of(profile: Profile) -> dict[str, tuple[Column, ...]]:

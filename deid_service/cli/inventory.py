@@ -288,7 +288,7 @@ def test(
     parsed = valid_profile(profile)
     keys = throwaway_keys(parsed) if key_file is None else keys_for(parsed, key_file)
     tables = tables_for(parsed, table_files)
-    plan = plan_of(parsed, keys, tables.given, tables.lists)
+    plan = plan_of(parsed, keys, tables.given, tables.listed_for)
     inventory = Inventory(parsed, plan)
     for file in find_files(sources):
         for source in expand(file):

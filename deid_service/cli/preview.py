@@ -71,7 +71,7 @@ def preview(
     keys = throwaway_keys(parsed) if key_file is None else keys_for(parsed, key_file)
     try:
         tables = tables_for(parsed, table_files)
-        found = preview_of(data, parsed, keys, tables.given, lists=tables.lists)
+        found = preview_of(data, parsed, keys, tables.given, listed_for=tables.listed_for)
     except DicomError as error:
         raise Failure(f"{file} would be rejected: {error}.") from None
     except NotShownError as error:

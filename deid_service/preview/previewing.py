@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass, replace
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from deid_service.engine import DicomError, compile_plan, deidentify, knowing
 from deid_service.engine.rules.rules import Rules
@@ -15,13 +14,10 @@ from deid_service.preview.hits import lines_of_rules, treatments
 from deid_service.preview.remaining import Remaining, remaining
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable
 
-    from deid_service.engine import Given, Keys, Plan
-    from profile_service.language.model import Column, Profile
-
-
-_NO_LISTS: Final[Mapping[Column, Collection[str]]] = MappingProxyType({})
+    from deid_service.engine import Given, Keys, Listed, Plan
+    from profile_service.language.model import Profile
 
 
 class NotShownError(Exception):
@@ -61,19 +57,23 @@ class Preview:
     remaining: list[Remaining]
 
 
+def without_lists(plan: Plan) -> Listed:
+    """Returns what no text says where nobody knows what the lists of a profile say."""
+    return plan.listed(dict.fromkeys(plan.lists, ()))
+
+
 def plan_of(
     profile: Profile,
     keys: Keys,
     looked_up: Callable[[str], Given],
-    lists: Mapping[Column, Collection[str]] = _NO_LISTS,
+    listed_for: Callable[[Plan], Listed] = without_lists,
 ) -> Plan:
     """Returns what a profile does where nobody is asked; the arguments are those of `preview`."""
     plan = compile_plan(profile)
-    listed = plan.listed({column: lists.get(column, ()) for column in plan.lists})
     # One that nobody is given.
     code = None if profile.codes is None else profile.codes.code(0)
     return knowing(
-        plan.for_stream(keys, listed),
+        plan.for_stream(keys, listed_for(plan)),
         lambda known_by: looked_up(known_by)._replace(code=code),
     )
 
@@ -84,7 +84,7 @@ def preview(
     keys: Keys,
     looked_up: Callable[[str], Given],
     bounds: Bounds = UNBOUNDED,
-    lists: Mapping[Column, Collection[str]] = _NO_LISTS,
+    listed_for: Callable[[Plan], Listed] = without_lists,
 ) -> Preview:
     """Returns what a profile does to a file.
 
@@ -94,13 +94,13 @@ def preview(
         keys: what pseudonyms are made with; all patients have one code, where they get codes.
         looked_up: what tables say of a patient, by what the patient is known by.
         bounds: what it may cost.
-        lists: what lists say that the profile names; those that are not there say nothing.
+        listed_for: returns what no text says, by lists that the profile names.
 
     Raises:
         DicomError: the file would be rejected.
         NotShownError: it can be de-identified, but not shown.
     """
-    output = deidentify(data, plan_of(profile, keys, looked_up, lists))
+    output = deidentify(data, plan_of(profile, keys, looked_up, listed_for))
     try:
         before = elements(data, bounds.inflated_bytes, bounds.elements)
         after = elements(output, bounds.inflated_bytes, bounds.elements)

@@ -34,6 +34,7 @@ from profile_service.serving.tracing import TRACING
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
+    from deid_service.engine import Listed
     from deid_service.preview.changes import Change
     from deid_service.serving.calls import MessageStream
     from deid_service.serving.gate import OpenStream, StreamGate
@@ -108,17 +109,17 @@ class Previews:
         self._open += 1
         try:
             start = _start(read_preview_request(await anext(requests, b"")))
-            response, make = await self._what_applies(start, credential, record)
+            response, make, listed = await self._what_applies(start, credential, record)
             data = await _received(requests, stream, record)
             loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._thread, _answer, response, make, data)
+            return await loop.run_in_executor(self._thread, _answer, response, make, data, listed)
         finally:
             self._open -= 1
 
     async def _what_applies(
         self, start: pb.PreviewStart, credential: tuple[str, str], record: _Record
-    ) -> tuple[pb.PreviewProfileResponse, Callable[[], Profile]]:
-        """Returns an answer that says what applies, and what reads the profile."""
+    ) -> tuple[pb.PreviewProfileResponse, Callable[[], Profile], Listed | None]:
+        """Returns an answer that says what applies, what reads the profile, and its lists."""
         target = start.target
         resolution = await self._resolver.preview(target, credential, record.request_id)
         record.target = target
@@ -126,13 +127,17 @@ class Previews:
         response = pb.PreviewProfileResponse(outcome=profile_pb.OUTCOME_PROFILE)
         if source:
             response.profile_sha256 = hashlib.sha256(source.encode()).hexdigest()
-            return response, lambda: _checked(source)
+            return response, lambda: _checked(source), None
         found = resolution.profile
         response.outcome = resolution.outcome
         response.profile_name = found.name
         response.profile_version = found.version
         response.profile_sha256 = found.sha256
-        return response, lambda: profile_in_force(resolution)
+        listed, lists = await self._resolver.listed(
+            resolution, target, credential, record.request_id
+        )
+        response.lists.extend(table.message() for table in lists)
+        return response, lambda: profile_in_force(resolution), listed
 
 
 def _start(request: pb.PreviewProfileRequest) -> pb.PreviewStart:
@@ -157,11 +162,22 @@ async def _received(requests: AsyncIterator[bytes], stream: OpenStream, record: 
     return bytes(data)
 
 
-def _answer(response: pb.PreviewProfileResponse, make: Callable[[], Profile], data: bytes) -> bytes:
+def _answer(
+    response: pb.PreviewProfileResponse,
+    make: Callable[[], Profile],
+    data: bytes,
+    listed: Listed | None,
+) -> bytes:
     """Fills an answer in. Runs in a thread."""
     profile = make()
+    keys = throwaway_keys(profile)
     try:
-        found = preview(data, profile, throwaway_keys(profile), _nothing_said, BOUNDS)
+        if listed is None:
+            named = {column.table for column in profile.settings.words.lists}
+            response.lists_left_out.extend(sorted(named))
+            found = preview(data, profile, keys, _nothing_said, BOUNDS)
+        else:
+            found = preview(data, profile, keys, _nothing_said, BOUNDS, lambda _: listed)
     except DicomError as error:
         response.rejection.CopyFrom(rejection_of(error))
     except NotShownError as error:

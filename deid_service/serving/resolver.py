@@ -277,6 +277,44 @@ class ProfileResolver:
         told = (credential, (HEADER, request_id))
         return await self.ask(_resolve_profile, request, *told)
 
+    async def listed(
+        self,
+        response: profile_pb.ResolveProfileResponse,
+        target: str,
+        credential: tuple[str, str],
+        request_id: str,
+    ) -> tuple[Listed | None, tuple[TableInUse, ...]]:
+        """Returns what no text says by the lists of a profile, and which these are.
+
+        Nothing where it names none, or where the caller has no stream with them.
+
+        Args:
+            response: of `preview`.
+            target: that it is about.
+            credential: as for `resolve`.
+            request_id: as for `resolve`.
+
+        Raises:
+            ProfileNotSupportedError: the answer is not understood here.
+            ProfileServiceUnavailableError: there is no answer.
+        """
+        service = None if self._key is None else ServiceKey(self._key.text())
+        if not response.tables or service is None:
+            return None, ()
+        applied = await self._applied(response.profile, self._plans.snapshot())
+        named = {column.table for column in applied.plan.lists}
+        try:
+            tables = _tables(response.tables, applied.plan)
+            lists = tuple(table for table in tables if table.name in named)
+            if not lists:
+                return None, ()
+            # What was read for others is at hand: whether the caller may have it is asked.
+            await self.check(target, credential)
+            told = (credential, (HEADER, request_id))
+            return await self._listed(replace(applied, tables=lists), target, service, *told), lists
+        except (errors.TableMissingError, errors.PermissionDeniedError):
+            return None, ()
+
     async def check(self, target: str, credential: tuple[str, str]) -> None:
         """Asks whether a caller may still upload; see `resolve` for what it raises."""
         known = self._plans.snapshot()

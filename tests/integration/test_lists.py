@@ -8,30 +8,37 @@ from typing import TYPE_CHECKING
 
 import pydicom
 import pytest
+from deidcascade.v1 import access_service_pb2 as access_pb
+from deidcascade.v1 import deid_service_pb2 as deid_pb
 from deidcascade.v1 import profile_service_pb2 as pb
 from deidcascade.v1 import table_service_pb2 as table_pb
+from deidcascade.v1.access_service_pb2_grpc import AccessServiceStub
+from deidcascade.v1.deid_service_pb2_grpc import DeidServiceStub
 
 from profile_service import tables
 from profile_service.keys.delivery import ServiceKey
-from profile_service.keys.files import write_secret
-from tests.integration.test_keys import pair, project
+from tests.integration.test_keys import project
 from tests.integration.test_tables import Services, reason
 from tests.support import callers
 from tests.support.attacker import dumped
 from tests.support.deid_service import Caller, opened, whole_file
 from tests.support.engine.build import dicom, el
+from tests.support.environment import ADMIN_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from deidcascade.v1 import deid_service_pb2 as deid_pb
-
-    from tests.support.databases import Databases
 
 PROFILE = """\
 dicom:
   base: ps3.15-2026c-basic
   words: {remove-from: [towns], remove-names-from: [staff]}
+"""
+LOOKUP = """\
+dicom:
+  fields:
+    - {name: PatientID, lookup: {table: trial, column: code}}
+    - {name: PatientName, remove: true}
 """
 DATA = dicom(
     el("SOPClassUID", "1.2.840.10008.5.1.4.1.1.2"),
@@ -39,16 +46,6 @@ DATA = dicom(
     el("Manufacturer", "ACME IN ULM AND BONN, BY MUELLER"),
     el("PatientName", "ROE^RICHARD"),
 )
-
-
-@pytest.fixture(scope="module")
-def services(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
-    """Services for all tests of the module, each with containers of its own."""
-    keys = tmp_path_factory.mktemp("keys")
-    write_secret(keys / "master.key")
-    with databases.clone() as database, pair(database, keys) as both:
-        both.make_containers()
-        yield Services(both, database)
 
 
 @contextmanager
@@ -113,6 +110,67 @@ def test_the_nearest(services: Services) -> None:
         assert left(caller)[0] == "ACME IN AND BONN, BY MUELLER"
     services.tables.DeleteTable(table_pb.DeleteTableRequest(container=other, table="towns"))
     assert reason(lambda: services.stream(other)) == "TABLE_MISSING"
+
+
+def previewed(
+    services: Services, target: str, source: str = "", key: str = ADMIN_KEY
+) -> deid_pb.PreviewProfileResponse:
+    """Returns a preview, by default for who may do all."""
+    start = deid_pb.PreviewStart(target=target, source=source)
+    messages = [
+        deid_pb.PreviewProfileRequest(start=start),
+        deid_pb.PreviewProfileRequest(chunk=DATA),
+    ]
+    with callers.channel(services.pair.deid_address, key=key) as channel:
+        return DeidServiceStub(channel).PreviewProfile(iter(messages))
+
+
+def shown(preview: deid_pb.PreviewProfileResponse) -> str:
+    """Returns what is left of the text of a file."""
+    found = {each.path: each.after for each in preview.changes}
+    return found.get("Manufacturer", "ACME IN ULM AND BONN, BY MUELLER")
+
+
+def test_preview(services: Services) -> None:
+    """A preview has the lists in force, for who may upload; it names those that it has not."""
+    target = project("b", "h", "2")
+    services.pair.set(target, PROFILE)
+    missing = previewed(services, target)
+    services.set("sites/b", "word\nUlm\n", "towns")
+    half = previewed(services, target)
+    services.set(target, "name\nMüller^Hans\n", "staff")
+    with stream(services, target) as caller:
+        said, tables = left(caller)
+    access = AccessServiceStub(callers.open_channel(services.pair.profile_address))
+    viewer = access.CreateApiKey(
+        access_pb.CreateApiKeyRequest(container="sites/b", role="viewer")
+    ).secret
+
+    whole = previewed(services, target)
+    of_viewer = previewed(services, target, key=viewer)
+    of_text = previewed(services, target, PROFILE)
+    without = previewed(services, target, "dicom: {base: ps3.15-2026c-basic}\n")
+
+    assert (shown(whole), list(whole.lists)) == (said, tables)
+    assert said == "ACME IN AND BONN, BY"
+    assert not whole.lists_left_out
+    for each in (missing, half, of_viewer, of_text):
+        assert shown(each) == "ACME IN ULM AND BONN, BY MUELLER"
+        assert (list(each.lists), list(each.lists_left_out)) == ([], ["staff", "towns"])
+    assert (list(without.lists), list(without.lists_left_out)) == ([], [])
+
+
+def test_preview_without_lists(services: Services) -> None:
+    """A profile in force that names no lists, or other tables, has none left out."""
+    target = project("a", "h", "2")
+    services.set(target, "original,code\n4711,A\n", "trial")
+    found = []
+    for source in ("dicom: {base: ps3.15-2026c-basic}\n", LOOKUP):
+        services.pair.set(target, source)
+        preview = previewed(services, target)
+        found.append((list(preview.lists), list(preview.lists_left_out)))
+
+    assert found == [([], [])] * 2
 
 
 def test_secret(services: Services) -> None:

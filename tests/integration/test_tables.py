@@ -134,16 +134,6 @@ class Stream:
         return f"{made.get('PatientID')} {made.StudyDate}"
 
 
-@pytest.fixture(scope="module")
-def services(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
-    """Services for all tests of the module, each with containers of its own."""
-    keys = tmp_path_factory.mktemp("keys")
-    write_secret(keys / "master.key")
-    with databases.clone() as database, pair(database, keys) as both:
-        both.make_containers()
-        yield Services(both, database)
-
-
 def test_the_same_name_in_two_sites(services: Services) -> None:
     """Two sites, and whatever is in them, never get each other's tables."""
     for site, code in (("a", "A"), ("b", "B")):

@@ -207,6 +207,8 @@ class PreviewProfileResponse(_message.Message):
     REJECTION_FIELD_NUMBER: _builtins.int
     CHANGES_FIELD_NUMBER: _builtins.int
     REMAINING_FIELD_NUMBER: _builtins.int
+    LISTS_FIELD_NUMBER: _builtins.int
+    LISTS_LEFT_OUT_FIELD_NUMBER: _builtins.int
     outcome: _profile_service_pb2.Outcome.ValueType
     """OUTCOME_PROFILE, or OUTCOME_DISABLED, where nothing changes."""
     profile_name: _builtins.str
@@ -229,6 +231,19 @@ class PreviewProfileResponse(_message.Message):
     def remaining(self) -> _containers.RepeatedCompositeFieldContainer[Global___RemainingElement]:
         """What stays as it was although it looks identifying, in the order of the file."""
 
+    @_builtins.property
+    def lists(self) -> _containers.RepeatedCompositeFieldContainer[Global___TableVersion]:
+        """The lists whose words and names were looked for, by name; those of a profile with none are
+        none.
+        """
+
+    @_builtins.property
+    def lists_left_out(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The lists that the profile names, and that were not looked for: Deidentify takes more out of
+        texts than is shown here. They are not there, the profile is a text that was sent, or the
+        caller may not upload into the target.
+        """
+
     def __init__(
         self,
         *,
@@ -239,10 +254,12 @@ class PreviewProfileResponse(_message.Message):
         rejection: Global___Rejection | None = ...,
         changes: _abc.Iterable[Global___ElementChange] | None = ...,
         remaining: _abc.Iterable[Global___RemainingElement] | None = ...,
+        lists: _abc.Iterable[Global___TableVersion] | None = ...,
+        lists_left_out: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["rejection", b"rejection"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["changes", b"changes", "outcome", b"outcome", "profile_name", b"profile_name", "profile_sha256", b"profile_sha256", "profile_version", b"profile_version", "rejection", b"rejection", "remaining", b"remaining"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changes", b"changes", "lists", b"lists", "lists_left_out", b"lists_left_out", "outcome", b"outcome", "profile_name", b"profile_name", "profile_sha256", b"profile_sha256", "profile_version", b"profile_version", "rejection", b"rejection", "remaining", b"remaining"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

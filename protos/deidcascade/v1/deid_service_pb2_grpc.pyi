@@ -115,7 +115,8 @@ class DeidServiceStub:
     Deidentify changes the same elements in the same way, but for pseudonyms: what is made by
     a key of the site is made here by one that is thrown away, a code is shown as the first one
     of its pattern, and tables say nothing of anybody, so that nobody finds out here who has
-    which.
+    which. Lists of the site are looked for where the profile is the one in force, and the caller
+    may upload into the target, too; those that were not are named.
 
     The statuses are those of Deidentify, and
 
@@ -214,7 +215,8 @@ class DeidServiceAsyncStub(DeidServiceStub):
     Deidentify changes the same elements in the same way, but for pseudonyms: what is made by
     a key of the site is made here by one that is thrown away, a code is shown as the first one
     of its pattern, and tables say nothing of anybody, so that nobody finds out here who has
-    which.
+    which. Lists of the site are looked for where the profile is the one in force, and the caller
+    may upload into the target, too; those that were not are named.
 
     The statuses are those of Deidentify, and
 
@@ -322,7 +324,8 @@ class DeidServiceServicer(metaclass=_abc_1.ABCMeta):
         Deidentify changes the same elements in the same way, but for pseudonyms: what is made by
         a key of the site is made here by one that is thrown away, a code is shown as the first one
         of its pattern, and tables say nothing of anybody, so that nobody finds out here who has
-        which.
+        which. Lists of the site are looked for where the profile is the one in force, and the caller
+        may upload into the target, too; those that were not are named.
 
         The statuses are those of Deidentify, and
 

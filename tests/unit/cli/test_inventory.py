@@ -134,7 +134,7 @@ def test_the_inventory_is_what_apply_does(
         )
         settings.out.mkdir()
         keys, read = keys_for(profile, key_file), tables_for(profile, tables)
-        inventory = Inventory(profile, plan_of(profile, keys, read.given, read.lists))
+        inventory = Inventory(profile, plan_of(profile, keys, read.given, read.listed_for))
         source = Source.of_path(path)
 
         (applied,) = Work(settings, lambda: True)(source, lambda _: None)
