@@ -101,8 +101,7 @@ def apply(
     What earlier runs into the same folder have done of the same files, with the
     same profile, key and tables, is not done again; of a file that has changed, or
     that is treated in another way now, the new output takes the place of the old
-    one. With `earlier-files` in the profile, a run is one stream, in the order of the
-    names: what earlier runs have done shows it nothing, but with --again.
+    one. To a profile with `earlier-files` they show nothing: --again reads them anew.
 
     Exit code 1: a file was rejected, or there was none.
     """
