@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from deidcascade.v1 import profile_service_pb2 as pb
 
+from profile_service.access.rules import PROPOSABLE
 from profile_service.hierarchy import Outcome, Verdict
 from profile_service.model import FileAudit, KeyProblem
 
@@ -213,13 +214,7 @@ def audit_head(data: Head) -> pb.AuditHead:
 
 
 # The fields of a proposal, by the calls that can be proposed.
-PROPOSALS = {
-    "SetProfile": "set_profile",
-    "ClearProfile": "clear_profile",
-    "UpdateContainer": "update_container",
-    "GrantRole": "grant_role",
-    "SetRole": "set_role",
-}
+PROPOSALS = {call: field for field, call in PROPOSABLE.items()}
 
 CHANGE_STATES = {
     None: pb.CHANGE_STATE_PROPOSED,

@@ -206,11 +206,13 @@ def _servicers(
     running.callback(profiles.close)
     of_containers = ContainerCalls(store.containers)
     of_profiles = ProfileCalls(store.profiles, profiles, keys, tables)
+    of_pseudonyms = PseudonymCalls(keys, Subjects(store.codes, store.audit.record, sealing))
+    making = (of_containers, of_profiles, access, of_pseudonyms)
     return (
         of_containers,
         of_profiles,
-        ChangeCalls(store.changes, store.containers, of_containers, of_profiles, access),
-        PseudonymCalls(keys, Subjects(store.codes, store.audit.record, sealing)),
+        ChangeCalls(store.changes, store.containers, keys, *making),
+        of_pseudonyms,
         AuditCalls(store.audit),
     )
 

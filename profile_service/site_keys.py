@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from profile_service.audit import Action
-from profile_service.errors import NoMasterKeyError, PermissionDeniedError
+from profile_service.errors import EtagMismatchError, NoMasterKeyError, PermissionDeniedError
 from profile_service.hierarchy import Kind
 from profile_service.keys.delivery import ServiceKey
 from profile_service.keys.derivation import StreamKeys, stream_keys
@@ -125,18 +125,46 @@ class SiteKeys:
         """
         return self._store.generations(site)[1]
 
-    def rotate(self, site: ContainerName, actor: Actor) -> SiteKey:
-        """Gives a site a new key; those before it stay.
+    def generation(self, site: ContainerName) -> int:
+        """Returns the generation of the key of a site that is in use; 0 where it has none.
 
         Raises:
             ContainerNotFoundError: it does not exist.
+        """
+        keys = self.list(site)
+        return keys[0].generation if keys else 0
+
+    def rotate(
+        self, site: ContainerName, actor: Actor, *, after: int = 0, proposed_by: str | None = None
+    ) -> SiteKey:
+        """Gives a site a new key; those before it stay.
+
+        Args:
+            site: which one.
+            actor: who does it.
+            after: the generation that is to be in use; 0 for any.
+            proposed_by: who proposed it; None where nobody did.
+
+        Raises:
+            ContainerNotFoundError: it does not exist.
+            EtagMismatchError: another generation is in use.
+            ApprovalRequiredError: another person must approve that pseudonyms change.
             NoMasterKeyError: there is nothing to encrypt it with.
         """
-        _, keys = self._store.generations(site)
-        action = Action.ROTATE_SITE_KEY if keys else Action.CREATE_SITE_KEY
-        return self._add(site, keys[0].generation if keys else 0, action, actor)
+        generation = self.generation(site)
+        if after not in {0, generation}:
+            raise EtagMismatchError(f"{site}/key")
+        action = Action.ROTATE_SITE_KEY if generation else Action.CREATE_SITE_KEY
+        return self._add(site, generation, action, actor, proposed_by)
 
-    def _add(self, site: ContainerName, after: int, action: Action, actor: Actor) -> SiteKey:
+    def _add(
+        self,
+        site: ContainerName,
+        after: int,
+        action: Action,
+        actor: Actor,
+        proposed_by: str | None = None,
+    ) -> SiteKey:
         """Adds a generation after one; another one that was faster stands for it.
 
         Args:
@@ -144,6 +172,7 @@ class SiteKeys:
             after: the one before it; 0 for the first.
             action: what it is called.
             actor: who does it.
+            proposed_by: who proposed it; None where nobody did.
         """
         master = self._master
         if master is None:
@@ -152,7 +181,9 @@ class SiteKeys:
         def make(site_id: int, generation: int) -> Sealed:
             return master.seal(new_secret(), of_site(site_id, generation))
 
-        return self._store.add(site, after, make, action=action, actor=actor)
+        return self._store.add(
+            site, after, make, action=action, actor=actor, proposed_by=proposed_by
+        )
 
 
 def scope_of(scope: KeyScope, target: ContainerName, ids: dict[str, int]) -> str:

@@ -36,6 +36,7 @@ WHAT = {
     "update_container": "other settings",
     "grant_role": "a role for somebody",
     "set_role": "what a role may",
+    "rotate_site_key": "a new key for pseudonyms",
 }
 
 

@@ -7,6 +7,8 @@ from pathlib import Path
 import click
 from deidcascade.v1 import profile_service_pb2 as pb
 
+from deid_service.cli.changes import propose as propose_change
+from deid_service.cli.changes import propose_option
 from deid_service.cli.connection import profile_service, profile_service_option
 from deid_service.cli.console import (
     Failure,
@@ -73,14 +75,19 @@ def list_(site: str, as_json: bool, address: str) -> None:
 @keys_group.command("rotate")
 @click.argument("site")
 @yes_option
+@propose_option
 @profile_service_option
-def rotate(site: str, yes: bool, address: str) -> None:
+def rotate(site: str, yes: bool, propose: bool, address: str) -> None:
     """Gives SITE a new key, for when the one before may be known to others.
 
     From the next stream on the same patient, UID and date becomes another one: what was made
     before cannot be linked with what is made from now on. The key before stays, for profiles
     that name it: `pseudonyms: {generation: N}`.
     """
+    request = pb.RotateSiteKeyRequest(site=site)
+    if propose:
+        propose_change(address, pb.ProposeChangeRequest(rotate_site_key=request))
+        return
     if not yes:
         click.confirm(
             f"All pseudonyms of {site} become others, and cannot be linked with those before. "
@@ -88,7 +95,7 @@ def rotate(site: str, yes: bool, address: str) -> None:
             abort=True,
         )
     with profile_service(address) as stub:
-        key = stub.RotateSiteKey(pb.RotateSiteKeyRequest(site=site)).key
+        key = stub.RotateSiteKey(request).key
     click.echo(f"{site} has a new key: generation {key.generation}.")
 
 

@@ -99,6 +99,7 @@ PROPOSABLE = MappingProxyType(
         "update_container": "UpdateContainer",
         "grant_role": "GrantRole",
         "set_role": "SetRole",
+        "rotate_site_key": "RotateSiteKey",
     }
 )
 
@@ -108,6 +109,7 @@ Proposable = (
     | pb.UpdateContainerRequest
     | access_pb.GrantRoleRequest
     | access_pb.SetRoleRequest
+    | pb.RotateSiteKeyRequest
 )
 
 

@@ -16,7 +16,7 @@ from profile_service.errors import (
     PermissionDeniedError,
     SamePersonError,
 )
-from profile_service.hierarchy import parse_name
+from profile_service.hierarchy import SITES, parse_name
 from profile_service.servicers.access import checked_role
 from profile_service.servicers.containers import changed_paths
 from profile_service.servicers.texts import checked_note
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from profile_service.servicers.access import AccessCalls
     from profile_service.servicers.containers import ContainerCalls
     from profile_service.servicers.profiles import ProfileCalls
+    from profile_service.servicers.pseudonyms import PseudonymCalls
+    from profile_service.site_keys import SiteKeys
     from profile_service.store.changes import ChangeStore
     from profile_service.store.containers import ContainerStore
 
@@ -40,16 +42,20 @@ class ChangeCalls:
         self,
         changes: ChangeStore,
         stored: ContainerStore,
+        keys: SiteKeys,
         containers: ContainerCalls,
         profiles: ProfileCalls,
         access: AccessCalls,
+        pseudonyms: PseudonymCalls,
     ) -> None:
-        """Takes where they are kept, where etags are, and what makes those that are approved."""
+        """Takes where they are kept, what tells that one is old, and what makes those approved."""
         self._changes = changes
         self._stored = stored
         self._containers = containers
         self._profiles = profiles
         self._access = access
+        self._keys = keys
+        self._pseudonyms = pseudonyms
 
     def ProposeChange(  # noqa: N802, D102
         self, request: pb.ProposeChangeRequest, call: Call
@@ -66,6 +72,9 @@ class ChangeCalls:
             self._access.GrantRole(inner, call._replace(proposed_by=""), keep=False)
         elif isinstance(inner, access_pb.SetRoleRequest):
             name = site_of_role(checked_role(inner, call).name, field="set_role.role.name")
+        elif isinstance(inner, pb.RotateSiteKeyRequest):
+            name = parse_name(inner.site, field="rotate_site_key.site", kinds=SITES)
+            inner.after_generation = inner.after_generation or self._keys.generation(name)
         else:
             name = parse_name(inner.container, field=f"{request.WhichOneof('change')}.container")
             inner.etag = inner.etag or self._stored.get(name).profile_etag
@@ -131,5 +140,7 @@ class ChangeCalls:
             self._profiles.ClearProfile(change, call)
         elif isinstance(change, access_pb.GrantRoleRequest):
             self._access.GrantRole(change, call)
+        elif isinstance(change, pb.RotateSiteKeyRequest):
+            self._pseudonyms.RotateSiteKey(change, call)
         else:
             self._access.SetRole(change, call)

@@ -45,7 +45,9 @@ class PseudonymCalls:
         self, request: pb.RotateSiteKeyRequest, call: Call
     ) -> pb.RotateSiteKeyResponse:
         site = parse_name(request.site, field="site", kinds=SITES)
-        made = self._keys.rotate(site, call.actor)
+        made = self._keys.rotate(
+            site, call.actor, after=request.after_generation, proposed_by=call.proposed_by
+        )
         return pb.RotateSiteKeyResponse(key=messages.site_key(made))
 
     def AssignCodes(  # noqa: N802, D102

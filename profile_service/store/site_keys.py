@@ -8,7 +8,7 @@ from profile_service.audit import Action, Entry
 from profile_service.errors import ContainerNotFoundError
 from profile_service.model import SiteKey
 from profile_service.store import audit, rows
-from profile_service.store.existing import lock_container
+from profile_service.store.existing import lock_container, require_approval
 from profile_service.store.writers import execute
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ class SiteKeyStore:
         *,
         action: Action,
         actor: Actor,
+        proposed_by: str | None = None,
     ) -> SiteKey:
         """Adds a generation to the key of a site, unless another one was faster.
 
@@ -56,15 +57,19 @@ class SiteKeyStore:
             make: makes it, of the identity of the site and its number.
             action: what the audit calls it.
             actor: who does it.
+            proposed_by: who proposed it; None where nobody did.
 
         Returns:
             The one that is in use now.
 
         Raises:
             ContainerNotFoundError: it does not exist.
+            ApprovalRequiredError: another person must approve that pseudonyms change.
         """
         with self._change(site.text) as connection:
             site_id = lock_container(connection, site, "")[0]
+            if after:
+                require_approval(connection, site, proposed_by)
             known = execute(connection, "list_site_keys", site.text).fetchone()
             if known is not None and known[1] is not None and known[1] > after:
                 return rows.to_site_key(known)

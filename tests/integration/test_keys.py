@@ -318,6 +318,41 @@ def delete(services: Pair, name: str) -> None:
     services.service.DeleteContainer(pb.DeleteContainerRequest(name=name))
 
 
+def test_two_give_a_site_a_new_key(database: str, keys: Path) -> None:
+    """Where a site demands four eyes, its first key takes one person, and each other one two."""
+    rotation = pb.RotateSiteKeyRequest(site="sites/a")
+    with pair(database, keys) as services:
+        services.make_containers()
+        first = services.service
+        access = AccessServiceStub(callers.open_channel(services.profile_address))
+        other = access.CreateApiKey(
+            access_pb.CreateApiKeyRequest(container="sites/a", role="site-admin")
+        )
+        demanding = pb.Container(name="sites/a", approval_required=True)
+        first.UpdateContainer(pb.UpdateContainerRequest(container=demanding))
+        assert first.RotateSiteKey(rotation).key.generation == 1
+        with refused("FAILED_PRECONDITION", "APPROVAL_REQUIRED"):
+            first.RotateSiteKey(rotation)
+        proposal = pb.ProposeChangeRequest(rotate_site_key=rotation)
+        changes = [first.ProposeChange(proposal).change for _ in range(2)]
+        assert changes[0].proposal.rotate_site_key.after_generation == 1
+        decisions = [
+            pb.DecideChangeRequest(container="sites/a", number=change.number, approve=True)
+            for change in changes
+        ]
+        with refused("FAILED_PRECONDITION", "SAME_PERSON"):
+            first.DecideChange(decisions[0])
+
+        with callers.channel(services.profile_address, key=other.secret) as opened_by_other:
+            second = ProfileServiceStub(opened_by_other)
+            second.DecideChange(decisions[0])
+            with refused("ABORTED", "ETAG_MISMATCH"):
+                second.DecideChange(decisions[1])
+
+        listed = first.ListSiteKeys(pb.ListSiteKeysRequest(site="sites/a")).keys
+        assert [key.generation for key in listed] == [2, 1]
+
+
 def test_rotation(database: str, keys: Path) -> None:
     """A new key makes other pseudonyms; a profile that names the old one has the old ones."""
     with pair(database, keys) as services:

@@ -44,8 +44,8 @@ A call that only reads may always be made again, and after STORE_BUSY, TOO_MANY_
 CALL_IDLE any: nothing was done. After the others, and a deadline, a change may have been made
 all the same. Made again, one with an etag then ends with ETAG_MISMATCH, CreateContainer with
 CONTAINER_ALREADY_EXISTS, DeleteContainer with CONTAINER_NOT_FOUND, and RecordFiles and
-AssignCodes change nothing. RotateSiteKey, CreateApiKey and ProposeChange would do it twice:
-look first whether it was done.
+AssignCodes change nothing. CreateApiKey and ProposeChange, and RotateSiteKey without
+after_generation, would do it twice: look first whether it was done.
 
 Messages are English, for people, and may change. A program decides by the reason, and one that
 speaks another language has a text of its own for each; what a message names stands in the
@@ -1452,16 +1452,22 @@ class RotateSiteKeyRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     SITE_FIELD_NUMBER: _builtins.int
+    AFTER_GENERATION_FIELD_NUMBER: _builtins.int
     site: _builtins.str
     """The site."""
+    after_generation: _builtins.int
+    """The generation that is in use, so that the call makes one new key however often it is made:
+    ETAG_MISMATCH where another one is. 0 makes one whichever it is.
+    """
     def __init__(
         self,
         *,
         site: _builtins.str = ...,
+        after_generation: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["site", b"site"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_generation", b"after_generation", "site", b"site"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -2145,6 +2151,7 @@ class ProposeChangeRequest(_message.Message):
     UPDATE_CONTAINER_FIELD_NUMBER: _builtins.int
     GRANT_ROLE_FIELD_NUMBER: _builtins.int
     SET_ROLE_FIELD_NUMBER: _builtins.int
+    ROTATE_SITE_KEY_FIELD_NUMBER: _builtins.int
     NOTE_FIELD_NUMBER: _builtins.int
     note: _builtins.str
     """Why, for who is to approve it; at most 1000 characters."""
@@ -2168,6 +2175,10 @@ class ProposeChangeRequest(_message.Message):
     def set_role(self) -> _access_service_pb2.SetRoleRequest:
         """Of SetRole: it is a change of the site."""
 
+    @_builtins.property
+    def rotate_site_key(self) -> Global___RotateSiteKeyRequest:
+        """Of RotateSiteKey."""
+
     def __init__(
         self,
         *,
@@ -2176,13 +2187,14 @@ class ProposeChangeRequest(_message.Message):
         update_container: Global___UpdateContainerRequest | None = ...,
         grant_role: _access_service_pb2.GrantRoleRequest | None = ...,
         set_role: _access_service_pb2.SetRoleRequest | None = ...,
+        rotate_site_key: Global___RotateSiteKeyRequest | None = ...,
         note: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["change", b"change", "clear_profile", b"clear_profile", "grant_role", b"grant_role", "set_profile", b"set_profile", "set_role", b"set_role", "update_container", b"update_container"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["change", b"change", "clear_profile", b"clear_profile", "grant_role", b"grant_role", "rotate_site_key", b"rotate_site_key", "set_profile", b"set_profile", "set_role", b"set_role", "update_container", b"update_container"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["change", b"change", "clear_profile", b"clear_profile", "grant_role", b"grant_role", "note", b"note", "set_profile", b"set_profile", "set_role", b"set_role", "update_container", b"update_container"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["change", b"change", "clear_profile", b"clear_profile", "grant_role", b"grant_role", "note", b"note", "rotate_site_key", b"rotate_site_key", "set_profile", b"set_profile", "set_role", b"set_role", "update_container", b"update_container"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_change: _TypeAlias = _typing.Literal["set_profile", "clear_profile", "update_container", "grant_role", "set_role"]  # noqa: Y015
+    _WhichOneofReturnType_change: _TypeAlias = _typing.Literal["set_profile", "clear_profile", "update_container", "grant_role", "set_role", "rotate_site_key"]  # noqa: Y015
     _WhichOneofArgType_change: _TypeAlias = _typing.Literal["change", b"change"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_change) -> _WhichOneofReturnType_change | None: ...
 

@@ -44,8 +44,8 @@ A call that only reads may always be made again, and after STORE_BUSY, TOO_MANY_
 CALL_IDLE any: nothing was done. After the others, and a deadline, a change may have been made
 all the same. Made again, one with an etag then ends with ETAG_MISMATCH, CreateContainer with
 CONTAINER_ALREADY_EXISTS, DeleteContainer with CONTAINER_NOT_FOUND, and RecordFiles and
-AssignCodes change nothing. RotateSiteKey, CreateApiKey and ProposeChange would do it twice:
-look first whether it was done.
+AssignCodes change nothing. CreateApiKey and ProposeChange, and RotateSiteKey without
+after_generation, would do it twice: look first whether it was done.
 
 Messages are English, for people, and may change. A program decides by the reason, and one that
 speaks another language has a text of its own for each; what a message names stands in the
