@@ -26,6 +26,7 @@ what becomes dummies, UIDs become what they do everywhere, so that references st
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -90,6 +91,7 @@ FULL_DATES: Final = "retain-longitudinal-full-dates"
 MODIFIED_DATES: Final = "retain-longitudinal-modified-dates"
 _SAFE_PRIVATE: Final = "retain-safe-private"
 _UIDS: Final = "retain-uids"
+_CLEANS: Final = "clean-descriptors"
 
 _FILE_META: Final = (
     0x00020016,
@@ -101,6 +103,21 @@ _FILE_META: Final = (
     0x00020100,
     0x00020102,
 )
+
+# RetrieveURL, StoredInstanceBaseURI, FolderAccessURI, FileAccessURI, StorageURL, RetrieveURI.
+_WHERE: Final = (0x00081190, 0x00080407, 0x00080408, 0x00080409, 0x00404073, 0x0040E010)
+
+# How elements are called that somebody describes something in, in words of their own; and
+# those of them that programs read.
+_DESCRIPTORS: Final = re.compile(
+    r".*(Descriptions?|DescriptionTrial|Comments?|CommentTrial|Comments\w+|Label|Title|Explanation"
+    r"|Notes|Remarks|Summary|Purpose|Rationale|Reason|ReasonFor\w+|ReasonsFor\w+"
+    r"|AdditionalInformation)|TextValue|TrackingID"
+)
+_FOR_PROGRAMS: Final = re.compile(
+    r"(PrivateDataElement|DataElement|Compression|HPGL|DCT|Transform|Histogram).*"
+)
+_DESCRIBING: Final = frozenset({"LO", "LT", "SH", "ST", "UC", "UT"})
 
 # PS3.3 C.9.2: an overlay plane is none without its data, which go.
 _OVERLAYS: Final = RepeaterElement(0x60000000, 0xFF000000)
@@ -256,6 +273,10 @@ def _made(wanted: Wanted) -> Base:
         elif isinstance(each.element, RepeaterElement):
             ranges.append((each.element, choice))
     ranges.append((_OVERLAYS, _GONE))
+    # PS3.3 10.3, C.12.1.1.10: where instances are to be had names machines and UIDs.
+    elements |= {tag: elements.get(tag, _GONE) for tag in _WHERE}
+    if _CLEANS in options:
+        elements |= {tag: elements.get(tag, _CLEANED) for tag in _descriptors()}
     # PS3.10 7.1: who sent and received a file, and what a vendor adds to its meta.
     elements |= dict.fromkeys(_FILE_META, _GONE)
     new_uid = _keyed_uid(wanted)
@@ -280,6 +301,7 @@ def _made(wanted: Wanted) -> Base:
         needs=_needs(),
         vocabulary=vocabulary(),
         hides_dates=FULL_DATES not in options,
+        hides_uids=_UIDS not in options,
         keyed=tuple(_keyed(wanted)),
     )
 
@@ -364,6 +386,19 @@ def _needs() -> dict[str, Needs]:
     """Returns what IODs need, by SOP class; classes of one IOD share theirs."""
     shared = {id(needs): Needs(*needs) for needs in iod_needs().values()}
     return {uid: shared[id(needs)] for uid, needs in iod_needs().items()}
+
+
+@cache
+def _descriptors() -> frozenset[int]:
+    """Returns the elements that describe something in somebody's own words."""
+    return frozenset(
+        element.tag
+        for keyword in all_keywords()
+        if isinstance(element := find_keyword(keyword), Element)
+        and _DESCRIBING.issuperset(vrs_of(element))
+        and _DESCRIPTORS.fullmatch(keyword)
+        and not _FOR_PROGRAMS.fullmatch(keyword)
+    )
 
 
 @cache

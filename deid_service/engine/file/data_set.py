@@ -234,6 +234,7 @@ class DataSet:
             self._earlier.join(identity)
         identity.harmless = profile.vocabulary.terms
         identity.listed = self._memo.listed
+        identity.hides_uids = profile.hides_uids
         return Cleaner(profile.vocabulary, identity)
 
     def begin(self, data: bytes, position: int, offset: int) -> int:

@@ -26,7 +26,7 @@ Words are too short to tell anybody below `MIN_NAME` letters, and numbers below
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import cached_property
@@ -237,6 +237,7 @@ class Identity:
         patient: what files of the same patient have in common; empty where nobody asks.
         harmless: words that say nothing by themselves, in lower case.
         listed: what no text says, whoever the file is about.
+        hides_uids: UIDs become others, and so none stays in a text.
     """
 
     def __init__(self) -> None:
@@ -250,6 +251,7 @@ class Identity:
         self.dates: set[str] = set()
         self.harmless: AbstractSet[str] = frozenset()
         self.listed: Listed = NOTHING_LISTED
+        self.hides_uids = False
 
     def key(self) -> tuple[frozenset[object], ...]:
         """Returns what two of the same have in common."""
@@ -345,13 +347,7 @@ class Identity:
 
     def without(self, text: str, instead: str = " ") -> str:
         """Returns a text with something else in place of what it says of it."""
-        kept: list[str] = []
-        reached = 0
-        for start, end in self.spans(text):
-            if start >= reached:
-                kept += [text[reached:start], instead]
-            reached = max(reached, end)
-        return "".join([*kept, text[reached:]])
+        return without(text, self.spans(text), instead)
 
     def may_be_in(self, value: bytes) -> bool:
         """Whether anything of it stands in bytes, read as text in any of some encodings."""
@@ -512,6 +508,17 @@ class Identity:
                 at = text.find(form, at + len(form))
         if not text.isascii():
             yield from self.listed.unspaced(text)
+
+
+def without(text: str, spans: Iterable[tuple[int, int]], instead: str) -> str:
+    """Returns a text with something else in place of some of its parts, which come in order."""
+    kept: list[str] = []
+    reached = 0
+    for start, end in spans:
+        if start >= reached:
+            kept += [text[reached:start], instead]
+        reached = max(reached, end)
+    return "".join([*kept, text[reached:]])
 
 
 def _tokens(text: str, found: list[re.Match[str]]) -> list[_Token]:

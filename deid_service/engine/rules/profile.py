@@ -163,6 +163,11 @@ class CompiledProfile:
         return self.base is None or self.base.hides_dates
 
     @cached_property
+    def hides_uids(self) -> bool:
+        """Whether UIDs are looked for in texts."""
+        return self.base is not None and self.base.hides_uids
+
+    @cached_property
     def vocabulary(self) -> Vocabulary:
         """What cleaned texts keep."""
         if self.base is not None:

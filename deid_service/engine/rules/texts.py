@@ -13,51 +13,19 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
+from urllib.parse import unquote
 
+from deid_service.engine.rules import by_form
 from deid_service.engine.rules.dummies import dummy_text
-from deid_service.engine.rules.identity import Identity
+from deid_service.engine.rules.identity import Identity, without
 from deid_service.engine.rules.spelling import plain
 from profile_service.language.model import Vocabulary
-
-_MONTH: Final = (
-    "(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|j[aä]nner|m[aä]rz|mai|okt|dez)[a-z]*"
-)
 
 # Longer texts are none that a person reads before it is sent on; of them nothing stays.
 MAX_CHARACTERS: Final = 16_384
 
 # Stands for what is gone while the rest is looked at; no text has it.
 _GONE: Final = "\0"
-
-# Tried in this order, before words are looked at. Each looks no further from where it
-# begins than a bound, or goes on behind what it has found.
-_NEVER: Final = tuple(
-    re.compile(pattern, re.IGNORECASE)
-    for pattern in (
-        r"[^\s@]{1,64}@\S{1,255}",
-        r"\b(?:https?|ftp|file)://\S*|\bwww\.\S*|\\\\\S*",
-        # Dates: with a year of four digits or of two, with month names, and as in DICOM.
-        r"(?<!\d)\d{1,4}([-./])\d{1,2}\1\d{1,4}(?!\d)",
-        rf"(?<!\d)\d{{1,2}}\.?[ -]?{_MONTH}\.?,?[ -]?\d{{2,4}}(?!\d)",
-        rf"\b{_MONTH}\.?[ -]?\d{{1,2}}(?:st|nd|rd|th)?(?:,?[ -]{{1,3}}\d{{4}}|-\d{{2}})(?!\d)",
-        r"(?<!\d)(?:19|20)\d{2}[-./]\d{1,3}(?!\d)",
-        r"(?<!\d)(?:19|20)\d{2}(?!\d)",
-        r"(?<!\d)\d{1,2}:\d{2}(?::\d{2})?(?!\d)",
-        # Phone numbers, and addresses of machines, in groups of digits with points.
-        r"(?<![\d.])\d{2,5}(?:\.\d{2,5}){2,6}(?![\d.])",
-        # An address, and who follows a title.
-        r"\b(?:p\.? ?o\.? ?box|postfach|apartado|casella postale)\b:? {0,2}\d{1,6}",
-        r"\b\d{1,5}[a-z]? {1,3}[^\W\d_]{1,40} {1,3}"
-        r"(?:street|st|road|rd|avenue|ave|drive|lane|way|blvd)\b\.?",
-        r"\b[^\W\d_]{1,40}(?:stra(?:ss|ß)e|str\.|weg|platz|gasse) {0,3}\d{0,5}",
-        r"\b(?:(?:dr|mr|ms|hr|fr|sr)\.|(?:prof|mrs|herr|frau|mme|sra)\b\.?) {0,3}[^\W\d_]{1,40}"
-        r"(?:[ -](?-i:[A-Z])[^\W\d_]{1,40})?",
-    )
-)
-
-# Phone numbers: digits in groups, seven and more together.
-_PHONE: Final = re.compile(r"\+?\d[\d()/ -]{5,40}\d")
-_MIN_PHONE: Final = 7
 
 # A word with its digits, or what stands between words.
 _TOKEN: Final = re.compile(r"[^\W_]+|[\W_]+")
@@ -112,9 +80,7 @@ def clean(text: str, vocabulary: Vocabulary, identity: Identity) -> str:
     if len(text) > MAX_CHARACTERS:
         return ""
     left = identity.without(text, _GONE)
-    for pattern in _NEVER:
-        left = pattern.sub(_GONE, left)
-    left = _PHONE.sub(_without_phone, left)
+    left = by_form.without(left, _GONE)
     tokens = _TOKEN.findall(left)
     stays = _Sieve(tokens, vocabulary, identity).stays()
     if left == text and all(stays):
@@ -134,14 +100,6 @@ def clean(text: str, vocabulary: Vocabulary, identity: Identity) -> str:
     result = re.sub(r"[(\[{]\W*[)\]}]", " ", result)
     result = re.sub(r" {2,}", " ", result).strip(" ^,;:-_/.=").rstrip(" ([{").lstrip(")]} ")
     return result if any(char.isalnum() for char in result) else ""
-
-
-def _without_phone(match: re.Match[str]) -> str:
-    """Returns a number as it is, unless somebody may be called by it: b-values are in steps."""
-    groups = re.findall(r"\d+", match[0])
-    is_phone = sum(map(len, groups)) >= _MIN_PHONE
-    is_phone &= any(int(group) % 50 or group.startswith("00") for group in groups)
-    return _GONE if is_phone else match[0]
 
 
 class _Sieve:
@@ -263,13 +221,19 @@ class _Sieve:
 
 
 def sweep(text: str, identity: Identity) -> str:
-    """Returns a text without what identifies somebody in the same file."""
-    if not identity.spans(text):
+    """Returns a text without what identifies somebody: in the same file, or by its form."""
+    found = _told(text, identity)
+    if not found:
         # UTF-8 where another character set is declared: it is told by being valid.
         hidden = _as_utf8(text)
         swept = hidden and sweep(hidden, identity)
         return text if swept == hidden else swept.encode("utf-8").decode("latin-1")
-    return re.sub(r" {2,}", " ", identity.without(text)).strip(" ^,;:-_/=")
+    return re.sub(r" {2,}", " ", without(text, found, " ")).strip(" ^,;:-_/=")
+
+
+def _told(text: str, identity: Identity) -> list[tuple[int, int]]:
+    """Returns where a text that stays identifies somebody."""
+    return sorted([*identity.spans(text), *by_form.spans(text, with_uids=identity.hides_uids)])
 
 
 def _as_utf8(text: str) -> str:
@@ -312,10 +276,11 @@ class Cleaner:
         if vr in _WHOLE:
             return any(self._says(text) for text in texts)
         identity = self.identity
-        return any(identity.spans(text) or identity.spans(_as_utf8(text)) for text in texts)
+        return any(_told(text, identity) or _told(_as_utf8(text), identity) for text in texts)
 
     def _says(self, text: str) -> bool:
         """Whether a word that is no text says who somebody is: HEAD is what it always is."""
+        text = unquote(text)
         return any(
             text[start:end].lower() not in self.vocabulary.terms
             for start, end in self.identity.spans(text)

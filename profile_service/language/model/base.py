@@ -77,6 +77,7 @@ class Base:
         needs: what the IOD of a file needs, by its SOP class.
         vocabulary: what cleaned texts keep.
         hides_dates: dates do not stay, and so are looked for in texts.
+        hides_uids: the same of UIDs.
         keyed: what it does by a key; nothing where there is none.
     """
 
@@ -91,4 +92,5 @@ class Base:
     needs: Mapping[str, Needs]
     vocabulary: Vocabulary
     hides_dates: bool
+    hides_uids: bool
     keyed: tuple[KeyedAction, ...]

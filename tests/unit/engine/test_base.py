@@ -548,6 +548,49 @@ def test_descriptions(text: str, left: str) -> None:
     assert [each.decode().strip() for each in texts(output, 0x00081030)] == [left]
 
 
+def test_descriptors_that_the_table_does_not_name() -> None:
+    """Descriptions of later editions are cleaned like those of the table; code meanings stay."""
+    data = dicom(
+        sq("SegmentSequence", [el("SegmentLabel", "Liver of Kowalski"), el("TrackingID", "Roe 7")]),
+        el("StrainDescription", "Kowalski"),
+        sq("ConceptNameCodeSequence", [el("CodeMeaning", "Kowalski")]),
+        el("DocumentTitle", "Letter to Kowalski, chest"),
+    )
+
+    cleaned, swept = (
+        every_way(data, compile_plan(parse_profile(profile(*options))), byte_by_byte=False).output
+        for options in (["clean-descriptors"], [])
+    )
+
+    assert texts(cleaned, 0x00620005) == [b"Liver of"]
+    assert texts(cleaned, 0x00620020) == [b"7 "]
+    assert texts(cleaned, 0x00100212) == [b""]
+    assert texts(cleaned, 0x00420010) == [b"Letter to chest "]
+    assert b"Kowalski" in texts(cleaned, 0x00080104)
+    assert texts(swept, 0x00620005) == [b"Liver of Kowalski "]
+
+
+@pytest.mark.parametrize("option", ["", "retain-uids"])
+def test_where_instances_are_to_be_had(option: str) -> None:
+    """URLs of archives go; those of coding schemes stay; escapes hide no identifier."""
+    data = dicom(
+        el("RetrieveURL", "http://pacs/7"),
+        sq(
+            "CodingSchemeIdentificationSequence",
+            [el("CodingSchemeURL", "http://loinc.org")],
+            [el("CodingSchemeURL", "http://loinc.org/%20471199")],
+        ),
+        el("PatientID", "471199"),
+    )
+    plan = compile_plan(parse_profile(profile(*[option] * bool(option))))
+
+    output = every_way(data, plan, byte_by_byte=False).output
+
+    assert 0x00081190 not in {each.tag for each in read_file(output).elements}
+    assert texts(output, 0x0008010E)[0] == b"http://loinc.org"
+    assert not any(b"471199" in each for each in texts(output, 0x0008010E))
+
+
 def test_nothing_left_where_a_value_is_needed() -> None:
     """A dummy stands where the IOD needs a value, and nothing is left of the text."""
     data = dicom(

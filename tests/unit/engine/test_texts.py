@@ -124,6 +124,41 @@ def test_others(text: str) -> None:
     assert sweep(text, somebody()) == text
 
 
+@pytest.mark.parametrize(
+    "form",
+    [
+        "j.roe@mail.example", "https://pacs.example/view?id=7", "pacs02.clinic.de/wado/4711",
+        "call 649-1036", "Tel. 089 12 34 56", "+33 1 42 53 79 67", "(432) 981-9819", "566.485.8200",
+        "1-736-803-5140", "27 rue Voltaire", "Calle de Alcalá 13", "Via Dante 37", "PO Box 3648",
+        "4771 Kensington St", "9844 Old Mill Avenue", "Schillerstr. 97", "Mozartstraße 28",
+        "Dr. Roe", "Frau Roe", "Mr. J. R. Roe", "1.3.6.1.4.1.41001.343583.1",
+    ],
+)  # fmt: skip
+def test_told_by_its_form(form: str) -> None:
+    """What tells somebody by its form alone goes from every text, whoever the file is about."""
+    nobody = Identity()
+    nobody.hides_uids = True
+
+    assert sweep(f"ADC {form} map", nobody) == "ADC map"
+    assert clean(f"knee {form} left", vocabulary(), nobody) == "knee left"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "4.1.3 build 1.2.3.4.5", "b0 500 1000 1500", "128/128/64/32", "10 x 5 mm", "5 AXIAL ST",
+        "ph 7.35", "TE 30 ms. flow", "1.2.840.10008.5.1.4.1.1.2", "0.625 1.25 2.5 5.0",
+        "w/o, R.O.I.", "2 via RCA", "syngo MR 2004V 4VB28B", "DR Chest", "2019-11-05", "1\\2",
+    ],
+)  # fmt: skip
+def test_not_told_by_its_form(text: str) -> None:
+    """Sizes, versions, lists of values and classes stay in a text that is not cleaned."""
+    nobody = Identity()
+    nobody.hides_uids = True
+
+    assert [sweep(each, nobody) for each in text.split("\\")] == text.split("\\")
+
+
 @pytest.mark.parametrize("text", ["JD", "dj", "Brien", "pat12345", "12345678"])
 def test_never_kept(text: str) -> None:
     """A cleaned text has no initials, names or identifiers, whatever a vocabulary has."""
@@ -173,7 +208,19 @@ def test_phrase_of_somebody() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["a" * 65_000, "1 " * 32_000, "doe " * 16_000, "x@" * 30_000, "1(" * 30_000, "\\\\" * 30_000],
+    [
+        "a" * 65_000,
+        "1 " * 32_000,
+        "doe " * 16_000,
+        "x@" * 30_000,
+        "1(" * 30_000,
+        "\\\\" * 30_000,
+        "1 Aa " * 12_000,
+        "rue a" * 12_000,
+        "a.de" * 15_000,
+        "1." * 30_000,
+        "tel 1" * 12_000,
+    ],
 )
 def test_long_texts(text: str) -> None:
     """Texts that were made to take long are answered, and nothing that identifies stays."""
