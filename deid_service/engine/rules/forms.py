@@ -73,20 +73,35 @@ def forms_of_name(name: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
                     yield "mac", each[3:]
     told = [word for word in words if word not in TITLES]
     # Names of one syllable, as in Chinese, tell somebody when they stand together.
-    for first, second in permutations(told[:MAX_PARTS], 2):
+    for first, second in permutations(telling(told), 2):
         for one in _written(first):
             for other in _written(second):
                 yield one, other
                 yield (one + other,)
+                if len(first) == 1 and len(other) >= _MIN_WORD:
+                    yield (one + other + "s",)
         if len(second) >= MIN_NAME:
-            for other in _written(second):
-                yield (plain(first)[:1] + other,)
-                yield (other + plain(first)[:1],)
+            for other, letter in product(_written(second), initials_of(first)):
+                yield (letter + other,)
+                yield (other + letter,)
     for words in (told, told[1:] + told[:1]):
         spelled = [plain(word) for word in words]
         for end in range(2, min(len(spelled), MAX_WORDS_OF_FORM) + 1):
             yield tuple(spelled[:end])
             yield ("".join(spelled[:end]),)
+
+
+def telling(words: list[str]) -> list[str]:
+    """Returns the words of a name that are looked for in every order: of many, no particles."""
+    if len(words) > MAX_PARTS:
+        long = [word for word in words if len(word) >= MIN_NAME and word not in _SHARED]
+        words = long if len(long) > 1 else words
+    return words[:MAX_PARTS]
+
+
+def initials_of(word: str) -> Iterable[str]:
+    """Returns the letters that a word begins with, in its own script and in Latin letters."""
+    return dict.fromkeys(each[0] for each in _written(plain(word)) if each)
 
 
 # Syllables of Japanese in Latin letters (ISO 3602, and as passports have it).
@@ -177,7 +192,7 @@ def _variants(part: str) -> Iterator[tuple[str, ...]]:
 
 
 def _written(word: str) -> Iterable[str]:
-    return dict.fromkeys((word, *spellings(word)))
+    return dict.fromkeys(each for each in (word, *spellings(word)) if each)
 
 
 def words_of(text: str) -> tuple[str, ...]:

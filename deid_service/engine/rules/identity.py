@@ -30,7 +30,7 @@ from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import permutations
+from itertools import permutations, product
 from typing import Final, NamedTuple
 
 from deid_service.engine.rules.calendar import Dates
@@ -43,7 +43,9 @@ from deid_service.engine.rules.forms import (
     TOKEN,
     forms_of_name,
     forms_of_phrase,
+    initials_of,
     long_vowels,
+    telling,
     words_of,
 )
 from deid_service.engine.rules.listed import FIRST_UNSPACED, NOTHING_LISTED, WORD, Listed
@@ -72,6 +74,11 @@ MAX_OF_A_KIND: Final = 2000
 _UBIQUITOUS: Final = frozenset(
     ["ap", "ax", "cm", "cr", "ct", "dx", "iv", "lt", "ma", "mg", "ml", "mm", "mr", "nm", "pa",
      "pt", "re", "rf", "rt", "sc", "sr", "us", "wo", "xa", "xr"]
+)  # fmt: skip
+
+# What is written with points between its letters.
+_WITH_POINTS: Final = frozenset(
+    ["ca", "dv", "eg", "ie", "im", "no", "od", "oe", "os", "po", "ua", "va", "vs", "zb", "zn"]
 )  # fmt: skip
 
 
@@ -110,10 +117,13 @@ class _Sought:
         """The initials of people: two, or all, in the order of the name and the other."""
         found: set[str] = set()
         for name in self.names:
-            letters = [plain(word)[:1] for word in name if word not in TITLES]
-            found.update("".join(pair) for pair in permutations(letters[:MAX_PARTS], 2))
+            words = [word for word in name if word not in TITLES]
+            # With a particle as the first letter, too: van der Berg is B., and V.
+            for one, other in permutations(dict.fromkeys((*words[:1], *telling(words))), 2):
+                found.update(map("".join, product(initials_of(one), initials_of(other))))
+            letters = [plain(word)[:1] for word in words]
             found.update(("".join(letters), "".join(letters[1:] + letters[:1])))
-        return frozenset(each for each in found if len(each) > 1 and each.isascii())
+        return frozenset(each for each in found if len(each) > 1 and each[0] < FIRST_UNSPACED)
 
     @cached_property
     def forms(self) -> frozenset[tuple[str, ...]]:
@@ -140,13 +150,18 @@ class _Sought:
 
     @cached_property
     def heads_and_initials(self) -> frozenset[str]:
-        letters = {each[0] for each in self.told_initials}
+        letters = {each[0] for each in (*self.told_initials, *self.with_points)}
         return self.heads | self.told_initials | letters
 
     @cached_property
     def told_initials(self) -> frozenset[str]:
         """Initials that are no word; none where it is not known what words are."""
         return self.initials - _UBIQUITOUS - self.harmless if self.harmless else frozenset()
+
+    @cached_property
+    def with_points(self) -> frozenset[str]:
+        """Initials that are no abbreviation with points between its letters, as `p.a.` is."""
+        return self.initials - _UBIQUITOUS - _WITH_POINTS if self.harmless else frozenset()
 
     @cached_property
     def follow(self) -> dict[str, set[str]]:
@@ -473,7 +488,10 @@ class Identity:
             if len(token.text) > 1 or (length > 1 and token.before not in {".", ". ", " "}):
                 break
             letters += token.text
-            if letters in self._sought.told_initials:
+            # With points they are no word, whatever the vocabulary has.
+            with_points = length > 1 and all("." in each.before for each in tokens[1:length])
+            known = self._sought.with_points if with_points else self._sought.told_initials
+            if letters in known:
                 return length
         return 0
 

@@ -40,11 +40,13 @@ _LATIN: Final = (
     # Cyrillic, as passports have it and as it is read.
     ("абвгґдеёєжзиіїйклмнопрстуфхцчшщъыьэюя",
      "a b v g g d e e ie zh z i i i i k l m n o p r s t u f kh ts ch sh shch  y  e iu ia",
-     "a b v g g d e yo ye zh z i i yi y k l m n o p r s t u f kh ts ch sh shch  y  e yu ya"),
+     "a b v g g d e yo ye zh z i i yi y k l m n o p r s t u f kh ts ch sh shch  y  e yu ya",
+     "a b v h g d e yo ye zh z i i i i k l m n o p r s t u f kh ts ch sh shch  y  e yu ya"),
     # Greek (ISO 843).
     ("αβγδεζηθικλμνξοπρσςτυφχψω",
      "a v g d e z i th i k l m n x o p r s s t y f ch ps o",
-     "a v g d e z i th i k l m n x o p r s s t u ph kh ps o"),
+     "a v g d e z i th i k l m n x o p r s s t u ph kh ps o",
+     "a v g d e z i th i k l m n x o p r s s t i f h ps o"),
 )  # fmt: skip
 _TO_LATIN: Final = tuple(
     str.maketrans(
@@ -52,8 +54,15 @@ _TO_LATIN: Final = tuple(
          for ways in [[each.split(" ") for each in spaced]]
          for at, letter in enumerate(letters)}
     )
-    for way in (0, 1)
+    for way in (0, 1, 2)
 )  # fmt: skip
+
+# Two letters of Greek that are read as one sound (ISO 843), and how names in Cyrillic end
+# where they are written as they are read.
+_TOGETHER: Final = (
+    ("\u03bf\u03c5", "ou"), ("\u03b1\u03c5", "av"), ("\u03b5\u03c5", "ev"), ("\u03b3\u03b3", "ng"),
+)  # fmt: skip
+_ENDS_AS_READ: Final = (("iy", "y"), ("ii", "y"), ("iy", "i"), ("ii", "i"), ("yy", "y"))
 
 
 def plain(text: str) -> str:
@@ -87,14 +96,32 @@ def without_accents(word: str) -> tuple[str, str]:
     return plain(word), plain(word.lower().translate(_SPELLED))
 
 
+def _in_latin(word: str) -> Iterator[str]:
+    """Yields a word in Latin letters."""
+    for letters, latin in _TOGETHER:
+        word = word.replace(letters, latin) if letters in word else word
+    words = [word]
+    if any(letters in (bare := plain(word)) for letters, _ in _TOGETHER):
+        for letters, latin in _TOGETHER:
+            bare = bare.replace(letters, latin)
+        words.append(bare)
+    for each in words:
+        for table in _TO_LATIN:
+            # Accented letters that stand in the table, and the others.
+            latin = plain(each.translate(table)).translate(table)
+            yield latin
+            for end, as_read in _ENDS_AS_READ:
+                if latin.endswith(end):
+                    yield latin[: -len(end)] + as_read
+
+
 def spellings(word: str) -> Iterator[str]:
     """Yields a word as it is compared, in the ways in which people may write it."""
     folded, spelled = without_accents(word)
     yield folded
     yield spelled
-    for table in _TO_LATIN:
-        # Accented letters that stand in the table, and the others.
-        yield plain(word.lower().translate(table)).translate(table)
+    if not folded.isascii():
+        yield from _in_latin(word.lower())
     if folded.isascii():
         for pair, one in _UNSPELLED:
             if pair in folded:

@@ -52,12 +52,19 @@ FORMS = {
     "name Müller^Hans^Peter": [
         "H. Müller", "Müller, H.P.", "HMueller", "MU\u0308LLER", "Hr. Müllers", "Hans P. Müller",
     ],
-    "name O'Brien^Sean": ["OBrien", "O\u2019Brien", "o brien", "Sean O'Brien's"],
-    "name van der Berg^Jan": ["vanderberg", "V.D. Berg", "Jan van der Berg"],
+    "name O'Brien^Sean": ["obriens", "OBrien", "O\u2019Brien", "o brien", "Sean O'Brien's"],
+    "name Gonçalves da Conceição^João": ["goncalvesj", "JGoncalves", "Joao Goncalves", "J.G."],
+    "name van der Berg^Jan": ["JBerg", "VJ", "vanderberg", "V.D. Berg", "Jan van der Berg"],
     "name Yamada^Tarou=山田^太郎=やまだ^たろう": [
         "山田太郎", "山田 太郎", "ヤマダ", "\uff94\uff8f\uff80\uff9e",
     ],
     "name Kim^Min-jun=金^民俊=김^민준": ["김민준", "金 民俊", "Kim Minjun"],
+    "name Хворостовский^Юрий": [
+        "Khvorostovsky", "Khvorostovskiy", "Yuri", "Khvorostovskyy", "YK",
+        "\u0425.\u042e.",
+    ],
+    "name Чайковская^Евгений": ["Chaikovskaya", "Evgeny", "EC"],
+    "name Χατζηγεωργίου^Σπύρος": ["Hatzigeorgiou", "Chatzigeorgiou", "HS"],
     "name Иванов^Пётр^Сергеевич": ["Ivanov", "П. Иванов", "ИВАНОВ Петр"],
     "name Παπαδόπουλος^Γιώργος": ["PAPADOPOULOS", "ΠΑΠΑΔΟΠΟΥΛΟΣ"],
     "name Mueller^Jörg": ["Müller", "JOERG", "jorg muller"],
