@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from deidcascade.v1 import table_service_pb2 as pb
 
 from deid_service.contract import errors
+from deid_service.serving.refusals import NO_MASTER_KEY, CallRefusedError
 from profile_service.keys.delivery import Page
 from profile_service.keys.errors import DeliveryError
 from profile_service.language.sheets import MAX_LISTED
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Sequence
 
     from deid_service.engine import Listed, Plan
     from profile_service.keys.delivery import ServiceKey
@@ -44,6 +46,9 @@ class ListInUse(NamedTuple):
     column: Column
 
 
+# Returns a page of a list behind a row; and behind which the next one begins, empty for the last.
+ReadPage = Callable[["ListInUse", bytes], Awaitable[tuple[list[str], bytes]]]
+
 # What tells what is looked for: the digest of the profile, and its lists.
 _Key = tuple[str, tuple[ListInUse, ...]]
 
@@ -59,7 +64,7 @@ class Lists:
         plan: Plan,
         sha256: str,
         lists: Sequence[ListInUse],
-        read: Callable[[ListInUse, bytes], Awaitable[tuple[list[str], bytes]]],
+        read: ReadPage,
     ) -> Listed:
         """Returns what no text says by lists, and by the profile that names them.
 
@@ -67,11 +72,12 @@ class Lists:
             plan: of the profile.
             sha256: the digest of its text.
             lists: which they are.
-            read: reads a page, behind a row; and behind which one the next page begins, empty
-                for the last.
+            read: reads a page; CallRefusedError where it is not given.
 
         Raises:
-            ProfileNotSupportedError: they have more words than can be looked for.
+            TableMissingError: one is not there any more.
+            ProfileNotSupportedError: they have more words than can be looked for, or cannot be
+                read.
         """
         key = sha256, tuple(lists)
         known = self._kept.get(key)
@@ -79,7 +85,14 @@ class Lists:
             said: dict[Column, list[str]] = {}
             left = MAX_LISTED
             for each in lists:
-                texts = said[each.column] = await _all(each, read, left)
+                try:
+                    texts = said[each.column] = await _all(each, read, left)
+                except CallRefusedError as error:
+                    if error.reason == "TABLE_NOT_FOUND":
+                        raise errors.TableMissingError(each.column.table) from None
+                    raise errors.ProfileNotSupportedError(
+                        f"The profile names lists, and {NO_MASTER_KEY}."
+                    ) from None
                 left -= len(texts)
             # In a thread, so that a long list does not halt the open streams.
             known = self._kept[key] = await asyncio.to_thread(plan.listed, said)
@@ -91,7 +104,7 @@ class Lists:
 
 async def _all(
     each: ListInUse,
-    read: Callable[[ListInUse, bytes], Awaitable[tuple[list[str], bytes]]],
+    read: ReadPage,
     most: int,
 ) -> list[str]:
     found, after = await read(each, b"")

@@ -14,12 +14,8 @@ from deidcascade.v1 import table_service_pb2 as table_pb
 
 from deid_service.contract import errors
 from deid_service.engine import Given, code_digest, table_digests
-from deid_service.serving.resolver import (
-    NO_MASTER_KEY,
-    CallRefusedError,
-    assign_codes,
-    look_up_patients,
-)
+from deid_service.serving.refusals import NO_MASTER_KEY, CallRefusedError
+from deid_service.serving.resolver import assign_codes, look_up_patients
 from profile_service.serving.request_ids import HEADER
 
 if TYPE_CHECKING:

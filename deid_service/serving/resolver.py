@@ -23,6 +23,7 @@ from deid_service.contract import errors
 from deid_service.contract.rpc_errors import read_details, verdicts_of
 from deid_service.engine import Keys, compile_plan
 from deid_service.serving.lists import ListInUse, Lists, opened, request_for
+from deid_service.serving.refusals import NO_MASTER_KEY, CallRefusedError
 from profile_service.keys.delivery import ServiceKey
 from profile_service.keys.errors import DeliveryError
 from profile_service.language import ProfileInvalid, parse_profile
@@ -59,18 +60,6 @@ _METHODS = {
 _NOT_DONE = {"CODES_EXHAUSTED", "NO_MASTER_KEY", "TABLE_NOT_FOUND"}
 
 
-class CallRefusedError(Exception):
-    """ProfileService does not do what it was asked for.
-
-    Attributes:
-        reason: stable.
-    """
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
-
-
 # As many digests as ResolveProfileRequest.known_sha256 takes. A plan is small
 # beside the files that pass through, and a service rarely has more profiles in use.
 PLAN_CACHE_SIZE = 64
@@ -93,9 +82,6 @@ _PASSING = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED}
 
 # Why there is no key for a profile that needs one.
 _NO_KEY = "ProfileService gave none: both services need the same API key of DeidService"
-NO_MASTER_KEY = (
-    "ProfileService has no master key, or another one than before: see its --master-key-file"
-)
 _NO_KEYS: dict[int, str] = {
     profile_pb.KEY_PROBLEM_NO_MASTER_KEY: NO_MASTER_KEY,
     profile_pb.KEY_PROBLEM_NO_SUCH_GENERATION: (
@@ -257,14 +243,7 @@ class ProfileResolver:
             answer = await self.ask(_read_list, request, *told)
             return opened(request, answer, service), answer.last
 
-        try:
-            return await self._lists.listed(applied.plan, applied.sha256, lists, read)
-        except CallRefusedError as error:
-            if error.reason == "TABLE_NOT_FOUND":
-                raise errors.TableMissingError(lists[0].column.table) from None
-            raise errors.ProfileNotSupportedError(
-                f"The profile names lists, and {NO_MASTER_KEY}."
-            ) from None
+        return await self._lists.listed(applied.plan, applied.sha256, lists, read)
 
     async def preview(
         self, target: str, credential: tuple[str, str], request_id: str

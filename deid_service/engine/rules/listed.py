@@ -69,9 +69,10 @@ class Listed:
                         listed.update(self._forms_of_name(group))
                 else:
                     listed.update(_forms_of(text))
+        # As they stand, they are looked for however short they are.
         forms = {form for each in own for form in _forms_of(each)}
         forms = {form for form in forms if len("".join(form)) >= self.shortest}
-        forms |= listed
+        forms |= {words_of(each)[:MAX_WORDS_OF_FORM] for each in own} | listed
         forms.discard(())
         self.forms = frozenset(forms)
         self.words = frozenset(form[0] for form in listed if len(form) == 1)

@@ -12,6 +12,17 @@ from tests.support.engine.every_way import every_way
 from tests.unit.engine.test_base import profile, texts
 
 WORDS, NAMES = Column("towns", "word"), Column("staff", "name")
+NAMES_LISTED = (
+    "Müller^Hans",
+    "Zabel, Bo",
+    "Ito, Ken",
+    "Yamada^Tarou=山田^太郎",
+    "A^B",
+    # Of several of the same name, what stands beside it is that of any.
+    "Ames^Ann",
+    "Ames^Eva",
+    "Ames^Uwe^Karl^Bo",
+)
 LISTS = "  words: {remove-from: [towns], remove-names-from: [staff]}\n"
 
 
@@ -45,6 +56,7 @@ def left(text: str, plan: Plan, charset: str = "ISO_IR 192") -> tuple[bytes, byt
         ("Ro", "Ro and Rotation", "and Rotation"),
         ("東京病院", "胸部東京病院にて", "胸部 にて"),
         ("Main St 5", "at main st. 5, rear", "at , rear"),
+        ("--", "chest -- a", "chest -- a"),
     ],
 )
 def test_words(listed: str, text: str, swept: str) -> None:
@@ -64,11 +76,14 @@ def test_words(listed: str, text: str, swept: str) -> None:
         ("Hanson, Mull", "Hanson, Mull"),
         ("Müller B", "B"),
         ("seen by Itoh", "seen by"),
+        ("胸部 山田太郎", "胸部"),
+        ("A. B. seen", "A. B. seen"),
+        ("read by Ames Bo", "read by"),
     ],
 )
 def test_names(text: str, swept: str) -> None:
     """Names of people go as those of the file do: their parts, and what stands beside them."""
-    plan = stream(names=("Müller^Hans", "Zabel, Bo", "Ito, Ken"))
+    plan = stream(names=NAMES_LISTED)
 
     assert left(text, plan)[0].decode().strip(" /,") == swept
 
@@ -80,6 +95,34 @@ def test_cleaned_texts() -> None:
     found = [left(each, plan)[1] for each in ("CT thorax axial", "HeadCoil axial", "Coil head")]
 
     assert found == [b"CT axial", b"axial", b"Coil"]
+
+
+def test_phrases_in_cleaned_texts() -> None:
+    """Of a phrase that is listed, cleaned texts keep the words where they stand alone."""
+    plan = stream(words=("Thorax Zentrum",))
+
+    assert left("CT thorax axial", plan)[1] == b"CT thorax axial"
+    assert left("CT thorax zentrum axial", plan)[1] == b"CT axial"
+
+
+def test_the_longest() -> None:
+    """Of words without spaces between them, the longest that is listed goes."""
+    assert left("東京病院にて", stream(words=("東京", "東京病院")))[0].decode() == "にて"
+
+
+@pytest.mark.parametrize(
+    ("word", "text", "swept"),
+    [
+        ("Xy", "in XY, chest", "in , chest"),
+        ("A-B", "at A-B chest", "at chest"),
+        ("Aeb", "AB of aeb", "AB of"),
+    ],
+)
+def test_short_words_of_the_profile(word: str, text: str, swept: str) -> None:
+    """Words of the profile go however short they are; not so what may be another way to write."""
+    more = LISTS.replace("{", f"{{remove: [{word}], ")
+
+    assert left(text, stream(more=more))[0].decode() == swept
 
 
 def test_what_is_listed_elsewhere() -> None:
