@@ -46,9 +46,14 @@ class Earlier:
         self._by_key: dict[str, _Patient] = {}
         self._size = 0
         self._has_forgotten = False
+        # The one that was remembered last: those of a series are one. Nothing has changed since.
+        self._last: Identity | None = None
+        self._last_is_whole = True
 
     def is_whole(self, identity: Identity) -> bool:
         """Whether all is remembered that earlier files of a patient have shown."""
+        if identity is self._last:
+            return self._last_is_whole
         known = self._known(identity.patient)
         if not known:
             return not (self._has_forgotten and identity.patient)
@@ -68,8 +73,9 @@ class Earlier:
         Beyond the bound of a patient nothing is added; beyond that of the stream, who was met
         least lately is forgotten.
         """
-        if not identity.patient:
+        if not identity.patient or identity is self._last:
             return
+        self._last = None
         patient, *others = self._known(identity.patient) or [_Patient()]
         for each in others:
             self._forget(each)
@@ -86,6 +92,8 @@ class Earlier:
         while self._size > MAX_OF_STREAM:
             self._forget(next(iter(self._patients)))
             self._has_forgotten = True
+        self._last_is_whole = self.is_whole(identity)
+        self._last = identity
 
     def _known(self, keys: Collection[str]) -> list[_Patient]:
         found = (self._by_key.get(key) for key in sorted(keys))
