@@ -211,7 +211,7 @@ def _servicers(
     return (
         of_containers,
         of_profiles,
-        ChangeCalls(store.changes, store.containers, keys, *making),
+        ChangeCalls(store.changes, store.containers, keys, tables, *making),
         of_pseudonyms,
         AuditCalls(store.audit),
     )

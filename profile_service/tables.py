@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from profile_service.audit import Action, Entry
@@ -64,6 +65,8 @@ class Upload(NamedTuple):
         adds: the rows are added to those that are there.
         keeps: it is made; else it is said what would be.
         note: why.
+        proposal: returns what was proposed, where it had to be, of the digest of the text and the
+            version before.
     """
 
     container: ContainerName
@@ -71,6 +74,7 @@ class Upload(NamedTuple):
     adds: bool
     keeps: bool
     note: str
+    proposal: Callable[[bytes, int], bytes]
 
 
 class Uploaded(NamedTuple):
@@ -147,7 +151,7 @@ class Tables:
     def _put(
         self, upload: Upload, uses: frozenset[Use], chunks: Iterable[bytes], actor: Actor
     ) -> StoredTable:
-        container, name, adds, keeps, note = upload
+        container, name, adds, keeps, note, _ = upload
         master = self._master
         if master is None:
             raise NoMasterKeyError(container.site)
@@ -158,7 +162,8 @@ class Tables:
 
         table = self._store.hold(container, name, make)
         key = self._key(table)
-        sheet = Sheet(chunks, uses, there=there)
+        digest = hashlib.sha256()
+        sheet = Sheet(_digested(chunks, digest), uses, there=there)
 
         def check(twice: list[Twice], codes: list[Twice]) -> None:
             for line, first in twice:
@@ -173,6 +178,7 @@ class Tables:
             _sealed(sheet, key),
             check=check,
             most=MAX_PROBLEMS + 1,
+            proposal=lambda before: upload.proposal(digest.digest(), before),
             actor=actor,
         )
 
@@ -377,3 +383,10 @@ def _resolved(name: str, stored: StoredTable | None, columns: Sequence[Column]) 
 def names_of_originals(count: int) -> tuple[str, ...]:
     """Returns the names of the columns that say who a patient is."""
     return (ORIGINALS[0], ISSUER, *ORIGINALS[2:])[:count]
+
+
+def _digested(chunks: Iterable[bytes], digest: hashlib._Hash) -> Iterator[bytes]:
+    """Yields chunks, and takes their digest."""
+    for chunk in chunks:
+        digest.update(chunk)
+        yield chunk

@@ -37,6 +37,7 @@ WHAT = {
     "grant_role": "a role for somebody",
     "set_role": "what a role may",
     "rotate_site_key": "a new key for pseudonyms",
+    "set_table": "a table of patients",
 }
 
 
@@ -80,7 +81,7 @@ def list_(container: str, as_json: bool, address: str) -> None:
 @json_option
 @profile_service_option
 def show(container: str, number: int, as_json: bool, address: str) -> None:
-    """Prints the profile of change NUMBER of CONTAINER, or the settings that it is about.
+    """Prints the profile of change NUMBER of CONTAINER, or what else it is about.
 
     `deidcascade profile diff CONTAINER -` reads it, and says what it treats differently.
     """
@@ -89,6 +90,11 @@ def show(container: str, number: int, as_json: bool, address: str) -> None:
         change = stub.GetChange(request).change
     if as_json:
         print_json(as_json_value(change))
+    elif change.proposal.HasField("set_table"):
+        proposed = change.proposal.set_table
+        what = "rows are added" if proposed.add else "is set"
+        digest = proposed.text_sha256.hex()
+        click.echo(f"{printable(proposed.table)} {what}: a text with the SHA-256 {digest}")
     elif change.proposal.HasField("set_profile"):
         click.echo(change.proposal.set_profile.source.encode(), nl=False)
     else:

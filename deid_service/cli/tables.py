@@ -5,13 +5,17 @@ from __future__ import annotations
 import csv
 import sys
 from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 import click
+from deidcascade.v1 import profile_service_pb2 as profile_pb
 from deidcascade.v1 import table_service_pb2 as pb
 from deidcascade.v1.table_service_pb2_grpc import TableServiceStub
 
+from deid_service.cli.changes import propose as propose_change
+from deid_service.cli.changes import propose_option
 from deid_service.cli.connection import (
     ServiceError,
     pages,
@@ -30,6 +34,7 @@ from deid_service.cli.console import (
 from deid_service.cli.containers import yes_option
 from deid_service.cli.given import CHUNK_BYTES, print_violations
 from deid_service.cli.profiles import from_proto
+from deid_service.cli.sources import read_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,6 +75,7 @@ def table_group() -> None:
 @_file_argument
 @_note_option
 @_dry_run_option
+@propose_option
 @json_option
 @profile_service_option
 def set_(
@@ -78,12 +84,13 @@ def set_(
     file: Path,
     note: str,
     dry_run: bool,
+    propose: bool,
     as_json: bool,
     address: str,
 ) -> None:
     """Sets the table NAME of CONTAINER to what is in FILE, in place of what it held."""
     first = pb.SetTableRequest(container=container, table=name, note=note, validate_only=dry_run)
-    _send(first, file, address, as_json=as_json)
+    _send_or_propose(first, file, address, propose=propose, as_json=as_json)
 
 
 @table_group.command("add")
@@ -92,6 +99,7 @@ def set_(
 @_file_argument
 @_note_option
 @_dry_run_option
+@propose_option
 @json_option
 @profile_service_option
 def add(
@@ -100,6 +108,7 @@ def add(
     file: Path,
     note: str,
     dry_run: bool,
+    propose: bool,
     as_json: bool,
     address: str,
 ) -> None:
@@ -107,7 +116,7 @@ def add(
     first = pb.SetTableRequest(
         container=container, table=name, note=note, validate_only=dry_run, add=True
     )
-    _send(first, file, address, as_json=as_json)
+    _send_or_propose(first, file, address, propose=propose, as_json=as_json)
 
 
 @table_group.command("list")
@@ -175,6 +184,24 @@ def delete(container: str, name: str, before: int | None, yes: bool, address: st
             pb.DeleteTableRequest(container=container, table=name, before_version=before or 0)
         )
     click.echo(f"{container}: {what} of the table {name} are deleted.")
+
+
+def _send_or_propose(
+    first: pb.SetTableRequest, file: Path, address: str, *, propose: bool, as_json: bool
+) -> None:
+    if not propose:
+        _send(first, file, address, as_json=as_json)
+        return
+    if first.validate_only:
+        raise click.UsageError("--propose and --dry-run do not go together.")
+    proposed = profile_pb.ProposedTable(
+        container=first.container,
+        table=first.table,
+        add=first.add,
+        text_sha256=sha256(read_bytes(file)).digest(),
+    )
+    propose_change(address, profile_pb.ProposeChangeRequest(set_table=proposed, note=first.note))
+    click.echo("Then the same command without --propose sets it.")
 
 
 def _send(first: pb.SetTableRequest, file: Path, address: str, *, as_json: bool) -> None:

@@ -100,6 +100,7 @@ PROPOSABLE = MappingProxyType(
         "grant_role": "GrantRole",
         "set_role": "SetRole",
         "rotate_site_key": "RotateSiteKey",
+        "set_table": "SetTable",
     }
 )
 
@@ -110,6 +111,7 @@ Proposable = (
     | access_pb.GrantRoleRequest
     | access_pb.SetRoleRequest
     | pb.RotateSiteKeyRequest
+    | pb.ProposedTable
 )
 
 
@@ -271,7 +273,9 @@ def _given_to_patients(
     return _on(place_of(target), Permission.UPLOADS_RESOLVE)
 
 
-def _manage_table(request: table_pb.SetTableRequest | table_pb.DeleteTableRequest) -> Asked:
+def _manage_table(
+    request: table_pb.SetTableRequest | table_pb.DeleteTableRequest | pb.ProposedTable,
+) -> Asked:
     name = parse_name(request.container, field="container")
     return _on(place_of(name), Permission.SUBJECTS_MANAGE)
 

@@ -12,18 +12,22 @@ from profile_service.access.places import site_of_role
 from profile_service.access.rules import RULES, proposed
 from profile_service.errors import (
     ChangeDecidedError,
+    EtagMismatchError,
     InvalidChangeError,
     PermissionDeniedError,
     SamePersonError,
 )
 from profile_service.hierarchy import SITES, parse_name
+from profile_service.language.lookups import TABLE_NAME
 from profile_service.servicers.access import checked_role
 from profile_service.servicers.containers import changed_paths
+from profile_service.servicers.tables import DIGEST_BYTES, proposal
 from profile_service.servicers.texts import checked_note
 
 if TYPE_CHECKING:
     from profile_service.access.rules import Proposable
     from profile_service.guard import Call
+    from profile_service.hierarchy import ContainerName
     from profile_service.servicers.access import AccessCalls
     from profile_service.servicers.containers import ContainerCalls
     from profile_service.servicers.profiles import ProfileCalls
@@ -31,6 +35,7 @@ if TYPE_CHECKING:
     from profile_service.site_keys import SiteKeys
     from profile_service.store.changes import ChangeStore
     from profile_service.store.containers import ContainerStore
+    from profile_service.tables import Tables
 
 MAX_CHANGES = 16
 
@@ -43,6 +48,7 @@ class ChangeCalls:
         changes: ChangeStore,
         stored: ContainerStore,
         keys: SiteKeys,
+        tables: Tables,
         containers: ContainerCalls,
         profiles: ProfileCalls,
         access: AccessCalls,
@@ -55,6 +61,7 @@ class ChangeCalls:
         self._profiles = profiles
         self._access = access
         self._keys = keys
+        self._tables = tables
         self._pseudonyms = pseudonyms
 
     def ProposeChange(  # noqa: N802, D102
@@ -72,6 +79,8 @@ class ChangeCalls:
             self._access.GrantRole(inner, call._replace(proposed_by=""), keep=False)
         elif isinstance(inner, access_pb.SetRoleRequest):
             name = site_of_role(checked_role(inner, call).name, field="set_role.role.name")
+        elif isinstance(inner, pb.ProposedTable):
+            name = self._complete(inner)
         elif isinstance(inner, pb.RotateSiteKeyRequest):
             name = parse_name(inner.site, field="rotate_site_key.site", kinds=SITES)
             inner.after_generation = inner.after_generation or self._keys.generation(name)
@@ -86,7 +95,7 @@ class ChangeCalls:
             preview.CopyFrom(inner)
             preview.validate_only = True
             self._profiles.SetProfile(preview, call)
-        made = self._changes.propose(name, method, inner.SerializeToString(), note, call.actor)
+        made = self._changes.propose(name, method, proposal(inner), note, call.actor)
         return pb.ProposeChangeResponse(change=messages.change(made))
 
     def ListChanges(  # noqa: N802, D102
@@ -131,6 +140,20 @@ class ChangeCalls:
         decided = self._changes.decide(found, call.actor, approved=request.approve)
         return pb.DecideChangeResponse(change=messages.change(decided))
 
+    def _complete(self, proposed: pb.ProposedTable) -> ContainerName:
+        """Checks a table that is proposed, and notes which version it comes after."""
+        name = parse_name(proposed.container, field="set_table.container")
+        if TABLE_NAME.fullmatch(proposed.table) is None:
+            raise InvalidChangeError("set_table.table", "must be formed as the id of a container.")
+        if len(proposed.text_sha256) != DIGEST_BYTES:
+            raise InvalidChangeError("set_table.text_sha256", f"must be {DIGEST_BYTES} bytes.")
+        there = [each for each in self._tables.attached(name) if each.name == proposed.table]
+        newest = there[0].version if there else 0
+        proposed.after_version = proposed.after_version or newest
+        if proposed.after_version != newest:
+            raise EtagMismatchError(f"{name}/tables/{proposed.table}")
+        return name
+
     def _make(self, change: Proposable, call: Call) -> None:
         if isinstance(change, pb.UpdateContainerRequest):
             self._containers.UpdateContainer(change, call)
@@ -140,6 +163,8 @@ class ChangeCalls:
             self._profiles.ClearProfile(change, call)
         elif isinstance(change, access_pb.GrantRoleRequest):
             self._access.GrantRole(change, call)
+        elif isinstance(change, pb.ProposedTable):
+            pass  # It is set by who has its text.
         elif isinstance(change, pb.RotateSiteKeyRequest):
             self._pseudonyms.RotateSiteKey(change, call)
         else:

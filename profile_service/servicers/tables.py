@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from deidcascade.v1 import profile_service_pb2 as profile_pb
 from deidcascade.v1 import table_service_pb2 as pb
 
 from profile_service import messages, paging
@@ -18,6 +19,7 @@ from profile_service.tables import Upload, Wanted, names_of_originals
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from profile_service.access.rules import Proposable
     from profile_service.guard import Call
     from profile_service.model import StoredTable
     from profile_service.site_keys import SiteKeys
@@ -47,6 +49,15 @@ class TableCalls:
             adds=request.add,
             keeps=not request.validate_only,
             note=checked_note(request.note),
+            proposal=lambda text_sha256, before: proposal(
+                profile_pb.ProposedTable(
+                    container=request.container,
+                    table=request.table,
+                    add=request.add,
+                    text_sha256=text_sha256,
+                    after_version=before,
+                )
+            ),
         )
         done = self._tables.set(upload, _texts(request, call), call.actor)
         violations = map(messages.violation, done.violations)
@@ -135,6 +146,11 @@ class TableCalls:
         return pb.ReadListResponse(
             sealed=key.seal_page(texts, request.key_request, page), last=last
         )
+
+
+def proposal(change: Proposable) -> bytes:
+    """Returns a change as it is kept when it is proposed."""
+    return change.SerializeToString(deterministic=True)
 
 
 def _texts(request: pb.SetTableRequest, call: Call) -> Iterator[bytes]:

@@ -72,3 +72,18 @@ def require_approval(
         ((needed,),) = execute(connection, "needs_approval", name.site).fetchall()
         if needed:
             raise ApprovalRequiredError(name.text)
+
+
+def require_approved(
+    connection: WritingConnection, name: ContainerName, method: str, request: bytes
+) -> None:
+    """Raises ApprovalRequiredError for what was not approved before, where that is needed.
+
+    Args:
+        connection: in whose transaction.
+        name: the container that the change is about.
+        method: the call.
+        request: what was proposed, byte for byte.
+    """
+    ((approved,),) = execute(connection, "is_approved", name.text, method, request).fetchall()
+    require_approval(connection, name, "" if approved else None)

@@ -157,6 +157,13 @@ FROM change_proposal AS p
 JOIN container AS c ON c.id = p.container_id
 WHERE c.name = $1 AND p.id = $2
 
+-- Whether just this was proposed, and approved.
+-- name: is_approved
+SELECT EXISTS (
+    SELECT FROM change_proposal AS p
+    JOIN container AS c ON c.id = p.container_id
+    WHERE c.name = $1 AND method = $2 AND request = $3 AND approved)
+
 -- A page of the changes of a container, newest first.
 -- name: list_changes
 SELECT p.id, method, request, note, author, author_identity, p.create_time,

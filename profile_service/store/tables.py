@@ -14,7 +14,7 @@ from profile_service.errors import InvalidTableError, TableNotFoundError
 from profile_service.keys.sealing import Sealed
 from profile_service.model import StoredTable
 from profile_service.store import audit
-from profile_service.store.existing import existing, hold_container
+from profile_service.store.existing import existing, hold_container, require_approved
 from profile_service.store.writers import Rollback, execute
 
 if TYPE_CHECKING:
@@ -211,6 +211,7 @@ class TableStore:
         *,
         check: Callable[[list[Twice], list[Twice]], None],
         most: int,
+        proposal: Callable[[int], bytes],
         actor: Actor,
     ) -> StoredTable:
         """Makes a version of a table.
@@ -221,9 +222,11 @@ class TableStore:
             rows: of the version, as they come.
             check: told whose patients and codes are there twice; nothing is made where it raises.
             most: how many it is told of.
+            proposal: tells how it was proposed, of the version before it, where it had to be.
             actor: who does it.
 
         Raises:
+            ApprovalRequiredError: nobody has approved it, where that is needed.
             TableNotFoundError: rows are to be added to what has no version, or is deleted.
             InvalidTableError: they have other columns.
             StoreBusyError: another version of it is being made.
@@ -243,6 +246,8 @@ class TableStore:
                 for query in ("patients_twice", "codes_twice")
             )
             check(twice, codes)
+            if new.keeps:
+                require_approved(connection, table.container, "SetTable", proposal(latest))
             count = held + added if new.adds else added
             columns = list(new.columns)
             values = (new.originals, columns, count, added, actor.subject, new.note)

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 from collections import Counter
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 import pydicom
@@ -170,6 +171,18 @@ def test_a_second_person_approves(
     second = installation.run(*approve, **variables)
     assert (second.returncode, second.stderr) == (0, "")
     assert run("profile", "get", project).stdout == VALID
+
+    file = tmp_path / "trial.csv"
+    file.write_text("original,code\n1,A\n")
+    setting = ("table", "set", site, "trial", str(file))
+    assert "propose the change" in run(*setting).stderr
+    proposed = run(*setting, "--propose")
+    approve = shlex.split(proposed.stdout.partition("runs: deidcascade ")[2].splitlines()[0])
+    shown = run("change", "show", site, approve[-1]).stdout
+    assert shown.split()[-1] == sha256(file.read_bytes()).hexdigest()
+    assert installation.run(*approve, **variables).returncode == 0
+    assert run(*setting).returncode == 0
+    assert run("keys", "rotate", site, "--propose").returncode == 0
 
     off = run("container", "update", site, "--no-require-approval", "--propose")
     approve = shlex.split(off.stdout.partition("runs: deidcascade ")[2])

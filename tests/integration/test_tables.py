@@ -6,6 +6,7 @@ import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from hashlib import sha256
 from io import BytesIO
 from typing import TYPE_CHECKING
 
@@ -13,9 +14,12 @@ import grpc
 import psycopg
 import pydicom
 import pytest
+from deidcascade.v1 import access_service_pb2 as access_pb
 from deidcascade.v1 import deid_service_pb2 as deid_pb
 from deidcascade.v1 import profile_service_pb2 as pb
 from deidcascade.v1 import table_service_pb2 as table_pb
+from deidcascade.v1.access_service_pb2_grpc import AccessServiceStub
+from deidcascade.v1.profile_service_pb2_grpc import ProfileServiceStub
 from deidcascade.v1.table_service_pb2_grpc import TableServiceStub
 
 from deid_service.contract.rpc_errors import read_details
@@ -26,6 +30,7 @@ from tests.integration.test_keys import of_patient, pair, project
 from tests.support import callers
 from tests.support.attacker import dumped
 from tests.support.deid_service import Caller, opened, whole_file
+from tests.support.refusals import refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -629,3 +634,49 @@ def test_rows_that_nobody_can_read_are_removed(databases: Databases, tmp_path: P
 
     assert before == (8, 2)
     assert len(left) == 3
+
+
+def test_two_set_a_table(services: Services) -> None:
+    """Where a site demands four eyes, one proposes a text, another approves, and it is set once."""
+    services.pair.service.CreateContainer(
+        pb.CreateContainerRequest(container=pb.Container(name="sites/eyes"))
+    )
+    access = AccessServiceStub(callers.open_channel(services.pair.profile_address))
+    key = access_pb.CreateApiKeyRequest(container="sites/eyes", role="site-admin")
+    other = access.CreateApiKey(key).secret
+    demanding = pb.Container(name="sites/eyes", approval_required=True)
+    first = services.pair.service
+    first.UpdateContainer(pb.UpdateContainerRequest(container=demanding))
+    text = "original,code\n1,A\n"
+    with refused("FAILED_PRECONDITION", "APPROVAL_REQUIRED"):
+        services.set("sites/eyes", text)
+    assert services.set("sites/eyes", text, validate_only=True).table.rows == 1
+    proposed = pb.ProposedTable(
+        container="sites/eyes", table="trial", text_sha256=sha256(text.encode()).digest()
+    )
+    change = first.ProposeChange(pb.ProposeChangeRequest(set_table=proposed)).change
+    decision = pb.DecideChangeRequest(container="sites/eyes", number=change.number, approve=True)
+    with refused("FAILED_PRECONDITION", "SAME_PERSON"):
+        first.DecideChange(decision)
+    with refused("FAILED_PRECONDITION", "APPROVAL_REQUIRED"):
+        services.set("sites/eyes", text)
+
+    with callers.channel(services.pair.profile_address, key=other) as opened_by_other:
+        ProfileServiceStub(opened_by_other).DecideChange(decision)
+
+    for other_text, name in ((f"{text}2,B\n", "trial"), (text, "other")):
+        with refused("FAILED_PRECONDITION", "APPROVAL_REQUIRED"):
+            services.set("sites/eyes", other_text, name)
+    assert services.set("sites/eyes", text).table.version == 1
+    with refused("FAILED_PRECONDITION", "APPROVAL_REQUIRED"):
+        services.set("sites/eyes", text)
+    with refused("FAILED_PRECONDITION", "APPROVAL_REQUIRED"):
+        services.set("sites/eyes", "original,code\n2,B\n", add=True)
+    old = pb.ProposedTable(
+        container="sites/eyes", table="trial", text_sha256=bytes(32), after_version=2
+    )
+    with refused("ABORTED", "ETAG_MISMATCH"):
+        first.ProposeChange(pb.ProposeChangeRequest(set_table=old))
+    old.text_sha256 = b"short"
+    with refused("INVALID_ARGUMENT", "INVALID_CHANGE"):
+        first.ProposeChange(pb.ProposeChangeRequest(set_table=old))

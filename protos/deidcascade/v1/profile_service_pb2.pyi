@@ -2152,6 +2152,7 @@ class ProposeChangeRequest(_message.Message):
     GRANT_ROLE_FIELD_NUMBER: _builtins.int
     SET_ROLE_FIELD_NUMBER: _builtins.int
     ROTATE_SITE_KEY_FIELD_NUMBER: _builtins.int
+    SET_TABLE_FIELD_NUMBER: _builtins.int
     NOTE_FIELD_NUMBER: _builtins.int
     note: _builtins.str
     """Why, for who is to approve it; at most 1000 characters."""
@@ -2179,6 +2180,10 @@ class ProposeChangeRequest(_message.Message):
     def rotate_site_key(self) -> Global___RotateSiteKeyRequest:
         """Of RotateSiteKey."""
 
+    @_builtins.property
+    def set_table(self) -> Global___ProposedTable:
+        """Of SetTable. Once it is approved, who may set tables sets this one, with this text."""
+
     def __init__(
         self,
         *,
@@ -2188,17 +2193,56 @@ class ProposeChangeRequest(_message.Message):
         grant_role: _access_service_pb2.GrantRoleRequest | None = ...,
         set_role: _access_service_pb2.SetRoleRequest | None = ...,
         rotate_site_key: Global___RotateSiteKeyRequest | None = ...,
+        set_table: Global___ProposedTable | None = ...,
         note: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["change", b"change", "clear_profile", b"clear_profile", "grant_role", b"grant_role", "rotate_site_key", b"rotate_site_key", "set_profile", b"set_profile", "set_role", b"set_role", "update_container", b"update_container"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["change", b"change", "clear_profile", b"clear_profile", "grant_role", b"grant_role", "rotate_site_key", b"rotate_site_key", "set_profile", b"set_profile", "set_role", b"set_role", "set_table", b"set_table", "update_container", b"update_container"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["change", b"change", "clear_profile", b"clear_profile", "grant_role", b"grant_role", "note", b"note", "rotate_site_key", b"rotate_site_key", "set_profile", b"set_profile", "set_role", b"set_role", "update_container", b"update_container"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["change", b"change", "clear_profile", b"clear_profile", "grant_role", b"grant_role", "note", b"note", "rotate_site_key", b"rotate_site_key", "set_profile", b"set_profile", "set_role", b"set_role", "set_table", b"set_table", "update_container", b"update_container"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_change: _TypeAlias = _typing.Literal["set_profile", "clear_profile", "update_container", "grant_role", "set_role", "rotate_site_key"]  # noqa: Y015
+    _WhichOneofReturnType_change: _TypeAlias = _typing.Literal["set_profile", "clear_profile", "update_container", "grant_role", "set_role", "rotate_site_key", "set_table"]  # noqa: Y015
     _WhichOneofArgType_change: _TypeAlias = _typing.Literal["change", b"change"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_change) -> _WhichOneofReturnType_change | None: ...
 
 Global___ProposeChangeRequest: _TypeAlias = ProposeChangeRequest  # noqa: Y015
+
+@_typing.final
+class ProposedTable(_message.Message):
+    """A table that is to be set, without its text, which tells who patients are."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONTAINER_FIELD_NUMBER: _builtins.int
+    TABLE_FIELD_NUMBER: _builtins.int
+    ADD_FIELD_NUMBER: _builtins.int
+    TEXT_SHA256_FIELD_NUMBER: _builtins.int
+    AFTER_VERSION_FIELD_NUMBER: _builtins.int
+    container: _builtins.str
+    """The site, group, project or device."""
+    table: _builtins.str
+    """The name."""
+    add: _builtins.bool
+    """The rows are added to those that are there; else they replace them."""
+    text_sha256: _builtins.bytes
+    """The SHA-256 of the text, 32 bytes."""
+    after_version: _builtins.int
+    """The version that it comes after. Filled in: with the newest one, or 0."""
+    def __init__(
+        self,
+        *,
+        container: _builtins.str = ...,
+        table: _builtins.str = ...,
+        add: _builtins.bool = ...,
+        text_sha256: _builtins.bytes = ...,
+        after_version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["add", b"add", "after_version", b"after_version", "container", b"container", "table", b"table", "text_sha256", b"text_sha256"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ProposedTable: _TypeAlias = ProposedTable  # noqa: Y015
 
 @_typing.final
 class ProposeChangeResponse(_message.Message):

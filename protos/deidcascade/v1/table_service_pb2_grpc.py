@@ -85,7 +85,8 @@ class TableServiceServicer:
         many tables as may be), INVALID_NOTE, TABLE_INVALID (what is wrong is in the status
         message and in a ProfileViolations detail, each with its line, as far as it fits; with
         `validate_only` all of it is in the answer); NOT_FOUND CONTAINER_NOT_FOUND,
-        TABLE_NOT_FOUND (rows cannot be added to what is not there); RESOURCE_EXHAUSTED
+        TABLE_NOT_FOUND (rows cannot be added to what is not there); FAILED_PRECONDITION
+        APPROVAL_REQUIRED (nobody has approved this text as the next version); RESOURCE_EXHAUSTED
         TOO_MANY_CALLS (others are set already).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -59,7 +59,8 @@ class TableServiceStub:
     many tables as may be), INVALID_NOTE, TABLE_INVALID (what is wrong is in the status
     message and in a ProfileViolations detail, each with its line, as far as it fits; with
     `validate_only` all of it is in the answer); NOT_FOUND CONTAINER_NOT_FOUND,
-    TABLE_NOT_FOUND (rows cannot be added to what is not there); RESOURCE_EXHAUSTED
+    TABLE_NOT_FOUND (rows cannot be added to what is not there); FAILED_PRECONDITION
+    APPROVAL_REQUIRED (nobody has approved this text as the next version); RESOURCE_EXHAUSTED
     TOO_MANY_CALLS (others are set already).
     """
     ListTables: _grpc.UnaryUnaryMultiCallable[_table_service_pb2.ListTablesRequest, _table_service_pb2.ListTablesResponse]
@@ -117,7 +118,8 @@ class TableServiceAsyncStub(TableServiceStub):
     many tables as may be), INVALID_NOTE, TABLE_INVALID (what is wrong is in the status
     message and in a ProfileViolations detail, each with its line, as far as it fits; with
     `validate_only` all of it is in the answer); NOT_FOUND CONTAINER_NOT_FOUND,
-    TABLE_NOT_FOUND (rows cannot be added to what is not there); RESOURCE_EXHAUSTED
+    TABLE_NOT_FOUND (rows cannot be added to what is not there); FAILED_PRECONDITION
+    APPROVAL_REQUIRED (nobody has approved this text as the next version); RESOURCE_EXHAUSTED
     TOO_MANY_CALLS (others are set already).
     """
     ListTables: _aio.UnaryUnaryMultiCallable[_table_service_pb2.ListTablesRequest, _table_service_pb2.ListTablesResponse]  # type: ignore[assignment]
@@ -178,7 +180,8 @@ class TableServiceServicer(metaclass=_abc_1.ABCMeta):
         many tables as may be), INVALID_NOTE, TABLE_INVALID (what is wrong is in the status
         message and in a ProfileViolations detail, each with its line, as far as it fits; with
         `validate_only` all of it is in the answer); NOT_FOUND CONTAINER_NOT_FOUND,
-        TABLE_NOT_FOUND (rows cannot be added to what is not there); RESOURCE_EXHAUSTED
+        TABLE_NOT_FOUND (rows cannot be added to what is not there); FAILED_PRECONDITION
+        APPROVAL_REQUIRED (nobody has approved this text as the next version); RESOURCE_EXHAUSTED
         TOO_MANY_CALLS (others are set already).
         """
 
