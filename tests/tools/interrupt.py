@@ -1,14 +1,16 @@
 """Uploads and others that are interrupted again and again, and what must be there in the end.
 
-Usage: python -m tests.tools.interrupt [--files N] [--times N] [--seed S]
+Usage: python -m tests.tools.interrupt [--files N] [--times N] [--seed S] [COMMAND-KIND...]
 
 By default 5,000 files, loose and in archives, some broken and some that are none; and for each
 kind of interruption ten of them: signals to the client, a worker or all of the service killed,
 the line cut, and a disk that takes files of a size at most. `deidcascade apply` is interrupted so,
-too, and by one of its processes that is killed. When what was interrupted has been
-run to its end, each file must be there once, complete, and the report tell of all. The exit code
-is 0 if it is so. As root, a disk that is really full, too: a small file system in memory, that
-grows a little each time.
+too, and by one of its processes that is killed. Names, such as `upload-LINE` or `apply-WORKER`,
+say which are tried; without any, all are.
+
+When what was interrupted has been run to its end, each file must be there once, complete, and the
+report tell of all. The exit code is 0 if it is so. As root, a disk that is really full, too: a
+small file system in memory, that grows a little each time.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from tests.integration.faults.interruptions import (
@@ -77,10 +79,17 @@ def main() -> int:
     parser.add_argument("--files", type=int, default=5_000)
     parser.add_argument("--times", type=int, default=10)
     parser.add_argument("--seed", type=int, default=1)
+    everywhere = tuple(Kind) if os.geteuid() == 0 else EVERYWHERE
+    known = [f"upload-{kind.name}" for kind in everywhere]
+    known += [f"apply-{kind.name}" for kind in everywhere if kind in {*OF_APPLY, Kind.FULL}]
+    parser.add_argument("names", metavar="COMMAND-KIND", nargs="*", help=", ".join(known))
     given = parser.parse_args()
+    if unknown := set(given.names) - set(known):
+        parser.error(f"not known: {', '.join(sorted(unknown))}")
+    names = [name for name in known if name in (given.names or known)]
     draw = random.Random(given.seed)  # noqa: S311 - no secret
     failed = False
-    with tempfile.TemporaryDirectory(prefix="deidcascade-") as made:
+    with tempfile.TemporaryDirectory(prefix="deidcascade-") as made, ExitStack() as stack:
         folder = Path(made)
         sources = make_sources(folder / "files", given.files)
         print(
@@ -88,23 +97,20 @@ def main() -> int:
             f"{sources.junk} none.",
             flush=True,
         )
-        kinds = tuple(Kind) if os.geteuid() == 0 else EVERYWHERE
-        with (
-            running_system(folder / "system") as system,
-            line(system.deid_service.address) as between,
-        ):
-            for kind in kinds:
-                with place(folder / kind.name, kind, sources.bytes // given.times) as (out, grow):
-                    upload = Interrupted(system, between, sources, out, draw, grow)
-                    failed |= not holds(upload, kind, given.times, "upload")
+        uploads = any(name.startswith("upload-") for name in names)
+        system = stack.enter_context(running_system(folder / "system")) if uploads else None
+        for name in names:
+            kind = Kind[name.partition("-")[2]]
+            with place(folder / name, kind, sources.bytes // given.times) as (out, grow):
+                if name.startswith("apply-"):
+                    apply = InterruptedApply(sources, out, draw, grow)
+                    failed |= not holds(apply, kind, given.times, name)
+                elif system is not None:
+                    with line(system.deid_service.address) as between:
+                        upload = Interrupted(system, between, sources, out, draw, grow)
+                        failed |= not holds(upload, kind, given.times, name)
+        if system is not None:
             system.assert_logs_are_clean()
-        for kind in (each for each in kinds if each in OF_APPLY or each is Kind.FULL):
-            with place(folder / f"apply-{kind.name}", kind, sources.bytes // given.times) as (
-                out,
-                grow,
-            ):
-                apply = InterruptedApply(sources, out, draw, grow)
-                failed |= not holds(apply, kind, given.times, "apply")
     return 1 if failed else 0
 
 
@@ -127,7 +133,7 @@ def place(out: Path, kind: Kind, step: int) -> Iterator[tuple[Path, Callable[[],
         disk.close()
 
 
-def holds(interrupted: Interrupted | InterruptedApply, kind: Kind, times: int, what: str) -> bool:
+def holds(interrupted: Interrupted | InterruptedApply, kind: Kind, times: int, name: str) -> bool:
     """Interrupts, tells how it went, and returns whether all is there in the end."""
     began = time.monotonic()
     failed = ""
@@ -137,7 +143,7 @@ def holds(interrupted: Interrupted | InterruptedApply, kind: Kind, times: int, w
     except AssertionError as error:
         failed = f", FAILED: {error}"
     print(
-        f"{what}, {kind.value}: {times} times in {interrupted.runs} runs, "
+        f"{name} ({kind.value}): {times} times in {interrupted.runs} runs, "
         f"{time.monotonic() - began:.0f} s{failed}",
         flush=True,
     )
