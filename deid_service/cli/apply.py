@@ -39,7 +39,8 @@ from deid_service.cli.sources import (
     read_profile,
     sources_argument,
 )
-from deid_service.cli.treating import CHUNK_BYTES, StoppedError, passed_over, treat, without_output
+from deid_service.cli.treating import CHUNK_BYTES, passed_over, treat, without_output
+from deid_service.cli.waiting import StoppedError
 from deid_service.client import LedgerError, NoRoomError, expand
 from deid_service.client.archives import is_junk
 from deid_service.client.keeping import Keeper
@@ -259,7 +260,7 @@ class Work:
         for one in (whole,) if whole is not None else expand(source):
             report = self._report(one, moved)
             if self._quarantine is not None and report.word is Word.REJECTED:
-                self._quarantine.take(one, report)
+                report = self._quarantine.take(one, report)
             yield report
 
     def _report(self, source: Source, moved: Callable[[int], None]) -> FileReport:

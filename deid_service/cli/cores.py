@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 
 from deid_service.cli.interruption import SIGNALS
 from deid_service.cli.results import FileReport, Word
-from deid_service.cli.treating import StoppedError
+from deid_service.cli.waiting import StoppedError
 from deid_service.client import NoRoomError
 from profile_service.serving.cpus import cores
 

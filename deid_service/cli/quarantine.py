@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from deid_service.cli.console import Failure, printable
@@ -33,27 +34,32 @@ class Quarantine:
             raise Failure(f"cannot write to {folder}: {error.strerror}.") from error
         self._folder = folder
 
-    def take(self, source: Source, report: FileReport) -> None:
+    def take(self, source: Source, report: FileReport) -> FileReport:
         """Copies a rejected file; one of an earlier run makes room.
 
         Args:
             source: the file.
             report: says why.
 
-        Raises:
-            Failure: it cannot be copied.
+        Returns:
+            The report; it says so when the file could not be copied, which ends nothing else.
         """
         try:
             path = self._copy(source)
             path.with_name(path.name + REASON_SUFFIX).write_text(
                 f"{printable(report.problem)}\n", encoding="utf-8"
             )
-        except (OSError, OutputError) as error:
-            raise Failure(f"{source.name} cannot be put into {self._folder}: {error}") from error
+        except OutputError as error:
+            why = str(error)
+        except OSError as error:
+            why = f"{error.strerror}."
+        else:
+            return report
+        return replace(report, problem=f"{report.problem} It is not in the quarantine: {why}")
 
     def _copy(self, source: Source) -> Path:
-        if source.path is not None and not source.path.is_file():
-            raise OutputError("it can be read only once.")
+        if source.waits:
+            raise OutputError("It can be read only once.")
         partial = self._destination.begin()
         try:
             with source.open() as file:

@@ -157,7 +157,8 @@ def conclude(
         except Failure as error:
             failure = error
             failure.show()
-    reports.finish(out, as_json=as_json)
+    if as_json or reports.all or not interruption.number:
+        reports.finish(out, as_json=as_json)
     if interruption.number:
         click.echo("Interrupted. The same command goes on where it stopped.", err=True)
         return interruption.exit_code

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from deid_service.cli.console import readable
 from deid_service.cli.results import FileReport, Word, reason_to_skip
+from deid_service.cli.waiting import Beside, StoppedError
 from deid_service.engine import Deidentifier, DicomError
 
 if TYPE_CHECKING:
@@ -21,10 +22,6 @@ CHUNK_BYTES = 1024 * 1024
 
 # To copy more costs more than a call.
 _LARGE_BYTES = 64 * 1024
-
-
-class StoppedError(Exception):
-    """The work was told to stop, and nothing has come of the file."""
 
 
 class Treated(NamedTuple):
@@ -63,7 +60,7 @@ def treat(
     """
     deidentifier = Deidentifier(plan, filename=PurePosixPath(readable(source.name)).name)
     size = 0
-    with source.open() as file:
+    with Beside(source.open, may_go_on) if source.waits else source.open() as file:
         while may_go_on() and (chunk := file.read(CHUNK_BYTES)):
             _put(deidentifier.receive(chunk), put)
             while deidentifier.pending:

@@ -119,9 +119,9 @@ def upload(
             try:
                 for result in uploading:
                     told = file_report(result)
-                    reports.add(told)
                     if rejected is not None and result.source and told.word is Word.REJECTED:
-                        rejected.take(result.source, told)
+                        told = rejected.take(result.source, told)
+                    reports.add(told)
             except StreamRefusedError as error:
                 failure = refusal(error, target, address)
             except NoRoomError as error:

@@ -40,6 +40,8 @@ class Source:
         found: it was found in a folder or an archive, and not named by the caller:
             where it is no DICOM file it is passed over.
         modified: when it was last changed, in nanoseconds; 0 when not known.
+        waits: it is a pipe, a device or a stream: it may keep whoever reads it waiting, and
+            can be read only once.
         skipped: why it is passed over; nothing is opened then.
         problem: why it cannot be read; nothing is opened then.
     """
@@ -51,6 +53,7 @@ class Source:
     origin: str = ""
     found: bool = False
     modified: int = 0
+    waits: bool = False
     skipped: str = ""
     problem: str = ""
 
@@ -90,6 +93,7 @@ class Source:
             origin=os.path.abspath(path) if is_file else "",  # noqa: PTH100 - a third of the time
             found=found,
             modified=status.st_mtime_ns,
+            waits=not is_file,
         )
 
     @classmethod
@@ -110,7 +114,7 @@ class Source:
                 raise OSError(errno.ESPIPE, "a stream is read only once")
             return unread.pop()
 
-        return cls(name, take)
+        return cls(name, take, waits=True)
 
     @classmethod
     def passed_over(cls, name: str, why: str) -> Source:

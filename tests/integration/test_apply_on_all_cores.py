@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -221,3 +222,42 @@ def test_processes_end_with_the_command(folder: Path, tmp_path: Path) -> None:
         process.wait(PATIENCE_SECONDS)
 
     assert psutil.wait_procs(children, timeout=PATIENCE_SECONDS)[1] == []
+
+
+@pytest.mark.parametrize("much", [False, True], ids=["in one process", "in several"])
+@pytest.mark.parametrize("opened", [False, True], ids=["nobody opens", "nobody writes"])
+def test_one_signal_ends_the_wait_for_a_pipe(
+    folder: Path, tmp_path: Path, much: bool, opened: bool
+) -> None:
+    """Whatever a pipe keeps it waiting for, one signal ends it, and what was done is told."""
+    with (folder / "large.bin").open("wb") as file:
+        file.truncate((1 << 30) if much else 1)
+    spoken, silent = tmp_path / "spoken", tmp_path / "silent"
+    os.mkfifo(spoken)
+    os.mkfifo(silent)
+    profile, out = tmp_path / "profile.yaml", tmp_path / "out"
+    profile.write_text(PROFILE)
+    command = [str(Path(sys.executable).with_name("deidcascade")), "apply"]
+    with child(
+        subprocess.Popen(
+            [
+                *(*command, "--profile", str(profile), str(spoken), str(silent)),
+                *(str(folder / "large.bin"), "--out", str(out)),
+            ],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    ) as process:
+        with spoken.open("wb") as writer:
+            writer.write(ct())
+        while not list(out.glob("*.dcm")):
+            assert process.poll() is None
+        # What comes next is the other pipe; it goes on when that is read.
+        with silent.open("wb") if opened else nullcontext():
+            process.send_signal(signal.SIGINT)
+            _, errors = process.communicate(timeout=PATIENCE_SECONDS)
+
+    assert process.returncode == 128 + signal.SIGINT
+    assert errors == "Interrupted. The same command goes on where it stopped.\n"
+    assert len(list(out.glob("*.dcm"))) == 1

@@ -152,6 +152,56 @@ def test_signals_end_it_in_order(
     assert outputs(out) == set()
 
 
+def test_one_signal_ends_the_wait_for_a_pipe(
+    service: Running, folder: Path, tmp_path: Path
+) -> None:
+    """A pipe that nobody opens keeps an upload waiting, and one signal ends that."""
+    spoken, silent, out = folder / "spoken", folder / "silent", tmp_path / "out"
+    os.mkfifo(spoken)
+    os.mkfifo(silent)
+    with child(
+        subprocess.Popen(
+            arguments(service.address, out, spoken, silent), stderr=subprocess.PIPE, text=True
+        )
+    ) as process:
+        with spoken.open("wb") as writer:
+            writer.write(ct())
+        while not list(out.glob("*.dcm")):
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=PATIENCE_SECONDS)
+
+    assert process.returncode == 128 + signal.SIGINT
+    assert errors == "Interrupted. The same command goes on where it stopped.\n"
+    assert len(outputs(out)) == 1
+
+
+def test_a_pipe_that_is_rejected_is_not_read_again(
+    service: Running, folder: Path, tmp_path: Path
+) -> None:
+    """What can be read only once is in no quarantine; that is said, and the rest is done."""
+    pipe, out, apart = tmp_path / "pipe", tmp_path / "out", tmp_path / "apart"
+    os.mkfifo(pipe)
+    (folder / "broken.dcm").write_bytes(ct()[:20_000])
+    (folder / "good.dcm").write_bytes(ct())
+    with child(
+        subprocess.Popen(
+            arguments(service.address, out, pipe, folder, "--quarantine", apart),
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    ) as process:
+        with pipe.open("wb") as writer:
+            writer.write(ct()[:20_000])
+        _, errors = process.communicate(timeout=PATIENCE_SECONDS)
+
+    assert process.returncode == 1
+    (said,) = [line for line in errors.splitlines() if line.startswith("rejected pipe: ")]
+    assert said.endswith(" It is not in the quarantine: It can be read only once.")
+    assert outputs(apart) == {"broken.dcm", "broken.dcm.reason.txt"}
+    assert len(outputs(out)) == 1
+
+
 def test_a_reason_of_a_newer_service(folder: Path, tmp_path: Path) -> None:
     """A rejection whose reason this build does not know is a rejection like others."""
     (folder / "x.dcm").write_bytes(ct())
