@@ -6,6 +6,10 @@ output, its digest, and its receipt, which says by which profile it was made. Th
 is written before the output gets its name, and another one after: an output whose
 second line is missing counts when its content is what the receipt says. Until then what
 the source came to before counts, too: a run that ended between the two has left either.
+
+Lines are only ever added, until more than half of them say nothing any more: whoever opens the
+file then writes those that do into a new one, which takes its place in one step. Who adds lines
+shares a lock, and nobody does that meanwhile.
 """
 
 from __future__ import annotations
@@ -26,7 +30,8 @@ from typing import TYPE_CHECKING
 from deidcascade.v1 import deid_service_pb2 as pb
 from google.protobuf.message import DecodeError
 
-from deid_service.client.outputs import OutputError
+from deid_service.client.locks import LOCKS_ARE_KNOWN, lock, share
+from deid_service.client.outputs import PARTIAL_SUFFIX, OutputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -81,7 +86,7 @@ class Finished:
 
 
 @dataclass(slots=True)
-class _Entry:
+class Entry:
     """What was noted of an output: a line, as it is, which takes less memory than what it says.
 
     Attributes:
@@ -91,13 +96,15 @@ class _Entry:
         confirmed: whether the second line is there, and no other source has claimed the output
             since: it need not be read.
         before: what counts as long as the output is not there.
+        lines: the numbers of this line and of the second one, among all that are whole.
     """
 
     line: str
     output: str
     sha256: str
     confirmed: bool = False
-    before: _Entry | None = None
+    before: Entry | None = None
+    lines: tuple[int, ...] = ()
 
 
 class Ledger:
@@ -123,13 +130,18 @@ class Ledger:
         self._lock = threading.Lock()
         self._file: int | None = None
         # What earlier runs have done.
-        self._entries: dict[str, _Entry] = {}
+        self._entries: dict[str, Entry] = {}
         self._key = ""
         # The name of the source that was asked for last, which is asked for again.
         self._named: tuple[Source | None, str] = None, ""
         if self._path.exists():
             self._key = self._read_key()
-            self._entries = _entries(self._lines())
+            state = State(self._lines())
+            # Where there is no room for it, or somebody adds lines, it stays as it is.
+            with suppress(OSError):
+                if state.is_mostly_stale() and LOCKS_ARE_KNOWN:
+                    self._compact()
+            self._entries = state.settled()
 
     @property
     def is_empty(self) -> bool:
@@ -166,7 +178,7 @@ class Ledger:
             entry = entry.before
         return None
 
-    def _found(self, entry: _Entry, source: Source, applied: Applied) -> Finished | None:
+    def _found(self, entry: Entry, source: Source, applied: Applied) -> Finished | None:
         path = self._folder / entry.output
         line = json.loads(entry.line)
         try:
@@ -182,7 +194,7 @@ class Ledger:
             return None
         return Finished(path, receipt, current)
 
-    def _settle(self, source: Source, entry: _Entry) -> None:
+    def _settle(self, source: Source, entry: Entry) -> None:
         """Ends what a run was interrupted in when it had come to an output, or before that."""
         replaced = entry.before
         # It is there and whole: what cannot be done now is found out again by the next run.
@@ -238,10 +250,43 @@ class Ledger:
         except OSError as error:
             raise OutputError.of("The state cannot be written", error) from None
 
+    def _compact(self) -> None:
+        """Leaves out what says nothing any more.
+
+        Raises:
+            OSError: that is not possible, or not now; nothing has changed.
+        """
+        # Left by a process that was killed, it is like any partial file.
+        fresh = self._path.with_name(self._path.name + PARTIAL_SUFFIX)
+        with self._path.open("rb") as file:
+            lock(file)
+            live = State(self._lines()).live()
+            written = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with os.fdopen(written, "wb") as lines:
+                lock(lines)
+                first = json.dumps({"format": _FORMAT, "key": self._key})
+                lines.write(f"{first}\n".encode())
+                lines.writelines(
+                    text.encode()
+                    for number, (text, _) in enumerate(self._lines())
+                    if number in live
+                )
+                lines.flush()
+                os.fsync(written)
+                fresh.replace(self._path)
+
     def _begin(self) -> int:
         """Opens the file, and makes it when it is not there."""
-        # It says which of two sources is which, if not who they are.
-        file = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        while True:
+            # It says which of two sources is which, if not who they are.
+            file = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+            with suppress(OSError):  # Nobody can lock it.
+                share(file)
+            with suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(file), self._path.stat()):
+                    break
+            # Another one has taken its place meanwhile.
+            os.close(file)
         if not self._key:
             _write(file, {"format": _FORMAT, "key": secrets.token_hex(16)})
             # Of two processes that begin it at the same time, the first one's key counts.
@@ -269,54 +314,93 @@ class Ledger:
                     yield text, line
 
 
-def _entries(lines: Iterable[tuple[str, dict[str, object]]]) -> dict[str, _Entry]:
-    """Returns what lines say of each source, by its name in them.
+class State:
+    """What lines say of each source, by its name in them."""
 
-    No output is that of two sources, whatever came in between: it is that of the one
-    that was confirmed last, or else of the first whose digest it has.
-    """
-    entries: dict[str, _Entry] = {}
-    owners: dict[str, str] = {}
-    for text, line in lines:
+    def __init__(self, lines: Iterable[tuple[str, dict[str, object]]]) -> None:
+        """Takes them in.
+
+        Args:
+            lines: those that are whole, as they are and what they say.
+        """
+        self._entries: dict[str, Entry] = {}
+        # Who was confirmed last to have an output.
+        self._owners: dict[str, str] = {}
+        self._count = 0
+        for number, (text, line) in enumerate(lines):
+            self._take(number, text, line)
+            self._count += 1
+
+    def _take(self, number: int, text: str, line: dict[str, object]) -> None:
+        entries, owners = self._entries, self._owners
         source = str(line.get("source"))
         entry = entries.get(source)
         if line.get("confirmed") and entry is not None:
             entry.confirmed, entry.before = True, None
+            entry.lines = (entry.lines[0], number)
             other = entries.get(owners.get(entry.output, source))
-            if other is not None and other is not entry and other.output == entry.output:
+            if other is not None and other is not entry:
                 # Somebody has removed what it came to, and the name was free again.
-                other.confirmed = False
+                if other.output == entry.output:
+                    other.confirmed = False
+                if other.before is not None and other.before.output == entry.output:
+                    other.before = None
             owners[entry.output] = source
         elif (noted := _entry_of(text, line)) is not None:
             if entry is not None:
                 noted.before = entry if entry.confirmed else entry.before
+            noted.lines = (number,)
+            # Behind others: who noted a name first is asked first.
+            entries.pop(source, None)
             entries[source] = noted
-    taken = {
-        (entry.output, entry.sha256): source
-        for source, entry in entries.items()
-        if owners.get(entry.output) == source and entry.confirmed
-    }
-    for source, entry in list(entries.items()):
-        if entry.confirmed:
-            continue
-        owner = entries.get(owners.get(entry.output, source))
-        if owner is not None and owner is not entry and owner.output == entry.output:
-            owner.confirmed = False
-        if taken.setdefault((entry.output, entry.sha256), source) != source:
-            # It was another one's already when its turn came for the name.
-            if entry.before is None:
-                del entries[source]
-            else:
-                entries[source] = entry.before
-    return entries
+
+    def is_mostly_stale(self) -> bool:
+        """Tells whether more than half of the lines say nothing any more."""
+        # The first has the key.
+        return self._count > 2 * (1 + len(self.live()))
+
+    def live(self) -> set[int]:
+        """Returns the numbers of the lines that say all that there is to say."""
+        live: set[int] = set()
+        for entry in self._entries.values():
+            # What another one's claim has taken back would come back without that claim.
+            live.update(entry.lines if entry.confirmed else entry.lines[:1])
+            live.update(entry.before.lines if entry.before is not None else ())
+        return live
+
+    def settled(self) -> dict[str, Entry]:
+        """Returns what counts of each source; takes nothing in any more.
+
+        No output is that of two sources, whatever came in between: it is that of the one
+        that was confirmed last, or else of the first whose digest it has.
+        """
+        entries, owners = self._entries, self._owners
+        taken = {
+            (entry.output, entry.sha256): source
+            for source, entry in entries.items()
+            if owners.get(entry.output) == source and entry.confirmed
+        }
+        for source, entry in list(entries.items()):
+            if entry.confirmed:
+                continue
+            owner = entries.get(owners.get(entry.output, source))
+            if owner is not None and owner is not entry and owner.output == entry.output:
+                owner.confirmed = False
+            if taken.setdefault((entry.output, entry.sha256), source) != source:
+                # It was another one's already when its turn came for the name.
+                if entry.before is None:
+                    del entries[source]
+                else:
+                    entries[source] = entry.before
+        return entries
 
 
-def _entry_of(text: str, line: dict[str, object]) -> _Entry | None:
+def _entry_of(text: str, line: dict[str, object]) -> Entry | None:
     """Returns what a line notes of an output; None where it notes nothing that can be used."""
     output = line.get("output")
     if not isinstance(output, str) or not isinstance(line.get("receipt"), str):
         return None
-    return _Entry(text, output, str(line.get("sha256"))) if _is_below(output) else None
+    return Entry(text, output, str(line.get("sha256"))) if _is_below(output) else None
 
 
 def _is_below(output: str) -> bool:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import IO
 
 try:
-    from fcntl import LOCK_EX, LOCK_NB, flock
+    from fcntl import LOCK_EX, LOCK_NB, LOCK_SH, flock
 except ModuleNotFoundError:
     # Windows: a file that is open cannot be removed there, which tells as much.
     LOCKS_ARE_KNOWN = False
 
     def lock(file: IO[bytes]) -> None:
+        """Does nothing."""
+
+    def share(file: int) -> None:
         """Does nothing."""
 
 else:
@@ -24,3 +27,16 @@ else:
             OSError: the file system has no locks.
         """
         flock(file, LOCK_EX | LOCK_NB)
+
+    def share(file: int) -> None:
+        """Locks an open file with others who do the same, against who locks it for himself.
+
+        Waits for one who has.
+
+        Args:
+            file: its descriptor.
+
+        Raises:
+            OSError: the file system has no locks.
+        """
+        flock(file, LOCK_SH)

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -144,8 +144,10 @@ def test_processes_may_be_killed_at_any_moment(folder: Path, tmp_path: Path) -> 
     killed = 0
     while running.is_alive() and killed < KILLED:
         for worker in workers():
-            worker.kill()
-            killed += 1
+            # The run may be at its end, and they with it.
+            with suppress(psutil.NoSuchProcess):
+                worker.kill()
+                killed += 1
     running.join(PATIENCE_SECONDS)
 
     assert not running.is_alive()

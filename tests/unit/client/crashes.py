@@ -3,11 +3,11 @@
 Usage: python -m tests.unit.client.crashes FOLDER
 
 A run keeps one output for each of three sources, of which two get the same name, different
-ones or the same, and is ended
-before a step: before the system is asked to open, link, rename or remove something. Then
-another run goes on. The runs before it have kept nothing, or by another profile what gets the
-same names, or others. Prints a line of JSON for each ended run: what is there afterwards, as
-names and contents, and what the last run says of each source.
+ones or the same, and is ended before a step: before the system is asked to open, link, rename
+or remove something. Then another run goes on. The runs before it have kept nothing, or by
+another profile what gets the same names, or others, or have been so many that most of the state
+is stale. Prints a line of JSON for each ended run: what is there afterwards, as names and
+contents, and what the last run says of each source.
 """
 
 from __future__ import annotations
@@ -29,11 +29,12 @@ from deid_service.client.sources import Source
 STEPS = {"open", "os.link", "os.rename", "os.remove"}
 ENDED = 9
 
-# Of each: the profile, and the names that outputs get.
+# Of each run: the profile, and the names that outputs get.
 EARLIER = {
-    "nothing": None,
-    "the same names": ("first", ("a", "a", "b")),
-    "other names": ("first", ("x", "b", "y")),
+    "nothing": (),
+    "the same names": (("first", ("a", "a", "b")),),
+    "other names": (("first", ("x", "b", "y")),),
+    "often": tuple((str(number), ("x", "a", f"y{number}")) for number in range(4)),
 }
 NAMES = ("a", "a", "b")
 # What is in the sources.
@@ -87,8 +88,8 @@ def main(folder: str) -> None:
         for step in itertools.count():
             out = Path(folder, f"{before}, {kind}, {in_one_go}, {step}")
             out.mkdir()
-            if earlier is not None:
-                run(out, *earlier, contents, in_one_go=in_one_go)
+            for each in earlier:
+                run(out, *each, contents, in_one_go=in_one_go)
             ended = ended_before(step, out, contents, in_one_go=in_one_go)
             kept = run(out, "second", NAMES, contents, in_one_go=in_one_go)
             there = {path.name: path.read_text() for path in out.iterdir()}

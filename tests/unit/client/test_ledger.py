@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import json
+import stat
+import subprocess
+import sys
 from io import BytesIO
 from typing import TYPE_CHECKING
 
 import pytest
 from deidcascade.v1 import deid_service_pb2 as pb
+from hypothesis import given
+from hypothesis import strategies as st
 
-from deid_service.client import LEDGER_NAME, LedgerError, Source
+from deid_service.client import LEDGER_NAME, LedgerError, Source, ledger
 from deid_service.client.keeping import Keeper
-from deid_service.client.ledger import NO_TARGET, Finished, Ledger, applied_by
-from deid_service.client.outputs import Destination
+from deid_service.client.ledger import NO_TARGET, Entry, Finished, Ledger, State, applied_by
+from deid_service.client.locks import share
+from deid_service.client.outputs import PARTIAL_SUFFIX, Destination
+from tests.support.processes import child
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,16 +35,16 @@ def source(name: str) -> Source:
 def keep(out: Path, name: str, content: bytes, *, killed: bool = False) -> Path:
     """Keeps an output in a run of its own, which may end right before its end."""
     destination = Destination(out)
-    ledger = Ledger(out, NO_TARGET)
+    state = Ledger(out, NO_TARGET)
     output = destination.begin()
     output.write(content)
     receipt = pb.Receipt(profile_sha256=PROFILE, bytes_out=output.size, sha256=output.sha256)
-    keeper = Keeper(destination, ledger, keep_names=False)
+    keeper = Keeper(destination, state, keep_names=False)
     path = keeper.keep(output, source(name), "output", receipt)
-    ledger.close()
+    state.close()
     if killed:
-        state = (out / LEDGER_NAME).read_text()
-        (out / LEDGER_NAME).write_text(state[: state.rindex("\n{")])
+        text = (out / LEDGER_NAME).read_text()
+        (out / LEDGER_NAME).write_text(text[: text.rindex("\n{")])
     return path
 
 
@@ -99,3 +107,128 @@ def test_another_format_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(LedgerError):
         Ledger(tmp_path, NO_TARGET)
+
+
+def size_of(out: Path) -> int:
+    """Returns how many lines the state of a folder has."""
+    return sum(1 for line in (out / LEDGER_NAME).read_text().splitlines() if line)
+
+
+def test_a_state_does_not_grow_with_runs(tmp_path: Path) -> None:
+    """However often it is done again, a state has some twice what there is to say, and says it."""
+    name = "the key, and two lines for an output"
+    for number in range(20):
+        path = keep(tmp_path, name, f"{number}".encode())
+        assert size_of(tmp_path) <= 2 * 3 + 3
+
+    assert (found := finished(tmp_path, name)) is not None
+    assert (found.path, path.read_bytes()) == (path, b"19")
+    assert {each.name for each in tmp_path.iterdir()} == {LEDGER_NAME, path.name}
+    assert stat.S_IMODE((tmp_path / LEDGER_NAME).stat().st_mode) == 0o600
+
+
+def test_a_state_that_somebody_adds_to_is_not_exchanged(tmp_path: Path) -> None:
+    """What one run adds while another one begins is there for the next one."""
+    keep(tmp_path, "one", b"one")
+    adding = Ledger(tmp_path, NO_TARGET)
+    receipt = pb.Receipt(profile_sha256=PROFILE, bytes_out=3, sha256="0")
+    for _ in range(9):
+        adding.note(source("two"), tmp_path / "other", receipt)
+
+    assert finished(tmp_path, "one") is not None
+    size = size_of(tmp_path)
+    adding.confirm(source("two"))
+    assert (size_of(tmp_path), size) == (3 + 10, 3 + 9)
+    adding.close()
+    assert finished(tmp_path, "one") is not None
+    assert size_of(tmp_path) == 3 + 2
+
+
+def test_who_opened_a_state_that_is_exchanged_adds_to_the_new_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between opening a state and locking it another run may exchange it: that is noticed."""
+    path = keep(tmp_path, "one", b"one")
+    adding = Ledger(tmp_path, NO_TARGET)
+    state = tmp_path / LEDGER_NAME
+    state.write_text(state.read_text() * 9)
+    sizes = [size_of(tmp_path)]
+
+    def late(file: int) -> None:
+        Ledger(tmp_path, NO_TARGET)
+        sizes.append(size_of(tmp_path))
+        share(file)
+
+    monkeypatch.setattr(ledger, "share", late)
+    receipt = pb.Receipt(profile_sha256=PROFILE, bytes_out=3, sha256="0")
+    adding.note(source("two"), tmp_path / "two", receipt)
+    adding.close()
+
+    assert (sizes[:2], size_of(tmp_path)) == ([27, 3], 4)
+    assert (found := finished(tmp_path, "one")) is not None
+    assert found.path == path
+
+
+BEGIN = """
+import pathlib, sys
+from deid_service.client.ledger import Ledger
+Ledger(pathlib.Path(sys.argv[1]), "")
+"""
+
+
+def test_a_state_outlives_who_is_killed_while_it_is_written_anew(tmp_path: Path) -> None:
+    """Killed in the middle of that, however far it came, all that was done is known."""
+    names = [str(number) for number in range(100)]
+    for name in names:
+        keep(tmp_path, name, name.encode())
+    state, fresh = tmp_path / LEDGER_NAME, tmp_path / (LEDGER_NAME + PARTIAL_SUFFIX)
+    stale = state.read_text() * 20
+    seen = 0
+    for _ in range(3):
+        state.write_text(stale)
+        with child(subprocess.Popen([sys.executable, "-c", BEGIN, tmp_path])) as process:
+            while process.poll() is None:
+                if fresh.exists():
+                    process.kill()
+                    seen += 1
+                    break
+        left = state.read_text()
+        assert left == stale or size_of(tmp_path) == 1 + 2 * len(names)
+        known, applied = Ledger(tmp_path, NO_TARGET), (PROFILE, "")
+        assert all(known.finished(source(name), applied) for name in names)
+    assert seen > 0
+
+
+# A name in a state, and a digest: few, so that they meet.
+CLAIMS = st.tuples(st.sampled_from("abcd"), st.sampled_from("xy"), st.sampled_from("01"))
+
+
+@given(st.lists(st.one_of(CLAIMS, st.sampled_from("abcd")), max_size=30))
+def test_what_is_left_out_says_nothing(claims: list[tuple[str, str, str] | str]) -> None:
+    """Whatever was claimed and confirmed, what stays says the same of each source."""
+    lines: list[dict[str, object]] = [
+        {"source": each, "confirmed": True}
+        if isinstance(each, str)
+        else {"source": each[0], "output": each[1], "sha256": each[2], "receipt": ""}
+        for each in claims
+    ]
+    written = [(json.dumps(line) + str(number), line) for number, line in enumerate(lines)]
+    live = State(written).live()
+    left = [line for number, line in enumerate(written) if number in live]
+
+    assert said(left) == said(written)
+    assert len(State(left).live()) == len(left)
+    assert len(left) <= 4 * len("abcd")
+
+
+def said(lines: list[tuple[str, dict[str, object]]]) -> dict[str, list[tuple[str, bool]]]:
+    """Returns what lines say of each source: which notes count, and whether they are confirmed."""
+    told: dict[str, list[tuple[str, bool]]] = {}
+    for source_name, entry in State(lines).settled().items():
+        chain = []
+        each: Entry | None = entry
+        while each is not None:
+            chain.append((each.line, each.confirmed))
+            each = each.before
+        told[source_name] = chain
+    return told
