@@ -285,6 +285,8 @@ def service_error(error: grpc.RpcError, service: str, address: str, variable: st
         text = nobody_answers(service, address, variable)
     elif code == grpc.StatusCode.UNAUTHENTICATED:
         text = NOT_KNOWN
+    elif info is None and code == grpc.StatusCode.UNIMPLEMENTED:
+        text = another_service(service, address, variable)
     elif info is None:
         text = f"{service} at {address} answered {code.name}: {text}"
     # The error of a call is the call itself.
@@ -295,6 +297,20 @@ def service_error(error: grpc.RpcError, service: str, address: str, variable: st
 def with_request_id(text: str, request_id: str) -> str:
     """Returns why a service refused, with what finds the call in its log and in the audit."""
     return f"{text} (request id {request_id})" if request_id else text
+
+
+def another_service(service: str, address: str, variable: str) -> str:
+    """Returns what to say where something answers that does not know what it is asked.
+
+    Args:
+        service: the name of the service.
+        address: where it was called.
+        variable: the environment variable that names the address.
+    """
+    return (
+        f"what answers at {address} is no {service}, or an older one: look at the address "
+        f"({variable} or the option). `deidcascade doctor` tells whether the two are swapped."
+    )
 
 
 def nobody_answers(service: str, address: str, variable: str) -> str:

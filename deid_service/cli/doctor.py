@@ -33,7 +33,7 @@ from deid_service.cli.connection import (
 )
 from deid_service.cli.console import Failure, cell, console, json_option, print_json, table
 from deid_service.cli.reach import obstacle
-from deid_service.client import Source, Upload, UploadError, open_channel
+from deid_service.client import Source, StreamRefusedError, Upload, UploadError, open_channel
 from deid_service.contract.credentials import transport_channel
 from deid_service.engine import ENGINE_VERSION
 from profile_service.serving.health import RELEASE, TIME
@@ -128,7 +128,11 @@ def doctor(profiles: str, deid: str, target: str | None, as_json: bool) -> None:
     if any(each.well and each.what.startswith("ProfileService") for each in findings):
         findings.append(credential(profiles, target or ""))
     if target is not None:
-        findings.append(trial(deid, target))
+        if any(each.well and each.what.startswith("DeidService") for each in findings):
+            findings.append(trial(deid, target))
+        else:
+            what = f"a file for {target}"
+            findings.append(Finding(what, False, "it was not sent: see above"))
     if as_json:
         print_json([{name: getattr(each, name) for name in Finding.__slots__} for each in findings])
     else:
@@ -304,6 +308,9 @@ def trial(address: str, target: str) -> Finding:
         ):
             (result,) = upload
     except UploadError as error:
+        code = error.code if isinstance(error, StreamRefusedError) else None
+        if code is grpc.StatusCode.UNAUTHENTICATED:
+            return Finding(what, False, "the credential is not accepted for it")
         return Finding(what, False, str(error), f"`deidcascade profile resolve {target}` says more")
     except Failure as error:
         return Finding(what, False, error.message)

@@ -312,7 +312,7 @@ def sections_of(inventory: Inventory) -> list[Section]:
             [(*kind, str(count)) for kind, count in inventory.kinds.most_common()],
         ),
         Section(
-            "Would be rejected",
+            "Would have no output",
             ("File", "Why"),
             [(each.source, Cell(each.problem, "bad")) for each in inventory.rejected],
         ),
@@ -347,16 +347,19 @@ def sections_of(inventory: Inventory) -> list[Section]:
 def show(inventory: Inventory) -> None:
     """Prints an inventory for people."""
     screen = console()
-    screen.print(
-        table(
-            ("KIND OF FILE", "MANUFACTURER", "MODEL", "FILES"),
-            ((*kind, str(count)) for kind, count in inventory.kinds.most_common()),
+    if inventory.kinds:
+        screen.print(
+            table(
+                ("KIND OF FILE", "MANUFACTURER", "MODEL", "FILES"),
+                ((*kind, str(count)) for kind, count in inventory.kinds.most_common()),
+            )
         )
-    )
+    else:
+        click.echo("There is no file that this could be shown of.")
     if inventory.skipped:
         click.echo(f"\n{inventory.skipped} files are no DICOM.")
     if inventory.rejected:
-        click.echo("\nWould be rejected:\n")
+        click.echo("\nWould have no output:\n")
         rows = [(each.source, cell(each.problem, "red")) for each in inventory.rejected]
         screen.print(table(("FILE", "WHY"), rows))
     if inventory.not_shown:
@@ -378,6 +381,8 @@ def show(inventory: Inventory) -> None:
                 ),
             )
         )
+    if not lines:
+        return
     click.echo("\nWhat becomes of each element:\n")
     public = [line for line in lines if not line.private]
     screen.print(

@@ -212,7 +212,8 @@ def summary(reports: Iterable[FileReport], out: Path) -> str:
     parts = [f"{words[word]} {word.value}" for word in Word if words[word]]
     if words.keys() <= {Word.SKIPPED}:
         return f"Nothing to do: {', '.join(parts) or 'no files'}."
-    lines = [f"{', '.join(parts)}. Output is in {out}."]
+    where = f" Output is in {out}." if any(one.output for one in reports) else ""
+    lines = [f"{', '.join(parts)}.{where}"]
     reasons = Counter((one.word.value, one.reason) for one in reports if one.word in BAD)
     if len(reasons) > 1:
         lines += [f"  {word}, {reason}: {n}" for (word, reason), n in reasons.most_common()]

@@ -10,6 +10,7 @@ import click
 
 from deid_service.cli.console import Failure, printable
 from deid_service.client import Source, find_sources
+from deid_service.engine import HEAD_BYTES, is_dicom
 from profile_service.language import check_profile
 from profile_service.language.report import render
 
@@ -60,13 +61,22 @@ keep_names_option = click.option(
 
 
 def read_profile(path: str) -> bytes:
-    """Returns the bytes of a profile file, or of standard input for `-`."""
-    if path == STANDARD_INPUT:
+    """Returns the bytes of a profile file, or of standard input for `-`.
+
+    Raises:
+        Failure: it cannot be read, or is a DICOM file: what is wrong with a profile is shown with
+            its lines, and those would be of a patient.
+    """
+    if path != STANDARD_INPUT:
+        data = read_bytes(Path(path))
+    else:
         try:
-            return sys.stdin.buffer.read()
+            data = sys.stdin.buffer.read()
         except OSError as error:
             raise Failure(f"cannot read standard input: {error.strerror}.") from error
-    return read_bytes(Path(path))
+    if is_dicom(data[:HEAD_BYTES]):
+        raise Failure(f"{path} is a DICOM file, and no profile.")
+    return data
 
 
 def read_bytes(path: Path) -> bytes:

@@ -13,6 +13,7 @@ from deidcascade.v1 import deid_service_pb2 as pb
 from deid_service.cli.connection import (
     DEID_SERVICE,
     NOT_KNOWN,
+    another_service,
     deid_service_option,
     key_for,
     nobody_answers,
@@ -168,7 +169,9 @@ def refusal(error: StreamRefusedError, target: str, address: str) -> Failure:
     if not error.reason and error.code == grpc.StatusCode.UNAVAILABLE:
         return Failure(nobody_answers("DeidService", address, DEID_SERVICE))
     text = str(error)
-    if error.code == grpc.StatusCode.UNAUTHENTICATED:
+    if not error.reason and error.code == grpc.StatusCode.UNIMPLEMENTED:
+        text = another_service("DeidService", address, DEID_SERVICE)
+    elif error.code == grpc.StatusCode.UNAUTHENTICATED:
         text = NOT_KNOWN
     elif error.verdicts:
         console(stderr=True).print(verdict_table(error.verdicts))

@@ -296,7 +296,7 @@ class Ledger:
     def _read_key(self) -> str:
         """Returns the key, with which sources are told; it is empty where there is none yet."""
         for _, line in self._lines():
-            if line.get("format") != _FORMAT:
+            if line.get("format") != _FORMAT or not isinstance(line.get("key"), str):
                 raise LedgerError(f"{self._path} was written by another version.")
             return str(line["key"])
         return ""

@@ -68,17 +68,22 @@ class Destination:
 
         Args:
             folder: its path.
-            tidy: whether to remove that.
+            tidy: whether to remove that, and to try whether files can be made.
 
         Raises:
-            OSError: the folder cannot be made or read.
+            OSError: the folder cannot be made, read or written.
         """
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self._lock = threading.Lock()
         self._taken: dict[str, int] = {}
-        for partial in folder.glob(f".*{PARTIAL_SUFFIX}") if tidy else ():
-            _remove_if_left(partial)
+        if tidy:
+            for partial in folder.glob(f".*{PARTIAL_SUFFIX}"):
+                _remove_if_left(partial)
+            # Whether one can be made here, each file would have to find out by itself.
+            made, file = _begin(folder)
+            file.close()
+            made.unlink(missing_ok=True)
 
     def begin(self, *, in_one_go: bool = False) -> PartialFile:
         """Begins an output file.

@@ -94,6 +94,30 @@ def test_a_deployment_that_is_well(database: str, authority: Authority) -> None:
     assert "uploads.create" in str(found["credential"]["found"])
 
 
+def test_addresses_that_are_swapped(database: str, tmp_path: Path) -> None:
+    """The doctor says so, and tries nothing there; other commands say where to look."""
+    with (
+        running_profile_service(database) as profiles,
+        running_deid_service(profiles) as deid,
+    ):
+        code, found = examined(deid.address, profiles, "--to", TARGET)
+        asked = CliRunner().invoke(
+            command, ["container", "list", "--profile-service", deid.address]
+        )
+        where = ["--to", TARGET, "--out", str(tmp_path), "--deid-service", profiles]
+        uploaded = CliRunner().invoke(command, ["upload", __file__, *where])
+
+    assert code == 1
+    assert {name: each["found"] for name, each in found.items()} == {
+        "ProfileService": "DeidService answers there",
+        "DeidService": "ProfileService answers there",
+        f"a file for {TARGET}": "it was not sent: see above",
+    }
+    for result, name in ((asked, "ProfileService"), (uploaded, "DeidService")):
+        assert result.exit_code == 1
+        assert f" is no {name}, or an older one: look at the address" in result.stderr
+
+
 Given = tuple[Transport, list[str]]
 
 

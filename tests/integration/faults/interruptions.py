@@ -364,9 +364,10 @@ class InterruptedApply:
     def _strike(self, kind: Kind, command: subprocess.Popen[bytes]) -> None:
         if kind is Kind.WORKER:
             # Where all was done before, it comes to them later than to here.
-            while not (workers := _workers(command)):
+            while not (workers := psutil.Process(command.pid).children()):
                 assert command.poll() is None
-            self._draw.choice(workers).kill()
+            with suppress(psutil.NoSuchProcess):
+                self._draw.choice(workers).kill()
         else:
             command.send_signal(OF_CLIENT[kind])
 
@@ -378,16 +379,6 @@ class InterruptedApply:
                 os.close(os.open(self._pipe, os.O_WRONLY | os.O_NONBLOCK))
             with suppress(subprocess.TimeoutExpired):
                 command.wait(0.05)
-
-
-def _workers(command: subprocess.Popen[bytes]) -> list[psutil.Process]:
-    """Returns the processes that a command works with: its server of such has forked them."""
-    found = []
-    for each in psutil.Process(command.pid).children(recursive=True):
-        with suppress(psutil.NoSuchProcess):
-            if each.ppid() != command.pid:
-                found.append(each)
-    return found
 
 
 def prepared(limit: int) -> Callable[[], None]:

@@ -380,3 +380,39 @@ def test_earlier_files_are_those_of_the_run(
     )
     assert left() == [True, False, False, True]
     assert left("--again") == [True, False, False, False]
+
+
+@pytest.mark.parametrize("piped", [False, True])
+def test_a_dicom_file_is_no_profile(tmp_path: Path, piped: bool) -> None:
+    """Somebody who mixes the two up is told so, and nothing of the file is shown."""
+    file = tmp_path / "scan.dcm"
+    file.write_bytes(ct())
+
+    for command_line in (["profile", "validate"], ["profile", "explain"]):
+        result = CliRunner().invoke(
+            command, [*command_line, "-" if piped else str(file)], input=ct() if piped else None
+        )
+
+        assert result.exit_code == 1
+        path = "-" if piped else file
+        assert result.output == f"deidcascade: {path} is a DICOM file, and no profile.\n"
+
+
+def test_a_folder_in_which_nothing_can_be_made(tmp_path: Path) -> None:
+    """That is told once, before the work, and not of each file."""
+    folder = Folder(tmp_path)
+    folder.out = Path("/proc/self")
+
+    result = CliRunner().invoke(command, folder.arguments())
+
+    assert result.output == "deidcascade: cannot write to /proc/self: No such file or directory.\n"
+
+
+def test_where_nothing_has_come_of_anything(tmp_path: Path) -> None:
+    """Where there is no output, it is not said where that is."""
+    folder = Folder(tmp_path)
+    folder.files = folder.files / "half.dcm"
+
+    result = CliRunner().invoke(command, folder.arguments())
+
+    assert result.stdout == "1 rejected.\n"

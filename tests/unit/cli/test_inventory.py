@@ -111,7 +111,27 @@ def test_what_cannot_be_shown_is_not_rejected(tmp_path: Path) -> None:
 
     assert (applied, tested) == (0, 0)
     assert "Would be de-identified, but cannot be shown here" in told
-    assert "Would be rejected" not in told
+    assert "Would have no output" not in told
+
+
+def test_where_there_is_nothing_to_show(tmp_path: Path) -> None:
+    """Of no file, and of one that has no output, it says so, without tables that are empty."""
+    profile, folder = tmp_path / "p.yaml", tmp_path / "files"
+    profile.write_text("dicom: {fields: [{name: PatientName, remove: true}]}\n")
+    folder.mkdir()
+    file = folder / "notes.txt"
+
+    of_nothing = run("profile", "test", profile, folder)
+    file.write_text("hello")
+    of_notes = run("profile", "test", profile, file)
+
+    assert of_nothing == (1, "There is no file that this could be shown of.\n")
+    assert of_notes[1].splitlines()[:3] == [
+        "There is no file that this could be shown of.",
+        "",
+        "Would have no output:",
+    ]
+    assert "WHAT BECOMES OF IT" not in of_notes[1]
 
 
 @pytest.fixture(scope="module")

@@ -101,9 +101,10 @@ def test_lines_that_say_nothing_are_passed_over(tmp_path: Path, line: str) -> No
     assert found.path == path
 
 
-def test_another_format_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("first", ['{"format": 99, "key": "k"}', '{"format": 2}'])
+def test_another_format_is_refused(tmp_path: Path, first: str) -> None:
     """A state of a build that this one does not know is left alone."""
-    (tmp_path / LEDGER_NAME).write_text('{"format": 99, "key": "k"}\n')
+    (tmp_path / LEDGER_NAME).write_text(f"{first}\n")
 
     with pytest.raises(LedgerError):
         Ledger(tmp_path, NO_TARGET)
