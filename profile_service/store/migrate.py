@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,7 @@ _LOCK_SECONDS = 10
 _FILE = re.compile(r"(\d{3})_[a-z0-9_]+\.sql")
 
 
+@cache
 def migrations() -> Mapping[int, str]:
     """Returns the statements of each migration, by number and in order."""
     found = {}
