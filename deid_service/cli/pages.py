@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 TEMPLATE = "page.html"
 
+# What is no longer than a tag, a date or an outcome stays on one line, however narrow it gets.
+SHORT = 14
+
 html_option = click.option(
     "--html",
     "page",
@@ -93,8 +96,10 @@ def _section(section: Section) -> str:
 
 def _cell(cell: str | Cell) -> str:
     shown = cell if isinstance(cell, Cell) else Cell(cell)
-    kind = f' class="{shown.kind}"' if shown.kind else ""
-    return f"<td{kind}>{_text(shown.text)}</td>"
+    text = _text(shown.text)
+    short = "short" if len(text) <= SHORT else ""
+    kinds = " ".join(filter(None, (shown.kind, short)))
+    return f'<td class="{kinds}">{text}</td>' if kinds else f"<td>{text}</td>"
 
 
 def _text(text: str) -> str:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import yaml
 
 from tests.acceptance.conftest import PATIENCE_SECONDS, dicom_files
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.acceptance.conftest import Installation, Up
+
+ROOT = Path(__file__).resolve().parents[2]
 
 # It has a word for whatever says who the patient is, so that nothing is warned of.
 PROFILE = """\
@@ -94,6 +97,31 @@ def test_commands_that_need_no_server(
 
         assert (done.returncode, done.stderr) == (0, ""), arguments
     assert len(list((tmp_path / "out").glob("*.dcm"))) == 1
+
+
+def test_the_recipe_for_real_machines(installation: Installation, tmp_path: Path) -> None:
+    """What CI runs on machines of each system succeeds."""
+    recipe = yaml.safe_load((ROOT / ".github" / "workflows" / "client.yml").read_text())
+    (script,) = (
+        step["run"]
+        for step in recipe["jobs"]["client"]["steps"]
+        if "deidcascade apply" in step.get("run", "")
+    )
+    programs = [str(Path(installation.command).parent), str(Path(sys.executable).parent)]
+
+    done = subprocess.run(
+        ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script],
+        cwd=tmp_path,
+        env=installation.environment(PATH=os.pathsep.join([*programs, os.environ["PATH"]])),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE_SECONDS,
+    )
+
+    # Its profile is a short one, of which it is warned.
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.endswith("1 de-identified. Output is in out.\n")
 
 
 def test_commands_that_need_servers(

@@ -85,3 +85,12 @@ def test_a_picture_is_a_png(name: str, width: int, height: int, kind: int) -> No
 def test_what_has_no_picture(name: str) -> None:
     """What needs a codec, or is no image, has no picture."""
     assert picture((FOLDER / name).read_bytes()) == ""
+
+
+def test_what_is_short_stays_on_one_line() -> None:
+    """A tag is not broken over lines where a long value beside it needs the room."""
+    long = "1.2.826.0.1.3680043.8.498.1"
+    page = page_of("page", [Section("s", ("Tag", "Value"), [("(0010,0020)", Cell(long, "new"))])])
+
+    assert f'<td class="short">(0010,0020)</td><td class="new">{long}</td>' in page
+    assert "td.short { white-space: nowrap;" in page
