@@ -319,7 +319,6 @@ def _base(profile: Profile) -> str:
     mode = profile.settings.leftovers
     words = profile.settings.words
     more = [] if mode == "remove" else [f"leftovers: {mode}"]
-    more += ["earlier-files: true"] if profile.settings.earlier_files else []
     more += [f"keep: {word}" for word in words.keep]
     more += [f"remove: {word}" for word in words.remove]
     more += [f"remove: any {each.name} of {each.table}" for each in words.lists]

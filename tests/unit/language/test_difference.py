@@ -100,6 +100,15 @@ def test_settings_are_told_and_a_salt_is_not() -> None:
     assert "secret" not in str(found)
 
 
+def test_earlier_files_are_told() -> None:
+    """That texts are searched for what earlier files show is told as the setting that it is."""
+    base = "base: ps3.15-2026c-basic\n  provenance: false"
+
+    found = difference(profile("", base), profile("", f"{base}\n  earlier-files: true"))
+
+    assert found == [Difference(("the setting earlier-files",), "", "False", "True")]
+
+
 def test_everything_else_can_go() -> None:
     """What no rule names is told by its elements, too."""
     before = profile("{name: PatientID, keep: true}, {name: Modality, remove: true}")
