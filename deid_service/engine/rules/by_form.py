@@ -63,7 +63,7 @@ _IN_CLEANED: Final = tuple(
         # Phone numbers, and addresses of machines, in groups of digits with points.
         r"(?<![\d.])\d{2,5}(?:\.\d{2,5}){2,6}(?![\d.])",
         rf"\b\d{{1,5}}[a-z]? {{1,3}}(?:[^\W\d_]{{1,40}} {{1,3}}){{1,2}}(?:{_STREET})\b\.?",
-        r"\b[^\W\d_]{1,40}(?:stra(?:ss|ß)e|str\.|weg|platz|gasse) {0,3}\d{0,5}",
+        r"\b[^\W\d_]{1,40}(?:stra(?:ss|ß)e|str\.|weg|platz|gasse)(?![^\W\d_]) {0,3}\d{0,5}",
         r"\b(?:ms|hr|fr|sr)\. {0,3}[^\W\d_]{1,40}(?:[ -](?-i:[A-Z])[^\W\d_]{1,40})?",
     )
 )

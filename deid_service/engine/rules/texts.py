@@ -30,19 +30,31 @@ _GONE: Final = "\0"
 # A word with its digits, or what stands between words.
 _TOKEN: Final = re.compile(r"[^\W_]+|[\W_]+")
 
-# Short codes: b1000, T1, L5, B30f, 3D, 2d4, C7T1, fl3d.
+# Short codes: b1000, T1, L5, B30f, 3D, 2d4, C7T1, fl3d; sequences as their makers name them:
+# tfl3d1, 16ns, b1000t, 2i21s.
 _CODE: Final = re.compile(
-    r"b\d{2,4}|[a-z]{1,3}\d{1,2}[a-z]?|\d{1,2}[a-z]{1,2}\d?|[a-z]{1,2}\d[a-z]{1,2}\d?",
+    r"b\d{2,4}t?|[a-z]{1,3}\d{1,2}[a-z]?|\d{1,2}[a-z]{1,2}\d?|[a-z]{1,2}\d[a-z]{1,2}\d?"
+    r"|[a-z]{2,5}[23]d\d{0,2}|\d{1,3}(?:ns|b\d{1,4}|i\d{1,2}s?)",
     re.IGNORECASE,
 )
+
+# Isotopes that people are examined or treated with: Tc99m, 18F, Lu-177.
+_NUCLIDE: Final = "(?:Ac|At|Br|C|Cu|F|Ga|Ho|I|In|Kr|Lu|N|O|P|Pb|Ra|Rb|Re|Sc|Sm|Sr|Tb|Tc|Tl|Xe|Y|Zr)"
+_ISOTOPE: Final = re.compile(rf"\d{{1,3}}m?{_NUCLIDE}|{_NUCLIDE}\d{{1,3}}m?", re.IGNORECASE)
 _UNITS: Final = "mm|cm|m|ml|l|mg|g|kg|kv|kvp|ma|mas|s|sec|ms|min|h|hz|mhz|t|deg|x|bq|mbq|gy|mgy"
 _QUANTITY: Final = re.compile(rf"\d{{1,4}}(?:{_UNITS})?", re.IGNORECASE)
 
-# How words of medicine end in the languages of Europe, and names of people do not.
+# How words of medicine end in the languages of Europe, and names of people do not; and what
+# German puts together of them.
 _MEDICAL: Final = re.compile(
     r"[^\W\d_]{3,40}(?:ograms?|ogramm[ae]?|graph(?:y|ic|ie)|graf(?:ie|ia|ía)|oscop(?:y|ic|ie|ia|ía)"
     r"|oskopie|plast(?:y|ie|ia)|e[ck]tom(?:y|ie|ia|ía)|ostom(?:y|ie|ia|ía)|centesis|lithiasis"
-    r"|embolization|embolisation)",
+    r"|embolization|embolisation|megal(?:y|ie|ia)|algia|path(?:y|ies|ie)|[ae]emia|[äa]mie|urie"
+    r"|ectasis|ectasia|ektasie|plegia|paresis|blastoma|carcinoma|karzinome?|sarcoma|sarkom"
+    r"|adenoma|adenom|lymphoma|lymphom|angioma|angiom|h[ae]{1,2}matoma|hämatom|stenos[ie]s"
+    r"|thrombos[ie]s|scleros[ie]s|sklerose|fibros[ie]s|necros[ie]s|nekrose|trophy|trophie"
+    r"|gelenke?|wirbelsäule|wirbelkörper|frakturen?|blutung|entzündung|erguss|metastasen?|embolie"
+    r"|aufnahmen?|übersicht|kontrolle|arterien?|venen?|gefäße|vergrößerung)",
     re.IGNORECASE,
 )
 
@@ -51,6 +63,9 @@ _PART: Final = re.compile(r"\d+|[A-Z]+(?![^\W\d_A-Z])|[A-Z]?[^\W\d_A-Z]+")
 _MAX_PARTS: Final = 4
 _MAX_DIGITS: Final = 3
 _MIN_PART: Final = 3
+
+# Calculated, enhanced, modified, in single shots.
+_KINDS: Final = frozenset("cdems")
 
 # With these begin names of people that are written as one.
 _PARTICLES: Final = frozenset(
@@ -152,6 +167,7 @@ class _Sieve:
             or (len(word) == 1 and word.isascii())
             or _QUANTITY.fullmatch(word) is not None
             or _CODE.fullmatch(word) is not None
+            or _ISOTOPE.fullmatch(word) is not None
             or _MEDICAL.fullmatch(word) is not None
             or self._is_composed(token)
         )
@@ -169,8 +185,11 @@ class _Sieve:
         return (
             1 < len(parts) <= _MAX_PARTS
             and digits <= _MAX_DIGITS
-            and all(len(word) >= _MIN_PART for word in words)
-            and all(word in self._terms and word not in self._names for word in words)
+            and all(len(word) >= _MIN_PART for word in _without_kind(parts, words))
+            and all(
+                word in self._terms and word not in self._names
+                for word in _without_kind(parts, words)
+            )
             and _PARTICLES.isdisjoint(words)
             and not any(self._identifies(word) for word in words)
         )
@@ -218,6 +237,12 @@ class _Sieve:
         if len(before) == 2 and (not stays[at - 2] or before[0].lower() in _TITLES):
             return True
         return len(behind) == 2 and not stays[at + 2]
+
+
+def _without_kind(parts: list[str], words: list[str]) -> list[str]:
+    """Returns the words of what is put together, without a letter for a kind: dADC, eTHRIVE."""
+    is_kind = parts[0] in _KINDS and len(words) > 1 and parts[1].isupper()
+    return words[1:] if is_kind else words
 
 
 def sweep(text: str, identity: Identity) -> str:

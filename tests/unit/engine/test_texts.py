@@ -181,6 +181,9 @@ def test_never_kept(text: str) -> None:
         "t2_tirm_tra_dark-fluid_3mm", "AbdRoutine  3.0  I40f", "ep2d_diff_3scan_trace_p2_TRACEW",
         "Kniegelenk links seitlich", "Echographie hépatique", "MR Enterography", "DR Chest",
         "b0 500 1000 1500", "Hodgkin's lymphoma", "known Crohn disease", "Swan-Ganz catheter",
+        "tfl3d1_16ns", "*fir2d1_21", "ep_b1000t", "OSEM 3D 2i21s", "dADC", "eTHRIVE", "Xe133",
+        "Cu-64", "99mTc-MAA", "Bronchialkarzinom", "Handgelenk", "Hepatopathy", "Amplatzer occluder", "HFS",
+        "RTOG 0617", "BI-RADS 4", "Deauville 4", "Ehlers-Danlos", "Hjärna", "Aivot", "OpticNrv_L",
         "CE 90ml @ 3 ml/s", "Brown tumor", "J70f  3",
     ],
 )  # fmt: skip
