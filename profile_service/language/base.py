@@ -20,7 +20,8 @@ by what the IOD of the file needs of the element. The rules of the profile go be
              else cannot be cleaned (overlays, documents), the basic action is done
 
 X in the items of sequences goes, unless the IOD needs it there: which sequence needs a
-value of it is not known. Where several options are about an element, K goes before C. In
+value of it is not known. Where several options are about an element, K goes before C, but
+for dates that move: one that stays beside them would tell by how much. In
 what becomes dummies, UIDs become what they do everywhere, so that references stay intact.
 """
 
@@ -323,11 +324,12 @@ def _keyed_uid(wanted: Wanted) -> Choice:
 def _choice_of(attribute: Attribute, wanted: Wanted) -> Choice:
     codes = {attribute.options[option] for option in wanted.options if option in attribute.options}
     basic = _CODES[attribute.basic]
-    if "K" in codes:
+    moves = MODIFIED_DATES in wanted.options and MODIFIED_DATES in attribute.options
+    if "K" in codes and not moves:
         return _KEPT
     if "C" not in codes:
         return basic
-    if MODIFIED_DATES in wanted.options and MODIFIED_DATES in attribute.options:
+    if moves:
         vrs = () if attribute.element is None else vrs_of(attribute.element)
         # The dictionary can be of an earlier edition.
         vr = vrs[0] if vrs else "DT" if attribute.name.endswith(" DateTime") else ""

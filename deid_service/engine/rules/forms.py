@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
-from itertools import permutations, product
+from itertools import pairwise, permutations, product
 from typing import Final
 
 from deid_service.engine.rules.spelling import plain, spellings
@@ -72,14 +72,18 @@ def forms_of_name(name: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
                 if each.startswith("mac") and len(each) > LONG_NUMBER:
                     yield "mac", each[3:]
     told = [word for word in words if word not in TITLES]
+    for first, second in pairwise(told):
+        # An apostrophe stood between them, as in O'Brien.
+        if len(first) == 1 and len(second) > MIN_NAME:
+            for other in _written(second):
+                yield (first + other,)
+                yield (first + other + "s",)
     # Names of one syllable, as in Chinese, tell somebody when they stand together.
     for first, second in permutations(telling(told), 2):
         for one in _written(first):
             for other in _written(second):
                 yield one, other
                 yield (one + other,)
-                if len(first) == 1 and len(other) >= _MIN_WORD:
-                    yield (one + other + "s",)
         if len(second) >= MIN_NAME:
             for other, letter in product(_written(second), initials_of(first)):
                 yield (letter + other,)
@@ -94,6 +98,8 @@ def forms_of_name(name: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
 def telling(words: list[str]) -> list[str]:
     """Returns the words of a name that are looked for in every order: of many, no particles."""
     if len(words) > MAX_PARTS:
+        # An apostrophe stands behind a single letter.
+        words = re.sub(r"\b(\w) (?=\w)", r"\1", " ".join(words)).split()
         long = [word for word in words if len(word) >= MIN_NAME and word not in _SHARED]
         words = long if len(long) > 1 else words
     return words[:MAX_PARTS]

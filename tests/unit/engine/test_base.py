@@ -570,6 +570,17 @@ def test_descriptors_that_the_table_does_not_name() -> None:
     assert texts(swept, 0x00620005) == [b"Liver of Kowalski "]
 
 
+def test_dates_of_devices_move_with_the_others() -> None:
+    """A date that stayed with its device would tell by how much the others have moved."""
+    options = ("retain-device-identity", "retain-longitudinal-modified-dates")
+    data = dicom(el("DateOfLastCalibration", "20200102"), el("StationName", "CT1"))
+
+    output = deidentify(data, compile_plan(parse_profile(profile(*options))))
+
+    assert texts(output, 0x00181200) == [b"20200101"]
+    assert texts(output, 0x00081010) == [b"CT1 "]
+
+
 @pytest.mark.parametrize("option", ["", "retain-uids"])
 def test_where_instances_are_to_be_had(option: str) -> None:
     """URLs of archives go; those of coding schemes stay; escapes hide no identifier."""
