@@ -76,9 +76,16 @@ _UBIQUITOUS: Final = frozenset(
      "pt", "re", "rf", "rt", "sc", "sr", "us", "wo", "xa", "xr"]
 )  # fmt: skip
 
+# Words that stand in every sentence, and turn its meaning: no initials unless with points.
+_FUNCTION_WORDS: Final = frozenset(
+    ["am", "an", "as", "at", "au", "be", "by", "da", "de", "di", "do", "du", "el", "en", "et", "if",
+     "im", "in", "is", "it", "la", "le", "ma", "ne", "no", "of", "on", "or", "os", "se", "so",
+     "to", "um", "un", "up", "we", "zu"]
+)  # fmt: skip
+
 # What is written with points between its letters.
 _WITH_POINTS: Final = frozenset(
-    ["ca", "dv", "eg", "ie", "im", "no", "od", "oe", "os", "po", "ua", "va", "vs", "zb", "zn"]
+    ["ca", "dv", "eg", "ie", "im", "od", "oe", "os", "po", "ua", "va", "vs", "zb", "zn"]
 )  # fmt: skip
 
 
@@ -156,7 +163,12 @@ class _Sought:
     @cached_property
     def told_initials(self) -> frozenset[str]:
         """Initials that are no word; none where it is not known what words are."""
-        return self.initials - _UBIQUITOUS - self.harmless if self.harmless else frozenset()
+        return self.alone - self.harmless if self.harmless else frozenset()
+
+    @cached_property
+    def alone(self) -> frozenset[str]:
+        """Initials that may be told without points."""
+        return self.initials - _UBIQUITOUS - _FUNCTION_WORDS
 
     @cached_property
     def with_points(self) -> frozenset[str]:
@@ -326,7 +338,7 @@ class Identity:
             # A word of letters alone may be any.
             found.update(word for word in WORD.findall(number) if not word.isalpha())
         spelled = {each for word in found for each in (word, *spellings(word)) if len(each) > 1}
-        return frozenset(spelled | (self._sought.initials - _UBIQUITOUS))
+        return frozenset(spelled | self._sought.alone)
 
     @cached_property
     def _sought(self) -> _Sought:
@@ -341,14 +353,18 @@ class Identity:
             self.listed.shortest,
         )
 
-    def spans(self, text: str) -> list[tuple[int, int]]:
+    def spans(self, text: str, *, with_initials: bool = True) -> list[tuple[int, int]]:
         """Returns where a text says anything of it, as words of their own, in their order.
 
         Takes time in proportion to the length of the text.
+
+        Args:
+            text: one value.
+            with_initials: initials alone do, too.
         """
         compared, origins = located(text)
         found = [
-            *self._in_words(compared, with_initials=True),
+            *self._in_words(compared, with_initials=with_initials),
             *self._in_unspaced(compared),
             *self._sought.calendar.spans(compared),
         ]

@@ -304,11 +304,14 @@ class Cleaner:
         return any(_told(text, identity) or _told(_as_utf8(text), identity) for text in texts)
 
     def _says(self, text: str) -> bool:
-        """Whether a word that is no text says who somebody is: HEAD is what it always is."""
+        """Whether a word that is no text says who somebody is: HEAD is what it always is.
+
+        Two letters are a code of the standard (`SK`), and nobody's initials.
+        """
         text = unquote(text)
         return any(
             text[start:end].lower() not in self.vocabulary.terms
-            for start, end in self.identity.spans(text)
+            for start, end in self.identity.spans(text, with_initials=False)
         )
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from deid_service.engine import compile_plan, deidentify
 from deid_service.engine.rules.identity import Identity
-from deid_service.engine.rules.texts import MAX_CHARACTERS, clean, sweep
+from deid_service.engine.rules.texts import MAX_CHARACTERS, Cleaner, TextStep, clean, sweep
 from profile_service.language import parse_profile
 from profile_service.language.standard import vocabulary
 from tests.support.engine.build import dicom, el
@@ -184,8 +184,8 @@ def test_never_kept(text: str) -> None:
         "b0 500 1000 1500", "Hodgkin's lymphoma", "known Crohn disease", "Swan-Ganz catheter",
         "tfl3d1_16ns", "*fir2d1_21", "ep_b1000t", "OSEM 3D 2i21s", "dADC", "eTHRIVE", "Xe133",
         "Cu-64", "99mTc-MAA", "Bronchialkarzinom", "Handgelenk", "Hepatopathy",
-        "Amplatzer occluder", "RTOG 0617", "BI-RADS 4", "Deauville 4", "Ehlers-Danlos", "Hjärna", "Aivot",
-        "OpticNrv_L", "HFS", "CE 90ml @ 3 ml/s", "Brown tumor", "J70f  3",
+        "Amplatzer occluder", "RTOG 0617", "BI-RADS 4", "Deauville 4", "Ehlers-Danlos", "Hjärna",
+        "Aivot", "OpticNrv_L", "HFS", "CE 90ml @ 3 ml/s", "Brown tumor", "J70f  3",
     ],
 )  # fmt: skip
 def test_stays(text: str) -> None:
@@ -207,6 +207,18 @@ def test_stays(text: str) -> None:
 def test_goes(text: str, left: str) -> None:
     """Names that are words as well go beside what is not known; so do forms of contact."""
     assert clean(text, vocabulary(), Identity()) == left
+
+
+def test_initials_that_are_words_and_codes() -> None:
+    """Initials turn no sentence into its contrary, and make no code of the standard illegal."""
+    identity = one("name Obermann^Nora")
+    cleaner = Cleaner(vocabulary(), identity)
+    step = TextStep("leftover", keeps_known=False, needs_value=True)
+
+    assert clean("No effusion on CT", vocabulary(), identity) == "No effusion on CT"
+    assert clean("knee, N.O.", vocabulary(), identity) == "knee"
+    assert cleaner.texts(step, ["NO", "SK"], "CS") == ["NO", "SK"]
+    assert Cleaner(vocabulary(), one("name Kerr^Sam")).texts(step, ["SK"], "CS") == ["SK"]
 
 
 def test_phrase_of_somebody() -> None:
