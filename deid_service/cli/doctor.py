@@ -308,10 +308,13 @@ def trial(address: str, target: str) -> Finding:
         ):
             (result,) = upload
     except UploadError as error:
-        code = error.code if isinstance(error, StreamRefusedError) else None
-        if code is grpc.StatusCode.UNAUTHENTICATED:
-            return Finding(what, False, "the credential is not accepted for it")
-        return Finding(what, False, str(error), f"`deidcascade profile resolve {target}` says more")
+        advice = f"`deidcascade profile resolve {target}` says more"
+        if isinstance(error, StreamRefusedError):
+            if error.code is grpc.StatusCode.UNAUTHENTICATED:
+                return Finding(what, False, "the credential is not accepted for it")
+            if error.reason == "PROFILE_SERVICE_UNAVAILABLE":
+                advice = "look whether ProfileService reaches its database: its log says why not"
+        return Finding(what, False, str(error), advice)
     except Failure as error:
         return Finding(what, False, error.message)
     receipt = result.receipt

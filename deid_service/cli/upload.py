@@ -147,7 +147,7 @@ def file_report(result: FileResult) -> FileReport:
     word = WORDS[result.outcome]
     if rejection is None:
         reason = {Word.SKIPPED: reason_to_skip(result.problem), Word.UNSENT: "NOT_SENT"}.get(
-            word, "NOT_DONE"
+            word, result.reason
         )
         return FileReport(result.name, word, reason=reason, problem=result.problem)
     reason = enum_name(pb.RejectionReason, rejection.reason)

@@ -9,6 +9,7 @@ import threading
 import time
 from collections import deque
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from deid_service.client.archives import expand
@@ -46,9 +47,13 @@ class SentFile:
         # Set by the receiving thread: what is still to be sent would be passed over.
         self.answered = False
 
-    def fail(self, problem: str, outcome: Outcome = Outcome.FAILED) -> FileResult:
-        """Returns a result that says why there is no output."""
+    def without_output(self, problem: str, outcome: Outcome) -> FileResult:
+        """Returns a result of a file that was not sent, or has no answer."""
         return FileResult(self.source.name, outcome, problem=problem, source=self.source)
+
+    def fail(self, problem: str, reason: str = "NOT_DONE") -> FileResult:
+        """Returns a result that says why there is no output, also in a stable word."""
+        return replace(self.without_output(problem, Outcome.FAILED), reason=reason)
 
 
 class Job:
@@ -134,8 +139,12 @@ class Job:
             if source is None:
                 return None
             if source.problem or source.skipped:
-                outcome = Outcome.FAILED if source.problem else Outcome.SKIPPED
-                self.ended(SentFile(source).fail(source.problem or source.skipped, outcome))
+                file = SentFile(source)
+                self.ended(
+                    file.fail(source.problem, "NOT_READ")
+                    if source.problem
+                    else file.without_output(source.skipped, Outcome.SKIPPED)
+                )
             else:
                 return SentFile(source)
         return None
@@ -156,11 +165,11 @@ class Job:
     def end(self) -> None:
         """Reports what was not sent, when the last stream has ended."""
         for file in self._again:
-            self.ended(file.fail(UNFINISHED, Outcome.UNSENT))
+            self.ended(file.without_output(UNFINISHED, Outcome.UNSENT))
         if self.error is not None and not self._stopped.is_set():
             try:
                 for source in itertools.chain(self._expanded, self._sources):
-                    self.ended(SentFile(source).fail(UNBEGUN, Outcome.UNSENT))
+                    self.ended(SentFile(source).without_output(UNBEGUN, Outcome.UNSENT))
             except Exception as error:  # noqa: BLE001 -- the caller's iterable may raise anything
                 self.fail(error)
         self.put(None)

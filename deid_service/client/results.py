@@ -86,6 +86,8 @@ class FileResult:
         receipt: what was done to it.
         rejection: why the service rejected it.
         problem: why there is no output although the service did not reject it.
+        reason: the same in a stable word for what failed: NOT_READ, NOT_WRITTEN, or NOT_DONE for
+            what lies with the service or the line; empty for others.
         source: the source.
         request_id: what the service calls the stream that it went through in its log and in
             the audit; empty where none has answered for it.
@@ -99,6 +101,7 @@ class FileResult:
     problem: str = ""
     source: Source | None = None
     request_id: str = ""
+    reason: str = ""
 
     @property
     def complete(self) -> bool:

@@ -240,7 +240,7 @@ class Attempt:
             pending.append(unsent)
         if not again:
             for file in pending:
-                self._job.ended(file.fail(UNFINISHED, Outcome.UNSENT))
+                self._job.ended(file.without_output(UNFINISHED, Outcome.UNSENT))
             return
         for file in pending[:1]:
             if file.attempts >= MAX_ATTEMPTS:
@@ -403,7 +403,7 @@ class Attempt:
     def _result(self, file: SentFile, answer: pb.FileResult) -> FileResult:
         source = file.source
         if file.read_problem:
-            return file.fail(file.read_problem)
+            return file.fail(file.read_problem, "NOT_READ")
         if answer.WhichOneof("result") == "rejection":
             return FileResult(
                 source.name,
@@ -413,7 +413,7 @@ class Attempt:
                 request_id=self._request_id,
             )
         if self._problem:
-            return file.fail(self._problem)
+            return file.fail(self._problem, "NOT_WRITTEN")
         receipt, output = answer.receipt, self._output
         if output is None or answer.WhichOneof("result") != "receipt":
             return file.fail("The service sent a result without an output.")
@@ -426,7 +426,7 @@ class Attempt:
             suggested = None if unchanged else self._suggested
             path = self._job.keep(output, source, suggested, receipt)
         except OutputError as error:
-            return file.fail(problem_of(error))
+            return file.fail(problem_of(error), "NOT_WRITTEN")
         return FileResult(
             source.name, Outcome.DONE, path, receipt, source=source, request_id=self._request_id
         )

@@ -205,6 +205,19 @@ def test_a_database_that_is_away() -> None:
     assert code == 1
 
 
+def test_a_database_that_is_away_from_a_file() -> None:
+    """A file that nobody can say a profile for leads to the log of ProfileService."""
+    with (
+        running_profile_service("host=127.0.0.1 port=1") as profiles,
+        running_deid_service(profiles) as deid,
+    ):
+        _, found = examined(profiles, deid.address, "--to", TARGET)
+
+    finding = found[f"a file for {TARGET}"]
+    assert str(finding["found"]).startswith("PROFILE_SERVICE_UNAVAILABLE: ")
+    assert "its database" in str(finding["advice"])
+
+
 def test_credentials(database: str, tmp_path: Path) -> None:
     """One that is not accepted is told from one that may not upload, and from none."""
     with running_profile_service(database) as address, channel(address) as opened:

@@ -270,6 +270,7 @@ def test_an_output_that_is_too_large_is_a_problem_of_the_file(
     first, second = run(channel, sources, tmp_path)
 
     assert first.problem == "The output cannot be written: File too large."
+    assert first.reason == "NOT_WRITTEN"
     assert second.complete
     assert len(files_in(tmp_path)) == 1
 
@@ -295,6 +296,7 @@ def test_a_source_that_breaks_is_a_problem_of_the_file(
     broken, good = run(channel, sources, tmp_path)
 
     assert broken.problem == "It cannot be read: Input/output error."
+    assert broken.reason == "NOT_READ"
     assert good.complete
     assert files_in(tmp_path) == {"good"}
 
@@ -402,6 +404,7 @@ def test_an_output_that_is_not_what_the_receipt_says_is_not_kept(
     results = run(answering(lying(receipt)), [Source.of_bytes("x", b"x")], tmp_path)
 
     assert results[0].problem == "The output does not match its receipt."
+    assert results[0].reason == "NOT_DONE"
     assert files_in(tmp_path) == set()
 
 

@@ -250,7 +250,7 @@ def test_nothing_to_upload(service: Running, folder: Path, tmp_path: Path) -> No
     others = upload(service.address, tmp_path / "out", folder)
     (folder / "link").symlink_to("nowhere")
     (folder / "good.dcm").write_bytes(ct())
-    dangling = upload(service.address, tmp_path / "out", folder)
+    dangling = upload(service.address, tmp_path / "out", folder, "--json")
 
     assert (empty.returncode, empty.stdout) == (1, "Nothing to do: no files.\n")
     assert (others.returncode, others.stdout) == (1, "Nothing to do: 3 skipped.\n")
@@ -261,6 +261,7 @@ def test_nothing_to_upload(service: Running, folder: Path, tmp_path: Path) -> No
     }
     assert dangling.returncode == 1
     assert "failed link: It is a link to nothing." in dangling.stderr
+    assert results(dangling)["link"]["reason"] == "NOT_READ"
     assert len(outputs(tmp_path / "out")) == 1
 
 
