@@ -146,6 +146,9 @@ _CLEANED: Final = Choice(
     unknown=Treatment(Clean(needed=True), "dummy"),
 )
 
+# The table of needs does not have what E.1-1 does not name.
+_CLEANED_WITH_VALUE: Final = Choice.always(Treatment(Clean(needed=True), "dummy"))
+
 # What can be cleaned.
 _TEXTS: Final = frozenset({"AE", "CS", "LO", "LT", "SH", "ST", "UC", "UT"})
 
@@ -277,7 +280,7 @@ def _made(wanted: Wanted) -> Base:
     # PS3.3 10.3, C.12.1.1.10: where instances are to be had names machines and UIDs.
     elements |= {tag: elements.get(tag, _GONE) for tag in _WHERE}
     if _CLEANS in options:
-        elements |= {tag: elements.get(tag, _CLEANED) for tag in _descriptors()}
+        elements |= {tag: elements.get(tag, _CLEANED_WITH_VALUE) for tag in _descriptors()}
     # PS3.10 7.1: who sent and received a file, and what a vendor adds to its meta.
     elements |= dict.fromkeys(_FILE_META, _GONE)
     new_uid = _keyed_uid(wanted)
