@@ -111,7 +111,7 @@ class Chain:
             elif isinstance(action, Clean):
                 step = TextStep(name, keeps_known=True, needs_value=action.needed)
             elif isinstance(action, Sweep):
-                step = TextStep(name, keeps_known=False, needs_value=True)
+                step = TextStep(name, keeps_known=False, needs_value=True, by_form=action.by_form)
             else:
                 step = step_of(action, self._settings)
             self.steps.append(step)

@@ -179,6 +179,11 @@ class Rewritten(_Selected):
         )
 
     @property
+    def sweeps_by_form(self) -> bool:
+        """Whether what tells somebody by its form goes, too."""
+        return any(isinstance(step, TextStep) and step.by_form for step in self.steps)
+
+    @property
     def needs(self) -> frozenset[int]:
         """The top-level elements whose original values the new value depends on."""
         return needed_by(self.steps)

@@ -314,7 +314,7 @@ def became(
         readable = readable_texts(place, value, charsets, big=big)
         if readable is None or settings.leftovers != "remove":
             texts = readable or []
-            says = memo.cleaner.finds(texts, place.vr)
+            says = memo.cleaner.finds(texts, place.vr, forms=op.sweeps_by_form)
             if says or (readable is None and memo.cleaner.identity.may_be_in(value)):
                 allow_leftover(place, settings.leftovers)
                 # Put in its own place, it is counted.

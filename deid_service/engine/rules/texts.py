@@ -245,19 +245,27 @@ def _without_kind(parts: list[str], words: list[str]) -> list[str]:
     return words[1:] if is_kind else words
 
 
-def sweep(text: str, identity: Identity) -> str:
-    """Returns a text without what identifies somebody: in the same file, or by its form."""
-    found = _told(text, identity)
+def sweep(text: str, identity: Identity, *, forms: bool = True) -> str:
+    """Returns a text without what identifies somebody.
+
+    Args:
+        text: one value.
+        identity: what identifies somebody in the same file.
+        forms: what tells somebody by its form goes, too.
+    """
+    found = _told(text, identity, forms=forms)
     if not found:
         # UTF-8 where another character set is declared: it is told by being valid.
         hidden = _as_utf8(text)
-        swept = hidden and sweep(hidden, identity)
+        swept = hidden and sweep(hidden, identity, forms=forms)
         return text if swept == hidden else swept.encode("utf-8").decode("latin-1")
     return re.sub(r" {2,}", " ", without(text, found, " ")).strip(" ^,;:-_/=")
 
 
-def _told(text: str, identity: Identity) -> list[tuple[int, int]]:
+def _told(text: str, identity: Identity, *, forms: bool) -> list[tuple[int, int]]:
     """Returns where a text that stays identifies somebody."""
+    if not forms:
+        return identity.spans(text)
     return sorted([*identity.spans(text), *by_form.spans(text, with_uids=identity.hides_uids)])
 
 
@@ -291,17 +299,17 @@ class Cleaner:
         elif vr in _WHOLE:
             new = ["" if text and self._says(text) else text for text in texts]
         else:
-            new = [text and sweep(text, identity) for text in texts]
+            new = [text and sweep(text, identity, forms=step.by_form) for text in texts]
         if step.needs_value and any(texts) and not any(new):
             return [dummy_text(vr)]
         return new
 
-    def finds(self, texts: list[str], vr: str) -> bool:
-        """Whether the values of an element say who somebody is."""
+    def finds(self, texts: list[str], vr: str, *, forms: bool) -> bool:
+        """Whether the values of an element say who somebody is; by their form, too."""
         if vr in _WHOLE:
             return any(self._says(text) for text in texts)
-        identity = self.identity
-        return any(_told(text, identity) or _told(_as_utf8(text), identity) for text in texts)
+        readings = (each for text in texts for each in (text, _as_utf8(text)))
+        return any(_told(each, self.identity, forms=forms) for each in readings)
 
     def _says(self, text: str) -> bool:
         """Whether a word that is no text says who somebody is: HEAD is what it always is.
@@ -324,11 +332,13 @@ class TextStep:
         keeps_known: only what is known to be harmless stays; else all that does not
             identify.
         needs_value: a dummy stands where nothing is left.
+        by_form: what tells somebody by its form goes, too.
     """
 
     name: str
     keeps_known: bool
     needs_value: bool
+    by_form: bool = True
 
     @property
     def weight(self) -> int:

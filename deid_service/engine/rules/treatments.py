@@ -22,6 +22,7 @@ from profile_service.language.model import (
 _SWEPT: Final = frozenset({"AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"})
 _SWEPT_PRIVATE: Final = frozenset({"OB", "UN"})
 _SWEPT_TEXT: Final = Treatment(Sweep(), "dummy")
+_SWEPT_KEPT: Final = Treatment(Sweep(by_form=False), "dummy")
 _SWEPT_BYTES: Final = Treatment(Sweep(), "remove")
 
 # PS3.5 7.4.3: type 2.
@@ -64,7 +65,7 @@ class Treatments:
         if is_told_by_tag(tag):
             return treatment
         if vr in _SWEPT:
-            return _SWEPT_TEXT
+            return _SWEPT_TEXT if treatment is None else _SWEPT_KEPT
         return _SWEPT_BYTES if is_private(tag) and vr in _SWEPT_PRIVATE else treatment
 
     def _by_table(self, element: tuple[int, str | None], vr: str, *, top: bool) -> Treatment | None:

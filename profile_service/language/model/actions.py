@@ -91,10 +91,14 @@ class Clean:
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """What identifies somebody in the same file goes; all else of a text stays.
+    """What identifies somebody goes; all else of a text stays. Absent and empty: as they are.
 
-    Absent and empty: stay as they are.
+    Attributes:
+        by_form: what tells somebody by its form goes, too, whoever the file is about; not from
+            an element that an option keeps, as the address of an institution.
     """
+
+    by_form: bool = True
 
 
 @dataclass(frozen=True, slots=True)

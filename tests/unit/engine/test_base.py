@@ -573,6 +573,19 @@ def test_descriptors_that_the_table_does_not_name() -> None:
     assert texts(swept, 0x00620005) == [b"Liver of Kowalski "]
 
 
+@pytest.mark.parametrize("leftovers", ["remove", "reject"])
+def test_what_an_option_keeps_is_told_by_no_form(leftovers: str) -> None:
+    """The address of an institution that stays is no secret, whatever it looks like."""
+    address = "Hauptstr. 5, Tel. 089 1234567"
+    data = dicom(el("InstitutionAddress", address), el("ConvolutionKernel", "Kern"))
+    text = profile("retain-institution-identity", more=f"  leftovers: {leftovers}\n")
+
+    found = every_way(data, compile_plan(parse_profile(text)), byte_by_byte=False)
+
+    assert found.error is None, found.error
+    assert [each.strip() for each in texts(found.output, 0x00080081)] == [address.encode()]
+
+
 def test_dates_of_devices_move_with_the_others() -> None:
     """A date that stayed with its device would tell by how much the others have moved."""
     options = ("retain-device-identity", "retain-longitudinal-modified-dates")
