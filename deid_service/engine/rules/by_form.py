@@ -21,6 +21,23 @@ _HOST: Final = (
 )
 _STREET: Final = r"street|st|road|rd|avenue|ave|drive|lane|way|blvd|boulevard|court|crescent|pkwy"
 
+# Who is said before a colon.
+_ROLE: Final = (
+    r"att(?:ending)?|rad(?:iologist)?|tech(?:nologist|nician)?|operator|reader|resident|fellow|"
+    r"nurse|physician|surgeon|sonographer|physicist|referrer|mtr?a|(?:ober|haus|chef)?arzt|"
+    r"zuweiser|pfleger|schwester|m[ée]decin|manip|medico|m[ée]dico|t[ée]c|врач"
+)
+
+# Groups of letters and digits, in turns within them, as numbers of insurances have them.
+_GROUP: Final = r"(?=[a-z]{0,7}\d)(?=\d{0,7}[a-z])[a-z\d]{3,8}"
+
+# Parts of a day without its year, behind what says that there is one.
+_SAYS_DAY: Final = (
+    r"lmp|edd|since|seit|vom|am|on|le|il|dal|el|desde|depuis|"
+    r"mon(?:day)?|tues?(?:day)?|wed(?:nesday)?|thu(?:rs)?(?:day)?|fri(?:day)?|sat(?:urday)?|"
+    r"sun(?:day)?"
+)
+
 # Each looks no further from where it begins than a bound, or goes on behind what it has found.
 _ANYWHERE: Final = (
     r"[^\s@]{1,64}@\S{1,255}",
@@ -35,6 +52,7 @@ _ANYWHERE: Final = (
     r"(?-i:\b[Vv]ia [A-Z]\w{2,40},? \d{1,4})(?!\d)",
     r"\b(?:(?:dr|mr)\.|(?:prof|mrs|herr|frau|mme|sra)\b\.?) {0,3}(?:[^\W\d_]\. ?){0,2}"
     r"[^\W\d_]{1,40}(?:[ -](?-i:[A-Z])[^\W\d_]{1,40})?",
+    rf"\b(?:{_ROLE})[:=] {{0,3}}(?:[^\W\d_]\. ?){{0,2}}[^\W\d_]{{2,40}}",
 )
 
 # Where a text stays: with a capital, and a number.
@@ -53,20 +71,37 @@ _IN_CLEANED: Final = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
         *_ANYWHERE,
+        r"\b[^\W\d_]{1,40}(?:stra(?:ss|ß)e|str\.|weg|platz|gasse)(?![^\W\d_]) {0,3}\d{0,5}",
+        r"(?-i:\b(?:Dr|Hr|Fr) [A-Z][^\W\d_A-Z]{1,40})",
+        r"\b(?:ms|hr|fr|sr)\. {0,3}[^\W\d_]{1,40}(?:[ -](?-i:[A-Z])[^\W\d_]{1,40})?",
+    )
+)
+
+# In those of them that have digits.
+_WITH_DIGITS: Final = tuple(
+    re.compile(pattern, re.IGNORECASE)
+    for pattern in (
         # Dates: with a year of four digits or of two, with month names, and as in DICOM.
         r"(?<!\d)\d{1,4}([-./])\d{1,2}\1\d{1,4}(?!\d)",
         rf"(?<!\d)\d{{1,2}}\.?[ -]?{_MONTH}\.?,?[ -]?\d{{2,4}}(?!\d)",
         rf"\b{_MONTH}\.?[ -]?\d{{1,2}}(?:st|nd|rd|th)?(?:,?[ -]{{1,3}}\d{{4}}|-\d{{2}})(?!\d)",
         r"(?<!\d)(?:19|20)\d{2}[-./]\d{1,3}(?!\d)",
         r"(?<!\d)(?:19|20)\d{2}(?!\d)",
+        # Without a year: with a zero that no fraction has, as in German, and behind a weekday.
+        r"(?<![\d./])(?:0[1-9]/[0-3]?\d|(?:[12]?\d|3[01])/0[1-9])(?![\d/])",
+        r"(?<![\d.])(?:0?[1-9]|[12]\d|3[01])\.(?:0?[1-9]|1[0-2])\.(?!\d)",
+        rf"\b(?:{_SAYS_DAY}):? \d{{1,2}}([-./])\d{{1,2}}(?!\d)",
         r"(?<!\d)\d{1,2}:\d{2}(?::\d{2})?(?!\d)",
         # Phone numbers, and addresses of machines, in groups of digits with points.
         r"(?<![\d.])\d{2,5}(?:\.\d{2,5}){2,6}(?![\d.])",
         rf"\b\d{{1,5}}[a-z]? {{1,3}}(?:[^\W\d_]{{1,40}} {{1,3}}){{1,2}}(?:{_STREET})\b\.?",
-        r"\b[^\W\d_]{1,40}(?:stra(?:ss|ß)e|str\.|weg|platz|gasse)(?![^\W\d_]) {0,3}\d{0,5}",
-        r"\b(?:ms|hr|fr|sr)\. {0,3}[^\W\d_]{1,40}(?:[ -](?-i:[A-Z])[^\W\d_]{1,40})?",
+        # Extensions and pagers, and what is in groups as a number of somebody.
+        r"\b(?:tel|phone|fax|pager|beeper|bleep|ext|extension|durchwahl)\b[.:#]{0,2} ?\d{3,6}"
+        r"(?![ ()/.-]{0,2}\d)",
+        rf"(?<![\w-])(?=[a-z\d-]{{0,20}}\d[a-z]+\d)(?:{_GROUP}-){{2,4}}{_GROUP}(?![\w-])",
     )
 )
+_DIGIT: Final = re.compile(r"\d")
 
 # Digits in groups, seven and more together; where a text stays, as nothing else is written.
 _PHONE: Final = re.compile(r"\+?\d[\d()/ -]{5,40}\d")
@@ -86,7 +121,7 @@ _UID: Final = re.compile(
 )
 
 # Without any of these there is nothing in a text that stays.
-_MAY_TELL: Final = re.compile(r"[@\\\d.]|\b(?:herr|frau|mme|sra|prof|mrs)\b", re.IGNORECASE)
+_MAY_TELL: Final = re.compile(r"[@\\\d.:=]|\b(?:herr|frau|mme|sra|prof|mrs)\b", re.IGNORECASE)
 
 
 def spans(text: str, *, with_uids: bool) -> Iterator[tuple[int, int]]:
@@ -109,7 +144,11 @@ def spans(text: str, *, with_uids: bool) -> Iterator[tuple[int, int]]:
 
 def without(text: str, instead: str) -> str:
     """Returns a text that is cleaned, with something else for what tells somebody by its form."""
-    for pattern in (_UID, *_IN_CLEANED):
+    for pattern in _IN_CLEANED:
+        text = pattern.sub(instead, text)
+    if _DIGIT.search(text) is None:
+        return text
+    for pattern in (_UID, *_WITH_DIGITS):
         text = pattern.sub(instead, text)
     text = _CERTAIN_PHONE.sub(
         lambda found: instead if _has_digits_of_phone(found[0]) else found[0], text

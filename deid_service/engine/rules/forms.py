@@ -19,6 +19,9 @@ MIN_NAME: Final = 3
 # A word of an address or institution that says which it is.
 _MIN_WORD: Final = 5
 
+# A name that is told with digits at it: smith2.
+MIN_TOUCHED: Final = 5
+
 # Of a name, as many words are looked for in every order.
 MAX_PARTS: Final = 3
 

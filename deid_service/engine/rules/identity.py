@@ -39,6 +39,7 @@ from deid_service.engine.rules.forms import (
     LONG_NUMBER,
     MAX_PARTS,
     MAX_WORDS_OF_FORM,
+    MIN_TOUCHED,
     TITLES,
     TOKEN,
     forms_of_name,
@@ -126,7 +127,9 @@ class _Sought:
         for name in self.names:
             words = [word for word in name if word not in TITLES]
             # With a particle as the first letter, too: van der Berg is B., and V.
-            for one, other in permutations(dict.fromkeys((*words[:1], *telling(words))), 2):
+            for one, other in permutations(
+                dict.fromkeys((*words[:1], *telling(words), *words[-1:])), 2
+            ):
                 found.update(map("".join, product(initials_of(one), initials_of(other))))
             letters = [plain(word)[:1] for word in words]
             found.update(("".join(letters), "".join(letters[1:] + letters[:1])))
@@ -454,8 +457,9 @@ class Identity:
         is_number = word.lstrip("0") in self._sought.number_heads
         if is_number and (length := self._number_length(found, at)):
             return length
-        if word.isdecimal() and self._sought.calendar.are(word) and not _touches(text, token):
-            return 1
+        if word.isdecimal() and self._sought.calendar.are(word):
+            # Of eight digits it is none by chance: DOB19700203.
+            return int(len(word) >= _DAY or not _touches(text, token))
         if not with_initials:
             return 0
         if word in self._sought.told_initials and not _touches(text, token):
@@ -581,7 +585,8 @@ def _are_one(tokens: list[_Token]) -> bool:
     """Whether words stand together, and no short one is a part of another."""
     if any(len(token.before) > _MAX_BETWEEN for token in tokens[1:]):
         return False
-    is_short = len(tokens) == 1 and len(tokens[0].text) < LONG_NUMBER
+    least = MIN_TOUCHED if tokens[0].text.isalpha() else LONG_NUMBER
+    is_short = len(tokens) == 1 and len(tokens[0].text) < least
     return not (is_short and tokens[0].touches)
 
 

@@ -302,6 +302,9 @@ class Cleaner:
             new = [text and sweep(text, identity, forms=step.by_form) for text in texts]
         if step.needs_value and any(texts) and not any(new):
             return [dummy_text(vr)]
+        if step.needs_value and vr in _WHOLE:
+            # Each has its place, and is needed there (PS3.3 C.8.7.1.1.1).
+            return [each or (old and dummy_text(vr)) for old, each in zip(texts, new, strict=True)]
         return new
 
     def finds(self, texts: list[str], vr: str, *, forms: bool) -> bool:

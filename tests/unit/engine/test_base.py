@@ -632,6 +632,18 @@ def test_nothing_left_where_a_value_is_needed() -> None:
     assert texts(output, 0x300A0002) == [b"ANONYMIZED"]
 
 
+@pytest.mark.parametrize("of", ["2", "4", "12.1", "12.2"], ids=["CT", "MR", "XA", "XRF"])
+def test_each_value_of_an_image_type_has_its_place(of: str) -> None:
+    """Where an IOD needs value 3 (PS3.3 C.8.3.1.1.1, C.8.7.1.1.1), none of them is left empty."""
+    data = dicom(
+        el("ImageType", "ORIGINAL\\PRIMARY\\HQWERTZ"),
+        el("PatientName", "Qwertz^Hans"),
+        meta=[el(0x00020002, f"1.2.840.10008.5.1.4.1.1.{of}"), el(0x00020003, "1.2.3")],
+    )
+
+    assert texts(run(data), 0x00080008) == [b"ORIGINAL\\PRIMARY\\ANONYMIZED "]
+
+
 @pytest.mark.parametrize(
     ("charset", "name", "others"),
     [

@@ -80,6 +80,7 @@ FORMS = {
     "phrase St. Mary's Hospital": ["Saint Mary's", "ST MARYS HOSPITAL", "St.Mary's"],
     "phrase 12 Oak Street, Springfield, IL 62704": ["12 OAK ST", "Oak Street", "Springfield"],
     "phrase Hauptstraße 5, 80331 München": ["Hauptstr. 5", "80331 Muenchen", "München"],
+    "name Dela Cruz-Bautista^Rosamund": ["R.B.", "R. D."],
     "date 20200312": [
         "12. März 2020", "Mar-12-20", "March 12th, 2020", "2020/072", "12MAR2020", "2020-Mar-12",
         "12. Mrz 2020", "12 de marzo de 2020", "12 mars 2020", "120320", "12/3/20", "20.03.12",
@@ -106,11 +107,25 @@ def test_ways_of_writing(what: str, form: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("what", "form", "left"),
+    [
+        ("name Smith^Ann", "Smith2", "2"), ("name Smith^Ann", "3smith", "3"),
+        ("date 20200312", "DOB20200312", "DOB"), ("date 20200312", "F12032020T1", "F T1"),
+        ("date 20200312", "CT20200312101112x", "CT x"),
+    ],
+)  # fmt: skip
+def test_joined(what: str, form: str, left: str) -> None:
+    """Names with digits at them and dates with letters at them are found."""
+    assert sweep(form, one(what)) == left
+
+
+@pytest.mark.parametrize(
     ("what", "text"),
     [
         ("name Thomas^Chris", "CT MR knee"), ("name Li^Wei", "W/L of the liver"),
         ("number MR-1", "MR 1 of 3"), ("number 1234567", "1234 of 567 and 12345678"),
-        ("date 20200312", "12 3 20 mm"), ("date 20200903", "set of 3"),
+        ("date 20200312", "12 3 20 mm a120320b"), ("name Head^Li", "head3"),
+        ("date 20200903", "set of 3"),
         ("phrase Siemens Medical Center", "SIEMENS"), ("phone +1 617 555 0142", "550142"),
     ],
 )  # fmt: skip
@@ -139,7 +154,8 @@ def test_others(text: str) -> None:
         "call 649-1036", "Tel. 089 12 34 56", "+33 1 42 53 79 67", "(432) 981-9819", "566.485.8200",
         "1-736-803-5140", "27 rue Voltaire", "Calle de Alcalá 13", "Via Dante 37", "PO Box 3648",
         "4771 Kensington St", "9844 Old Mill Avenue", "Schillerstr. 97", "Mozartstraße 28",
-        "Dr. Roe", "Frau Roe", "Mr. J. R. Roe", "1.3.6.1.4.1.41001.343583.1",
+        "Dr. Roe", "Frau Roe", "Mr. J. R. Roe", "att: Walker", "Tech: J. Stone", "MTRA:Sommer",
+        "Oberarzt: Winter", "врач: Walker", "1.3.6.1.4.1.41001.343583.1",
     ],
 )  # fmt: skip
 def test_told_by_its_form(form: str) -> None:
@@ -202,6 +218,12 @@ def test_stays(text: str) -> None:
         ("knee J. Zzyx", "knee"), ("Dr. Bone, knee", "knee"), ("knee (Zzyx", "knee"),
         ("knee 555-0142-77", "knee"), ("knee 617.555.0142", "knee"), ("Mar-12-20 knee", "knee"),
         ("2020/072 knee", "knee"), ("P.O. Box 4711 knee", "knee"),
+        # Titles without a point; numbers that are short, and those in groups.
+        ("Dr Ng, knee", "knee"), ("Hr Bone knee", "knee"), ("knee pager 4471", "knee"),
+        ("knee, ext. 3391", "knee"), ("1EG4-TE5-MK73 knee", "knee"), ("b50-T1w-C5t", "b50-T1w-C5t"),
+        # Days without a year, and what may be a fraction.
+        ("knee 11/02", "knee"), ("knee 3.2.", "knee"), ("Tues 4/7 knee", "knee"),
+        ("knee since 3/14", "knee"), ("BPP 8/8", "BPP 8/8"), ("1/2 knee 2.5", "1/2 knee 2.5"),
     ],
 )  # fmt: skip
 def test_goes(text: str, left: str) -> None:
@@ -243,6 +265,10 @@ def test_phrase_of_somebody() -> None:
         "a.de" * 15_000,
         "1." * 30_000,
         "tel 1" * 12_000,
+        "1a1-" * 15_000,
+        "aaa1aaa-" * 8_000,
+        "tech: a. " * 7_000,
+        "a" * 30_000 + ":",
     ],
 )
 def test_long_texts(text: str) -> None:
