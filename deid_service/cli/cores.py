@@ -12,6 +12,7 @@ from collections import deque
 from contextlib import suppress
 from itertools import chain
 from multiprocessing import connection
+from pathlib import Path
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, NamedTuple, Self
 
@@ -62,9 +63,17 @@ def _context() -> ForkContext | SpawnContext:
     # A copy of this process has imported all already, which takes longer than a thousand files.
     # What has threads is not copied: it would lack them, and what they hold. Nor is any process
     # of macOS, whose libraries do not stand it.
-    if sys.platform == "linux" and len(os.listdir("/proc/self/task")) == 1:  # noqa: PTH208
+    if sys.platform == "linux" and _is_alone():
         return multiprocessing.get_context("fork")
     return multiprocessing.get_context("spawn")
+
+
+def _is_alone() -> bool:
+    """Tells whether this process has no thread beside this one, as far as is known."""
+    try:
+        return len(list(Path("/proc/self/task").iterdir())) == 1
+    except OSError:
+        return False
 
 
 def unbegun(files: Iterable[Source]) -> Iterator[FileReport]:
