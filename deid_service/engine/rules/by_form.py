@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from typing import Final
 
 _MONTH: Final = (
@@ -26,6 +27,18 @@ _ROLE: Final = (
     r"att(?:ending)?|rad(?:iologist)?|tech(?:nologist|nician)?|operator|reader|resident|fellow|"
     r"nurse|physician|surgeon|sonographer|physicist|referrer|mtr?a|(?:ober|haus|chef)?arzt|"
     r"zuweiser|pfleger|schwester|m[ée]decin|manip|medico|m[ée]dico|t[ée]c|врач"
+)
+
+# Behind these, a word that no vocabulary has is somebody's name; so is one joined to a title.
+_ANNOUNCES: Final = (
+    r"dr|prof|cc|ca|oa|o[äa]e?|nurse|tech|врач|\u0434-\u0440"
+    r"|(?:read|reported|seen|requested|ordered|reviewed|signed|performed|scanned|sent) by"
+    r"|(?:envoyé|adressé|demandé|prescrit) par|(?:überwiesen|befundet|angefordert) (?:von|durch)"
+)
+_ANNOUNCED: Final = re.compile(
+    rf"\b(?:{_ANNOUNCES})\.? {{1,2}}([^\W\d_]{{3,40}})(?:[ .-]{{1,2}}([^\W\d_]{{3,40}}))?"
+    r"|\bdr([^\W\d_]{4,40})\b",
+    re.IGNORECASE,
 )
 
 # Groups of letters and digits, in turns within them, as numbers of insurances have them.
@@ -73,6 +86,9 @@ _IN_CLEANED: Final = tuple(
         *_ANYWHERE,
         r"\b[^\W\d_]{1,40}(?:stra(?:ss|ß)e|str\.|weg|platz|gasse)(?![^\W\d_]) {0,3}\d{0,5}",
         r"(?-i:\b(?:Dr|Hr|Fr) [A-Z][^\W\d_A-Z]{1,40})",
+        # Institutions that are called by words: Sacred Heart Hospital.
+        r"(?-i:\b(?:[A-Z][a-z'\u2019]{2,40} ){1,3}(?:Hospital|Clinic|Hospice|Medical Cent(?:er|re)"
+        r"|Nursing|Manor|Care Home|Assisted Living|Klinikum|Krankenhaus)\b)",
         r"\b(?:ms|hr|fr|sr)\. {0,3}[^\W\d_]{1,40}(?:[ -](?-i:[A-Z])[^\W\d_]{1,40})?",
     )
 )
@@ -124,13 +140,23 @@ _UID: Final = re.compile(
 _MAY_TELL: Final = re.compile(r"[@\\\d.:=]|\b(?:herr|frau|mme|sra|prof|mrs)\b", re.IGNORECASE)
 
 
-def spans(text: str, *, with_uids: bool) -> Iterator[tuple[int, int]]:
+def spans(
+    text: str, *, with_uids: bool, harmless: AbstractSet[str] = frozenset()
+) -> Iterator[tuple[int, int]]:
     """Yields where a text that stays tells somebody by its form.
 
     Args:
         text: one value.
         with_uids: UIDs do, too: elsewhere they become others.
+        harmless: words that say nothing by themselves; none where they are not known.
     """
+    for found in _ANNOUNCED.finditer(text) if harmless else ():
+        if found[0].lower() not in harmless:
+            yield from (
+                found.span(group)
+                for group in (1, 2, 3)
+                if found[group] and found[group].lower() not in harmless
+            )
     if _MAY_TELL.search(text) is None:
         return
     for pattern in _IN_ANY_TEXT:

@@ -84,6 +84,9 @@ _FUNCTION_WORDS: Final = frozenset(
      "to", "um", "un", "up", "we", "zu"]
 )  # fmt: skip
 
+# Behind these, initials are those of somebody, whatever else they mean.
+_PATIENT: Final = frozenset(["pt", "pat", "patient", "patientin", "paciente"])
+
 # What is written with points between its letters.
 _WITH_POINTS: Final = frozenset(
     ["ca", "dv", "eg", "ie", "im", "od", "oe", "os", "po", "ua", "va", "vs", "zb", "zn"]
@@ -161,7 +164,7 @@ class _Sought:
     @cached_property
     def heads_and_initials(self) -> frozenset[str]:
         letters = {each[0] for each in (*self.told_initials, *self.with_points)}
-        return self.heads | self.told_initials | letters
+        return self.heads | self.told_initials | letters | _PATIENT
 
     @cached_property
     def told_initials(self) -> frozenset[str]:
@@ -252,6 +255,12 @@ class _Sought:
     def letters(self) -> frozenset[str]:
         words = {spelling for name in self.names for word in name for spelling in spellings(word)}
         return frozenset(word[:1] for word in words)
+
+    def is_inflected(self, word: str) -> bool:
+        """Whether a word is a name with one more letter: of its case, or as a user has it."""
+        harmless, name = self.harmless, word[:-1]
+        is_one = len(name) >= LONG_NUMBER and word.isalpha() and (name,) in self.forms
+        return is_one and bool(harmless) and not {name, word} & harmless
 
 
 class Identity:
@@ -429,6 +438,7 @@ class Identity:
                 or token in listed
                 or token[0] == "0"
                 or (len(token) > _DAY and token.isdecimal())
+                or (len(token) > LONG_NUMBER and token[:-1] in heads)
                 or not token.isalnum()
             ):
                 length = self._length(text, found, at, with_initials=with_initials)
@@ -454,6 +464,8 @@ class Identity:
             length = self._form_length(_tokens(text, found[at : at + MAX_WORDS_OF_FORM]))
             if length:
                 return length
+        if self._sought.is_inflected(word):
+            return 1
         is_number = word.lstrip("0") in self._sought.number_heads
         if is_number and (length := self._number_length(found, at)):
             return length
@@ -464,6 +476,8 @@ class Identity:
             return 0
         if word in self._sought.told_initials and not _touches(text, token):
             return 1
+        if word in _PATIENT and at + 1 < len(found) and found[at + 1][0] in self._sought.alone:
+            return 0 if _touches(text, found[at + 1]) else 2
         return (
             self._dotted_end(_tokens(text, found[at : at + MAX_PARTS + 1])) if len(word) == 1 else 0
         )

@@ -266,7 +266,8 @@ def _told(text: str, identity: Identity, *, forms: bool) -> list[tuple[int, int]
     """Returns where a text that stays identifies somebody."""
     if not forms:
         return identity.spans(text)
-    return sorted([*identity.spans(text), *by_form.spans(text, with_uids=identity.hides_uids)])
+    told = by_form.spans(text, with_uids=identity.hides_uids, harmless=identity.harmless)
+    return sorted([*identity.spans(text), *told])
 
 
 def _as_utf8(text: str) -> str:
