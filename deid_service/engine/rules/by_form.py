@@ -68,54 +68,51 @@ _ANYWHERE: Final = (
     rf"\b(?:{_ROLE})[:=] {{0,3}}(?:[^\W\d_]\. ?){{0,2}}[^\W\d_]{{2,40}}",
 )
 
+
+def _compiled(*patterns: str) -> tuple[re.Pattern[str], ...]:
+    """Returns patterns for which capitals say nothing, unless one says so itself."""
+    return tuple(re.compile(pattern, re.IGNORECASE) for pattern in patterns)
+
+
 # Where a text stays: with a capital, and a number.
-_IN_ANY_TEXT: Final = tuple(
-    re.compile(pattern, re.IGNORECASE)
-    for pattern in (
-        *_ANYWHERE,
-        rf"\b\d{{1,5}}[a-z]? {{1,3}}(?:(?-i:[A-Z][a-z])[^\W\d_]{{1,40}} {{1,3}}){{1,2}}"
-        rf"(?:{_STREET})\b\.?",
-        r"(?-i:\b[^\W\d_a-z])[^\W\d_]{1,40}(?:stra(?:ss|ß)e|str\.|weg|platz|gasse) {0,3}\d{1,4}\b",
-    )
+_IN_ANY_TEXT: Final = _compiled(
+    *_ANYWHERE,
+    rf"\b\d{{1,5}}[a-z]? {{1,3}}(?:(?-i:[A-Z][a-z])[^\W\d_]{{1,40}} {{1,3}}){{1,2}}"
+    rf"(?:{_STREET})\b\.?",
+    r"(?-i:\b[^\W\d_a-z])[^\W\d_]{1,40}(?:stra(?:ss|ß)e|str\.|weg|platz|gasse) {0,3}\d{1,4}\b",
 )
 
 # In cleaned texts, in which it is no loss.
-_IN_CLEANED: Final = tuple(
-    re.compile(pattern, re.IGNORECASE)
-    for pattern in (
-        *_ANYWHERE,
-        r"\b[^\W\d_]{1,40}(?:stra(?:ss|ß)e|str\.|weg|platz|gasse)(?![^\W\d_]) {0,3}\d{0,5}",
-        r"(?-i:\b(?:Dr|Hr|Fr) [A-Z][^\W\d_A-Z]{1,40})",
-        # Institutions that are called by words: Sacred Heart Hospital.
-        r"(?-i:\b(?:[A-Z][a-z'\u2019]{2,40} ){1,3}(?:Hospital|Clinic|Hospice|Medical Cent(?:er|re)"
-        r"|Nursing|Manor|Care Home|Assisted Living|Klinikum|Krankenhaus)\b)",
-        r"\b(?:ms|hr|fr|sr)\. {0,3}[^\W\d_]{1,40}(?:[ -](?-i:[A-Z])[^\W\d_]{1,40})?",
-    )
+_IN_CLEANED: Final = _compiled(
+    *_ANYWHERE,
+    r"\b[^\W\d_]{1,40}(?:stra(?:ss|ß)e|str\.|weg|platz|gasse)(?![^\W\d_]) {0,3}\d{0,5}",
+    r"(?-i:\b(?:Dr|Hr|Fr) [A-Z][^\W\d_A-Z]{1,40})",
+    # Institutions that are called by words: Sacred Heart Hospital.
+    r"(?-i:\b(?:[A-Z][a-z'\u2019]{2,40} ){1,3}(?:Hospital|Clinic|Hospice|Medical Cent(?:er|re)"
+    r"|Nursing|Manor|Care Home|Assisted Living|Klinikum|Krankenhaus)\b)",
+    r"\b(?:ms|hr|fr|sr)\. {0,3}[^\W\d_]{1,40}(?:[ -](?-i:[A-Z])[^\W\d_]{1,40})?",
 )
 
 # In those of them that have digits.
-_WITH_DIGITS: Final = tuple(
-    re.compile(pattern, re.IGNORECASE)
-    for pattern in (
-        # Dates: with a year of four digits or of two, with month names, and as in DICOM.
-        r"(?<!\d)\d{1,4}([-./])\d{1,2}\1\d{1,4}(?!\d)",
-        rf"(?<!\d)\d{{1,2}}\.?[ -]?{_MONTH}\.?,?[ -]?\d{{2,4}}(?!\d)",
-        rf"\b{_MONTH}\.?[ -]?\d{{1,2}}(?:st|nd|rd|th)?(?:,?[ -]{{1,3}}\d{{4}}|-\d{{2}})(?!\d)",
-        r"(?<!\d)(?:19|20)\d{2}[-./]\d{1,3}(?!\d)",
-        r"(?<!\d)(?:19|20)\d{2}(?!\d)",
-        # Without a year: with a zero that no fraction has, as in German, and behind a weekday.
-        r"(?<![\d./])(?:0[1-9]/[0-3]?\d|(?:[12]?\d|3[01])/0[1-9])(?![\d/])",
-        r"(?<![\d.])(?:0?[1-9]|[12]\d|3[01])\.(?:0?[1-9]|1[0-2])\.(?!\d)",
-        rf"\b(?:{_SAYS_DAY}):? \d{{1,2}}([-./])\d{{1,2}}(?!\d)",
-        r"(?<!\d)\d{1,2}:\d{2}(?::\d{2})?(?!\d)",
-        # Phone numbers, and addresses of machines, in groups of digits with points.
-        r"(?<![\d.])\d{2,5}(?:\.\d{2,5}){2,6}(?![\d.])",
-        rf"\b\d{{1,5}}[a-z]? {{1,3}}(?:[^\W\d_]{{1,40}} {{1,3}}){{1,2}}(?:{_STREET})\b\.?",
-        # Extensions and pagers, and what is in groups as a number of somebody.
-        r"\b(?:tel|phone|fax|pager|beeper|bleep|ext|extension|durchwahl)\b[.:#]{0,2} ?\d{3,6}"
-        r"(?![ ()/.-]{0,2}\d)",
-        rf"(?<![\w-])(?=[a-z\d-]{{0,20}}\d[a-z]+\d)(?:{_GROUP}-){{2,4}}{_GROUP}(?![\w-])",
-    )
+_WITH_DIGITS: Final = _compiled(
+    # Dates: with a year of four digits or of two, with month names, and as in DICOM.
+    r"(?<!\d)\d{1,4}([-./])\d{1,2}\1\d{1,4}(?!\d)",
+    rf"(?<!\d)\d{{1,2}}\.?[ -]?{_MONTH}\.?,?[ -]?\d{{2,4}}(?!\d)",
+    rf"\b{_MONTH}\.?[ -]?\d{{1,2}}(?:st|nd|rd|th)?(?:,?[ -]{{1,3}}\d{{4}}|-\d{{2}})(?!\d)",
+    r"(?<!\d)(?:19|20)\d{2}[-./]\d{1,3}(?!\d)",
+    r"(?<!\d)(?:19|20)\d{2}(?!\d)",
+    # Without a year: with a zero that no fraction has, as in German, and behind a weekday.
+    r"(?<![\d./])(?:0[1-9]/[0-3]?\d|(?:[12]?\d|3[01])/0[1-9])(?![\d/])",
+    r"(?<![\d.])(?:0?[1-9]|[12]\d|3[01])\.(?:0?[1-9]|1[0-2])\.(?!\d)",
+    rf"\b(?:{_SAYS_DAY}):? \d{{1,2}}([-./])\d{{1,2}}(?!\d)",
+    r"(?<!\d)\d{1,2}:\d{2}(?::\d{2})?(?!\d)",
+    # Phone numbers, and addresses of machines, in groups of digits with points.
+    r"(?<![\d.])\d{2,5}(?:\.\d{2,5}){2,6}(?![\d.])",
+    rf"\b\d{{1,5}}[a-z]? {{1,3}}(?:[^\W\d_]{{1,40}} {{1,3}}){{1,2}}(?:{_STREET})\b\.?",
+    # Extensions and pagers, and what is in groups as a number of somebody.
+    r"\b(?:tel|phone|fax|pager|beeper|bleep|ext|extension|durchwahl)\b[.:#]{0,2} ?\d{3,6}"
+    r"(?![ ()/.-]{0,2}\d)",
+    rf"(?<![\w-])(?=[a-z\d-]{{0,20}}\d[a-z]+\d)(?:{_GROUP}-){{2,4}}{_GROUP}(?![\w-])",
 )
 _DIGIT: Final = re.compile(r"\d")
 
