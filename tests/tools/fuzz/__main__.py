@@ -13,7 +13,14 @@ import time
 from collections import Counter
 from random import Random
 
-from tests.tools.fuzz.checking import BrokenError, check, drawn, minimised, save
+from tests.tools.fuzz.checking import (
+    MAX_SECONDS,
+    BrokenError,
+    check,
+    drawn,
+    minimised,
+    save,
+)
 from tests.tools.fuzz.learned import check_family
 from tests.tools.fuzz.mutation import mutated, seeds
 from tests.tools.fuzz.profiles import PROFILES
@@ -46,7 +53,7 @@ def main() -> int:
         case = drawn(rng, mutated(rng, among), list(PROFILES))
         executions += 1
         try:
-            outcome, seconds = check(case)
+            outcome, seconds = check(case, max_seconds=MAX_SECONDS)
         except BrokenError as error:
             if str(error) not in broken:
                 broken[str(error)] = save(minimised(case, str(error))).name
