@@ -14,6 +14,7 @@ def families() -> tuple[Family, ...]:
     codes = tuple(dict.fromkeys(("OK", "CANCELLED", *(code.name for code, _ in STATUSES.values()))))
     reasons = tuple(dict.fromkeys(("", *(reason for _, reason in STATUSES.values()))))
     outcomes = ("", *(name.removeprefix("OUTCOME_") for name in profile_pb.Outcome.keys()[1:]))
+    results = ("COMPLETE", "REJECTED")
     rejections = (name.removeprefix("REJECTION_REASON_") for name in pb.RejectionReason.keys()[1:])
     return (
         Count(
@@ -32,15 +33,29 @@ def families() -> tuple[Family, ...]:
             "deidcascade_files",
             "Files that have ended, by result and by the reason of a rejection.",
             "file",
-            {"result": ("COMPLETE", "REJECTED"), "reason": ("", *rejections)},
+            {"result": results, "reason": ("", *rejections)},
         ),
         Timing(
             "deidcascade_file_seconds",
             "How long files took from their first message to their result.",
             "file",
         ),
-        Count("deidcascade_received_bytes", "Bytes of files that came.", "file", of="bytes_in"),
-        Count("deidcascade_sent_bytes", "Bytes of files that went.", "file", of="bytes_out"),
+        Count(
+            "deidcascade_received_bytes",
+            "Bytes of files that came, by result: of COMPLETE the bytes_in of all receipts, of"
+            " REJECTED what came before the rejection.",
+            "file",
+            {"result": results},
+            of="bytes_in",
+        ),
+        Count(
+            "deidcascade_sent_bytes",
+            "Bytes of files that went, by result: of COMPLETE the bytes_out of all receipts, of"
+            " REJECTED what had gone before the rejection, which callers throw away.",
+            "file",
+            {"result": results},
+            of="bytes_out",
+        ),
         Count(
             "deidcascade_learned_bytes",
             "Bytes of files that were treated by what was learned of others like them.",

@@ -7,56 +7,39 @@ import signal
 import socket
 import subprocess
 import sys
-import urllib.request
 from typing import TYPE_CHECKING
 
+import grpc
 import pytest
 from deidcascade.v1 import profile_service_pb2 as profile_pb
 from deidcascade.v1.profile_service_pb2_grpc import ProfileServiceStub
-from prometheus_client.parser import text_string_to_metric_families
 
+from tests.integration.faults.files import identified_file
 from tests.support import callers
-from tests.support.deid_service import PROFILE, TARGET, Caller, ct, opened, status_of, whole_file
+from tests.support.between import line
+from tests.support.deid_service import (
+    PROFILE,
+    TARGET,
+    Caller,
+    chunk,
+    failure_of,
+    opened,
+    start,
+    status_of,
+    whole_file,
+)
+from tests.support.metrics import Scrape, metrics_of
 from tests.support.processes import service_process
+from tests.support.witness import Witness, differences, values_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from deidcascade.v1 import deid_service_pb2 as pb
+
     from tests.support.processes import ServiceProcess
 
 FILES = 7
-
-
-class Scrape:
-    """What a service says at one moment."""
-
-    def __init__(self, address: str) -> None:
-        self.text = ask(f"http://{address}/metrics")
-        self._samples = {
-            (sample.name, frozenset(sample.labels.items())): sample.value
-            for family in text_string_to_metric_families(self.text)
-            for sample in family.samples
-        }
-
-    def value(self, name: str, **labels: str) -> float:
-        """Returns a value; 0 where there is none."""
-        return self._samples.get((name, frozenset(labels.items())), 0.0)
-
-    def names(self) -> set[str]:
-        """Returns the names of all samples."""
-        return {name for name, _ in self._samples}
-
-
-def ask(url: str) -> str:
-    """Returns what is answered to a GET."""
-    with urllib.request.urlopen(url, timeout=20) as answer:  # noqa: S310 - an address of this test
-        text: str = answer.read().decode()
-    return text
-
-
-def metrics_of(service: ServiceProcess) -> str:
-    """Returns where a service tells them."""
-    return service.wait_for(r"event=metrics address=(\S+)")[0][1]
 
 
 @pytest.fixture
@@ -74,29 +57,41 @@ def profiles(database: str) -> Iterator[ServiceProcess]:
 
 
 def test_metrics_are_what_receipts_and_statuses_say(profiles: ServiceProcess) -> None:
-    """Counts of files, bytes, streams and calls, over all workers, and after one's death."""
+    """Files, bytes, streams and calls, over all workers; after a death, cancels and a cut line."""
     service_arguments = ("--profile-service", profiles.address, "--workers", "2")
-    data = ct()
+    witness = Witness()
+    data = identified_file(1)
+    # Has gone for the most part when its end is missed.
+    large = identified_file(2, 1 << 20)[:-100_000]
     with service_process(*service_arguments, "--metrics", "127.0.0.1:0") as service:
         service.wait_for("event=health status=SERVING", times=2)
-        received, sent = 0, 0
+
+        def caller(channel: grpc.Channel, *messages: pb.DeidentifyRequest) -> Caller:
+            return Caller(witness.watch(channel), *messages)
+
         for number in range(FILES):
             with callers.channel(service.address) as channel:
-                caller = Caller(channel, opened(), *whole_file(data), *whole_file(b"noise" * 100))
-                caller.half_close()
-                _, good = caller.receive_result()
-                _, bad = caller.receive_result()
-                caller.receive_all()
-                received += good.receipt.bytes_in
-                sent += good.receipt.bytes_out
-                assert bad.HasField("rejection")
-                assert status_of(Caller(channel, opened("sites/none/groups/g/projects/p")).receive)
+                files = [*whole_file(data), *whole_file(b"noise" * 100), *whole_file(large)]
+                talking = caller(channel, opened(), *files)
+                talking.half_close()
+                talking.receive_all()
+                nowhere = opened("sites/none/groups/g/projects/p")
+                assert status_of(caller(channel, nowhere).receive)[0] == "NOT_FOUND"
             if number == FILES // 2:
                 (worker, _) = service.workers(times=2)
                 os.kill(worker, signal.SIGKILL)
                 service.wait_for("event=health status=SERVING", times=3)
-        service.wait_for("event=file", times=2 * FILES)
-        said = Scrape(metrics_of(service))
+        with callers.channel(service.address) as channel, line(service.address) as between:
+            leaving = caller(channel, opened(), *whole_file(data), start(), chunk(data))
+            leaving.receive_result()
+            leaving.cancel()
+            with callers.channel(between.address) as other:
+                cut = caller(other, opened(), *whole_file(data), start(), chunk(data))
+                cut.receive_result()
+                between.cut()
+                assert failure_of(cut.receive_all).code() is grpc.StatusCode.UNAVAILABLE
+        service.wait_for("event=stream .*code=CANCELLED", times=2)
+        seen, said = witness.seen(), Scrape(metrics_of(service))
         of_profiles = Scrape(metrics_of(profiles))
         with callers.channel(service.address) as channel:
             open_one = Caller(channel, opened())
@@ -104,13 +99,25 @@ def test_metrics_are_what_receipts_and_statuses_say(profiles: ServiceProcess) ->
             busy = Scrape(metrics_of(service))
             open_one.half_close()
 
-    assert said.value("deidcascade_files_total", result="COMPLETE", reason="") == FILES
-    assert said.value("deidcascade_files_total", result="REJECTED", reason="NOT_DICOM") == FILES
-    assert said.value("deidcascade_received_bytes_total") == received + FILES * 500
-    assert said.value("deidcascade_sent_bytes_total") == sent
-    assert said.value("deidcascade_file_seconds_count") == 2 * FILES
-    assert said.value("deidcascade_streams_total", code="OK", reason="", outcome="PROFILE") == FILES
-    assert said.value("deidcascade_resolve_seconds_count") == 2 * FILES
+    assert differences(said, seen) == []
+    assert (
+        said.by("deidcascade_files_total", "result", "reason")
+        == seen.files
+        == {
+            ("COMPLETE", ""): FILES + 2,
+            ("REJECTED", "NOT_DICOM"): FILES,
+            ("REJECTED", "TRUNCATED"): FILES,
+        }
+    )
+    assert said.value("deidcascade_received_bytes_total", result="COMPLETE") == seen.bytes_in
+    assert said.value("deidcascade_sent_bytes_total", result="COMPLETE") == seen.bytes_out
+    assert said.value("deidcascade_sent_bytes_total", result="REJECTED") == seen.rejected_out > 0
+    assert said.by("deidcascade_streams_total", "code", "reason", "outcome") == {
+        ("OK", "", "PROFILE"): FILES,
+        ("NOT_FOUND", "TARGET_NOT_FOUND", ""): FILES,
+        ("CANCELLED", "", "PROFILE"): 2,
+    }
+    assert said.value("deidcascade_resolve_seconds_count") == 2 * FILES + 2
     assert said.value("deidcascade_worker_deaths_total") == 1
     assert said.value("deidcascade_worker_starts_total") == 3
     assert said.value("deidcascade_workers") == 2
@@ -123,11 +130,11 @@ def test_metrics_are_what_receipts_and_statuses_say(profiles: ServiceProcess) ->
         code: of_profiles.value("deidcascade_calls_total", method="ResolveProfile", code=code)
         for code in ("OK", "PERMISSION_DENIED", "NOT_FOUND")
     }
-    assert calls["OK"] == FILES
-    assert sum(calls.values()) == 2 * FILES
+    assert calls["OK"] == FILES + 2
+    assert sum(calls.values()) == 2 * FILES + 2
     assert of_profiles.value("deidcascade_call_seconds_count", method="SetProfile") == 1
     assert of_profiles.value("deidcascade_database_readers_most", worker="0") > 0
-    assert "Doe" not in said.text + of_profiles.text
+    assert values_in(said.text + of_profiles.text, data) == []
     assert "sites/" not in said.text + of_profiles.text
 
 

@@ -83,6 +83,7 @@ class System:
             [
                 *(sys.executable, "-m", "profile_service"),
                 *("--listen", self.profile_service, "--database", self._postgres.conninfo),
+                *("--metrics", "127.0.0.1:0"),
             ],
             stdout=subprocess.PIPE,
             stderr=self._log,
@@ -93,6 +94,12 @@ class System:
             match = re.fullmatch(r"listening on (\S+:\d+)\n", output.readline())
         assert match is not None
         self.profile_service = match[1]
+
+    def profile_metrics(self) -> str:
+        """Returns where ProfileService tells its metrics, since it was last started."""
+        log = (self._folder / "profile-service.log").read_text()
+        *_, last = re.finditer(r"event=metrics address=(\S+)", log)
+        return last[1]
 
     def kill_profile_service(self) -> None:
         """Kills every process of ProfileService."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import random
+import struct
 import tempfile
 import threading
 import time
 from collections import Counter
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +28,7 @@ from tests.support import callers
 from tests.support.callers import open_channel
 from tests.support.deid_service import TARGET, chunk, opened, start
 from tests.support.engine.build import dicom, el, sq
+from tests.support.witness import Seen, Witness
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -82,22 +85,37 @@ class Load:
         self._last_answer = time.monotonic()
         self._large = identified_file(0, LARGE_BYTES)
         self._small = identified_file(1)
+        # Its pixel data do not end before whoever sends it leaves.
+        size, endless = (struct.pack("<I", number) for number in (LARGE_BYTES, 0xFFFF_FFF0))
+        self._begun = self._large[:500_000].replace(size, endless)
+        self._uploads, self._rude = Witness(), Witness()
         self._hostile = hostile_files()
         self._threads = [
             *(threading.Thread(target=self._repeat, args=(self._upload, n)) for n in range(3)),
             threading.Thread(target=self._repeat, args=(self._be_rude, 100)),
         ]
 
-    def start(self) -> None:
-        """Starts all callers."""
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Starts all callers; lets them finish at the end, and waits for that."""
         for thread in self._threads:
             thread.start()
+        try:
+            yield
+        finally:
+            self._stop.set()
+            for thread in self._threads:
+                thread.join()
 
-    def stop(self) -> None:
-        """Lets the callers finish, and waits for that."""
-        self._stop.set()
-        for thread in self._threads:
-            thread.join()
+    def seen(self) -> Seen:
+        """Returns what the callers saw, once they have stopped."""
+        rude = self._rude.seen()
+        # Nobody waits for the results of these: they have none, as they do not end.
+        return self._uploads.seen() + replace(rude, unanswered=0, unanswered_in=0)
+
+    def files(self) -> list[bytes]:
+        """Returns what is uploaded, of what has values."""
+        return [self._large, self._small]
 
     def _repeat(self, once: Callable[[random.Random], None], seed: int) -> None:
         draw = random.Random(seed)  # noqa: S311 - no secret
@@ -134,10 +152,11 @@ class Load:
             }[kind]
             sources[f"{kind}-{number}"] = Source.of_bytes(f"{kind}-{number}", data)
         channels = [open_channel(self._address) for _ in range(draw.randint(1, 2))]
+        watched = [self._uploads.watch(channel) for channel in channels]
         try:
             with (
                 tempfile.TemporaryDirectory(dir=self._folder) as out,
-                Upload(channels, TARGET, sources.values(), out) as upload,
+                Upload(watched, TARGET, sources.values(), out) as upload,
             ):
                 results = assert_all_or_nothing(list(upload), Path(out), sources)
         finally:
@@ -162,8 +181,9 @@ class Load:
         left = threading.Event()
         with callers.channel(
             self._address, options=[("grpc.use_local_subchannel_pool", 1)]
-        ) as channel:
-            messages = [opened(), start(), chunk(self._large[:500_000])]
+        ) as unwatched:
+            channel = self._rude.watch(unwatched)
+            messages = [opened(), start(), chunk(self._begun)]
 
             def requests() -> Iterator[pb.DeidentifyRequest]:
                 yield from messages
