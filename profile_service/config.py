@@ -57,6 +57,7 @@ class Config:
         provider: whose tokens count; None: nobody's.
         master_key_file: what encrypts the keys of sites; empty where none is named.
         master_key: it itself; empty where it is not in the environment.
+        listed_versions: how many of the versions of a profile are listed; 0: all.
         previous_master_key_file: what has encrypted them before; empty where nothing has.
     """
 
@@ -75,6 +76,7 @@ class Config:
     master_key_file: str = ""
     master_key: str = field(default="", repr=False)
     previous_master_key_file: str = ""
+    listed_versions: int = 0
 
     @property
     def readers(self) -> int:
@@ -112,6 +114,13 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Config:
         "1: who shows no credential may ask what the services are, as grpcurl does; 0: nobody may",
         on=True,
     )
+    options.add(
+        "--listed-versions",
+        "how many of a profile's versions are listed, the newest; 0 lists all. The others are "
+        "kept, and read by their number or digest",
+        number=Number(int, 0),
+        default="0",
+    )
     _add_database(options)
     _add_keys(options)
     transport.add_options(options)
@@ -134,6 +143,7 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Config:
         master_key_file=parsed.master_key_file,
         master_key=environment.get(MASTER_KEY, ""),
         previous_master_key_file=parsed.previous_master_key_file,
+        listed_versions=parsed.listed_versions,
     )
 
 

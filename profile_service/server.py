@@ -139,7 +139,7 @@ def serve(
             return
         access = AccessCalls(store.access)
         keys, tables = _sealed(config, store, sealing)
-        servicers = _servicers(store, sealing, keys, tables, access, running)
+        servicers = _servicers(config, store, sealing, keys, tables, access, running)
         retention = Retention(store.audit, store.tables)
         retention.start()
         running.callback(retention.close)
@@ -194,6 +194,7 @@ def _sealed(config: Config, store: Store, sealing: MasterKey | None) -> tuple[Si
 
 
 def _servicers(
+    config: Config,
     store: Store,
     sealing: MasterKey | None,
     keys: SiteKeys,
@@ -205,7 +206,7 @@ def _servicers(
     profiles = Profiles(store.profiles, store.resolutions)
     running.callback(profiles.close)
     of_containers = ContainerCalls(store.containers)
-    of_profiles = ProfileCalls(store.profiles, profiles, keys, tables)
+    of_profiles = ProfileCalls(store.profiles, profiles, keys, tables, config.listed_versions)
     of_pseudonyms = PseudonymCalls(keys, Subjects(store.codes, store.audit.record, sealing))
     making = (of_containers, of_profiles, access, of_pseudonyms)
     return (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 from deidcascade.v1 import profile_service_pb2 as pb
@@ -38,9 +38,11 @@ from profile_service.language import VALIDATOR_VERSION, check_profile
 from profile_service.language.model import Violation
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from deidcascade.v1.profile_service_pb2_grpc import ProfileServiceStub
+
+_Command = TypeVar("_Command", bound="Callable[..., None]")
 
 profile_argument = click.argument("profile", metavar="FILE", type=PROFILE_FILE)
 etag_option = click.option(
@@ -49,6 +51,21 @@ etag_option = click.option(
 note_option = click.option(
     "--note", metavar="TEXT", default="", help="Why, for people who read the versions later."
 )
+
+
+def version_options(text: str) -> Callable[[_Command], _Command]:
+    """Takes a version as `--version N`, or bare behind the container; see `given_version`."""
+    number = click.IntRange(min=1)
+    bare = click.argument("bare", metavar="", required=False, type=number)
+    named = click.option("--version", metavar="N", type=number, help=text)
+    return lambda command: bare(named(command))
+
+
+def given_version(bare: int | None, named: int | None) -> int | None:
+    """Returns the version that was given, in one of two ways; None where it was in neither."""
+    if bare is not None and named is not None:
+        raise click.UsageError("The version is given twice.")
+    return named if bare is None else bare
 
 
 @click.group("profile")
@@ -149,7 +166,7 @@ def set_(
 
 @profile_group.command("get")
 @click.argument("container")
-@click.option("--version", type=click.IntRange(min=1), default=None, help="Default: the current.")
+@version_options("Default: the current.")
 @click.option(
     "--sha256",
     metavar="DIGEST",
@@ -158,9 +175,17 @@ def set_(
 )
 @json_option
 @profile_service_option
-def get(container: str, version: int | None, sha256: str, as_json: bool, address: str) -> None:
+def get(
+    container: str,
+    bare: int | None,
+    version: int | None,
+    sha256: str,
+    as_json: bool,
+    address: str,
+) -> None:
     """Prints the profile of CONTAINER exactly as it was set."""
-    request = pb.GetProfileRequest(container=container, version=version or 0, sha256=sha256)
+    number = given_version(bare, version) or 0
+    request = pb.GetProfileRequest(container=container, version=number, sha256=sha256)
     with profile_service(address) as stub:
         answer = stub.GetProfile(request)
     if as_json:
@@ -202,26 +227,31 @@ def versions(container: str, as_json: bool, address: str) -> None:
             ),
         )
     )
+    if found and found[-1].version > 1:
+        click.echo("Older versions are not listed: `profile get --version N` prints them.")
 
 
 @profile_group.command("restore")
 @click.argument("container")
-@click.argument("version", type=click.IntRange(min=1))
+@version_options("Whose text it is.")
 @note_option
 @profile_service_option
-def restore(container: str, version: int, note: str, address: str) -> None:
-    """Attaches the text of an older VERSION to CONTAINER again, as a new version."""
+def restore(container: str, bare: int | None, version: int | None, note: str, address: str) -> None:
+    """Attaches the text of an older version to CONTAINER again, as a new version."""
+    number = given_version(bare, version)
+    if number is None:
+        raise click.UsageError("Missing option '--version'.")
     with profile_service(address) as stub:
         etag = stub.GetContainer(pb.GetContainerRequest(name=container)).container.profile_etag
-        old = stub.GetProfile(pb.GetProfileRequest(container=container, version=version)).profile
+        old = stub.GetProfile(pb.GetProfileRequest(container=container, version=number)).profile
         request = pb.SetProfileRequest(
             container=container,
             source=old.source,
-            note=note or f"Version {version} again.",
+            note=note or f"Version {number} again.",
             etag=etag,
         )
         stored = stub.SetProfile(request).profile
-    click.echo(f"{container} has version {stored.version}, with the text of version {version}.")
+    click.echo(f"{container} has version {stored.version}, with the text of version {number}.")
 
 
 @profile_group.command("clear")

@@ -18,10 +18,9 @@ from profile_service.errors import (
     SamePersonError,
 )
 from profile_service.hierarchy import SITES, parse_name
-from profile_service.language.lookups import TABLE_NAME
 from profile_service.servicers.access import checked_role
 from profile_service.servicers.containers import changed_paths
-from profile_service.servicers.tables import DIGEST_BYTES, proposal
+from profile_service.servicers.tables import DIGEST_BYTES, proposal, table_name
 from profile_service.servicers.texts import checked_note
 
 if TYPE_CHECKING:
@@ -143,8 +142,7 @@ class ChangeCalls:
     def _complete(self, proposed: pb.ProposedTable) -> ContainerName:
         """Checks a table that is proposed, and notes which version it comes after."""
         name = parse_name(proposed.container, field="set_table.container")
-        if TABLE_NAME.fullmatch(proposed.table) is None:
-            raise InvalidChangeError("set_table.table", "must be formed as the id of a container.")
+        table_name(proposed.table, "set_table.table", InvalidChangeError)
         if len(proposed.text_sha256) != DIGEST_BYTES:
             raise InvalidChangeError("set_table.text_sha256", f"must be {DIGEST_BYTES} bytes.")
         there = [each for each in self._tables.attached(name) if each.name == proposed.table]

@@ -31,9 +31,16 @@ class ProfileCalls:
     """The calls about profiles."""
 
     def __init__(
-        self, store: ProfileStore, profiles: Profiles, keys: SiteKeys, tables: Tables
+        self,
+        store: ProfileStore,
+        profiles: Profiles,
+        keys: SiteKeys,
+        tables: Tables,
+        listed_versions: int = 0,
     ) -> None:
+        """Takes what has them; and how many of a container's newest are listed, 0 for all."""
         self._store = store
+        self._listed_versions = listed_versions or paging.MAX_NUMBER
         self._profiles = profiles
         self._keys = keys
         self._tables = tables
@@ -114,7 +121,9 @@ class ProfileCalls:
         size = paging.page_size(request.page_size)
         listed = f"{name}/profile"
         before = paging.read_number(listed, request.page_token) or paging.MAX_NUMBER
-        current, found = self._store.page(name, before=before, limit=size + 1)
+        current, found = self._store.page(
+            name, before=before, limit=size + 1, newest=self._listed_versions
+        )
         page, token = paging.cut(found, size, listed, lambda each: str(each.version))
         return pb.ListProfileVersionsResponse(
             profiles=map(messages.summary, page),

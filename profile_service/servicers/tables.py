@@ -8,7 +8,12 @@ from deidcascade.v1 import profile_service_pb2 as profile_pb
 from deidcascade.v1 import table_service_pb2 as pb
 
 from profile_service import messages, paging
-from profile_service.errors import CallIdleError, InvalidTableError, InvalidVersionError
+from profile_service.errors import (
+    CallIdleError,
+    InvalidRequestError,
+    InvalidTableError,
+    InvalidVersionError,
+)
 from profile_service.hierarchy import TARGETS, parse_name
 from profile_service.keys.delivery import Page
 from profile_service.language.lookups import TABLE_NAME
@@ -45,7 +50,7 @@ class TableCalls:
     ) -> pb.SetTableResponse:
         upload = Upload(
             parse_name(request.container, field="container"),
-            _name(request.table),
+            table_name(request.table),
             adds=request.add,
             keeps=not request.validate_only,
             note=checked_note(request.note),
@@ -77,7 +82,10 @@ class TableCalls:
         self, request: pb.ListTableVersionsRequest, call: Call
     ) -> pb.ListTableVersionsResponse:
         del call
-        container, name = parse_name(request.container, field="container"), _name(request.table)
+        container, name = (
+            parse_name(request.container, field="container"),
+            table_name(request.table),
+        )
         size = paging.page_size(request.page_size)
         listed = f"{container}/tables/{name}"
         before = paging.read_number(listed, request.page_token) or paging.MAX_NUMBER
@@ -88,7 +96,10 @@ class TableCalls:
     def ReadTable(  # noqa: N802, D102
         self, request: pb.ReadTableRequest, call: Call
     ) -> pb.ReadTableResponse:
-        container, name = parse_name(request.container, field="container"), _name(request.table)
+        container, name = (
+            parse_name(request.container, field="container"),
+            table_name(request.table),
+        )
         # A page is one of the version that the first one was of.
         listed = f"{container}/tables/{name}/rows"
         version, _, digest = paging.read_token(listed, request.page_token).partition(" ")
@@ -110,7 +121,10 @@ class TableCalls:
     def DeleteTable(  # noqa: N802, D102
         self, request: pb.DeleteTableRequest, call: Call
     ) -> pb.DeleteTableResponse:
-        container, name = parse_name(request.container, field="container"), _name(request.table)
+        container, name = (
+            parse_name(request.container, field="container"),
+            table_name(request.table),
+        )
         before = _version(request.before_version, "before_version")
         self._tables.delete(container, name, before=before, actor=call.actor)
         return pb.DeleteTableResponse()
@@ -135,7 +149,10 @@ class TableCalls:
     ) -> pb.ReadListResponse:
         del call
         target = parse_name(request.target, field="target", kinds=TARGETS)
-        container, name = parse_name(request.container, field="container"), _name(request.table)
+        container, name = (
+            parse_name(request.container, field="container"),
+            table_name(request.table),
+        )
         if container.text not in target.upwards:
             raise InvalidTableError("container", "is not what files go to, or above it.")
         if request.version < 1:
@@ -177,9 +194,12 @@ def _wanted(lookup: pb.TableLookup) -> Wanted:
     return Wanted(lookup.id, lookup.version, tuple(lookup.columns), patients)
 
 
-def _name(text: str) -> str:
+def table_name(
+    text: str, field: str = "table", error: type[InvalidRequestError] = InvalidTableError
+) -> str:
+    """Returns the name of a table; raises the error for what cannot be one."""
     if TABLE_NAME.fullmatch(text) is None:
-        raise InvalidTableError("table", "must be formed as the id of a container.")
+        raise error(field, "must be formed as the id of a container.")
     return text
 
 

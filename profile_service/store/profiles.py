@@ -133,7 +133,7 @@ class ProfileStore:
         return rows.to_version(name.text, found[0]) if found else None
 
     def page(
-        self, name: ContainerName, *, before: int, limit: int
+        self, name: ContainerName, *, before: int, limit: int, newest: int
     ) -> tuple[int, list[ProfileVersion]]:
         """Returns versions without their texts, newest first.
 
@@ -141,6 +141,7 @@ class ProfileStore:
             name: the container.
             before: the version below which they begin.
             limit: how many at most.
+            newest: none but so many of the newest.
 
         Returns:
             The version that is attached now, or 0, and the versions.
@@ -148,7 +149,7 @@ class ProfileStore:
         Raises:
             ContainerNotFoundError: the container does not exist.
         """
-        found = self._read("list_versions", name.text, before, limit)
+        found = self._read("list_versions", name.text, before, limit, newest)
         if not found:
             raise ContainerNotFoundError(name.text)
         versions = [rows.to_version(name.text, row[1:]) for row in found]

@@ -254,6 +254,8 @@ LEFT JOIN LATERAL (
     SELECT *
     FROM profile_version
     WHERE container_id = c.id AND version < $2
+        -- They have no gaps.
+        AND version > (SELECT max(version) FROM profile_version WHERE container_id = c.id) - $4
     ORDER BY version DESC
     LIMIT $3
 ) AS v ON true

@@ -140,8 +140,11 @@ def test_profiles_are_compared_by_what_they_do(run: Run, project: str, tmp_path:
     assert "PatientName, at the top level\n  - becomes 'REDACTED'" in dry.stdout
     assert run("profile", "get", site).stdout == f"{VALID}# the same\n"
 
-    assert run("profile", "restore", site, "1").returncode == 0
+    assert run("profile", "restore", site, "--version", "1").returncode == 0
     assert run("profile", "get", site).stdout == VALID
+    # Bare, too, as in earlier releases.
+    assert run("profile", "restore", site, "2").returncode == 0
+    assert run("profile", "get", site, "4").stdout == f"{VALID}# the same\n"
     versions = run("profile", "versions", site).stdout
     assert "Version 1 again." in versions
     assert "Only a comment." in versions
@@ -507,6 +510,8 @@ def test_validate_points_at_the_place(installation: Installation) -> None:
         ("container", "update", "sites/a"),
         ("profile", "validate", "no-such-file.yaml"),
         ("profile", "get", "sites/a", "--version", "0"),
+        ("profile", "get", "sites/a", "1", "--version", "1"),
+        ("profile", "restore", "sites/a"),
         ("upload", "no-such-folder", "--to", "x", "--out", "y"),
         ("upload", "--to", "x", "--out", "y"),
         ("apply", "--out", "y", "."),

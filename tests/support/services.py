@@ -26,6 +26,7 @@ def running_profile_service(
     master_key_file: str = "",
     previous_master_key_file: str = "",
     service_key: str = str(SERVICE_KEY_FILE),
+    listed_versions: int = 0,
 ) -> Iterator[str]:
     """Gives the address of a ProfileService on a database; raises what `serve` raises."""
     address: Future[str] = Future()
@@ -44,6 +45,7 @@ def running_profile_service(
                     provider=provider,
                     master_key_file=master_key_file,
                     previous_master_key_file=previous_master_key_file,
+                    listed_versions=listed_versions,
                 ),
                 "127.0.0.1:0",
                 listening=lambda port: address.set_result(f"127.0.0.1:{port}"),

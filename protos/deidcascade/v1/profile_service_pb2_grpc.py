@@ -258,6 +258,10 @@ class ProfileServiceServicer:
         """Lists the profile versions of a container, newest first, in pages, without
         their source text, violations and warnings.
 
+        A service may be set to list no more than so many of the newest. Their numbers have
+        no gaps: where the last one is not version 1, older ones are there, and GetProfile
+        returns them.
+
         INVALID_ARGUMENT INVALID_NAME, INVALID_PAGE_TOKEN, INVALID_PAGE_SIZE;
         NOT_FOUND CONTAINER_NOT_FOUND.
         """

@@ -159,6 +159,10 @@ class ProfileServiceStub:
     """Lists the profile versions of a container, newest first, in pages, without
     their source text, violations and warnings.
 
+    A service may be set to list no more than so many of the newest. Their numbers have
+    no gaps: where the last one is not version 1, older ones are there, and GetProfile
+    returns them.
+
     INVALID_ARGUMENT INVALID_NAME, INVALID_PAGE_TOKEN, INVALID_PAGE_SIZE;
     NOT_FOUND CONTAINER_NOT_FOUND.
     """
@@ -336,6 +340,10 @@ class ProfileServiceAsyncStub(ProfileServiceStub):
     ListProfileVersions: _aio.UnaryUnaryMultiCallable[_profile_service_pb2.ListProfileVersionsRequest, _profile_service_pb2.ListProfileVersionsResponse]  # type: ignore[assignment]
     """Lists the profile versions of a container, newest first, in pages, without
     their source text, violations and warnings.
+
+    A service may be set to list no more than so many of the newest. Their numbers have
+    no gaps: where the last one is not version 1, older ones are there, and GetProfile
+    returns them.
 
     INVALID_ARGUMENT INVALID_NAME, INVALID_PAGE_TOKEN, INVALID_PAGE_SIZE;
     NOT_FOUND CONTAINER_NOT_FOUND.
@@ -571,6 +579,10 @@ class ProfileServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_profile_service_pb2.ListProfileVersionsResponse, _abc.Awaitable[_profile_service_pb2.ListProfileVersionsResponse]]:
         """Lists the profile versions of a container, newest first, in pages, without
         their source text, violations and warnings.
+
+        A service may be set to list no more than so many of the newest. Their numbers have
+        no gaps: where the last one is not version 1, older ones are there, and GetProfile
+        returns them.
 
         INVALID_ARGUMENT INVALID_NAME, INVALID_PAGE_TOKEN, INVALID_PAGE_SIZE;
         NOT_FOUND CONTAINER_NOT_FOUND.

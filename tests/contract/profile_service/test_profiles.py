@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING
 
 import grpc
 import pytest
 from deidcascade.v1 import profile_service_pb2 as pb
+from deidcascade.v1.profile_service_pb2_grpc import ProfileServiceStub
 
 from profile_service.language import VALIDATOR_VERSION
 from tests.contract.profile_service.conftest import DEVICE, GROUP, PROJECT, SITE
+from tests.support import callers
 from tests.support.refusals import refused
-
-if TYPE_CHECKING:
-    from deidcascade.v1.profile_service_pb2_grpc import ProfileServiceStub
+from tests.support.services import running_profile_service
 
 VALID = "dicom:\n  fields:\n  - name: PatientName\n    remove: true\n"
 OTHER = VALID + "  - name: PatientID\n    hash: true\n"
@@ -327,6 +326,35 @@ def test_versions_are_listed_newest_first(hierarchy: ProfileServiceStub, size: i
     assert {each.source for each in found} == {""}
     assert {each.validity for each in found} == {pb.VALIDITY_INVALID}
     assert len({each.sha256 for each in found}) == 5
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_a_setting_bounds_the_versions_that_are_listed(database: str, size: int) -> None:
+    """The newest are listed, on one page or more; the others are read by number and digest."""
+    with (
+        running_profile_service(database, listed_versions=2) as address,
+        callers.channel(address) as channel,
+    ):
+        service = ProfileServiceStub(channel)
+        create = pb.CreateContainerRequest(container=pb.Container(name=SITE))
+        service.CreateContainer(create)
+        texts = [f"{VALID}# {number}\n" for number in range(4)]
+        made = [
+            service.SetProfile(pb.SetProfileRequest(container=SITE, source=text)).profile
+            for text in texts
+        ]
+        request = pb.ListProfileVersionsRequest(container=SITE, page_size=size)
+        listed = [service.ListProfileVersions(request)]
+        while token := listed[-1].next_page_token:
+            request.page_token = token
+            listed.append(service.ListProfileVersions(request))
+        assert [each.version for page in listed for each in page.profiles] == [4, 3]
+        assert {page.current_version for page in listed} == {4}
+        for number, text in enumerate(texts, 1):
+            by_number = pb.GetProfileRequest(container=SITE, version=number)
+            by_digest = pb.GetProfileRequest(container=SITE, sha256=made[number - 1].sha256)
+            assert service.GetProfile(by_number).profile.source == text
+            assert service.GetProfile(by_digest).profile.source == text
 
 
 def test_a_container_without_versions_lists_none(hierarchy: ProfileServiceStub) -> None:
