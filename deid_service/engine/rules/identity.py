@@ -20,7 +20,7 @@ no difference, nor do case, accents, width and script (see `spelling`):
     a date       see `calendar`
 
 Words are too short to tell anybody below `MIN_NAME` letters, and numbers below
-`_MIN_NUMBER` digits: looked for, they would be found everywhere.
+`MIN_NUMBER` digits: looked for, they would be found everywhere.
 """
 
 from __future__ import annotations
@@ -28,38 +28,20 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
 from functools import cached_property
-from itertools import permutations, product
 from typing import Final, NamedTuple
 
-from deid_service.engine.rules.calendar import Dates
 from deid_service.engine.rules.forms import (
     APOSTROPHES,
     LONG_NUMBER,
     MAX_PARTS,
     MAX_WORDS_OF_FORM,
     MIN_TOUCHED,
-    TITLES,
     TOKEN,
-    forms_of_name,
-    forms_of_phrase,
-    initials_of,
-    long_vowels,
-    telling,
-    words_of,
 )
-from deid_service.engine.rules.listed import FIRST_UNSPACED, NOTHING_LISTED, WORD, Listed
+from deid_service.engine.rules.listed import NOTHING_LISTED, WORD, Listed
+from deid_service.engine.rules.sought import INITIALS, MIN_NUMBER, PATIENT, Sought
 from deid_service.engine.rules.spelling import located, plain, spellings
-
-_MIN_NUMBER: Final = 4
-
-# PS3.5 6.2: LO, as which most stand; longer ones are looked for as they stand.
-_MAX_NUMBER: Final = 64
-
-# The least of a phone number that people write, and the most that there are (E.164).
-_MIN_PHONE: Final = 7
-_MAX_PHONE: Final = 16
 
 # Digits of a day.
 _DAY: Final = 8
@@ -71,26 +53,9 @@ _MAX_BETWEEN: Final = 4
 # Each takes some fifty forms, of a hundred bytes.
 MAX_OF_A_KIND: Final = 2000
 
-# Whose initials they are cannot be told: they stand in every other description.
-_UBIQUITOUS: Final = frozenset(
-    ["ap", "ax", "cm", "cr", "ct", "dx", "iv", "lt", "ma", "mg", "ml", "mm", "mr", "nm", "pa",
-     "pt", "re", "rf", "rt", "sc", "sr", "us", "wo", "xa", "xr"]
-)  # fmt: skip
 
-# Words that stand in every sentence, and turn its meaning: no initials unless with points.
-_FUNCTION_WORDS: Final = frozenset(
-    ["am", "an", "as", "at", "au", "be", "by", "da", "de", "di", "do", "du", "el", "en", "et", "if",
-     "im", "in", "is", "it", "la", "le", "ma", "ne", "no", "of", "on", "or", "os", "se", "so",
-     "to", "um", "un", "up", "we", "zu"]
-)  # fmt: skip
-
-# Behind these, initials are those of somebody, whatever else they mean.
-_PATIENT: Final = frozenset(["pt", "pat", "patient", "patientin", "paciente"])
-
-# What is written with points between its letters.
-_WITH_POINTS: Final = frozenset(
-    ["ca", "dv", "eg", "ie", "im", "od", "oe", "os", "po", "ua", "va", "vs", "zb", "zn"]
-)  # fmt: skip
+# At these, a short number is an identifier.
+_NUMBER_OF: Final = frozenset(["sn", "id", "pid", "mrn", "acc", "pat", "no", "nr"])
 
 
 class _Token(NamedTuple):
@@ -105,162 +70,6 @@ class _Token(NamedTuple):
     before: str
     text: str
     touches: bool
-
-
-@dataclass(eq=False, repr=False)
-class _Sought:
-    """What is looked for of an identity, each made when it is first needed.
-
-    Attributes: those of `Identity`, whose sets they are.
-    """
-
-    names: AbstractSet[tuple[str, ...]]
-    numbers: AbstractSet[str]
-    phones: AbstractSet[str]
-    phrases: AbstractSet[str]
-    departments: AbstractSet[str]
-    dates: AbstractSet[str]
-    harmless: AbstractSet[str]
-    shortest: int
-
-    @cached_property
-    def initials(self) -> frozenset[str]:
-        """The initials of people: two, or all, in the order of the name and the other."""
-        found: set[str] = set()
-        for name in self.names:
-            words = [word for word in name if word not in TITLES]
-            # With a particle as the first letter, too: van der Berg is B., and V.
-            for one, other in permutations(
-                dict.fromkeys((*words[:1], *telling(words), *words[-1:])), 2
-            ):
-                found.update(map("".join, product(initials_of(one), initials_of(other))))
-            letters = [plain(word)[:1] for word in words]
-            found.update(("".join(letters), "".join(letters[1:] + letters[:1])))
-        return frozenset(each for each in found if len(each) > 1 and each[0] < FIRST_UNSPACED)
-
-    @cached_property
-    def forms(self) -> frozenset[tuple[str, ...]]:
-        forms: set[tuple[str, ...]] = set()
-        for name in self.names:
-            forms.update(forms_of_name(name))
-            forms.update(long_vowels(name, self.harmless))
-        for phrase in self.phrases:
-            forms.update(forms_of_phrase(phrase, self.harmless))
-        for department in self.departments:
-            # Radiology, Chest: said of everybody's images.
-            told = forms_of_phrase(department, self.harmless)
-            forms.update(form for form in told if len(form) != 1 or form[0] not in self.harmless)
-        for number in self.numbers:
-            if len("".join(words_of(number))) >= LONG_NUMBER:
-                forms.add(words_of(number)[:MAX_WORDS_OF_FORM])
-            forms.update((run,) for run in re.findall(r"\d+", number) if len(run) >= LONG_NUMBER)
-        return frozenset(form for form in forms if form and len("".join(form)) >= self.shortest)
-
-    @cached_property
-    def heads(self) -> frozenset[str]:
-        """With which tokens anything of it begins."""
-        return frozenset({*self.follow, *self.number_heads, *self.calendar.digits})
-
-    @cached_property
-    def heads_and_initials(self) -> frozenset[str]:
-        letters = {each[0] for each in (*self.told_initials, *self.with_points)}
-        return self.heads | self.told_initials | letters | _PATIENT
-
-    @cached_property
-    def told_initials(self) -> frozenset[str]:
-        """Initials that are no word; none where it is not known what words are."""
-        return self.alone - self.harmless if self.harmless else frozenset()
-
-    @cached_property
-    def alone(self) -> frozenset[str]:
-        """Initials that may be told without points."""
-        return self.initials - _UBIQUITOUS - _FUNCTION_WORDS
-
-    @cached_property
-    def with_points(self) -> frozenset[str]:
-        """Initials that are no abbreviation with points between its letters, as `p.a.` is."""
-        return self.initials - _UBIQUITOUS - _WITH_POINTS if self.harmless else frozenset()
-
-    @cached_property
-    def follow(self) -> dict[str, set[str]]:
-        """What may follow the first word of a form; "" where it is a form by itself."""
-        found: dict[str, set[str]] = {}
-        for form in (*self.forms, *self.short):
-            found.setdefault(form[0], set()).add(form[1] if len(form) > 1 else "")
-        return found
-
-    @cached_property
-    def short(self) -> dict[tuple[str, ...], set[str]]:
-        """Numbers that are told by how they are written alone, by their tokens."""
-        found: dict[tuple[str, ...], set[str]] = {}
-        for number in self.numbers:
-            tokens = words_of(number)
-            if tokens and len("".join(tokens)) < LONG_NUMBER:
-                literal = plain(number)
-                start, end = literal.find(tokens[0]), literal.rfind(tokens[-1]) + len(tokens[-1])
-                found.setdefault(tokens, set()).add(literal[start:end])
-        return found
-
-    @cached_property
-    def long_numbers(self) -> frozenset[str]:
-        """Numbers without what stands between their digits and letters, and zeros before."""
-        found: set[str] = set()
-        for number in self.numbers:
-            groups = re.findall(r"[^\W_]+", plain(number))
-            digits = re.findall(r"\d+", plain(number))
-            if any(char.isdigit() for char in number):
-                found.add("".join(groups))
-                found.update(each for each in (*digits[-1:], "".join(digits)))
-        for phone in self.phones:
-            # Without what stands before it for another country, or a longer way.
-            ends = range(min(len(phone), _MAX_PHONE) - _MIN_PHONE + 1)
-            found.update(phone[-_MAX_PHONE:][at:] for at in ends)
-        stripped = {each.lstrip("0") for each in found if LONG_NUMBER <= len(each) <= _MAX_NUMBER}
-        return frozenset(each for each in stripped if len(each) >= _MIN_NUMBER)
-
-    @cached_property
-    def number_heads(self) -> frozenset[str]:
-        """With what numbers begin."""
-        return frozenset(
-            number[:end] for number in self.long_numbers for end in range(1, len(number) + 1)
-        )
-
-    @cached_property
-    def calendar(self) -> Dates:
-        return Dates(self.dates)
-
-    @cached_property
-    def unspaced(self) -> tuple[str, ...]:
-        """What is looked for within words: scripts that leave no spaces between them."""
-        forms = {"".join(form) for form in self.forms}
-        for name in self.names:
-            words = [plain(word) for word in name]
-            forms.update((*words, "".join(words), "".join(reversed(words))))
-        return tuple(
-            sorted((form for form in forms if len(form) > 1 and form[0] >= FIRST_UNSPACED), key=len)
-        )[::-1]
-
-    @cached_property
-    def in_names(self) -> frozenset[str]:
-        """What belongs to a name that stands in a text."""
-        forms = (form for name in self.names for form in forms_of_name(name))
-        return frozenset(word for form in forms for word in form if len(word) > 1)
-
-    @cached_property
-    def beside(self) -> frozenset[str]:
-        words = {spelling for name in self.names for word in name for spelling in spellings(word)}
-        return frozenset(word for word in words if len(word) > 1) | (TITLES - {"med", "md"})
-
-    @cached_property
-    def letters(self) -> frozenset[str]:
-        words = {spelling for name in self.names for word in name for spelling in spellings(word)}
-        return frozenset(word[:1] for word in words)
-
-    def is_inflected(self, word: str) -> bool:
-        """Whether a word is a name with one more letter: of its case, or as a user has it."""
-        harmless, name = self.harmless, word[:-1]
-        is_one = len(name) >= LONG_NUMBER and word.isalpha() and (name,) in self.forms
-        return is_one and bool(harmless) and not {name, word} & harmless
 
 
 class Identity:
@@ -319,7 +128,7 @@ class Identity:
     def add_number(self, text: str) -> None:
         """Adds an identifier."""
         text = text.strip()
-        if len(text) >= _MIN_NUMBER:
+        if len(text) >= MIN_NUMBER:
             self.numbers.add(text.lower())
 
     def add_phone(self, text: str) -> None:
@@ -330,7 +139,7 @@ class Identity:
     def add_phrase(self, text: str, *, is_department: bool = False) -> None:
         """Adds a name or an address."""
         text = " ".join(text.split())
-        if len(text) >= _MIN_NUMBER:
+        if len(text) >= MIN_NUMBER:
             (self.departments if is_department else self.phrases).add(text.lower())
 
     def add_date(self, text: str) -> None:
@@ -353,8 +162,8 @@ class Identity:
         return frozenset(spelled | self._sought.alone)
 
     @cached_property
-    def _sought(self) -> _Sought:
-        return _Sought(
+    def _sought(self) -> Sought:
+        return Sought(
             self.names,
             self.numbers,
             self.phones,
@@ -428,6 +237,7 @@ class Identity:
         listed = self.listed.follow
         dates = self._sought.calendar
         months = dates.months
+        joins, harmless = self._sought.is_joined, self.harmless
         at = reached = 0
         while at < len(found):
             token = found[at][0]
@@ -438,7 +248,7 @@ class Identity:
                 or token in listed
                 or token[0] == "0"
                 or (len(token) > _DAY and token.isdecimal())
-                or (len(token) > LONG_NUMBER and token[:-1] in heads)
+                or (len(token) > LONG_NUMBER and token not in harmless and joins(text, found[at]))
                 or not token.isalnum()
             ):
                 length = self._length(text, found, at, with_initials=with_initials)
@@ -464,19 +274,24 @@ class Identity:
             length = self._form_length(_tokens(text, found[at : at + MAX_WORDS_OF_FORM]))
             if length:
                 return length
-        if self._sought.is_inflected(word):
+        if len(word) > LONG_NUMBER and word not in self.harmless:
+            if self._sought.is_joined(text, token):
+                return 1
+        elif (word,) in self._sought.short and _stands_at(_NUMBER_OF, text, found, at):
             return 1
         is_number = word.lstrip("0") in self._sought.number_heads
         if is_number and (length := self._number_length(found, at)):
             return length
         if word.isdecimal() and self._sought.calendar.are(word):
             # Of eight digits it is none by chance: DOB19700203.
-            return int(len(word) >= _DAY or not _touches(text, token))
+            is_told = len(word) >= _DAY or _stands_at(self._sought.initials, text, found, at)
+            return int(is_told or not _touches(text, token))
         if not with_initials:
             return 0
         if word in self._sought.told_initials and not _touches(text, token):
             return 1
-        if word in _PATIENT and at + 1 < len(found) and found[at + 1][0] in self._sought.alone:
+        behind = self._sought.initials if word in INITIALS else self._sought.alone
+        if word in PATIENT | INITIALS and at + 1 < len(found) and found[at + 1][0] in behind:
             return 0 if _touches(text, found[at + 1]) else 2
         return (
             self._dotted_end(_tokens(text, found[at : at + MAX_PARTS + 1])) if len(word) == 1 else 0
@@ -586,6 +401,13 @@ def _touches(text: str, token: re.Match[str]) -> bool:
     """Whether a letter or digit that is none of it stands at a token."""
     start, end = token.span()
     return text[max(start - 1, 0) : start].isalnum() or text[end : end + 1].isalnum()
+
+
+def _stands_at(words: AbstractSet[str], text: str, found: list[re.Match[str]], at: int) -> bool:
+    """Whether a token stands at one of some words, without anything between, and ends there."""
+    start, end = found[at].span()
+    is_at = at > 0 and found[at - 1].end() == start and not text[end : end + 1].isalnum()
+    return is_at and found[at - 1][0] in words
 
 
 def _literally(tokens: list[_Token]) -> str:

@@ -112,6 +112,10 @@ def test_ways_of_writing(what: str, form: str) -> None:
         ("name Smith^Ann", "Smith2", "2"), ("name Smith^Ann", "3smith", "3"),
         ("date 20200312", "DOB20200312", "DOB"), ("date 20200312", "F12032020T1", "F T1"),
         ("date 20200312", "CT20200312101112x", "CT x"),
+        # Behind a digit of the word before it, behind the code of a country or what it is.
+        ("number 9135173", "T19135173 ax", "T ax"), ("number 0135173", "v20135173", "v"),
+        ("phone (776) 931-8986", "+17769318986 CT", "+ CT"),
+        ("number 49006", "coil sn49006", "coil sn"),
     ],
 )  # fmt: skip
 def test_joined(what: str, form: str, left: str) -> None:
@@ -156,6 +160,7 @@ def test_others(text: str) -> None:
         "4771 Kensington St", "9844 Old Mill Avenue", "Schillerstr. 97", "Mozartstraße 28",
         "Dr. Roe", "Frau Roe", "Mr. J. R. Roe", "att: Walker", "Tech: J. Stone", "MTRA:Sommer",
         "Oberarzt: Winter", "врач: Walker", "1.3.6.1.4.1.41001.343583.1",
+        "smb://nas/roe",
     ],
 )  # fmt: skip
 def test_told_by_its_form(form: str) -> None:
@@ -165,6 +170,15 @@ def test_told_by_its_form(form: str) -> None:
 
     assert sweep(f"ADC {form} map", nobody) == "ADC map"
     assert clean(f"knee {form} left", vocabulary(), nobody) == "knee left"
+
+
+def test_uid_that_names_a_file() -> None:
+    """A UID goes from a text with more behind it, too."""
+    nobody = Identity()
+    nobody.hides_uids = True
+
+    assert sweep("1.3.6.1.4.1.41001.343583.1.dcm", nobody) == ".dcm"
+    assert sweep("1.3.6.1.4.1.41001.343583.1.", nobody) == "."
 
 
 @pytest.mark.parametrize(
@@ -191,11 +205,23 @@ def test_not_told_by_its_form(text: str) -> None:
         ("name Roe^Ann", "CA Zyxel: CT", "CA : CT"), ("name Roe^Ann", "sent by Zyxel", "sent by"),
         ("name Roe^Ann", "врач Zyxel CT", "врач CT"), ("name Roe^Ann", "adressé par Zyxel",
         "adressé par"), ("name Roe^Ann", "Prof Zyxel-Qwertz knee", "knee"),
+        ("name Roe^Ann", "Dr. O'Zyxel CT", "CT"), ("name Roe^Ann", "GP Dr O'Zyxel", "GP Dr"),
+        ("name Roe^Ann", "Op: ZYXEL", "Op"), ("name Roe^Ann", "user=azyxel CT", "user= CT"),
+        ("name Roe^Ann", "lääkäri Zyxel", "lääkäri"), ("name Roe^Ann", "Rückspr. mit Zyxel",
+        "Rückspr. mit"), ("name Roe^Ann", "Zyxel, MD: CT", "MD: CT"),
+        ("name Roe^Ann", "Zyxel's clinic", "'s clinic"), ("name Roe^Ann", "ZYXEL PROTO", "PROTO"),
+        ("name Roe^Ann", "ZYXEL, J.", "J."), ("name Roe^Ann", "Zyxel^Qwertz CT", "Qwertz CT"),
+        ("name Roe^Ann", "Zyxel, Qwertz", ""),
+        ("name Roe^Ann", "in Zyxel, Qwertz", "in Zyxel, Qwertz"),
+        ("name Roe^Ann", "Crohn's disease list",
+        "Crohn's disease list"), ("name Roe^Ann", "chest, abdomen", "chest, abdomen"),
+        ("name Roe^Ann", "op site", "op site"),
         ("name Roe^Ann", "DRAINAGE CA BLADDER", "DRAINAGE CA BLADDER"),
         ("name Roe^Ann", "Zyxel cc", "Zyxel cc"), ("name Roe^Ann", "DR CHEST", "DR CHEST"),
         # Names of the file with a letter at them.
         ("name Zyxelberg^Ann", "ZYXELBERGZ CT", "CT"), ("name Zyxelberg^Ann", "zyxelbergx", ""),
-        ("name Zyxelberg^Ann", "zyxelbergxy", "zyxelbergxy"),
+        ("name Zyxelberg^Ann", "BGZYXELBERG CT", "CT"), ("name Zyxelberg^Ann", "xxzyxelbergxx", ""),
+        ("name Zyxel^Ann", "bgzyxel", "bgzyxel"), ("name Cannea^Ann", "scanneable", ""),
         ("name Ивановский^Ян", "Ивановскийу", ""), ("name Cervic^Ann", "cervica", ""),
         ("name Scanne^Ann", "scanner", "scanner"), ("name Roe^Ann", "Roes", "Roes"),
     ],
@@ -248,6 +274,27 @@ def test_stays(text: str) -> None:
         # Days without a year, and what may be a fraction.
         ("knee 11/02", "knee"), ("knee 3.2.", "knee"), ("Tues 4/7 knee", "knee"),
         ("knee since 3/14", "knee"), ("BPP 8/8", "BPP 8/8"), ("1/2 knee 2.5", "1/2 knee 2.5"),
+        ("the 3rd of May, knee", "the , knee"),
+        # Numbers behind what says whose they are, with zeros before them, and of trials.
+        ("knee Subj# 203-118", "knee"), ("room 412-B knee", "knee"), ("Pt no. 7-12 knee", "knee"),
+        ("patient n° 12 knee", "knee"), ("knee 0093", "knee"), ("941_S_4292 knee", "knee"),
+        ("knee 04-0012", "knee"), ("number plate M-KL 4471 knee", "knee"),
+        ("last4 7719, knee", "knee"),
+        ("fe80::1ff:fe23:4567:890a knee", "knee"), ("bleep #883 knee", "knee"),
+        ("DW 4412 knee", "knee"), ("DW 1000 knee", "DW 1000 knee"),
+        ("patient 72 kg", "patient 72 kg"),
+        ("b0 0.05 1-5", "b0 0.05 1-5"), ("RTOG 0617", "RTOG 0617"),
+        # Where people live, and e-mail addresses in words.
+        ("NW1 6XE knee", "knee"), ("K1A 0B1 knee", "knee"), ("A-1090 knee", "knee"),
+        ("4471 NW 12th Ave knee", "knee"), ("Flat 3 knee", "knee"),
+        ("T2 3DE, b-1000", "T2 3DE, b-1000"),
+        ("j_doe99 AT gmail DOT com", ""), ("t.roe[at]site.se knee", "knee"),
+        ("C:\\Users\\roe\\Desktop knee", "knee"), ("/home/roe/mr knee", "knee"),
+        # Ages above 89, and what only looks like them.
+        ("94 y.o. knee", "knee"), ("93yo knee", "knee"), ("age 97 knee", "knee"),
+        ("101-year-old, knee", "knee"), ("91-jährige knee", "knee"), ("knee, M/92", "knee"),
+        ("age 89, 89Zr", "age 89, 89Zr"), ("Y 90, 95 %", "Y 90, 95 %"),
+        ("age 9, 120 kV", "age 9, 120 kV"),
     ],
 )  # fmt: skip
 def test_goes(text: str, left: str) -> None:
@@ -267,6 +314,11 @@ def test_initials_that_are_words_and_codes() -> None:
     assert clean("No effusion on CT", vocabulary(), identity) == "No effusion on CT"
     assert clean("knee, N.O.", vocabulary(), identity) == "knee"
     assert sweep("BA knee, pt BA", one("name Abel^Bo")) == "BA knee"
+    assert sweep("pt initials BA, CT", one("name Abel^Bo")) == "pt , CT"
+    assert sweep("initials: RF", one("name Roe^Fay")) == ""
+    identity = one("name Abel^Bo")
+    identity.add_date("19640907")
+    assert sweep("CT AB640907, AC640907", identity) == "CT AB , AC640907"
     assert sweep("Pat. BA2, pt CT", one("name Abel^Bo")) == "Pat. BA2, pt CT"
     assert cleaner.texts(step, ["NO", "SK"], "CS") == ["NO", "SK"]
     assert Cleaner(vocabulary(), one("name Kerr^Sam")).texts(step, ["SK"], "CS") == ["SK"]
@@ -300,6 +352,13 @@ def test_phrase_of_somebody() -> None:
         "aaa1aaa-" * 8_000,
         "tech: a. " * 7_000,
         "a" * 30_000 + ":",
+        "0-" * 30_000,
+        "a at a " * 9_000,
+        "a.dot" * 12_000,
+        "subj#1-" * 9_000,
+        "1 1th ave" * 6_000,
+        "aaa, " * 12_000,
+        "a:" * 30_000,
     ],
 )
 def test_long_texts(text: str) -> None:

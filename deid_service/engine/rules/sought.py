@@ -1,0 +1,248 @@
+"""What is looked for of whom a file is about: made of its names, numbers, addresses and dates.
+
+Each is made when it is first needed: files that say the same share it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import permutations, product
+from typing import Final
+
+from deid_service.engine.rules.calendar import Dates
+from deid_service.engine.rules.forms import (
+    LONG_NUMBER,
+    MAX_WORDS_OF_FORM,
+    TITLES,
+    forms_of_name,
+    forms_of_phrase,
+    initials_of,
+    long_vowels,
+    telling,
+    words_of,
+)
+from deid_service.engine.rules.listed import FIRST_UNSPACED
+from deid_service.engine.rules.spelling import plain, spellings
+
+MIN_NUMBER: Final = 4
+
+# PS3.5 6.2: LO, as which most stand; longer ones are looked for as they stand.
+_MAX_NUMBER: Final = 64
+
+# The least of a phone number that people write, and the most that there are (E.164).
+_MIN_PHONE: Final = 7
+_MAX_PHONE: Final = 16
+
+# The code of a country, before a phone number.
+_COUNTRY: Final = (1, 2, 3)
+
+# Whose initials they are cannot be told: they stand in every other description.
+_UBIQUITOUS: Final = frozenset(
+    ["ap", "ax", "cm", "cr", "ct", "dx", "iv", "lt", "ma", "mg", "ml", "mm", "mr", "nm", "pa",
+     "pt", "re", "rf", "rt", "sc", "sr", "us", "wo", "xa", "xr"]
+)  # fmt: skip
+
+# Words that stand in every sentence, and turn its meaning: no initials unless with points.
+_FUNCTION_WORDS: Final = frozenset(
+    ["am", "an", "as", "at", "au", "be", "by", "da", "de", "di", "do", "du", "el", "en", "et", "if",
+     "im", "in", "is", "it", "la", "le", "ma", "ne", "no", "of", "on", "or", "os", "se", "so",
+     "to", "um", "un", "up", "we", "zu"]
+)  # fmt: skip
+
+# Behind these, initials are those of somebody, whatever else they mean.
+PATIENT: Final = frozenset(["pt", "pat", "patient", "patientin", "paciente"])
+INITIALS: Final = frozenset(["initials", "initialen", "initiales", "iniziali"])
+
+# What is written with points between its letters.
+_WITH_POINTS: Final = frozenset(
+    ["ca", "dv", "eg", "ie", "im", "od", "oe", "os", "po", "ua", "va", "vs", "zb", "zn"]
+)  # fmt: skip
+
+
+@dataclass(eq=False, repr=False)
+class Sought:
+    """What is looked for of an identity, each made when it is first needed.
+
+    Attributes: those of `Identity`, whose sets they are.
+    """
+
+    names: AbstractSet[tuple[str, ...]]
+    numbers: AbstractSet[str]
+    phones: AbstractSet[str]
+    phrases: AbstractSet[str]
+    departments: AbstractSet[str]
+    dates: AbstractSet[str]
+    harmless: AbstractSet[str]
+    shortest: int
+
+    @cached_property
+    def initials(self) -> frozenset[str]:
+        """The initials of people: two, or all, in the order of the name and the other."""
+        found: set[str] = set()
+        for name in self.names:
+            words = [word for word in name if word not in TITLES]
+            # With a particle as the first letter, too: van der Berg is B., and V.
+            for one, other in permutations(
+                dict.fromkeys((*words[:1], *telling(words), *words[-1:])), 2
+            ):
+                found.update(map("".join, product(initials_of(one), initials_of(other))))
+            letters = [plain(word)[:1] for word in words]
+            found.update(("".join(letters), "".join(letters[1:] + letters[:1])))
+        return frozenset(each for each in found if len(each) > 1 and each[0] < FIRST_UNSPACED)
+
+    @cached_property
+    def forms(self) -> frozenset[tuple[str, ...]]:
+        """What it is written as, in words."""
+        forms: set[tuple[str, ...]] = set()
+        for name in self.names:
+            forms.update(forms_of_name(name))
+            forms.update(long_vowels(name, self.harmless))
+        for phrase in self.phrases:
+            forms.update(forms_of_phrase(phrase, self.harmless))
+        for department in self.departments:
+            # Radiology, Chest: said of everybody's images.
+            told = forms_of_phrase(department, self.harmless)
+            forms.update(form for form in told if len(form) != 1 or form[0] not in self.harmless)
+        for number in self.numbers:
+            if len("".join(words_of(number))) >= LONG_NUMBER:
+                forms.add(words_of(number)[:MAX_WORDS_OF_FORM])
+            forms.update((run,) for run in re.findall(r"\d+", number) if len(run) >= LONG_NUMBER)
+        return frozenset(form for form in forms if form and len("".join(form)) >= self.shortest)
+
+    @cached_property
+    def heads(self) -> frozenset[str]:
+        """With which tokens anything of it begins."""
+        return frozenset({*self.follow, *self.number_heads, *self.calendar.digits})
+
+    @cached_property
+    def heads_and_initials(self) -> frozenset[str]:
+        """The same, and what initials begin with, or what announces them."""
+        letters = {each[0] for each in (*self.told_initials, *self.with_points)}
+        return self.heads | self.told_initials | letters | PATIENT | INITIALS
+
+    @cached_property
+    def told_initials(self) -> frozenset[str]:
+        """Initials that are no word; none where it is not known what words are."""
+        return self.alone - self.harmless if self.harmless else frozenset()
+
+    @cached_property
+    def alone(self) -> frozenset[str]:
+        """Initials that may be told without points."""
+        return self.initials - _UBIQUITOUS - _FUNCTION_WORDS
+
+    @cached_property
+    def with_points(self) -> frozenset[str]:
+        """Initials that are no abbreviation with points between its letters, as `p.a.` is."""
+        return self.initials - _UBIQUITOUS - _WITH_POINTS if self.harmless else frozenset()
+
+    @cached_property
+    def follow(self) -> dict[str, set[str]]:
+        """What may follow the first word of a form; "" where it is a form by itself."""
+        found: dict[str, set[str]] = {}
+        for form in (*self.forms, *self.short):
+            found.setdefault(form[0], set()).add(form[1] if len(form) > 1 else "")
+        return found
+
+    @cached_property
+    def short(self) -> dict[tuple[str, ...], set[str]]:
+        """Numbers that are told by how they are written alone, by their tokens."""
+        found: dict[tuple[str, ...], set[str]] = {}
+        for number in self.numbers:
+            tokens = words_of(number)
+            if tokens and len("".join(tokens)) < LONG_NUMBER:
+                literal = plain(number)
+                start, end = literal.find(tokens[0]), literal.rfind(tokens[-1]) + len(tokens[-1])
+                found.setdefault(tokens, set()).add(literal[start:end])
+        return found
+
+    @cached_property
+    def long_numbers(self) -> frozenset[str]:
+        """Numbers without what stands between their digits and letters, and zeros before."""
+        found: set[str] = set()
+        for number in self.numbers:
+            groups = re.findall(r"[^\W_]+", plain(number))
+            digits = re.findall(r"\d+", plain(number))
+            if any(char.isdigit() for char in number):
+                found.add("".join(groups))
+                found.update(each for each in (*digits[-1:], "".join(digits)))
+        for phone in self.phones:
+            # Without what stands before it for another country, or a longer way.
+            ends = range(min(len(phone), _MAX_PHONE) - _MIN_PHONE + 1)
+            found.update(phone[-_MAX_PHONE:][at:] for at in ends)
+        stripped = {each.lstrip("0") for each in found if LONG_NUMBER <= len(each) <= _MAX_NUMBER}
+        return frozenset(each for each in stripped if len(each) >= MIN_NUMBER)
+
+    @cached_property
+    def number_heads(self) -> frozenset[str]:
+        """With what numbers begin."""
+        return frozenset(
+            number[:end] for number in self.long_numbers for end in range(1, len(number) + 1)
+        )
+
+    @cached_property
+    def calendar(self) -> Dates:
+        """Its dates."""
+        return Dates(self.dates)
+
+    @cached_property
+    def unspaced(self) -> tuple[str, ...]:
+        """What is looked for within words: scripts that leave no spaces between them."""
+        forms = {"".join(form) for form in self.forms}
+        for name in self.names:
+            words = [plain(word) for word in name]
+            forms.update((*words, "".join(words), "".join(reversed(words))))
+        return tuple(
+            sorted((form for form in forms if len(form) > 1 and form[0] >= FIRST_UNSPACED), key=len)
+        )[::-1]
+
+    @cached_property
+    def in_names(self) -> frozenset[str]:
+        """What belongs to a name that stands in a text."""
+        forms = (form for name in self.names for form in forms_of_name(name))
+        return frozenset(word for form in forms for word in form if len(word) > 1)
+
+    @cached_property
+    def beside(self) -> frozenset[str]:
+        """What belongs to a name where one stands beside it."""
+        words = {spelling for name in self.names for word in name for spelling in spellings(word)}
+        return frozenset(word for word in words if len(word) > 1) | (TITLES - {"med", "md"})
+
+    @cached_property
+    def letters(self) -> frozenset[str]:
+        """With which letters its names begin."""
+        words = {spelling for name in self.names for word in name for spelling in spellings(word)}
+        return frozenset(word[:1] for word in words)
+
+    @cached_property
+    def joined(self) -> dict[str, list[str]]:
+        """Names that are found within words, by how they begin; none that is a word."""
+        found: dict[str, list[str]] = {}
+        for form in self.forms if self.harmless else ():
+            name = form[0]
+            is_long = len(form) == 1 and len(name) >= LONG_NUMBER and name.isalpha()
+            if is_long and name < FIRST_UNSPACED and name not in self.harmless:
+                found.setdefault(name[:LONG_NUMBER], []).append(name)
+        return found
+
+    def is_joined(self, text: str, token: re.Match[str]) -> bool:
+        """Whether a name or number stands within a longer token, with more before or behind it.
+
+        A word has a letter of its case at it, what a user calls herself, or what somebody is
+        (`BGSMITH`); a number a digit of the word before it (`T1` and a number), or a code.
+        """
+        word = token[0]
+        if word.isdecimal():
+            before = text[max(token.start() - 1, 0) : token.start()]
+            most = _COUNTRY if before == "+" else _COUNTRY[:1] if before.isalpha() else ()
+            return any(word[at:].lstrip("0") in self.long_numbers for at in most)
+        joined = self.joined
+        if not joined or word >= FIRST_UNSPACED:
+            return False
+        for at in range(len(word) - LONG_NUMBER + 1):
+            names = joined.get(word[at : at + LONG_NUMBER])
+            if names and any(word.startswith(name, at) for name in names):
+                return True
+        return False
