@@ -16,6 +16,7 @@ from deid_service.engine.rules.signs import (
     IN_ANY_TEXT,
     IN_CLEANED,
     LISTED,
+    NUMBER,
     WITH_DIGITS,
     words_in,
 )
@@ -80,7 +81,8 @@ def without(text: str, instead: str) -> str:
     text = _CERTAIN_PHONE.sub(
         lambda found: instead if _has_digits_of_phone(found[0]) else found[0], text
     )
-    return _PHONE.sub(lambda found: instead if _is_phone(found[0]) else found[0], text)
+    text = _PHONE.sub(lambda found: instead if _is_phone(found[0]) else found[0], text)
+    return NUMBER.sub(instead, text)
 
 
 def _of_people(text: str, words: set[str], harmless: AbstractSet[str]) -> Iterator[tuple[int, int]]:

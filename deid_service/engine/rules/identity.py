@@ -40,11 +40,8 @@ from deid_service.engine.rules.forms import (
     TOKEN,
 )
 from deid_service.engine.rules.listed import NOTHING_LISTED, WORD, Listed
-from deid_service.engine.rules.sought import INITIALS, MIN_NUMBER, PATIENT, Sought
+from deid_service.engine.rules.sought import DAY, INITIALS, MIN_NUMBER, PATIENT, Sought
 from deid_service.engine.rules.spelling import located, plain, spellings
-
-# Digits of a day.
-_DAY: Final = 8
 
 # How much may stand between two of them.
 _MAX_BETWEEN: Final = 4
@@ -247,7 +244,7 @@ class Identity:
                 token in heads
                 or token in listed
                 or token[0] == "0"
-                or (len(token) > _DAY and token.isdecimal())
+                or (len(token) > DAY and token.isdecimal())
                 or (len(token) > LONG_NUMBER and token not in harmless and joins(text, found[at]))
                 or not token.isalnum()
             ):
@@ -284,7 +281,7 @@ class Identity:
             return length
         if word.isdecimal() and self._sought.calendar.are(word):
             # Of eight digits it is none by chance: DOB19700203.
-            is_told = len(word) >= _DAY or _stands_at(self._sought.initials, text, found, at)
+            is_told = len(word) >= DAY or _stands_at(self._sought.called, text, found, at)
             return int(is_told or not _touches(text, token))
         if not with_initials:
             return 0

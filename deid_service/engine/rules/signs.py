@@ -175,8 +175,7 @@ IN_CLEANED: Final = Forms(
 
 # In those of them that have digits.
 WITH_DIGITS: Final = Forms(
-    # Numbers of somebody, behind what says so, and of trials; those with zeros before them, as
-    # no size has.
+    # Numbers of somebody, behind what says so.
     (
         _OF,
         rf"\b(?:{_OF.replace(' ', '|')})\b[ .:#=_-]{{0,3}}"
@@ -189,12 +188,6 @@ WITH_DIGITS: Final = Forms(
     ),
     ("last", r"\blast[ -]?4\b\D{0,3}\d{4}(?!\d)"),
     ("pt pat patient", rf"\b(?:pt|pat|patient)\b[ .:]{{0,2}}{_NUMBER_SIGN}[ .:#=-]{{0,3}}{_CODE}"),
-    (
-        "",
-        rf"(?<![^\W_])(?<!\d[-.,/])(?:{_NO_TRIAL}0\d{{3,}}(?![.,]\d)|"
-        r"(?:0\d{1,3}[-/]\d{3,6}|\d{2,5}-0\d{2,5}"
-        r"|\d{2,4}[_-](?-i:[A-Z])[_-]\d{3,5})(?![^\W_]|-\d)|\d{3} 0\d(?![\d.,]))",
-    ),
     # Addresses of machines in hexadecimal digits.
     (":", r"(?<![\w:])(?:[0-9a-f]{1,4}:{1,2}){3,7}[0-9a-f]{1,4}(?![\w:])"),
     (
@@ -245,6 +238,15 @@ WITH_DIGITS: Final = Forms(
     # Not the values of a diffusion.
     ("dw", r"\bdw[ .:-]{1,3}(?!\d{1,3}[05]0\b)\d{3,5}\b"),
     ("", rf"(?<![\w-])(?=[a-z\d-]{{0,20}}\d[a-z]+\d)(?:{_GROUP}-){{2,4}}{_GROUP}(?![\w-])"),
+)
+
+# What is left of numbers where dates and phone numbers are gone: with zeros before them, as no
+# size has, and as those of people in trials are.
+NUMBER: Final = re.compile(
+    rf"(?<![^\W_])(?<!\d[-.,/])(?:{_NO_TRIAL}0\d{{3,}}(?![.,]\d)|"
+    r"(?:0\d{1,3}[-/]\d{3,6}|\d{2,5}-0\d{2,5}"
+    r"|\d{2,4}[_-](?-i:[A-Z])[_-]\d{3,5})(?![^\W_]|-\d)|\d{3} 0\d(?![\d.,]))",
+    re.IGNORECASE,
 )
 
 _NAME: Final = r"(?:[^\W\d_]['\u2019])?[^\W\d_]{3,40}"

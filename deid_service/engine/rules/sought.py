@@ -36,6 +36,9 @@ _MAX_NUMBER: Final = 64
 _MIN_PHONE: Final = 7
 _MAX_PHONE: Final = 16
 
+# Digits of a day.
+DAY: Final = 8
+
 # The code of a country, before a phone number.
 _COUNTRY: Final = (1, 2, 3)
 
@@ -205,6 +208,11 @@ class Sought:
         return frozenset(word for form in forms for word in form if len(word) > 1)
 
     @cached_property
+    def called(self) -> frozenset[str]:
+        """What a date has before it where both are one: initials, or a name."""
+        return self.initials | self.in_names
+
+    @cached_property
     def beside(self) -> frozenset[str]:
         """What belongs to a name where one stands beside it."""
         words = {spelling for name in self.names for word in name for spelling in spellings(word)}
@@ -237,7 +245,8 @@ class Sought:
         if word.isdecimal():
             before = text[max(token.start() - 1, 0) : token.start()]
             most = _COUNTRY if before == "+" else _COUNTRY[:1] if before.isalpha() else ()
-            return any(word[at:].lstrip("0") in self.long_numbers for at in most)
+            is_date = before.isalpha() and len(word) == DAY + 1 and word[1:] in self.calendar.digits
+            return is_date or any(word[at:].lstrip("0") in self.long_numbers for at in most)
         joined = self.joined
         if not joined or word >= FIRST_UNSPACED:
             return False

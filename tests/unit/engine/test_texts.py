@@ -113,6 +113,7 @@ def test_ways_of_writing(what: str, form: str) -> None:
         ("date 20200312", "DOB20200312", "DOB"), ("date 20200312", "F12032020T1", "F T1"),
         ("date 20200312", "CT20200312101112x", "CT x"),
         # Behind a digit of the word before it, behind the code of a country or what it is.
+        ("date 20200312", "T120200312 ax", "T ax"),
         ("number 9135173", "T19135173 ax", "T ax"), ("number 0135173", "v20135173", "v"),
         ("phone (776) 931-8986", "+17769318986 CT", "+ CT"),
         ("number 49006", "coil sn49006", "coil sn"),
@@ -278,7 +279,8 @@ def test_stays(text: str) -> None:
         # Numbers behind what says whose they are, with zeros before them, and of trials.
         ("knee Subj# 203-118", "knee"), ("room 412-B knee", "knee"), ("Pt no. 7-12 knee", "knee"),
         ("patient n° 12 knee", "knee"), ("knee 0093", "knee"), ("941_S_4292 knee", "knee"),
-        ("knee 04-0012", "knee"), ("number plate M-KL 4471 knee", "knee"),
+        ("knee 04-0012", "knee"),
+        ("(617) 555-0142 knee", "knee"), ("number plate M-KL 4471 knee", "knee"),
         ("last4 7719, knee", "knee"),
         ("fe80::1ff:fe23:4567:890a knee", "knee"), ("bleep #883 knee", "knee"),
         ("DW 4412 knee", "knee"), ("DW 1000 knee", "DW 1000 knee"),
@@ -319,6 +321,9 @@ def test_initials_that_are_words_and_codes() -> None:
     identity = one("name Abel^Bo")
     identity.add_date("19640907")
     assert sweep("CT AB640907, AC640907", identity) == "CT AB , AC640907"
+    identity = one("name Zyxel^Ann")
+    identity.add_date("19640907")
+    assert sweep("CT zyxel640907", identity) == "CT"
     assert sweep("Pat. BA2, pt CT", one("name Abel^Bo")) == "Pat. BA2, pt CT"
     assert cleaner.texts(step, ["NO", "SK"], "CS") == ["NO", "SK"]
     assert Cleaner(vocabulary(), one("name Kerr^Sam")).texts(step, ["SK"], "CS") == ["SK"]
