@@ -12,6 +12,7 @@ from deid_service.cli.protection import Extent, Measured, Treatment, measure
 from deid_service.cli.sources import PROFILE_FILE, valid_profile
 from deid_service.engine import DicomError
 from deid_service.engine.rules.ops import Effect
+from profile_service.language.base import BASES
 from profile_service.language.dictionary import format_repeater, format_tag
 from profile_service.language.model import Element, RepeaterElement
 from profile_service.language.standard import EDITION, OPTIONS, PRIVATE
@@ -75,6 +76,8 @@ def coverage(profile: str, as_json: bool) -> None:
     )
     for line in sentences(profile, measured):
         click.echo(line)
+    if parsed.base is None and any(each.extent is not Extent.EVERYWHERE for each in measured):
+        click.echo(f"`base: {BASES[-1]}` puts the basic profile of the standard behind its rules.")
 
 
 def summary(measured: Sequence[Measured]) -> dict[str, int]:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from deid_service.preview.changes import Change
+    from deid_service.preview.elements import Shown
 
 # As many private elements as are listed one by one.
 FEW = 8
@@ -107,8 +108,8 @@ def sections_of(
                     each.element.path,
                     each.element.tag,
                     each.element.vr,
-                    Cell(each.before.text, "old") if each.before else Cell("absent", "dim"),
-                    Cell(each.after.text, "new") if each.after else Cell("removed", "dim"),
+                    Cell(*shown(each.before, "old", "absent")),
+                    Cell(*shown(each.after, "new", "removed")),
                     responsible(each),
                 )
                 for each in changed
@@ -172,13 +173,20 @@ def change_table(changed: list[Change]) -> Table:
                 change.title or change.element.path,
                 "" if change.title else change.element.tag,
                 "" if change.title else change.element.vr,
-                cell(change.before.text, "red") if change.before else cell("absent", "dim"),
-                cell(change.after.text, "green") if change.after else cell("removed", "dim"),
+                "" if change.title else cell(*shown(change.before, "red", "absent")),
+                cell(*shown(change.after, "green", "removed")),
                 *([responsible(change)] if by else []),
             )
             for change in changed
         ),
     )
+
+
+def shown(element: Shown | None, looks: str, missing: str) -> tuple[str, str]:
+    """Returns what stands for a value, and how it looks; where there is none, in a word, dimmed."""
+    if element is None:
+        return missing, "dim"
+    return (element.text, looks) if element.text else ("empty", "dim")
 
 
 def responsible(change: Change) -> str:

@@ -63,6 +63,15 @@ def test_people_get_a_table_and_a_summary() -> None:
     assert wanted == [line for line in wanted if line in answer.stdout]
 
 
+def test_what_treats_the_rest_is_named_where_it_is_not_there() -> None:
+    """Who has no base is told of the one that treats what the profile leaves; others are not."""
+    told = "`base: ps3.15-"
+    based = PROFILE.replace("dicom:", f"dicom:\n  base: ps3.15-{EDITION}-basic")
+
+    assert told in coverage().stdout
+    assert told not in coverage(profile=based).stdout
+
+
 def test_invalid_profile() -> None:
     """An invalid profile has no coverage, and what is wrong with it is said."""
     answer = coverage(profile="dicom: {fields: [{name: PatientNme}]}")
