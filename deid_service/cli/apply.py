@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import os
 import sys
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -39,7 +38,13 @@ from deid_service.cli.sources import (
     read_profile,
     sources_argument,
 )
-from deid_service.cli.treating import CHUNK_BYTES, passed_over, treat, without_output
+from deid_service.cli.treating import (
+    CHUNK_BYTES,
+    passed_over,
+    treat,
+    treat_whole,
+    without_output,
+)
 from deid_service.cli.waiting import StoppedError
 from deid_service.client import LedgerError, NoRoomError, expand
 from deid_service.client.archives import is_junk
@@ -140,14 +145,16 @@ def apply(
     count = 1 if parsed.settings.earlier_files else processes_for(files)
     # Before there are threads, with which they take longer to start.
     with (
-        Processes(count, prepare, reports.moved) if count > 1 else nullcontext() as processes,
+        Processes(count, files, prepare, reports.moved)
+        if count > 1
+        else nullcontext() as processes,
         Interruption() as interruption,
     ):
         try:
             with reports:
                 if processes is not None:
                     interruption.then(processes.stop)
-                    done_files = processes.run(files)
+                    done_files = processes.run()
                 else:
                     done_files = _one_by_one(files, prepare, interruption, reports.moved)
                 for done in done_files:
@@ -254,27 +261,27 @@ class Work:
         """
         earlier = self._keeper.finished(source, self._applied)
         if earlier is not None and earlier.current:
-            yield done_report(source.name, earlier.path, earlier.receipt, earlier=True)
+            yield done_report(source.name, str(earlier.path), earlier.receipt, earlier=True)
             return
-        whole = _whole(source)
-        for one in (whole,) if whole is not None else expand(source):
-            report = self._report(one, moved)
+        data = _whole(source)
+        for one in (source,) if data else expand(source):
+            report = self._report(one, data, moved)
             if self._quarantine is not None and report.word is Word.REJECTED:
                 report = self._quarantine.take(one, report)
             yield report
 
-    def _report(self, source: Source, moved: Callable[[int], None]) -> FileReport:
-        over = passed_over(source)
+    def _report(self, source: Source, data: bytes, moved: Callable[[int], None]) -> FileReport:
+        over = None if data else passed_over(source)
         if over is not None:
             return over
         try:
             earlier = self._keeper.finished(source, self._applied)
             if earlier is not None and earlier.current:
-                return done_report(source.name, earlier.path, earlier.receipt, earlier=True)
+                return done_report(source.name, str(earlier.path), earlier.receipt, earlier=True)
             # What takes the place of another needs a name for that.
             output = self._keeper.destination.begin(in_one_go=earlier is None)
             try:
-                return self._write(source, output, moved)
+                return self._write(source, data, output, moved)
             finally:
                 output.discard()
         except OutputError as error:
@@ -285,11 +292,15 @@ class Work:
             return without_output(source, error)
 
     def _write(
-        self, source: Source, output: PartialFile, moved: Callable[[int], None]
+        self, source: Source, data: bytes, output: PartialFile, moved: Callable[[int], None]
     ) -> FileReport:
-        result, size = treat(
-            source, self._plan, output.write, moved=moved, may_go_on=self._may_go_on
-        )
+        if data:
+            moved(len(data))
+            result, size = treat_whole(source, data, self._plan, output.write)
+        else:
+            result, size = treat(
+                source, self._plan, output.write, moved=moved, may_go_on=self._may_go_on
+            )
         receipt = pb.Receipt(
             actions=result.actions,
             bytes_in=size,
@@ -305,19 +316,22 @@ class Work:
         return done_report(source.name, path, receipt)
 
 
-def _whole(source: Source) -> Source | None:
-    """Returns a file that is read at once, if it is a small DICOM file: to open one costs time."""
-    if source.path is None or not 0 < source.size <= CHUNK_BYTES or is_junk(source.name):
-        return None
+def _whole(source: Source) -> bytes:
+    """Returns what is in a small DICOM file, which is read at once; nothing of others.
+
+    To read it step by step would take longer than to de-identify it.
+    """
+    if not source.file or not 0 < source.size <= CHUNK_BYTES or is_junk(source.name):
+        return b""
     try:
         # Without a file object, which asks the system more than this.
-        file = os.open(source.path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+        file = os.open(source.file, os.O_RDONLY | getattr(os, "O_BINARY", 0))
         try:
             data = os.read(file, source.size + 1)
         finally:
             os.close(file)
     except OSError:
-        return None  # Who expands it says why.
+        return b""  # Who expands it says why.
     if len(data) != source.size or not is_dicom(data[:HEAD_BYTES]):
-        return None  # It is being written, or is something else: it is read step by step.
-    return replace(source, open=partial(io.BytesIO, data))
+        return b""  # It is being written, or is something else: it is read step by step.
+    return data

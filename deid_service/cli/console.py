@@ -64,6 +64,8 @@ def printable(text: str) -> str:
 
 def readable(text: str) -> str:
     """Returns a text that is UTF-8: bytes of file names that are not are written as escapes."""
+    if text.isascii():
+        return text
     return text.encode(errors="surrogateescape").decode(errors="backslashreplace")
 
 

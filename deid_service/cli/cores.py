@@ -99,9 +99,13 @@ class _Done(NamedTuple):
 
 
 class _Task:
-    """What a process is given at once, and what became of it: None as long as nothing did."""
+    """What a process is given at once, and what became of it: None as long as nothing did.
 
-    def __init__(self, sources: Sequence[Source]) -> None:
+    Its sources have places among all, which every process knows.
+    """
+
+    def __init__(self, places: slice, sources: Sequence[Source]) -> None:
+        self.places = places
         self.sources = sources
         self.done: _Done | None = None
 
@@ -116,18 +120,25 @@ class _Process:
         task: what it has in hand.
     """
 
-    def __init__(self, prepare: Prepare, stops: Connection, ours: Sequence[Connection]) -> None:
+    def __init__(
+        self,
+        prepare: Prepare,
+        files: Sequence[Source],
+        stops: Connection,
+        ours: Sequence[Connection],
+    ) -> None:
         """Starts it.
 
         Args:
             prepare: makes what it does.
+            files: all that there are.
             stops: as `_work` has it.
             ours: the ends of connections that are this process's alone.
         """
         context = _context()
         self.connection, there = context.Pipe()
         copied = [*ours, self.connection] if context.get_start_method() == "fork" else []
-        self._process = context.Process(target=_work, args=(prepare, there, stops, copied))
+        self._process = context.Process(target=_work, args=(prepare, files, there, stops, copied))
         # One that dies on its first steps, or cannot be, is like one that died later.
         with suppress(OSError, EOFError):
             self._process.start()
@@ -139,7 +150,7 @@ class _Process:
         """Gives it a task."""
         self.task = task
         with suppress(OSError):  # It has died; `take` finds that.
-            self.connection.send(task.sources)
+            self.connection.send((task.places.start, task.places.stop))
 
     def take(self) -> bool:
         """Takes what became of its task; tells whether it lives."""
@@ -180,15 +191,23 @@ def _died(sources: Sequence[Source]) -> _Done:
 class Processes:
     """Does work in several processes, and gives its reports in the order of the files."""
 
-    def __init__(self, count: int, prepare: Prepare, moved: Callable[[int], None]) -> None:
+    def __init__(
+        self,
+        count: int,
+        files: Sequence[Source],
+        prepare: Prepare,
+        moved: Callable[[int], None],
+    ) -> None:
         """Starts them, to be ended at the end of `with`; sooner where there are no threads yet.
 
         Args:
             count: how many.
-            prepare: makes what each of them does; is pickled.
+            files: what they have to do; is pickled where they are no copies.
+            prepare: makes what each of them does; is pickled as well.
             moved: told how many bytes have been read, of all files.
         """
         self._count = count
+        self._files = files
         self._prepare = prepare
         self._moved = moved
         self._read = 0
@@ -205,7 +224,7 @@ class Processes:
 
     def _start(self) -> _Process:
         ours = [self._stop, *(process.connection for process in self._processes)]
-        self._processes.append(_Process(self._prepare, self._stops, ours))
+        self._processes.append(_Process(self._prepare, self._files, self._stops, ours))
         return self._processes[-1]
 
     def __enter__(self) -> Self:
@@ -223,13 +242,13 @@ class Processes:
             self._stopped = True
             self._stop.close()
 
-    def run(self, files: Sequence[Source]) -> Iterator[FileReport]:
+    def run(self) -> Iterator[FileReport]:
         """Gives a report for each file, until it is stopped.
 
         Raises:
             NoRoomError: nothing more can be written; after all reports.
         """
-        tasks = map(_Task, _tasks(files))
+        tasks = _tasks(self._files)
         waiting: deque[_Task] = deque()
         while self._hand_out(tasks, waiting):
             if (done := waiting[0].done) is None:
@@ -278,31 +297,32 @@ class Processes:
             yield from unbegun(sources[done.sources :])
 
 
-def _tasks(files: Sequence[Source]) -> Iterator[list[Source]]:
-    task: list[Source] = []
-    size = 0
-    for file in files:
-        task.append(file)
+def _tasks(files: Sequence[Source]) -> Iterator[_Task]:
+    start = size = 0
+    for number, file in enumerate(files, 1):
         size += file.size
-        if len(task) >= _TASK_FILES or size >= _TASK_BYTES:
-            yield task
-            task, size = [], 0
-    if task:
-        yield task
+        if number - start >= _TASK_FILES or size >= _TASK_BYTES or number == len(files):
+            yield _Task(slice(start, number), files[start:number])
+            start, size = number, 0
 
 
 # --- In the processes -------------------------------------------------------------------
 
 
 def _work(
-    prepare: Prepare, parent: Connection, stops: Connection, copied: Sequence[Connection]
+    prepare: Prepare,
+    files: Sequence[Source],
+    parent: Connection,
+    stops: Connection,
+    copied: Sequence[Connection],
 ) -> None:
     """Does tasks until there are no more.
 
     Args:
         prepare: makes what does them.
-        parent: gives tasks, and None after the last; is told what became of each. The process
-            ends at once when it is closed, or the command has ended.
+        files: what they are about.
+        parent: gives tasks, as the places of files, and None after the last; is told what
+            became of each. The process ends at once when it is closed, or the command has ended.
         stops: closed by the command when nothing more is to be done.
         copied: ends of connections that are the command's alone.
     """
@@ -311,7 +331,7 @@ def _work(
     # A signal of the terminal is for the command, which says what becomes of its processes.
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
-    tasks: SimpleQueue[Sequence[Source] | None] = SimpleQueue()
+    tasks: SimpleQueue[tuple[int, int] | None] = SimpleQueue()
     stopped = threading.Event()
     threading.Thread(
         target=_listen, args=(parent, stops, tasks, stopped), name="parent", daemon=True
@@ -321,7 +341,7 @@ def _work(
         # It stays to the end: to look for garbage in it takes a tenth of the time.
         gc.freeze()
         while (task := tasks.get()) is not None:
-            parent.send(_do(task, work, stopped))
+            parent.send(_do(files[slice(*task)], work, stopped))
     except Exception as error:  # noqa: BLE001
         # It is raised there, as if the work had been done there.
         parent.send(error)
@@ -330,7 +350,7 @@ def _work(
 def _listen(
     parent: Connection,
     stops: Connection,
-    tasks: SimpleQueue[Sequence[Source] | None],
+    tasks: SimpleQueue[tuple[int, int] | None],
     stopped: threading.Event,
 ) -> None:
     heard = [parent, stops]

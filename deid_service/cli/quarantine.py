@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from deid_service.cli.console import Failure, printable
 from deid_service.client.outputs import Destination, OutputError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from deid_service.cli.results import FileReport
     from deid_service.client import Source
 
@@ -66,6 +65,6 @@ class Quarantine:
                 while data := file.read(CHUNK_BYTES):
                     partial.write(data)
             there = self._destination.path_of(source.name)
-            return self._destination.keep(partial, source.name, earlier=there)
+            return Path(self._destination.keep(partial, source.name, earlier=there))
         finally:
             partial.discard()

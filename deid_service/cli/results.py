@@ -53,7 +53,7 @@ class FileReport:
     Attributes:
         source: the file as the caller named it.
         word: what became of it.
-        output: where its output is; None when there is none.
+        output: where its output is; empty when there is none.
         reason: why there is no output, a stable word; empty when there is.
         problem: the same in a sentence, without any value of the file.
         tag: the element that the problem is about, or empty.
@@ -64,7 +64,7 @@ class FileReport:
 
     source: str
     word: Word
-    output: Path | None = None
+    output: str = ""
     reason: str = ""
     problem: str = ""
     tag: str = ""
@@ -82,7 +82,7 @@ class FileReport:
         return {
             "source": readable(self.source),
             "outcome": self.word.value,
-            "output": None if self.output is None else readable(str(self.output)),
+            "output": readable(self.output) or None,
             "changed": self.changed() if self.output else None,
             "reason": self.reason or None,
             "problem": readable(self.problem) or None,
@@ -121,7 +121,7 @@ def receipt_for_programs(receipt: pb.Receipt) -> dict[str, object]:
 
 
 def done_report(
-    source: str, path: Path, receipt: pb.Receipt, *, earlier: bool = False, request_id: str = ""
+    source: str, path: str, receipt: pb.Receipt, *, earlier: bool = False, request_id: str = ""
 ) -> FileReport:
     """Returns the report of a file that has an output.
 

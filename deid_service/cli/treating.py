@@ -58,7 +58,7 @@ def treat(
         OSError: it cannot be read.
         StoppedError: it may not go on.
     """
-    deidentifier = Deidentifier(plan, filename=PurePosixPath(readable(source.name)).name)
+    deidentifier = _deidentifier(source, plan)
     size = 0
     with Beside(source.open, may_go_on) if source.waits else source.open() as file:
         while may_go_on() and (chunk := file.read(CHUNK_BYTES)):
@@ -72,6 +72,22 @@ def treat(
     result = deidentifier.finish()
     _put(result.tail, put)
     return Treated(result, size)
+
+
+def treat_whole(source: Source, data: bytes, plan: Plan, put: Callable[[Buffer], None]) -> Treated:
+    """De-identifies a file that has been read; otherwise as `treat`."""
+    deidentifier = _deidentifier(source, plan)
+    buffers = deidentifier.receive(data)
+    while deidentifier.pending:
+        buffers += deidentifier.go_on()
+    result = deidentifier.finish()
+    _put([*buffers, *result.tail], put)
+    return Treated(result, len(data))
+
+
+def _deidentifier(source: Source, plan: Plan) -> Deidentifier:
+    name = readable(source.name)
+    return Deidentifier(plan, filename=PurePosixPath(name).name if "/" in name else name)
 
 
 def _put(buffers: Sequence[Buffer], put: Callable[[Buffer], None]) -> None:

@@ -138,7 +138,7 @@ def file_report(result: FileResult) -> FileReport:
     if result.receipt is not None and result.path is not None:
         return done_report(
             result.name,
-            result.path,
+            str(result.path),
             result.receipt,
             earlier=result.outcome is Outcome.EARLIER,
             request_id=result.request_id,

@@ -10,6 +10,7 @@ import time
 from collections import deque
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from deid_service.client.archives import expand
@@ -18,7 +19,6 @@ from deid_service.client.results import FileResult, Outcome, Progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
-    from pathlib import Path
 
     from deidcascade.v1 import deid_service_pb2 as pb
 
@@ -222,4 +222,4 @@ class Job:
         self, partial: PartialFile, source: Source, suggested: str | None, receipt: pb.Receipt
     ) -> Path:
         """Gives an output file its name, the suggested one if there is one; OutputError."""
-        return self._keeper.keep(partial, source, suggested, receipt)
+        return Path(self._keeper.keep(partial, source, suggested, receipt))

@@ -9,8 +9,6 @@ from deid_service.client.ledger import applied_by
 from deid_service.client.outputs import OutputError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from deidcascade.v1 import deid_service_pb2 as pb
 
     from deid_service.client.ledger import Applied, Finished, Ledger
@@ -39,14 +37,16 @@ class Keeper:
         self.destination = destination
         self.ledger = ledger
         self._keep_names = keep_names
+        # Whether earlier runs have done anything that counts: else it is not asked of each file.
+        self.resumes = ledger is not None and not ledger.is_empty
 
     def finished(self, source: Source, applied: Applied) -> Finished | None:
         """Returns what an earlier run made of a source; None when it made nothing that is there."""
-        return None if self.ledger is None else self.ledger.finished(source, applied)
+        return self.ledger.finished(source, applied) if self.ledger and self.resumes else None
 
     def keep(
         self, partial: PartialFile, source: Source, suggested: str | None, receipt: pb.Receipt
-    ) -> Path:
+    ) -> str:
         """Gives an output its name, and notes it.
 
         What the source came to before is replaced, or goes: one source has one output.
@@ -59,14 +59,17 @@ class Keeper:
 
         Raises:
             OutputError: it cannot have the name, or not be noted.
+
+        Returns:
+            The path of the output.
         """
         ledger = self.ledger
         earlier = None
-        if ledger is not None and not ledger.is_empty:
-            finished = ledger.finished(source, applied_by(receipt))
+        if self.resumes:
+            finished = self.finished(source, applied_by(receipt))
             earlier = finished.path if finished else None
 
-        def note(target: Path) -> None:
+        def note(target: str) -> None:
             if ledger is not None:
                 ledger.note(source, target, receipt)
 
@@ -74,7 +77,7 @@ class Keeper:
             path = self.destination.keep(partial, source.name, earlier=earlier, note=note)
         else:
             path = self.destination.keep_suggested(partial, suggested, earlier=earlier, note=note)
-        if earlier is not None and earlier != path:
+        if earlier is not None and str(earlier) != path:
             with suppress(OSError):
                 earlier.unlink()
         if ledger is not None:

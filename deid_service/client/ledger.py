@@ -21,7 +21,8 @@ import json
 import os
 import secrets
 import threading
-from base64 import b64decode, b64encode
+from base64 import b64decode
+from binascii import b2a_base64
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -123,7 +124,7 @@ class Ledger:
             LedgerError: it is from another version.
         """
         self._folder = folder
-        self._prefix = (folder / "x").as_posix()[:-1]
+        self._prefix = str(folder / "x")[:-1]
         self._path = folder / LEDGER_NAME
         self._target = target
         self._again = again
@@ -132,10 +133,12 @@ class Ledger:
         # What earlier runs have done.
         self._entries: dict[str, Entry] = {}
         self._key = ""
+        # Has taken the key in already, which takes as long as a name.
+        self._keyed = hmac.new(b"", digestmod=hashlib.sha256)
         # The name of the source that was asked for last, which is asked for again.
         self._named: tuple[Source | None, str] = None, ""
         if self._path.exists():
-            self._key = self._read_key()
+            self._take_key(self._read_key())
             state = State(self._lines())
             # Where there is no room for it, or somebody adds lines, it stays as it is.
             with suppress(OSError):
@@ -208,18 +211,24 @@ class Ledger:
             self.confirm(source)
         entry.confirmed, entry.before = True, None
 
-    def note(self, source: Source, output: Path, receipt: pb.Receipt) -> None:
+    def note(self, source: Source, output: str, receipt: pb.Receipt) -> None:
         """Notes that a source is about to come to an output.
+
+        Args:
+            source: the source.
+            output: the path of the output.
+            receipt: what was done to it.
 
         Raises:
             OutputError: it cannot be written.
         """
+        path = output.removeprefix(self._prefix)
         line = {
             "size": source.size,
             "modified": source.modified,
-            "output": output.as_posix().removeprefix(self._prefix),
+            "output": path if os.sep == "/" else path.replace(os.sep, "/"),
             "sha256": receipt.sha256,
-            "receipt": b64encode(receipt.SerializeToString()).decode(),
+            "receipt": b2a_base64(receipt.SerializeToString(), newline=False).decode(),
         }
         self._append(source, line)
 
@@ -234,8 +243,9 @@ class Ledger:
     def _name(self, source: Source) -> str:
         named, name = self._named
         if named is not source:
-            where = f"{self._target}\0{source.origin}".encode(errors="surrogateescape")
-            name = hmac.digest(self._key.encode(), where, hashlib.sha256).hex()
+            keyed = self._keyed.copy()
+            keyed.update(f"{self._target}\0{source.origin}".encode(errors="surrogateescape"))
+            name = keyed.hexdigest()
             self._named = source, name
         return name
 
@@ -259,11 +269,11 @@ class Ledger:
         # Left by a process that was killed, it is like any partial file.
         fresh = self._path.with_name(self._path.name + PARTIAL_SUFFIX)
         with self._path.open("rb") as file:
-            lock(file)
+            lock(file.fileno())
             live = State(self._lines()).live()
             written = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
             with os.fdopen(written, "wb") as lines:
-                lock(lines)
+                lock(written)
                 first = json.dumps({"format": _FORMAT, "key": self._key})
                 lines.write(f"{first}\n".encode())
                 lines.writelines(
@@ -290,8 +300,12 @@ class Ledger:
         if not self._key:
             _write(file, {"format": _FORMAT, "key": secrets.token_hex(16)})
             # Of two processes that begin it at the same time, the first one's key counts.
-            self._key = self._read_key()
+            self._take_key(self._read_key())
         return file
+
+    def _take_key(self, key: str) -> None:
+        self._key = key
+        self._keyed = hmac.new(key.encode(), digestmod=hashlib.sha256)
 
     def _read_key(self) -> str:
         """Returns the key, with which sources are told; it is empty where there is none yet."""

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import IO
-
 try:
     from fcntl import LOCK_EX, LOCK_NB, LOCK_SH, flock
 except ModuleNotFoundError:
     # Windows: a file that is open cannot be removed there, which tells as much.
     LOCKS_ARE_KNOWN = False
 
-    def lock(file: IO[bytes]) -> None:
+    def lock(file: int) -> None:
         """Does nothing."""
 
     def share(file: int) -> None:
@@ -19,8 +17,11 @@ except ModuleNotFoundError:
 else:
     LOCKS_ARE_KNOWN = True
 
-    def lock(file: IO[bytes]) -> None:
+    def lock(file: int) -> None:
         """Locks a file until it is closed.
+
+        Args:
+            file: its descriptor.
 
         Raises:
             BlockingIOError: another process has it.

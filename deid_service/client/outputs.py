@@ -14,7 +14,6 @@ import secrets
 import threading
 from contextlib import ExitStack, suppress
 from functools import cached_property
-from io import FileIO
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -33,6 +32,9 @@ _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.E
 # On Windows these have a meaning in a path (Naming Files, Paths, and Namespaces).
 _NOT_IN_NAMES = set('\\:*?"<>|') if os.name == "nt" else set[str]()
 
+
+# How a file that is new is opened; on Windows bytes would be changed without O_BINARY.
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 
 # There is no room for anything more: not for the next file either.
 _FULL = {errno.ENOSPC, errno.EDQUOT}
@@ -75,6 +77,8 @@ class Destination:
         """
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
+        # What names are put behind: paths are made of every file, and texts take less time.
+        self._prefix = str(folder / "x")[:-1]
         self._lock = threading.Lock()
         self._taken: dict[str, int] = {}
         if tidy:
@@ -82,7 +86,7 @@ class Destination:
                 _remove_if_left(partial)
             # Whether one can be made here, each file would have to find out by itself.
             made, file = _begin(folder)
-            file.close()
+            os.close(file)
             made.unlink(missing_ok=True)
 
     def begin(self, *, in_one_go: bool = False) -> PartialFile:
@@ -102,8 +106,11 @@ class Destination:
     def _makes_unnamed(self) -> bool:
         """Whether there are files without a name here, to which one can be given."""
         try:
-            with _unnamed(self.folder) as file:
+            file = _unnamed(self.folder)
+            try:
                 return Path(_by_number(file)).exists()
+            finally:
+                os.close(file)
         except (OSError, AttributeError):
             return False
 
@@ -113,8 +120,8 @@ class Destination:
         name: str,
         *,
         earlier: Path | None = None,
-        note: Callable[[Path], None] = lambda _: None,
-    ) -> Path:
+        note: Callable[[str], None] = lambda _: None,
+    ) -> str:
         """Gives a complete file the path it had as an original.
 
         Args:
@@ -126,11 +133,12 @@ class Destination:
         Raises:
             OutputError: the path is not below the folder, or is taken.
         """
-        target = self.path_of(name)
+        path = self.path_of(name)
+        target = str(path)
         try:
-            target.parent.mkdir(parents=True, exist_ok=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
             note(target)
-            if not partial.name_as(target, replace=target == earlier):
+            if not partial.name_as(target, replace=path == earlier):
                 raise OutputError(f"{target} exists already.")
         except OSError as error:
             raise OutputError.of(f"{target} cannot be written", error) from None
@@ -142,8 +150,8 @@ class Destination:
         name: str,
         *,
         earlier: Path | None = None,
-        note: Callable[[Path], None] = lambda _: None,
-    ) -> Path:
+        note: Callable[[str], None] = lambda _: None,
+    ) -> str:
         """Gives a complete file a suggested name, with a number where it is taken.
 
         Args:
@@ -164,11 +172,12 @@ class Destination:
             number = 1 if earlier else self._taken.get(name, 1)
             while True:
                 numbered = name if number == 1 else f"{stem}-{number}{dot}{extension}"
-                target = self.folder / numbered
+                target = self._prefix + numbered
+                replace = earlier is not None and target == str(earlier)
                 number += 1
                 try:
                     note(target)
-                    done = partial.name_as(target, replace=target == earlier)
+                    done = partial.name_as(target, replace=replace)
                 except OSError as error:
                     raise OutputError.of(f"{target} cannot be written", error) from None
                 if done:
@@ -201,6 +210,8 @@ class PartialFile:
         self._digest = hashlib.sha256()
         self.size = 0
         self._path: Path | None = None
+        # Its descriptor, until it is closed.
+        self._file: int | None = None
         try:
             if unnamed:
                 self._file = _unnamed(folder)
@@ -225,11 +236,22 @@ class PartialFile:
         self.size += len(view)
         try:
             while view:
-                view = view[self._file.write(view) :]
+                view = view[os.write(self._open, view) :]
         except OSError as error:
             raise OutputError.of("The output cannot be written", error) from None
 
-    def name_as(self, target: Path, *, replace: bool = False) -> bool:
+    @property
+    def _open(self) -> int:
+        if self._file is None:
+            raise ValueError("the file is closed")
+        return self._file
+
+    def _close(self) -> None:
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+    def name_as(self, target: str, *, replace: bool = False) -> bool:
         """Gives the file its name; False, and nothing changed, when that is taken.
 
         Args:
@@ -244,12 +266,12 @@ class PartialFile:
             return self._name_on_windows(path, target, replace=replace)
         if replace and path is not None:
             path.replace(target)
-            self._file.close()
+            self._close()
             return True
         try:
             if path is None:
                 # A link that is followed; without a folder's descriptor it would not be.
-                os.link(_by_number(self._file), target, src_dir_fd=self._file.fileno())
+                os.link(_by_number(self._open), target, src_dir_fd=self._open)
             else:
                 os.link(path, target)
         except FileExistsError:
@@ -261,70 +283,70 @@ class PartialFile:
         self.discard()
         return True
 
-    def _name_on_windows(self, path: Path, target: Path, *, replace: bool) -> bool:
+    def _name_on_windows(self, path: Path, target: str, *, replace: bool) -> bool:
         # A file that is open cannot be renamed there, and renaming replaces nothing.
-        self._file.close()
+        self._close()
         try:
             (path.replace if replace else path.rename)(target)
         except FileExistsError:
             return False
         return True
 
-    def _rename_as(self, path: Path, target: Path) -> bool:
+    def _rename_as(self, path: Path, target: str) -> bool:
         # Renaming alone would replace what is there: take the name first.
         try:
-            target.open("xb").close()
+            Path(target).open("xb").close()
         except FileExistsError:
             return False
         try:
             path.replace(target)
         except OSError:
-            target.unlink()
+            Path(target).unlink()
             raise
-        self._file.close()
+        self._close()
         return True
 
     def discard(self) -> None:
         """Removes the file if it is still there under its partial name."""
         if os.name == "nt":
-            self._file.close()
+            self._close()
         if self._path is not None:
             self._path.unlink(missing_ok=True)
-        self._file.close()
+        self._close()
 
 
-def _unnamed(folder: Path) -> FileIO:
+def _unnamed(folder: Path) -> int:
     """Makes a file without a name (Linux, `open(2)`: O_TMPFILE), which goes when it is closed."""
-    return FileIO(os.open(folder, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o666), "r+")
+    return os.open(folder, os.O_TMPFILE | os.O_RDWR, 0o666)
 
 
-def _by_number(file: FileIO) -> str:
+def _by_number(file: int) -> str:
     """Returns a path that leads to an open file, whether it has a name or not."""
-    return f"/proc/self/fd/{file.fileno()}"
+    return f"/proc/self/fd/{file}"
 
 
-def _begin(folder: Path) -> tuple[Path, FileIO]:
+def _begin(folder: Path) -> tuple[Path, int]:
     """Makes a partial file, and locks it before anybody takes it for one that was left."""
     while True:
         path = folder / f".{secrets.token_hex(8)}{PARTIAL_SUFFIX}"
-        file = path.open("xb", buffering=0)
+        file = os.open(path, _NEW, 0o666)
         try:
             lock(file)
         except BlockingIOError:
             # Another command found it before it was locked, and is removing it.
-            file.close()
+            os.close(file)
             continue
         except OSError:
             # Where there are no locks, nobody removes anything.
             return path, file
         if path.exists():
             return path, file
-        file.close()
+        os.close(file)
 
 
 def _remove_if_left(partial: Path) -> None:
     # An error means that somebody writes it now, or has just removed it.
     with suppress(OSError), ExitStack() as locked:
         if LOCKS_ARE_KNOWN:
-            lock(locked.enter_context(partial.open("rb")))
+            lock(locked.enter_context(partial.open("rb")).fileno())
         partial.unlink()

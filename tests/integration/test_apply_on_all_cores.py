@@ -60,13 +60,16 @@ def test_reports_come_in_the_order_of_the_files(folder: Path, tmp_path: Path) ->
     out = tmp_path / "out"
     read: list[int] = []
 
-    with Processes(2, prepare(out), read.append) as processes:
-        reports = list(processes.run(list(find_sources([folder]))))
+    files = list(find_sources([folder]))
+    with Processes(2, files, prepare(out), read.append) as processes:
+        reports = list(processes.run())
 
     assert [one.source for one in reports] == [f"{number:03}.dcm" for number in range(FILES)]
-    assert [one.source for one in reports if one.output is None] == ["050.dcm"]
+    assert [one.source for one in reports if not one.output] == ["050.dcm"]
     assert len({one.output for one in reports if one.output}) == FILES - 1
-    assert sorted(out.glob("*.dcm")) == sorted(one.output for one in reports if one.output)
+    assert sorted(map(str, out.glob("*.dcm"))) == sorted(
+        one.output for one in reports if one.output
+    )
     assert read[-1] == sum(path.stat().st_size for path in folder.iterdir())
 
 
@@ -87,8 +90,9 @@ def is_worker(process: psutil.Process) -> bool:
 def test_a_process_that_dies_takes_nothing_along(folder: Path, tmp_path: Path) -> None:
     """What it had is reported as failed, and the rest is done by another one."""
     out = tmp_path / "out"
-    with Processes(1, prepare(out), lambda _: None) as processes:
-        running = processes.run(list(find_sources([folder])))
+    files = list(find_sources([folder]))
+    with Processes(1, files, prepare(out), lambda _: None) as processes:
+        running = processes.run()
 
         reports = [next(running)]
         (worker,) = workers()
@@ -99,13 +103,13 @@ def test_a_process_that_dies_takes_nothing_along(folder: Path, tmp_path: Path) -
     assert [one.source for one in reports] == [f"{number:03}.dcm" for number in range(FILES)]
     failed = [one for one in reports if one.problem == cores.DIED]
     assert len(failed) < FILES
-    assert reports[0].output is not None
+    assert reports[0].output
 
 
 def work(prepare: Prepare, files: Sequence[Source], reports: list[FileReport]) -> None:
     """Does files by two processes."""
-    with Processes(2, prepare, lambda _: None) as processes:
-        reports.extend(processes.run(files))
+    with Processes(2, files, prepare, lambda _: None) as processes:
+        reports.extend(processes.run())
 
 
 def test_a_process_that_dies_does_not_leave_others_waiting(folder: Path, tmp_path: Path) -> None:
@@ -130,7 +134,7 @@ def test_a_process_that_dies_does_not_leave_others_waiting(folder: Path, tmp_pat
     running.join(PATIENCE_SECONDS)
     assert not running.is_alive()
     assert [one.source for one in reports] == [file.name for file in files]
-    assert [one.source for one in reports if one.output is None] == ["050.dcm"]
+    assert [one.source for one in reports if not one.output] == ["050.dcm"]
     assert workers() == []
 
 

@@ -9,7 +9,8 @@ import itertools
 import os
 import threading
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, BinaryIO
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import grpc
 import pydicom
@@ -51,7 +52,6 @@ from tests.support.deid_service import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 
 def files_in(folder: Path) -> set[str]:
@@ -243,26 +243,17 @@ def test_an_output_that_is_too_large_is_a_problem_of_the_file(
     write = outputs.PartialFile.write
     writes = iter([OSError(errno.EFBIG, "File too large")])
 
-    class Disk:
-        """Does not take the first bytes."""
-
-        def __init__(self, file: BinaryIO) -> None:
-            self._file = file
-
-        def write(self, data: bytes) -> int:
-            """Fails the first time."""
-            error = next(writes, None)
-            if error is not None:
-                raise error
-            return self._file.write(data)
-
     def write_to_disk(partial: outputs.PartialFile, data: bytes) -> None:
-        real = partial._file
-        partial._file = Disk(real)  # type: ignore[assignment]
-        try:
+        to_disk = os.write
+
+        def refused(file: int, data: bytes) -> int:
+            if file == partial._file and (error := next(writes, None)) is not None:
+                raise error
+            return to_disk(file, data)
+
+        with pytest.MonkeyPatch.context() as disk:
+            disk.setattr(os, "write", refused)
             write(partial, data)
-        finally:
-            partial._file = real
 
     monkeypatch.setattr(outputs.PartialFile, "write", write_to_disk)
     sources = [Source.of_bytes(name, ct()) for name in ("first", "second")]
@@ -625,7 +616,7 @@ def test_a_partial_file_is_not_taken_for_one_that_was_left(
     lock = locks.lock
     starting = iter([True])
 
-    def lock_late(file: BinaryIO) -> None:
+    def lock_late(file: int) -> None:
         if next(starting, False):
             outputs.Destination(tmp_path)
         lock(file)
@@ -635,7 +626,7 @@ def test_a_partial_file_is_not_taken_for_one_that_was_left(
     partial = destination.begin()
     partial.write(b"whole")
 
-    assert destination.keep_suggested(partial, "name").read_bytes() == b"whole"
+    assert Path(destination.keep_suggested(partial, "name")).read_bytes() == b"whole"
 
 
 def test_a_rename_that_fails_leaves_nothing(

@@ -274,8 +274,8 @@ def test_a_full_disk_ends_it(folder: Folder, monkeypatch: pytest.MonkeyPatch) ->
     results = {one["source"]: one["outcome"] for one in json.loads(done.stdout)}
     assert results == {
         "good.dcm": "de-identified",
-        "half.dcm": "not begun",
-        "notes.txt": "not begun",
+        "half.dcm": "rejected",
+        "notes.txt": "skipped",
         "series.zip": "not begun",
     }
     assert [one["outcome"] for one in rest.values()].count("de-identified") == 2
@@ -302,7 +302,7 @@ def test_what_is_handed_between_processes_arrives_as_it_was(tmp_path: Path) -> N
     report = FileReport(
         "folder/one.dcm",
         Word.DEIDENTIFIED,
-        file,
+        str(file),
         reason="REASON",
         problem="A sentence.",
         tag="(0010,0010)",

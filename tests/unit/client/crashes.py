@@ -59,7 +59,7 @@ def run(
         # As long for each, so that no length tells one from another.
         output.write(f"{content} by {profile:6}".encode())
         receipt = pb.Receipt(profile_sha256=profile, bytes_out=output.size, sha256=output.sha256)
-        kept[source.name] = keeper.keep(output, source, name, receipt).name
+        kept[source.name] = Path(keeper.keep(output, source, name, receipt)).name
     ledger.close()
     return kept
 

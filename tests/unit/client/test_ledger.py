@@ -7,7 +7,7 @@ import stat
 import subprocess
 import sys
 from io import BytesIO
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 from deidcascade.v1 import deid_service_pb2 as pb
@@ -20,9 +20,6 @@ from deid_service.client.ledger import NO_TARGET, Entry, Finished, Ledger, State
 from deid_service.client.locks import share
 from deid_service.client.outputs import PARTIAL_SUFFIX, Destination
 from tests.support.processes import child
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 PROFILE = "0" * 64
 
@@ -40,7 +37,7 @@ def keep(out: Path, name: str, content: bytes, *, killed: bool = False) -> Path:
     output.write(content)
     receipt = pb.Receipt(profile_sha256=PROFILE, bytes_out=output.size, sha256=output.sha256)
     keeper = Keeper(destination, state, keep_names=False)
-    path = keeper.keep(output, source(name), "output", receipt)
+    path = Path(keeper.keep(output, source(name), "output", receipt))
     state.close()
     if killed:
         text = (out / LEDGER_NAME).read_text()
@@ -134,7 +131,7 @@ def test_a_state_that_somebody_adds_to_is_not_exchanged(tmp_path: Path) -> None:
     adding = Ledger(tmp_path, NO_TARGET)
     receipt = pb.Receipt(profile_sha256=PROFILE, bytes_out=3, sha256="0")
     for _ in range(9):
-        adding.note(source("two"), tmp_path / "other", receipt)
+        adding.note(source("two"), str(tmp_path / "other"), receipt)
 
     assert finished(tmp_path, "one") is not None
     size = size_of(tmp_path)
@@ -162,7 +159,7 @@ def test_who_opened_a_state_that_is_exchanged_adds_to_the_new_one(
 
     monkeypatch.setattr(ledger, "share", late)
     receipt = pb.Receipt(profile_sha256=PROFILE, bytes_out=3, sha256="0")
-    adding.note(source("two"), tmp_path / "two", receipt)
+    adding.note(source("two"), str(tmp_path / "two"), receipt)
     adding.close()
 
     assert (sizes[:2], size_of(tmp_path)) == ([27, 3], 4)

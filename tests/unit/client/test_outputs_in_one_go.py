@@ -20,9 +20,12 @@ def destination(
 ) -> Destination:
     """A folder, on a file system as it is, and on one that has no files without names."""
     if request.param != "as it is":
+        opening = os.open
 
-        def refused(*_: object) -> int:
-            raise OSError(errno.EOPNOTSUPP, "no such files here")
+        def refused(path: Path, flags: int, mode: int = 0o777) -> int:
+            if flags & os.O_TMPFILE == os.O_TMPFILE:
+                raise OSError(errno.EOPNOTSUPP, "no such files here")
+            return opening(path, flags, mode)
 
         monkeypatch.setattr(os, "open", refused)
     return Destination(tmp_path)
@@ -34,7 +37,7 @@ def test_it_gets_its_name_and_its_bytes(destination: Destination, tmp_path: Path
     output.write(b"one")
     output.write(b"two")
 
-    assert destination.keep(output, "folder/name.dcm") == tmp_path / "folder/name.dcm"
+    assert destination.keep(output, "folder/name.dcm") == str(tmp_path / "folder/name.dcm")
     assert [path.name for path in tmp_path.iterdir()] == ["folder"]
     assert (tmp_path / "folder/name.dcm").read_bytes() == b"onetwo"
 
@@ -45,7 +48,7 @@ def test_it_replaces_nothing(destination: Destination, tmp_path: Path) -> None:
     output = destination.begin(in_one_go=True)
     output.write(b"new")
 
-    assert destination.keep_suggested(output, "name.dcm") == tmp_path / "name-2.dcm"
+    assert destination.keep_suggested(output, "name.dcm") == str(tmp_path / "name-2.dcm")
     assert (tmp_path / "name.dcm").read_bytes() == b"before"
 
 
