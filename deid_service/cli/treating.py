@@ -79,8 +79,10 @@ def treat_whole(source: Source, data: bytes, plan: Plan, put: Callable[[Buffer],
     deidentifier = _deidentifier(source, plan)
     buffers = deidentifier.receive(data)
     while deidentifier.pending:
-        buffers += deidentifier.go_on()
+        _put(buffers, put)
+        buffers = deidentifier.go_on()
     result = deidentifier.finish()
+    # As a rule all there is, by one call.
     _put([*buffers, *result.tail], put)
     return Treated(result, len(data))
 
