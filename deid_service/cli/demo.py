@@ -297,7 +297,7 @@ class Demo:
             ],
         )
         reports = [file_report(result) for result in results]
-        self.check([report.output is not None for report in reports].count(True) == 2, "two pass")
+        self.check([bool(report.output) for report in reports].count(True) == 2, "two pass")
         self.show(
             table(
                 ("FILE", "RESULT"),
