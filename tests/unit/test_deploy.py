@@ -58,6 +58,14 @@ def test_what_is_asked_for_is_told(name: str) -> None:
     assert asked - told() == set()
 
 
+def test_what_to_do_is_written_down() -> None:
+    """Each alert has its row in the page for who is woken by it."""
+    alerts = re.findall(r"- alert: (\w+)", (DEPLOY / "prometheus/alerts.yml").read_text())
+    page = (DEPLOY.parent / "docs/operations.md").read_text()
+
+    assert re.findall(r"^\| `(DeidCascade\w+)` \|", page, re.MULTILINE) == alerts
+
+
 def test_every_metric_is_looked_at() -> None:
     """What is told is on the dashboard or in an alert, so that it is worth telling."""
     asked = {
