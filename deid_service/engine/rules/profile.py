@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from deid_service.engine.encoding.tags import (
@@ -174,7 +174,11 @@ class CompiledProfile:
             vocabulary, kept = self.base.vocabulary, self.settings.words.keep
             if not kept:
                 return vocabulary
-            return Vocabulary(vocabulary.terms.union(kept), vocabulary.names.difference(kept))
+            return replace(
+                vocabulary,
+                terms=vocabulary.terms.union(kept),
+                names=vocabulary.names.difference(kept),
+            )
         actions = (rule.action for rule in self.running)
         cleaning = (action.vocabulary for action in actions if isinstance(action, Clean))
         return next(cleaning, Vocabulary())

@@ -1,9 +1,9 @@
 """Texts cleaned: what is known to be harmless stays, and the rest goes.
 
 Kept are words and phrases of a vocabulary, numbers, numbers with units, short codes, what is
-put together of these (`recon2`, `AbdRoutine`), and what stands between them. Never kept is a
-word that identifies somebody in the same file, a date, a phone number, an e-mail address, a
-URL, a long number; nor, beside what is not known, a word that many are called by.
+put together of these (`recon2`, `AbdRoutine`, `t2map`), and what stands between them. Never
+kept is a word that identifies somebody in the same file, a date, a phone number, an e-mail
+address, a URL, a long number; nor, beside what is not known, a word that many are called by.
 """
 
 from __future__ import annotations
@@ -17,8 +17,10 @@ from urllib.parse import unquote
 
 from deid_service.engine.rules import by_form
 from deid_service.engine.rules.dummies import dummy_text
+from deid_service.engine.rules.endings import ends_as_medicine
 from deid_service.engine.rules.identity import Identity, without
 from deid_service.engine.rules.spelling import plain
+from deid_service.engine.rules.unspaced import is_made_of, runs_of, words_in
 from profile_service.language.model import Vocabulary
 
 # Longer texts are none that a person reads before it is sent on; of them nothing stays.
@@ -31,38 +33,37 @@ _GONE: Final = "\0"
 _TOKEN: Final = re.compile(r"[^\W_]+|[\W_]+")
 
 # Short codes: b1000, T1, L5, B30f, 3D, 2d4, C7T1, fl3d; sequences as their makers name them:
-# tfl3d1, 16ns, b1000t, 2i21s.
+# tfl3d1, 16ns, b1000t, 2i21s; times and angles with their numbers, matrices, stages, weeks and
+# days of a pregnancy: TR2000, Sn100kV, 256x192, pT2N0M0, 37w2d.
 _CODE: Final = re.compile(
     r"b\d{2,4}t?|[a-z]{1,3}\d{1,2}[a-z]?|\d{1,2}[a-z]{1,2}\d?|[a-z]{1,2}\d[a-z]{1,2}\d?"
-    r"|[a-z]{2,5}[23]d\d{0,2}|\d{1,3}(?:ns|b\d{1,4}|i\d{1,2}s?)",
+    r"|[a-z]{2,5}[23]d\d{0,2}|\d{1,3}(?:ns|b\d{1,4}|i\d{1,2}s?)"
+    r"|(?:te|tr|ti|td|fa|sn)\d{1,4}(?:kv)?|\d{1,4}x\d{1,4}(?:x\d{1,4})?(?:mm|cm)?"
+    r"|[cpry]{0,2}t(?:[0-4][a-d]?|is|x)(?:n[0-3x][a-c]?)?(?:m[01x][a-d]?)?|[1-4]?\d(?:w\d?)?d",
     re.IGNORECASE,
 )
 
 # Isotopes that people are examined or treated with: Tc99m, 18F, Lu-177.
 _NUCLIDE: Final = "(?:Ac|At|Br|C|Cu|F|Ga|Ho|I|In|Kr|Lu|N|O|P|Pb|Ra|Rb|Re|Sc|Sm|Sr|Tb|Tc|Tl|Xe|Y|Zr)"
 _ISOTOPE: Final = re.compile(rf"\d{{1,3}}m?{_NUCLIDE}|{_NUCLIDE}\d{{1,3}}m?", re.IGNORECASE)
-_UNITS: Final = "mm|cm|m|ml|l|mg|g|kg|kv|kvp|ma|mas|s|sec|ms|min|h|hz|mhz|t|deg|x|bq|mbq|gy|mgy"
-_QUANTITY: Final = re.compile(rf"\d{{1,4}}(?:{_UNITS})?", re.IGNORECASE)
-
-# How words of medicine end in the languages of Europe, and names of people do not; and what
-# German puts together of them.
-_MEDICAL: Final = re.compile(
-    r"[^\W\d_]{3,40}(?:ograms?|ogramm[ae]?|graph(?:y|ic|ie)|graf(?:ie|ia|ía)|oscop(?:y|ic|ie|ia|ía)"
-    r"|oskopie|plast(?:y|ie|ia)|e[ck]tom(?:y|ie|ia|ía)|ostom(?:y|ie|ia|ía)|centesis|lithiasis"
-    r"|embolization|embolisation|megal(?:y|ie|ia)|algia|path(?:y|ies|ie)|[ae]emia|[äa]mie|urie"
-    r"|ectasis|ectasia|ektasie|plegia|paresis|blastoma|carcinoma|karzinome?|sarcoma|sarkom"
-    r"|adenoma|adenom|lymphoma|lymphom|angioma|angiom|h[ae]{1,2}matoma|hämatom|stenos[ie]s"
-    r"|thrombos[ie]s|scleros[ie]s|sklerose|fibros[ie]s|necros[ie]s|nekrose|trophy|trophie"
-    r"|gelenke?|wirbelsäule|wirbelkörper|frakturen?|blutung|entzündung|erguss|metastasen?|embolie"
-    r"|aufnahmen?|übersicht|kontrolle|arterien?|venen?|gefäße|vergrößerung)",
-    re.IGNORECASE,
+_UNITS: Final = (
+    "mm|cm|m|ml|l|mg|g|kg|kv|kvp|ma|mas|s|sec|ms|min|h|hz|mhz|t|deg|x|bq|mbq|gy|mgy|kev|mev|mci|gbq"
+    "|mgi|mmol|msec|secs|mins|hr|hrs|wk|wks|fps|bpm|hu|px|dir|ch|fr"
 )
+_QUANTITY: Final = re.compile(rf"\d{{1,4}}(?:{_UNITS})?", re.IGNORECASE)
 
 # What a token is put together of: digits, and words as their capitals show them.
 _PART: Final = re.compile(r"\d+|[A-Z]+(?![^\W\d_A-Z])|[A-Z]?[^\W\d_A-Z]+")
 _MAX_PARTS: Final = 4
 _MAX_DIGITS: Final = 3
 _MIN_PART: Final = 3
+
+# Letters of a word that is put together. Of stems these may be anything where two stand beside
+# each other; between the parts of German stand links.
+_MIN_COMPOUND: Final = 5
+_MAX_COMPOUND: Final = 40
+_SHORT_STEMS: Final = frozenset(("bh", "dw", "fb", "fs", "nd", "pd"))
+_LINKS: Final = frozenset(("s", "n", "en", "es"))
 
 # Calculated, enhanced, modified, in single shots.
 _KINDS: Final = frozenset("cdems")
@@ -124,6 +125,8 @@ class _Sieve:
         self._tokens = tokens
         self._terms = vocabulary.terms
         self._names = vocabulary.names
+        self._stems = vocabulary.stems
+        self._parts = vocabulary.parts
         self._never = identity.words
         self._listed = identity.listed.words
 
@@ -162,15 +165,53 @@ class _Sieve:
         word = token.lower()
         if self._identifies(word):
             return False
+        if word in self._terms or self._has_its_form(token, word):
+            return True
+        if self._is_put_together(word):
+            return True
+        if word.isascii():
+            return len(word) == 1
+        # In Latin letters an accent tells words apart: `Åse` is no `ase`.
+        compared = plain(word)
+        return not compared.isascii() and (
+            compared in self._terms or ends_as_medicine(compared) or self._is_unspaced(compared)
+        )
+
+    def _has_its_form(self, token: str, word: str) -> bool:
         return (
-            word in self._terms
-            or (len(word) == 1 and word.isascii())
-            or _QUANTITY.fullmatch(word) is not None
+            _QUANTITY.fullmatch(word) is not None
             or _CODE.fullmatch(word) is not None
             or _ISOTOPE.fullmatch(word) is not None
-            or _MEDICAL.fullmatch(word) is not None
+            or ends_as_medicine(word)
             or self._is_composed(token)
         )
+
+    def _is_put_together(self, word: str) -> bool:
+        """Whether it is the name of a sequence, or a word of German and the like."""
+        if not _MIN_COMPOUND <= len(word) <= _MAX_COMPOUND:
+            return False
+        return (
+            is_made_of(word, self._stems, _SHORT_STEMS) and self._says_nothing(word, self._stems)
+        ) or (
+            is_made_of(word, self._parts, _LINKS, at_ends=False)
+            and self._says_nothing(word, self._parts)
+        )
+
+    def _is_unspaced(self, word: str) -> bool:
+        """Whether it is made of words of languages that are written without spaces."""
+        runs, others = runs_of(word)
+        return (
+            bool(runs)
+            and all(map(self._is_harmless, others))
+            and all(
+                is_made_of(run, self._terms, self._names) and self._says_nothing(run, self._terms)
+                for run in runs
+            )
+        )
+
+    def _says_nothing(self, run: str, words: frozenset[str]) -> bool:
+        """Whether no word of those in a run is one of the file's names."""
+        return not any(map(self._identifies, words_in(run, words)))
 
     def _identifies(self, word: str) -> bool:
         if word in self._never:
@@ -227,7 +268,11 @@ class _Sieve:
     def _is_weak(self, token: str) -> bool:
         """Whether a word stays only where what is beside it is known."""
         word = token.lower()
-        return word in self._names or (len(word) == 1 and word.isalpha() and word not in _SINGLE)
+        return (
+            word in self._names
+            or (len(word) == 1 and word.isalpha() and word not in _SINGLE)
+            or (not word.isascii() and plain(word) in self._names)
+        )
 
     def _is_beside_what_went(self, at: int, stays: list[bool]) -> bool:
         tokens = self._tokens

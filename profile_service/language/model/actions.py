@@ -66,11 +66,16 @@ class Vocabulary:
 
     Attributes:
         terms: words, and phrases of two to four words with a space between them.
-        names: those of the words that many people are called by.
+        names: those of the words that many people are called by, or that, in languages
+            without spaces, say nothing beside a word alone.
+        stems: those of the words of which names of sequences are put together (`t2map`).
+        parts: those of which words of German and the like are (`handwurzelfraktur`).
     """
 
     terms: frozenset[str] = frozenset()
     names: frozenset[str] = frozenset()
+    stems: frozenset[str] = frozenset()
+    parts: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

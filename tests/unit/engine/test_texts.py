@@ -250,6 +250,12 @@ def test_never_kept(text: str) -> None:
         "tfl3d1_16ns", "*fir2d1_21", "ep_b1000t", "OSEM 3D 2i21s", "dADC", "eTHRIVE", "Xe133",
         "Cu-64", "99mTc-MAA", "Bronchialkarzinom", "Handgelenk", "Hepatopathy",
         "Amplatzer occluder", "RTOG 0617", "BI-RADS 4", "Deauville 4", "Ehlers-Danlos", "Hjärna",
+        "t2mapfs", "vibedixon_tra", "Handwurzelfraktur", "heupprothese", "Lårbenshalsfraktur",
+        "Стентирование коронарных артерий", "ЭНТЕРОСКОПИЯ", "Υπερηχογράφημα ΝΕΦΡΩΝ",
+        "MRI לכתף ימין", "בדיקת אבי העורקים", "أشعة على الركبة", "MRT ohne", "胸部CT造影",
+        "右膝関節正面", "頭部ＭＲＩ", "ﾏﾝﾓｸﾞﾗﾌｨ", "T2強調 5mm", "头颅平扫及增强", "薄层重建1mm",
+        "복부 초음파", "수술후 추적검사", "256x192", "2x2x2mm", "TR3500/TE30","Sn100kV", "pT2aN0M0",
+        "GA 37w2d", "140keV", "10mCi",
         "Aivot", "OpticNrv_L", "HFS", "CE 90ml @ 3 ml/s", "Brown tumor", "J70f  3",
     ],
 )  # fmt: skip
@@ -265,8 +271,9 @@ def test_stays(text: str) -> None:
         ("knee Zzyx Brown", "knee"), ("Brown, Zzyx: knee", "knee"), ("knee Crohn", "knee"),
         ("Hodgkin, lymphoma", "lymphoma"), ("MacLong knee", "knee"), ("DR WHITE knee", "DR knee"),
         ("knee J. Zzyx", "knee"), ("Dr. Bone, knee", "knee"), ("knee (Zzyx", "knee"),
-        ("knee 555-0142-77", "knee"), ("knee 617.555.0142", "knee"), ("Mar-12-20 knee", "knee"),
-        ("2020/072 knee", "knee"), ("P.O. Box 4711 knee", "knee"),
+        ("(617) 555-0142 knee", "knee"), ("knee 555-0142-77", "knee"),
+        ("knee 617.555.0142", "knee"),
+        ("Mar-12-20 knee", "knee"), ("2020/072 knee", "knee"), ("P.O. Box 4711 knee", "knee"),
         # Titles without a point; numbers that are short, and those in groups.
         ("Dr Ng, knee", "knee"), ("knee Sacred Heart Hospital", "knee"),
         ("Sunrise Manor Nursing knee", "knee"), ("Hr Bone knee", "knee"),
@@ -280,7 +287,7 @@ def test_stays(text: str) -> None:
         ("knee Subj# 203-118", "knee"), ("room 412-B knee", "knee"), ("Pt no. 7-12 knee", "knee"),
         ("patient n° 12 knee", "knee"), ("knee 0093", "knee"), ("941_S_4292 knee", "knee"),
         ("knee 04-0012", "knee"),
-        ("(617) 555-0142 knee", "knee"), ("number plate M-KL 4471 knee", "knee"),
+        ("number plate M-KL 4471 knee", "knee"),
         ("last4 7719, knee", "knee"),
         ("fe80::1ff:fe23:4567:890a knee", "knee"), ("bleep #883 knee", "knee"),
         ("DW 4412 knee", "knee"), ("DW 1000 knee", "DW 1000 knee"),
@@ -297,6 +304,13 @@ def test_stays(text: str) -> None:
         ("101-year-old, knee", "knee"), ("91-jährige knee", "knee"), ("knee, M/92", "knee"),
         ("age 89, 89Zr", "age 89, 89Zr"), ("Y 90, 95 %", "Y 90, 95 %"),
         ("age 9, 120 kV", "age 9, 120 kV"),
+        # Names in letters without spaces, alone and in what is known; those put together.
+        ("王小明 胸部CT", "胸部CT"), ("胸部CT 山田太郎", "胸部CT"), ("王小明胸部CT", ""),
+        ("左中", ""), ("前中後", ""), ("胸部2020年3月", "胸部"), ("김철수 복부", "복부"),
+        ("전지연 복부", "복부"), ("Иванов череп", "череп"), ("כהן ברך", "ברך"),
+        ("Παππάς γόνατο", "γόνατο"),
+        ("محمد الركبة", "الركبة"),
+        ("Steinkopf Knie", "Knie"), ("Ganapathy knee", "knee"), ("Åse knee", "knee"),
     ],
 )  # fmt: skip
 def test_goes(text: str, left: str) -> None:
@@ -329,6 +343,19 @@ def test_initials_that_are_words_and_codes() -> None:
     assert Cleaner(vocabulary(), one("name Kerr^Sam")).texts(step, ["SK"], "CS") == ["SK"]
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "left"),
+    [
+        ("正位^明", "胸部正位", "胸部"), ("Rundherd^Ann", "Wadenrundherd", ""),
+        ("Map^Ann", "t2mapfs", ""),
+        ("Roe^Ann", "胸部正位 Wadenrundherd t2mapfs", "胸部正位 Wadenrundherd t2mapfs"),
+    ],
+)  # fmt: skip
+def test_put_together_of_a_name(name: str, text: str, left: str) -> None:
+    """What is put together of words does not stay where one of them is a name of the file."""
+    assert clean(text, vocabulary(), one(f"name {name}")) == left
+
+
 def test_phrase_of_somebody() -> None:
     """What is called after somebody does not stay where somebody of that name is in the file."""
     identity = Identity()
@@ -356,6 +383,9 @@ def test_phrase_of_somebody() -> None:
         "cc aaa " * 9_000,
         "aaa1aaa-" * 8_000,
         "tech: a. " * 7_000,
+        "t1" * 30_000,
+        "右膝" * 8_000,
+        "左" * 16_000,
         "a" * 30_000 + ":",
         "0-" * 30_000,
         "a at a " * 9_000,
@@ -385,7 +415,20 @@ def test_vocabulary() -> None:
     assert {"isovue", "gadobutrol", "hodgkin lymphoma", "angioplasty", "sans"} <= words
     assert not {"smith", "johnson", "kowalski", "hodgkin", "crohn", "doe", "jane"} & words
     assert not {"munich", "boston", "leicester", "pittsburgh", "heidelberg"} & words
+    assert {
+        "позвоночника",
+        "σπονδυλικης",
+        "השדרה",
+        "الرئة",
+        "冠状动脉",
+        "右膝",
+        "폐색전증",
+    } - words == {"右膝"}
+    assert (
+        not {"иванов", "иванова", "παπαδοπουλος", "כהן", "محمد", "王", "山田", "김", "지영"} & words
+    )
     assert vocabulary().names < words
+    assert vocabulary().stems | vocabulary().parts < words
 
 
 def test_bytes() -> None:

