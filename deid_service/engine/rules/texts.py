@@ -50,6 +50,7 @@ _UNITS: Final = (
     "mm|cm|m|ml|l|mg|g|kg|kv|kvp|ma|mas|s|sec|ms|min|h|hz|mhz|t|deg|x|bq|mbq|gy|mgy|kev|mev|mci|gbq"
     "|mgi|mmol|msec|secs|mins|hr|hrs|wk|wks|fps|bpm|hu|px|dir|ch|fr"
 )
+_UNIT_WORDS: Final = frozenset(_UNITS.split("|"))
 _QUANTITY: Final = re.compile(rf"\d{{1,4}}(?:{_UNITS})?", re.IGNORECASE)
 
 # What a token is put together of: digits, and words as their capitals show them.
@@ -67,6 +68,10 @@ _LINKS: Final = frozenset(("s", "n", "en", "es"))
 
 # Calculated, enhanced, modified, in single shots.
 _KINDS: Final = frozenset("cdems")
+
+# Digits of an extension, and of a postal code; longer numbers stay nowhere, and values of a
+# diffusion are in steps.
+_EXTENSION: Final = 4
 
 # With these begin names of people that are written as one.
 _PARTICLES: Final = frozenset(
@@ -146,7 +151,20 @@ class _Sieve:
         for at in (*weak, *reversed(weak)):
             if self._is_beside_what_went(at, stays):
                 stays[at] = False
+        if not all(stays):
+            self._drop_numbers(words, stays)
         return stays
+
+    def _drop_numbers(self, words: list[int], stays: list[bool]) -> None:
+        """Drops long numbers beside words that went: of a phone, or a postal code."""
+        tokens = self._tokens
+        for before, at, behind in zip([-1, *words], words, [*words[1:], -1], strict=False):
+            token = tokens[at]
+            if len(token) != _EXTENSION or not token.isdecimal() or int(token) % 50 == 0:
+                continue
+            has_unit = behind >= 0 and tokens[behind].lower() in _UNIT_WORDS
+            if not has_unit and not all(stays[each] for each in (before, behind) if each >= 0):
+                stays[at] = False
 
     def _dotted(self) -> Iterator[list[int]]:
         """Yields where single letters stand with points between them: initials, and `p.a.`."""

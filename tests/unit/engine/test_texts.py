@@ -293,6 +293,10 @@ def test_stays(text: str) -> None:
         ("DW 4412 knee", "knee"), ("DW 1000 knee", "DW 1000 knee"),
         ("patient 72 kg", "patient 72 kg"),
         ("b0 0.05 1-5", "b0 0.05 1-5"), ("RTOG 0617", "RTOG 0617"),
+        # Numbers beside a word that is not known: it may say that they are somebody's.
+        ("knee zzyx 4711", "knee"), ("zzyx. 471 knee", "471 knee"), ("4711 Zzyx knee", "knee"),
+        ("zzyx 12 knee", "12 knee"), ("zzyx 4711 ml knee", "4711 ml knee"),
+        ("knee 512 zzyx 1000", "knee 512 1000"),
         # Where people live, and e-mail addresses in words.
         ("NW1 6XE knee", "knee"), ("K1A 0B1 knee", "knee"), ("A-1090 knee", "knee"),
         ("4471 NW 12th Ave knee", "knee"), ("Flat 3 knee", "knee"),
