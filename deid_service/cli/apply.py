@@ -130,15 +130,8 @@ def apply(
     tables_for(parsed, table_files)
     files = files_to_read(sources, out, quarantine)
     reports = Reports(sum(file.size for file in files))
-    try:
-        # Here, for their errors, and once: it removes what killed processes left.
-        Ledger(Destination(out).folder, NO_TARGET)
-        if quarantine is not None:
-            Quarantine(quarantine)
-    except OSError as error:
-        raise Failure(f"cannot write to {out}: {error.strerror}.") from error
-    except LedgerError as error:
-        raise Failure(f"{error} Choose another folder.") from error
+    # Here, for their errors, and once: it removes what killed processes left.
+    _open_folders(out, quarantine)
     failure = None
     prepare = partial(Work, settings)
     # What earlier files have shown is known where those are read, and in their order.
@@ -194,6 +187,22 @@ class Settings:
     quarantine: Path | None = None
     key_file: Path | None = None
     table_files: tuple[TableFile, ...] = ()
+
+
+def _open_folders(out: Path, quarantine: Path | None) -> None:
+    """Opens what is written to.
+
+    Raises:
+        Failure: it cannot be.
+    """
+    try:
+        Ledger(Destination(out).folder, NO_TARGET)
+        if quarantine is not None:
+            Quarantine(quarantine)
+    except OSError as error:
+        raise Failure(f"cannot write to {out}: {error.strerror}.") from error
+    except LedgerError as error:
+        raise Failure(f"{error} Choose another folder.") from error
 
 
 def _one_by_one(
