@@ -117,6 +117,7 @@ class FileEvents:
         if failed:
             oldest = asyncio.get_running_loop().time() - KEEP_SECONDS
             self._drop(lambda batch: batch.gathered < oldest)
+        LOG.tell("audit_queue", files=self._files)
 
     async def _tell_of(self, target: str) -> bool:
         """Tells what waits of a target; returns whether that was taken."""

@@ -63,6 +63,18 @@ def families() -> tuple[Family, ...]:
             of="applied_bytes",
         ),
         Gauge(
+            "deidcascade_audit_waiting_files",
+            "Files of the worker that the audit is not told of yet.",
+            "audit_queue",
+            of="files",
+        ),
+        Count(
+            "deidcascade_audit_dropped_files",
+            "Files that the audit is not told of one by one, as they waited too long or too many.",
+            "audit_dropped",
+            of="files",
+        ),
+        Gauge(
             "deidcascade_serving",
             "Whether ProfileService answers the worker, so that it can serve.",
             "health",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from typing import TYPE_CHECKING
 
 import grpc
@@ -10,6 +11,9 @@ from deidcascade.v1 import deid_service_pb2 as pb
 from deidcascade.v1 import profile_service_pb2 as profile_pb
 
 from deid_service.serving import events
+from deid_service.serving.logs import LOG
+from deid_service.serving.metrics import families
+from profile_service.serving.metrics import Meter
 from tests.support.deid_service import (
     TARGET,
     Caller,
@@ -23,6 +27,7 @@ from tests.support.deid_service import (
 if TYPE_CHECKING:
     import pytest
 
+    from profile_service.serving.logs import Field
     from tests.support.deid_service import ScriptedProfileService
 
 PATIENCE_SECONDS = 20
@@ -68,21 +73,48 @@ def test_files_are_told(scripted: ScriptedProfileService, channel: grpc.Channel)
     assert "Jane" not in str(told)
 
 
+class Counted:
+    """What Prometheus would be told of the service in this process."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._meter = Meter(families())
+        self._changed = threading.Condition()
+        monkeypatch.setattr(LOG, "_observe", self._note)
+
+    def _note(self, event: str, fields: dict[str, Field]) -> None:
+        with self._changed:
+            self._meter.note(event, fields)
+            self._changed.notify_all()
+
+    def wait_for(self, name: str, value: int) -> None:
+        """Waits until a number that has no labels is so."""
+        (family,) = [each for each in self._meter.families if each.name == name]
+        ((_, place),) = self._meter.places(family)
+        with self._changed:
+            is_so = self._changed.wait_for(
+                lambda: self._meter.shared[place] == value, PATIENCE_SECONDS
+            )
+        assert is_so, (name, self._meter.shared[place])
+
+
 def test_a_service_that_is_away_is_told_later(
     scripted: ScriptedProfileService, channel: grpc.Channel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Streams go on while it does not answer, and it is told all when it does."""
     monkeypatch.setattr(events, "AGAIN_SECONDS", 0.01)
+    counted = Counted(monkeypatch)
     scripted.record = unavailable
     for _ in range(3):
         caller = Caller(channel, opened(TARGET), *whole_file(ct()))
         assert caller.receive_result()[1].HasField("receipt")
         caller.half_close()
+    counted.wait_for("deidcascade_audit_waiting_files", 3)
     scripted.record = lambda _context: None
     count = 0
     while count < 3:
         count += len(scripted.told.get(timeout=PATIENCE_SECONDS).files)
     assert count == 3
+    counted.wait_for("deidcascade_audit_waiting_files", 0)
 
 
 def test_what_cannot_be_kept_is_counted(
@@ -91,6 +123,7 @@ def test_what_cannot_be_kept_is_counted(
     """Of more files than are kept the number is told, when the service answers again."""
     monkeypatch.setattr(events, "AGAIN_SECONDS", 0.01)
     monkeypatch.setattr(events, "MAX_WAITING", 2)
+    counted = Counted(monkeypatch)
     monkeypatch.setattr(events, "MAX_FILES", 1)
     scripted.record = unavailable
     caller = Caller(channel, opened(TARGET), *(5 * [*whole_file(ct())]))
@@ -103,6 +136,7 @@ def test_what_cannot_be_kept_is_counted(
         batch = scripted.told.get(timeout=PATIENCE_SECONDS)
         files, unrecorded = files + len(batch.files), unrecorded + batch.unrecorded
     assert (files, unrecorded) == (2, 3)
+    counted.wait_for("deidcascade_audit_dropped_files", 3)
 
 
 def test_a_site_can_want_nothing_told(
