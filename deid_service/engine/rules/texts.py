@@ -21,7 +21,7 @@ from deid_service.engine.rules.endings import ends_as_medicine
 from deid_service.engine.rules.identity import Identity, without
 from deid_service.engine.rules.spelling import plain
 from deid_service.engine.rules.unspaced import is_made_of, runs_of, words_in
-from profile_service.language.model import Vocabulary
+from profile_service.language.model import LINKS, Vocabulary
 
 # Longer texts are none that a person reads before it is sent on; of them nothing stays.
 MAX_CHARACTERS: Final = 16_384
@@ -60,11 +60,10 @@ _MAX_DIGITS: Final = 3
 _MIN_PART: Final = 3
 
 # Letters of a word that is put together. Of stems these may be anything where two stand beside
-# each other; between the parts of German stand links.
+# each other.
 _MIN_COMPOUND: Final = 5
 _MAX_COMPOUND: Final = 40
 _SHORT_STEMS: Final = frozenset(("bh", "dw", "fb", "fs", "nd", "pd"))
-_LINKS: Final = frozenset(("s", "n", "en", "es"))
 
 # Calculated, enhanced, modified, in single shots.
 _KINDS: Final = frozenset("cdems")
@@ -183,12 +182,12 @@ class _Sieve:
         word = token.lower()
         if self._identifies(word):
             return False
-        if word in self._terms or self._has_its_form(token, word):
+        if word in self._terms or (len(word) == 1 and word.isascii()):
             return True
-        if self._is_put_together(word):
+        if self._has_its_form(token, word) or self._is_put_together(word):
             return True
         if word.isascii():
-            return len(word) == 1
+            return False
         # In Latin letters an accent tells words apart: `Åse` is no `ase`.
         compared = plain(word)
         return not compared.isascii() and (
@@ -211,7 +210,7 @@ class _Sieve:
         return (
             is_made_of(word, self._stems, _SHORT_STEMS) and self._says_nothing(word, self._stems)
         ) or (
-            is_made_of(word, self._parts, _LINKS, at_ends=False)
+            is_made_of(word, self._parts, LINKS, at_ends=False)
             and self._says_nothing(word, self._parts)
         )
 

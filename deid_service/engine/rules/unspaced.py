@@ -33,8 +33,8 @@ def is_made_of(
 
     Args:
         run: the letters, as the words are written.
-        words: what they may be made of, besides joints.
-        joints: what may stand between words, and beside no other joint.
+        words: what they may be made of; joints, too.
+        joints: those that may stand between words, and beside no other joint.
         at_ends: whether a joint may stand at the begin and at the end, too.
     """
     # The places that are reached, with a word before them or (True) with a joint.
@@ -42,12 +42,11 @@ def is_made_of(
     reached = set(places)
     for begin, behind_joint in places:
         for end in range(begin + 1, min(begin + _MAX_WORD, len(run)) + 1):
-            part = run[begin:end]
-            is_joint = part in joints
-            if is_joint:
-                if behind_joint or not (begin or at_ends):
-                    continue
-            elif part not in words:
+            # Most are none: names come here, too.
+            if run[begin:end] not in words:
+                continue
+            is_joint = run[begin:end] in joints
+            if is_joint and (behind_joint or not (begin or at_ends)):
                 continue
             if (end, is_joint) not in reached:
                 reached.add((end, is_joint))

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from profile_service.language.model.actions import (
     ACTION_NAMES,
+    LINKS,
     Action,
     Assign,
     CapAge,
@@ -94,6 +95,7 @@ from profile_service.language.model.rules import OnError, Rejection, Rule, When
 __all__ = [
     "ACTION_NAMES",
     "ISSUER_OF_PATIENT_ID",
+    "LINKS",
     "LISTED_WORDS",
     "MANDATORY_IN_FILE_META",
     "MAX_SHIFT_DAYS",

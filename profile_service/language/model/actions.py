@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Literal
+from typing import Final, Literal
 
 from profile_service.language.model.elements import ElementRef
 from profile_service.language.model.patterns import Pattern
@@ -60,6 +60,10 @@ class ReplaceUid:
     """
 
 
+# What stands between the parts of a word of German and the like.
+LINKS: Final = frozenset(("s", "n", "en", "es"))
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Vocabulary:
     """What a cleaned text may keep; in lower case.
@@ -69,7 +73,8 @@ class Vocabulary:
         names: those of the words that many people are called by, or that, in languages
             without spaces, say nothing beside a word alone.
         stems: those of the words of which names of sequences are put together (`t2map`).
-        parts: those of which words of German and the like are (`handwurzelfraktur`).
+        parts: those of which words of German and the like are (`handwurzelfraktur`), and the
+            links between them, which are no terms.
     """
 
     terms: frozenset[str] = frozenset()

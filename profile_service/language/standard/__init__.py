@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Final, Literal, get_args
 
 from profile_service.language.dictionary import repeater_from
 from profile_service.language.model import (
+    LINKS,
     Element,
     PrivateElement,
     RepeaterElement,
@@ -154,7 +155,7 @@ def vocabulary() -> Vocabulary:
     def marked(kind: str) -> frozenset[str]:
         return frozenset([term for term, mark in marks if kind in mark])
 
-    return Vocabulary(frozenset(terms), marked("name"), marked("stem"), marked("part"))
+    return Vocabulary(frozenset(terms), marked("name"), marked("stem"), marked("part") | LINKS)
 
 
 _TREATMENTS: Final[tuple[Literal["keep", "uid", "date"], ...]] = ("keep", "uid", "date")
