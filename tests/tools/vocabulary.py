@@ -127,6 +127,24 @@ SAID_OF_PEOPLE: Final = frozenset(
     ]
 )
 
+# What is written otherwise in Britain.
+BRITISH: Final = (
+    (r"(?<!o)edema", "oedema"),
+    (r"(?<!a)em(?=ias?$)|(?<=an)em(?=ic$)|(?<=sch)em(?=ic$)", "aem"),
+    (r"(?<=[cd])em(?=ic$)(?<!cadem|pidem)", "aem"),
+    (r"\bhem(?=[ao])|(?<=[a-z]o)hem(?=[ao])", "haem"),
+    (r"(?<!o)esophag", "oesophag"),
+    (r"\bpediatric", "paediatric"),
+    (r"orthoped", "orthopaed"),
+    (r"gynec", "gynaec"),
+    (r"anesthe", "anaesthe"),
+    (r"rrhea\b", "rrhoea"),
+    (r"leuk(?=oc|op)", "leuc"),
+    (r"(?<![se])iz(?=e[ds]?$|ing$|ations?$)", "is"),
+    (r"(?<=tum)or(?=s?$)|(?<=^col)or(?=s?$|ed$)", "our"),
+    (r"(?<=fib)er(?=s?$)|(?<=^cent)er(?=s?$)|(?<=^lit)er(?=s?$)", "re"),
+)
+
 # Languages that write words together, and what they do not share with names of people and
 # places, of which none is put together of the others.
 COMPOUNDING: Final = ("german", "dutch", "swedish", "danish")
@@ -176,6 +194,8 @@ def main(arguments: list[str]) -> int:
     others |= {word for _, word in _inflected()} | unspaced
     called = {word for kind, word in _inflected() if kind.endswith("called")} | joints
     others |= {word for word in words_of(_signs(folder)) if len(word) > 2 or not _is_latin(word)}
+    plain |= {_in_british(word) for word in plain}
+    others |= {_in_british(word) for word in others if word.isascii()}
     words = imaging | (plain - NEVER)
     words = {spelling for word in words | called for spelling in _spelled(word)}
     # One that nobody is called by may be so without its accents.
@@ -216,6 +236,13 @@ def _spelled(word: str) -> tuple[str, ...]:
     """Returns how a word is written; in other letters as it is compared, and no more."""
     compared = without_accents(word)
     return (word, *compared) if _is_latin(word) else compared[:1]
+
+
+def _in_british(word: str) -> str:
+    """Returns an English word as it is written in Britain; others may become none that there is."""
+    for american, british in BRITISH:
+        word = re.sub(american, british, word)
+    return word
 
 
 def _inflected() -> Iterator[tuple[str, str]]:
