@@ -8,9 +8,10 @@ Any project at random, whose text DeidService does not have, and again and again
 few projects, whose texts it has: then the answers are smaller. The echo is written as
 gRPC's documentation has it: generated stubs, `grpc.aio`, default settings; it answers
 with a real answer, with the text or without. A second echo has the settings that our workers
-run with, for the difference. Of the rounds the middle one counts. All show
-credentials; over TLS, an API key is compared with tokens that are known and tokens that
-are verified each.
+run with, for the difference; a third has threads, as ProfileService, and asks PostgreSQL for
+nothing before it answers: what one query costs whoever makes it. Of the rounds the middle
+one counts. All show credentials; over TLS, an API key is compared with tokens that are known
+and tokens that are verified each.
 """
 
 from __future__ import annotations
@@ -89,7 +90,13 @@ def main() -> int:
             )
             for known in (False, True):
                 answer = _answer(service.address, known=known)
-                servers = _echoes(running, answer) | {"profile_service": service}
+                querying = serving(
+                    "tests.benchmarks._querying", database, answer, environment=TUNING
+                )
+                servers = _echoes(running, answer) | {
+                    "echo, one query": running.enter_context(querying),
+                    "profile_service": service,
+                }
                 for callers in CALLERS:
                     _compare(table, _Asked(projects, callers, known), servers)
     console.print(table)
