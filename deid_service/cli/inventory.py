@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from pydicom._uid_dict import UID_dictionary
 from pydicom.datadict import keyword_for_tag
 
 from deid_service.cli.console import (
@@ -43,6 +42,7 @@ from deid_service.preview.hits import treatments
 from deid_service.preview.keys import throwaway_keys
 from deid_service.preview.previewing import plan_of
 from deid_service.preview.remaining import Why, remaining
+from profile_service.language.dictionaries import UIDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -249,7 +249,7 @@ def kind_of(found: Iterable[Shown]) -> Kind:
     """Returns the SOP class and the device of a file."""
     said = {shown.steps[0].tag: shown.text for shown in found if len(shown.steps) == 1}
     sop_class = said.get(_SOP_CLASS, "")
-    name, *_ = UID_dictionary.get(sop_class, (sop_class or "unknown",))
+    name, *_ = UIDS.get(sop_class, (sop_class or "unknown",))
     return name, said.get(_MANUFACTURER, ""), said.get(_MODEL, "")
 
 

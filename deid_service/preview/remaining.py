@@ -12,9 +12,8 @@ from enum import Enum
 from functools import cache
 from typing import TYPE_CHECKING
 
-from pydicom._uid_dict import UID_dictionary
-
 from deid_service.engine.encoding.tags import FILE_META, PIXEL_DATA
+from profile_service.language.dictionaries import UIDS
 from profile_service.language.model import Element, PrivateElement, RepeaterElement
 from profile_service.language.standard import attributes, safe_private
 
@@ -133,7 +132,7 @@ def _why(shown: Shown, after: Elements, parts: re.Pattern[str] | None) -> Why | 
     if tag >> 16 & 1:
         return None if _is_safe(step) else Why.PRIVATE
     why = _BY_VR.get(shown.vr)
-    if why is Why.UID and shown.content in UID_dictionary:
+    if why is Why.UID and shown.content in UIDS:
         return None
     if why in _ALWAYS:
         return why

@@ -5,11 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import NamedTuple
 
-from pydicom._dicom_dict import DicomDictionary, RepeatersDictionary
-from pydicom._private_dict import private_dictionaries
-from pydicom._uid_dict import UID_dictionary
-from pydicom.datadict import private_dictionary_VR
-
+from profile_service.language.dictionaries import DICOM, PRIVATE, REPEATERS, UIDS, private_vr
 from profile_service.language.model import (
     Element,
     ElementRef,
@@ -36,7 +32,7 @@ class Entry(NamedTuple):
 
 def find_tag(tag: int) -> Entry | None:
     """Looks up a tag; a member of a repeating range gives the entry of the range."""
-    found = DicomDictionary.get(tag)
+    found = DICOM.get(tag)
     if found is not None:
         return _entry(found)
     return next(
@@ -67,20 +63,20 @@ def find_uid(name: str) -> str | None:
 @cache
 def all_keywords() -> tuple[str, ...]:
     """All keywords of the public dictionary."""
-    entries = (*DicomDictionary.values(), *RepeatersDictionary.values())
+    entries = (*DICOM.values(), *REPEATERS.values())
     return tuple(entry[4] for entry in entries if entry[4])
 
 
 @cache
 def all_sequences() -> tuple[int, ...]:
     """The tags of all sequences of the public dictionary."""
-    return tuple(tag for tag, entry in DicomDictionary.items() if entry[0] == "SQ")
+    return tuple(tag for tag, entry in DICOM.items() if entry[0] == "SQ")
 
 
 @cache
 def known_creators() -> frozenset[str]:
     """The private creators that the dictionary knows."""
-    return frozenset(private_dictionaries)
+    return frozenset(PRIVATE)
 
 
 def vrs_of(element: ElementRef) -> tuple[str, ...]:
@@ -101,7 +97,7 @@ def name_of(element: ElementRef) -> str:
         case PrivateCreatorBlock(group, creator):
             return f'({group:04X}, "{creator}", *)'
         case Element(tag):
-            entry = DicomDictionary.get(tag)
+            entry = DICOM.get(tag)
             return entry[4] if entry is not None and entry[4] else format_tag(tag)
         case RepeaterElement():
             found = find_repeater(element)
@@ -149,7 +145,7 @@ def _entry(found: tuple[str, str, str, str, str]) -> Entry:
 
 @cache
 def _uids_by_name() -> dict[str, str]:
-    entries = UID_dictionary.items()
+    entries = UIDS.items()
     by_name = {_plain(entry[0]): uid for uid, entry in entries if entry[0]}
     return by_name | {_plain(entry[4]): uid for uid, entry in entries if entry[4]}
 
@@ -160,13 +156,13 @@ def _plain(name: str) -> str:
 
 @cache
 def _repeaters() -> dict[RepeaterElement, Entry]:
-    return {repeater_from(key): _entry(found) for key, found in RepeatersDictionary.items()}
+    return {repeater_from(key): _entry(found) for key, found in REPEATERS.items()}
 
 
 @cache
 def _elements_by_keyword() -> dict[str, Element | RepeaterElement]:
     found: dict[str, Element | RepeaterElement] = {
-        entry[4].lower(): Element(tag) for tag, entry in DicomDictionary.items() if entry[4]
+        entry[4].lower(): Element(tag) for tag, entry in DICOM.items() if entry[4]
     }
     for repeater, entry in _repeaters().items():
         if entry.keyword:
@@ -177,10 +173,7 @@ def _elements_by_keyword() -> dict[str, Element | RepeaterElement]:
 def _private_vrs(element: PrivateElement) -> tuple[str, ...]:
     # The block number is no part of the dictionary's key; 10 is the first one.
     tag = (element.group << 16) | 0x1000 | element.offset
-    try:
-        found = private_dictionary_VR(tag, element.creator)
-    except KeyError:
-        return ()
+    found = private_vr(tag, element.creator)
     # The dictionary's two notations for alternatives: `US or SS`, `OB_OW`. UN
     # says there that its authors do not know.
-    return () if found == "UN" else tuple(found.replace("_", " or ").split(" or "))
+    return () if found in {None, "UN"} else tuple(found.replace("_", " or ").split(" or "))

@@ -5,12 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Final
 
-from pydicom._private_dict import private_dictionaries
-from pydicom.datadict import (
-    dictionary_keyword,
-    dictionary_VR,
-    private_dictionary_VR,
-)
+from profile_service.language.dictionaries import DICOM, PRIVATE, REPEATERS, Public, private_vr
 
 # A dictionary has some ten thousand entries; private tags come on top.
 _CACHED: Final = 65_536
@@ -33,10 +28,10 @@ def vr_of(tag: int) -> str:
         return "LO" if 0x10 <= tag & 0xFFFF <= 0xFF else "UN"
     if not tag & 0xFFFF:
         return "UL"  # PS3.5 7.2: group length
-    try:
-        vr = dictionary_VR(tag)
-    except KeyError:
+    found = _public(tag)
+    if found is None:
         return "UN"
+    vr = found[0]
     if " or " in vr:
         return "OW" if "OW" in vr else vr[:2]
     return vr
@@ -44,28 +39,43 @@ def vr_of(tag: int) -> str:
 
 def is_private_creator(creator: str) -> bool:
     """Whether the dictionary has elements of a private creator."""
-    return creator in private_dictionaries
+    return creator in PRIVATE
 
 
 def private_vr_of(group: int, creator: str, offset: int) -> str | None:
     """Returns the VR of a private element, or None where no dictionary has it."""
     # A file can name any creator: only those of the dictionary are remembered.
-    return _private_vr_of(group, creator, offset) if creator in private_dictionaries else None
+    return _private_vr_of(group, creator, offset) if creator in PRIVATE else None
 
 
 @lru_cache(maxsize=_CACHED)
 def _private_vr_of(group: int, creator: str, offset: int) -> str | None:
-    try:
-        vr = private_dictionary_VR(group << 16 | 0x1000 | offset, creator)
-    except KeyError:
-        return None
-    return vr[:2]
+    vr = private_vr(group << 16 | 0x1000 | offset, creator)
+    return None if vr is None else vr[:2]
 
 
 @lru_cache(maxsize=_CACHED)
 def keyword_of(tag: int) -> str | None:
     """Returns the keyword of an element; all groups of a repeating range share theirs."""
-    try:
-        return dictionary_keyword(tag) or None
-    except KeyError:
+    found = _public(tag)
+    return found[4] or None if found is not None else None
+
+
+def _public(tag: int) -> Public | None:
+    """Returns the entry of a public element; that of the range where it is one of several."""
+    if tag in DICOM:
+        return DICOM[tag]
+    if tag >> 16 & 1:
         return None
+    return next((entry for mask, value, entry in _RANGES if tag & mask == value), None)
+
+
+# Which digits count, what they are, and the entry: of elements that repeat (PS3.6, `50xx`).
+_RANGES: Final = [
+    (
+        int("".join("0" if digit == "x" else "F" for digit in key), 16),
+        int(key.replace("x", "0"), 16),
+        entry,
+    )
+    for key, entry in REPEATERS.items()
+]
