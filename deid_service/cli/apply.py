@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import click
 from deidcascade.v1 import deid_service_pb2 as pb
@@ -219,8 +219,7 @@ def _one_by_one(
         read += size
         moved(read)
 
-    work = prepare(lambda: not interruption.number)
-    with suppress(StoppedError):
+    with prepare(lambda: not interruption.number) as work, suppress(StoppedError):
         for number, file in enumerate(files):
             try:
                 yield from work(file, add)
@@ -256,6 +255,12 @@ class Work:
             tables=[pb.TableVersion(name=name) for name in tables.names],
         )
         self._applied = applied_by(self._receipt)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._keeper.close()
 
     def __call__(self, source: Source, moved: Callable[[int], None]) -> Iterator[FileReport]:
         """De-identifies a file, or what is in an archive, unless an earlier run has.

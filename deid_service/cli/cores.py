@@ -24,6 +24,7 @@ from profile_service.serving.cpus import cores
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
+    from contextlib import AbstractContextManager
     from multiprocessing.connection import Connection
     from multiprocessing.context import ForkContext, SpawnContext
 
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     # Does one source, which may be an archive; stops where it is told not to go on.
     Work = Callable[[Source, Callable[[int], None]], Iterator[FileReport]]
     # Makes that in the process that does it, from what says whether to go on.
-    Prepare = Callable[[Callable[[], bool]], Work]
+    Prepare = Callable[[Callable[[], bool]], AbstractContextManager[Work]]
 
 # What one process does in a second, roughly: below that, starting others costs more than
 # they bring.
@@ -337,11 +338,11 @@ def _work(
         target=_listen, args=(parent, stops, tasks, stopped), name="parent", daemon=True
     ).start()
     try:
-        work = prepare(lambda: not stopped.is_set())
-        # It stays to the end: to look for garbage in it takes a tenth of the time.
-        gc.freeze()
-        while (task := tasks.get()) is not None:
-            parent.send(_do(files[slice(*task)], work, stopped))
+        with prepare(lambda: not stopped.is_set()) as work:
+            # It stays to the end: to look for garbage in it takes a tenth of the time.
+            gc.freeze()
+            while (task := tasks.get()) is not None:
+                parent.send(_do(files[slice(*task)], work, stopped))
     except Exception as error:  # noqa: BLE001
         # It is raised there, as if the work had been done there.
         parent.send(error)

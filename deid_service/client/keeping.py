@@ -6,7 +6,6 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from deid_service.client.ledger import applied_by
-from deid_service.client.outputs import OutputError
 
 if TYPE_CHECKING:
     from deidcascade.v1 import deid_service_pb2 as pb
@@ -81,7 +80,10 @@ class Keeper:
             with suppress(OSError):
                 earlier.unlink()
         if ledger is not None:
-            with suppress(OutputError):
-                # It is there and whole: the next run finds that out by reading it.
-                ledger.confirm(source)
+            ledger.confirm(source)
         return path
+
+    def close(self) -> None:
+        """Notes what is left to note."""
+        if self.ledger is not None:
+            self.ledger.close()

@@ -3,7 +3,7 @@
 A file in the destination has a line of JSON for each output: the source, by a keyed
 digest of where it lies (its name may tell who a patient is), its size and time, the
 output, its digest, and its receipt, which says by which profile it was made. The line
-is written before the output gets its name, and another one after: an output whose
+is written before the output gets its name, and another one some time after: an output whose
 second line is missing counts when its content is what the receipt says. Until then what
 the source came to before counts, too: a run that ended between the two has left either.
 
@@ -107,6 +107,12 @@ class Entry:
     before: Entry | None = None
     lines: tuple[int, ...] = ()
 
+    def said(self) -> str:
+        """Returns what the line says but for whom it is about."""
+        said = json.loads(self.line)
+        said.pop("source", None)
+        return json.dumps(said)[1:-1]
+
 
 class Ledger:
     """The state of a destination."""
@@ -130,6 +136,8 @@ class Ledger:
         self._again = again
         self._lock = threading.Lock()
         self._file: int | None = None
+        # Lines that are written before the next one.
+        self._due = b""
         # What earlier runs have done.
         self._entries: dict[str, Entry] = {}
         self._key = ""
@@ -152,9 +160,12 @@ class Ledger:
         return not self._entries
 
     def close(self) -> None:
-        """Closes the file."""
+        """Writes what is left to write, and closes the file."""
         with self._lock:
             if self._file is not None:
+                with suppress(OSError):
+                    _write(self._file, self._due)
+                self._due = b""
                 os.close(self._file)
                 self._file = None
 
@@ -207,7 +218,7 @@ class Ledger:
                 if _digest(path) == replaced.sha256:
                     path.unlink()
         with suppress(OutputError):
-            self._append(source, json.loads(entry.line))
+            self._append(source, entry.said())
             self.confirm(source)
         entry.confirmed, entry.before = True, None
 
@@ -223,22 +234,24 @@ class Ledger:
             OutputError: it cannot be written.
         """
         path = output.removeprefix(self._prefix)
-        line = {
-            "size": source.size,
-            "modified": source.modified,
-            "output": path if os.sep == "/" else path.replace(os.sep, "/"),
-            "sha256": receipt.sha256,
-            "receipt": b2a_base64(receipt.SerializeToString(), newline=False).decode(),
-        }
-        self._append(source, line)
+        values = (
+            ("size", str(source.size)),
+            ("modified", str(source.modified)),
+            ("output", json.dumps(path if os.sep == "/" else path.replace(os.sep, "/"))),
+            ("sha256", json.dumps(receipt.sha256)),
+            ("receipt", f'"{_base64(receipt.SerializeToString())}"'),
+        )
+        # Put together here: to have all of it encoded takes three times as long.
+        self._append(source, ", ".join([f'"{name}": {value}' for name, value in values]))
 
     def confirm(self, source: Source) -> None:
-        """Notes that what was noted last of a source is so.
+        """Notes that what was noted last of a source is so, with the next line or at the end.
 
-        Raises:
-            OutputError: it cannot be written.
+        Until then, and where nobody comes to that, it is found out by reading the output.
         """
-        self._append(source, {"confirmed": True})
+        if source.origin:
+            with self._lock:
+                self._due += self._line(source, '"confirmed": true')
 
     def _name(self, source: Source) -> str:
         named, name = self._named
@@ -249,14 +262,19 @@ class Ledger:
             self._named = source, name
         return name
 
-    def _append(self, source: Source, line: dict[str, object]) -> None:
+    def _line(self, source: Source, said: str) -> bytes:
+        # Begins with a line feed: a line that a full disk cut off spoils no other one.
+        return f'\n{{{said}, "source": "{self._name(source)}"}}\n'.encode()
+
+    def _append(self, source: Source, said: str) -> None:
         if not source.origin:
             return
         try:
             with self._lock:
                 if self._file is None:
                     self._file = self._begin()
-                _write(self._file, line | {"source": self._name(source)})
+                due, self._due = self._due, b""
+                _write(self._file, due + self._line(source, said))
         except OSError as error:
             raise OutputError.of("The state cannot be written", error) from None
 
@@ -298,7 +316,8 @@ class Ledger:
             # Another one has taken its place meanwhile.
             os.close(file)
         if not self._key:
-            _write(file, {"format": _FORMAT, "key": secrets.token_hex(16)})
+            first = json.dumps({"format": _FORMAT, "key": secrets.token_hex(16)})
+            _write(file, f"\n{first}\n".encode())
             # Of two processes that begin it at the same time, the first one's key counts.
             self._take_key(self._read_key())
         return file
@@ -422,11 +441,13 @@ def _is_below(output: str) -> bool:
     return not path.is_absolute() and ".." not in path.parts
 
 
-def _write(file: int, line: dict[str, object]) -> None:
-    # Begins with a line feed: a line that a full disk cut off spoils no other one.
-    data = f"\n{json.dumps(line)}\n".encode()
+def _write(file: int, data: bytes) -> None:
     if os.write(file, data) != len(data):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def _base64(data: bytes) -> str:
+    return b2a_base64(data, newline=False).decode()
 
 
 def _digest(path: Path) -> str:

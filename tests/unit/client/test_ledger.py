@@ -136,8 +136,8 @@ def test_a_state_that_somebody_adds_to_is_not_exchanged(tmp_path: Path) -> None:
     assert finished(tmp_path, "one") is not None
     size = size_of(tmp_path)
     adding.confirm(source("two"))
-    assert (size_of(tmp_path), size) == (3 + 10, 3 + 9)
     adding.close()
+    assert (size_of(tmp_path), size) == (3 + 10, 3 + 9)
     assert finished(tmp_path, "one") is not None
     assert size_of(tmp_path) == 3 + 2
 
