@@ -78,7 +78,9 @@ class Source:
         Raises:
             OSError: there is no such file.
         """
-        return _of_file(str(path), name or path.name, path.stat(), found=found)
+        text = str(path)
+        origin = os.path.abspath(text)  # noqa: PTH100 -- links stay
+        return _of_file(text, name or path.name, origin, path.stat(), found=found)
 
     @classmethod
     def of_bytes(cls, name: str, data: bytes) -> Source:
@@ -134,19 +136,21 @@ def find_sources(paths: Iterable[str | os.PathLike[str]]) -> Iterator[Source]:
             yield from _unreadable(errors, path)
             inside = Path(folder)
             above = "" if inside == path else f"{inside.relative_to(path).as_posix()}/"
+            # Texts: to make a `Path` of each file takes three times as long as to ask the system.
+            beside = os.path.join(folder, "")  # noqa: PTH118
+            origin = os.path.join(os.path.abspath(folder), "")  # noqa: PTH100, PTH118 -- links stay
             for file in sorted(files):
-                yield _found(os.path.join(folder, file), above + file)  # noqa: PTH118 - as below
+                yield _found(beside + file, above + file, origin + file)
         yield from _unreadable(errors, path)
 
 
-def _found(path: str, name: str) -> Source:
-    # Texts: to make a `Path` of each file takes three times as long as to ask the system of it.
+def _found(path: str, name: str, origin: str) -> Source:
     try:
         status = os.stat(path)  # noqa: PTH116
         kind = stat.S_IFMT(status.st_mode)
         if kind in _NO_FILES:
             return Source.passed_over(name, _NO_FILES[kind])
-        return _of_file(path, name, status, found=True)
+        return _of_file(path, name, origin, status, found=True)
     except FileNotFoundError:
         if Path(path).is_symlink():
             return Source.unreadable(name, "It is a link to nothing.")
@@ -155,7 +159,7 @@ def _found(path: str, name: str) -> Source:
         return Source.unreadable(name, f"It cannot be read: {error.strerror}.")
 
 
-def _of_file(path: str, name: str, status: os.stat_result, *, found: bool = False) -> Source:
+def _of_file(path: str, name: str, origin: str, status: os.stat_result, *, found: bool) -> Source:
     is_file = stat.S_ISREG(status.st_mode)
     return Source(
         name,
@@ -164,7 +168,7 @@ def _of_file(path: str, name: str, status: os.stat_result, *, found: bool = Fals
         # What a pipe holds is not known before it is read.
         status.st_size if is_file else 0,
         file=path if is_file else "",
-        origin=os.path.abspath(path) if is_file else "",  # noqa: PTH100
+        origin=origin if is_file else "",
         found=found,
         modified=status.st_mtime_ns,
         waits=not is_file,

@@ -7,6 +7,7 @@ of a text is passed by one look at its words, however many patterns there are.
 from __future__ import annotations
 
 import re
+from functools import cached_property
 from typing import Final
 
 # Words of letters, and the signs without which some forms are none.
@@ -26,14 +27,23 @@ class Forms:
 
         Capitals say nothing, unless a pattern says so itself.
         """
-        self._patterns = [re.compile(pattern, re.IGNORECASE) for _, pattern in forms]
+        self._written = [pattern for _, pattern in forms]
         self._by_word: dict[str, list[int]] = {}
         for at, (words, _) in enumerate(forms):
             for word in words.split():
                 self._by_word.setdefault(word, []).append(at)
         self._words = frozenset(self._by_word)
         self._anywhere = [at for at, (words, _) in enumerate(forms) if not words]
-        self._in_any_text = [self._patterns[at] for at in self._anywhere]
+
+    # When the first text is searched: few profiles search any, and all commands would compile them.
+
+    @cached_property
+    def _patterns(self) -> list[re.Pattern[str]]:
+        return [re.compile(pattern, re.IGNORECASE) for pattern in self._written]
+
+    @cached_property
+    def _in_any_text(self) -> list[re.Pattern[str]]:
+        return [self._patterns[at] for at in self._anywhere]
 
     def of(self, words: set[str]) -> list[re.Pattern[str]]:
         """Returns the patterns that may find something in a text of some words."""
