@@ -51,6 +51,25 @@ PRIVATE: Final = cast(
 UIDS: Final = cast("dict[str, tuple[str, str, str, str, str]]", _module("_uid_dict").UID_dictionary)
 
 
+# Which digits count, what they are, and the entry: of elements that repeat (PS3.6, `50xx`).
+_RANGES: Final = [
+    (
+        int("".join("0" if digit == "x" else "F" for digit in key), 16),
+        int(key.replace("x", "0"), 16),
+        entry,
+    )
+    for key, entry in REPEATERS.items()
+]
+
+
+def public(tag: int) -> Public | None:
+    """Returns the entry of an element; that of the range where it is one of several."""
+    found = DICOM.get(tag)
+    if found is not None:
+        return found
+    return next((entry for mask, value, entry in _RANGES if tag & mask == value), None)
+
+
 def private_vr(tag: int, creator: str) -> str | None:
     """Returns the VR of a private element, as a dictionary has it; None where none has it."""
     entries = PRIVATE.get(creator, {})

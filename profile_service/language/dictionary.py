@@ -5,7 +5,14 @@ from __future__ import annotations
 from functools import cache
 from typing import NamedTuple
 
-from profile_service.language.dictionaries import DICOM, PRIVATE, REPEATERS, UIDS, private_vr
+from profile_service.language.dictionaries import (
+    DICOM,
+    PRIVATE,
+    REPEATERS,
+    UIDS,
+    private_vr,
+    public,
+)
 from profile_service.language.model import (
     Element,
     ElementRef,
@@ -32,17 +39,8 @@ class Entry(NamedTuple):
 
 def find_tag(tag: int) -> Entry | None:
     """Looks up a tag; a member of a repeating range gives the entry of the range."""
-    found = DICOM.get(tag)
-    if found is not None:
-        return _entry(found)
-    return next(
-        (
-            entry
-            for repeater, entry in _repeaters().items()
-            if tag & repeater.mask == repeater.value
-        ),
-        None,
-    )
+    found = public(tag)
+    return None if found is None else _entry(found)
 
 
 def find_repeater(repeater: RepeaterElement) -> Entry | None:

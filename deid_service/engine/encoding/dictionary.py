@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Final
 
-from profile_service.language.dictionaries import DICOM, PRIVATE, REPEATERS, Public, private_vr
+from profile_service.language.dictionaries import PRIVATE, Public, private_vr, public
 
 # A dictionary has some ten thousand entries; private tags come on top.
 _CACHED: Final = 65_536
@@ -62,20 +62,5 @@ def keyword_of(tag: int) -> str | None:
 
 
 def _public(tag: int) -> Public | None:
-    """Returns the entry of a public element; that of the range where it is one of several."""
-    if tag in DICOM:
-        return DICOM[tag]
-    if tag >> 16 & 1:
-        return None
-    return next((entry for mask, value, entry in _RANGES if tag & mask == value), None)
-
-
-# Which digits count, what they are, and the entry: of elements that repeat (PS3.6, `50xx`).
-_RANGES: Final = [
-    (
-        int("".join("0" if digit == "x" else "F" for digit in key), 16),
-        int(key.replace("x", "0"), 16),
-        entry,
-    )
-    for key, entry in REPEATERS.items()
-]
+    # No private group is one of a range.
+    return None if tag >> 16 & 1 else public(tag)
