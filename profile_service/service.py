@@ -279,6 +279,7 @@ class Profiles:
         )
         if not told.rows:
             raise TargetNotFoundError(target.text)
+        self._resolutions.remember(told)
         text = None
         remembered = self._answers.get(target.text)
         if remembered is not None and remembered[0] == told.rows:

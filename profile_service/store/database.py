@@ -102,6 +102,10 @@ class Database:
         """Returns how many connections are in use: for reads, and for changes."""
         return self._readers.busy, self._writers.busy
 
+    def connected(self) -> int:
+        """Returns how many connections for reads have been made so far."""
+        return self._readers.connected
+
     def close(self) -> None:
         """Closes all connections, for good."""
         self._readers.close()

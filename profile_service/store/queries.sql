@@ -266,18 +266,30 @@ ORDER BY v.version DESC
 -- name: get_source
 SELECT source FROM profile_version WHERE container_id = $1 AND version = $2
 
--- What the cascade asks, and whether it may be: first which of two API keys are in force,
--- and what some principals have for the target, in lines; and then the target and the containers that it is in, each with what is
--- attached to it; where no container exists those columns are NULL. A valid version comes
+-- What has been committed when it is asked, and the time. Nothing was committed between two
+-- moments that are the same: a snapshot says of every transaction whether it is seen, and belongs to
+-- a server as long as that runs. A standby's says less, so there is none there.
+-- name: moment
+SELECT
+    CASE WHEN NOT pg_is_in_recovery() THEN
+        pg_snapshot_send(pg_current_snapshot()) || timestamptz_send(pg_postmaster_start_time())
+    END,
+    timestamptz_send(now())
+
+-- What the cascade asks, and whether it may be asked: first at which moment (as above) that is, and
+-- when the first of the keys expires; which of two API keys are in force, and what some principals
+-- have for the target, in lines; and then the target and the containers that it is in, each with
+-- what is attached to it; where no container exists those columns are NULL. A valid version comes
 -- with its text, unless its digest is among the known ones, which are bytes one after the
 -- other: an array would cost more. Two lookups by unique keys for each container; by the
 -- names, which tell what is in what, it is two steps of a plan in place of eleven. A site
 -- comes with its keys, those of one length one after the other.
 -- name: resolve
 SELECT
-    (SELECT string_agg(id, ' ') FROM api_key
-        WHERE (id = $5 AND hash = $6 OR id = $7 AND hash = $8) AND revoke_time IS NULL
-            AND (expire_time IS NULL OR expire_time > now())),
+    CASE WHEN NOT pg_is_in_recovery() THEN
+        pg_snapshot_send(pg_current_snapshot()) || timestamptz_send(pg_postmaster_start_time())
+    END,
+    in_force.until, in_force.ids,
     (SELECT string_agg(principal || E'\t' || words, E'\n') FROM binding
         WHERE principal = ANY (string_to_array($9, E'\n'))
             AND (container_id IS NULL OR container_id IN (
@@ -291,7 +303,11 @@ SELECT
     v.version, v.sha256, v.create_time,
     v.validator_version, v.blank, v.violations, v.warnings, v.key_use,
     CASE WHEN v.valid AND position(v.sha256 IN $4) = 0 THEN v.source END
-FROM (VALUES (1)) AS one
+FROM (
+    SELECT string_agg(id, ' '), timestamptz_send(min(expire_time)) FROM api_key
+    WHERE (id = $5 AND hash = $6 OR id = $7 AND hash = $8) AND revoke_time IS NULL
+        AND (expire_time IS NULL OR expire_time > now())
+) AS in_force (ids, until)
 LEFT JOIN container AS c ON c.name IN ($1, $2, $3)
 LEFT JOIN profile_version AS v ON v.container_id = c.id AND v.version = c.current_version
 

@@ -7,6 +7,7 @@ that has forgotten the connections that were kept costs a second, and no refusal
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import deque
 from contextlib import suppress
@@ -43,6 +44,7 @@ class Readers:
 
     Attributes:
         answers: the database did when it was last looked for.
+        connected: how many connections it has made.
     """
 
     def __init__(self, conninfo: str, connections: int) -> None:
@@ -53,6 +55,8 @@ class Readers:
             connections: how many it may have at once.
         """
         self.answers = True
+        self.connected = 0
+        self._connecting = threading.Lock()
         self._conninfo = conninfo
         self._sharing = Sharing()
         # A place for each: with a connection that nobody uses, or where one may be made.
@@ -81,7 +85,7 @@ class Readers:
             if connection is None or not connection.usable:
                 if not self.answers:
                     raise StoreUnavailableError(KNOWN_TO_BE_GONE)
-                connection = ReadingConnection.connect(self._conninfo, self._sharing)
+                connection = self._connect()
             try:
                 return connection.rows(query, *parameters)
             except psycopg.OperationalError:
@@ -89,7 +93,7 @@ class Readers:
                     raise
             # What happened to this one may have happened to those that are kept as well.
             self._drop_kept()
-            connection = ReadingConnection.connect(self._conninfo, self._sharing)
+            connection = self._connect()
             return connection.rows(query, *parameters)
         finally:
             self._give(connection)
@@ -143,10 +147,15 @@ class Readers:
         connection = self._take()
         try:
             if connection is None or not connection.usable:
-                connection = ReadingConnection.connect(self._conninfo, self._sharing)
+                connection = self._connect()
             connection.rows("ping")
         finally:
             self._give(connection)
+
+    def _connect(self) -> ReadingConnection:
+        with self._connecting:
+            self.connected += 1
+        return ReadingConnection.connect(self._conninfo, self._sharing)
 
     def _take(self, patience: float = CHECKOUT_SECONDS) -> ReadingConnection | None:
         with suppress(IndexError):

@@ -1,4 +1,4 @@
-"""What a resolution reads: one query."""
+"""What a resolution reads: one query, or that nothing has changed since."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from profile_service.hierarchy import ContainerName, Kind, Level, parse_name
 from profile_service.model import FileAudit
 from profile_service.store import rows
 from profile_service.store.recent import Read, RecentVersions
+from profile_service.store.unchanged import Moment
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,6 +20,12 @@ if TYPE_CHECKING:
     from profile_service.store.access import AccessStore
     from profile_service.store.database import Reading
     from profile_service.store.rows import Row
+    from profile_service.store.statement import Parameter
+    from profile_service.store.unchanged import Unchanged
+
+# Where in a row of the query stands when it was answered and until when that holds, which API keys
+# are in force and what principals have, and what is said of a container.
+_WHEN, _IN_FORCE, _SAID = slice(2), slice(2, 4), slice(4, None)
 
 
 class KeySource(NamedTuple):
@@ -56,11 +63,15 @@ class Told(NamedTuple):
         target: the project or the device.
         rows: a row for it and for each container that it is in; none where it does not exist.
         recent: the versions whose texts it was not asked for, by their containers.
+        answered: what was asked, and the answer as it came.
+        connected: how many connections had been made before.
     """
 
     target: ContainerName
     rows: list[Row]
     recent: Mapping[str, Read]
+    answered: tuple[tuple[Parameter, ...], list[Row]]
+    connected: int
 
     def text_of(self, version: ProfileVersion) -> str | None:
         """Returns the text of a version where it need not be asked for, else None."""
@@ -73,10 +84,11 @@ class Told(NamedTuple):
 class ResolutionStore:
     """What the cascade asks for, in PostgreSQL. Safe to use from many threads."""
 
-    def __init__(self, read: Reading, access: AccessStore) -> None:
+    def __init__(self, read: Reading, access: AccessStore, unchanged: Unchanged) -> None:
         self._read = read
         self._access = access
         self._recent = RecentVersions()
+        self._unchanged = unchanged
 
     def ask(
         self, target: ContainerName, asking: Claims, caller: Claims
@@ -97,11 +109,24 @@ class ResolutionStore:
         known = b"".join([read.version.sha256 for read in recent.values()])
         shown = (asking.key_id, asking.key_hash, caller.key_id, caller.key_hash)
         principals = "\n".join(asking.principals + caller.principals)
-        told = self._read("resolve", *names, known, *shown, principals)
-        standings = self._access.standings((asking, caller), *told[0][:2])
-        said = [row[2:] for row in told]
+        asked = (*names, known, *shown, principals)
+        connected = self._unchanged.connected()
+        answer = self._unchanged.rows(asked) or self._read("resolve", *asked)
+        standings = self._access.standings((asking, caller), *answer[0][_IN_FORCE])
+        said = [row[_SAID] for row in answer]
         exists = any(row[0] == target.text for row in said)
-        return standings[0], standings[1], Told(target, said if exists else [], recent)
+        told = Told(target, said if exists else [], recent, (asked, answer), connected)
+        return standings[0], standings[1], told
+
+    def remember(self, told: Told) -> None:
+        """Remembers what was said of a target that exists, to whoever may be told.
+
+        Nobody else: from how long the answer takes, they could learn whether it exists.
+        """
+        if all(row[-1] is None for row in told.rows):  # A text is not sent the next time.
+            asked, answer = told.answered
+            committed, until = answer[0][_WHEN]
+            self._unchanged.keep(asked, answer, Moment(committed, told.connected), until)
 
     def read(self, told: Told) -> Found:
         """Reads what was said of a target that exists."""

@@ -12,6 +12,7 @@ from profile_service.store.profiles import ProfileStore
 from profile_service.store.resolutions import ResolutionStore
 from profile_service.store.site_keys import SiteKeyStore
 from profile_service.store.tables import TableStore
+from profile_service.store.unchanged import Unchanged
 
 
 class Store:
@@ -42,4 +43,6 @@ class Store:
         self.codes = CodeStore(read, change)
         self.tables = TableStore(read, change, self.database.load)
         self.audit = AuditStore(read, change)
-        self.resolutions = ResolutionStore(read, self.access)
+        self.resolutions = ResolutionStore(
+            read, self.access, Unchanged(read, self.database.connected)
+        )

@@ -76,6 +76,17 @@ def recent_versions() -> None:
     RecentVersions.keep = forget  # type: ignore[method-assign]
 
 
+def unchanged_answers() -> None:
+    """Each resolution reads its rows."""
+    from profile_service.store.unchanged import Unchanged
+
+    def nothing(self: Unchanged, parameters: tuple[Parameter, ...]) -> list[Row] | None:
+        del self, parameters
+        return None
+
+    Unchanged.rows = nothing  # type: ignore[method-assign]
+
+
 def gathered_log_lines() -> None:
     """Each line of the log is written where it comes up."""
     from profile_service.serving.logs import Log
@@ -90,6 +101,7 @@ PARTS: dict[str, Callable[[], None]] = {
     "digest thread": digest_thread,
     "statement path": statement_path,
     "recent versions": recent_versions,
+    "unchanged answers": unchanged_answers,
     "gathered log lines": gathered_log_lines,
 }
 

@@ -86,6 +86,7 @@ RESOLUTIONS = {
     "tuning": (KNOWN,),
     "statement path": (KNOWN,),
     "recent versions": (SENT, KNOWN),
+    "unchanged answers": (KNOWN,),
     "gathered log lines": (KNOWN,),
 }
 

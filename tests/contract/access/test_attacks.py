@@ -25,6 +25,7 @@ from profile_service.store.access import AccessStore
 from profile_service.store.database import Database
 from profile_service.store.profiles import ProfileStore
 from profile_service.store.resolutions import ResolutionStore
+from profile_service.store.unchanged import Unchanged
 from tests.contract.access.conftest import (
     DEVICE,
     GROUP,
@@ -214,9 +215,10 @@ def test_an_unknown_key_is_looked_for_as_a_wrong_one(gateway: Gateway) -> None:
         return database.read(query, *parameters)
 
     access = AccessStore(read, database.change)
+    kept = Unchanged(read, database.connected)
     guard, profiles = (
         Guard(access),
-        Profiles(ProfileStore(read, database.change), ResolutionStore(read, access)),
+        Profiles(ProfileStore(read, database.change), ResolutionStore(read, access, kept)),
     )
     target = parse_name(PROJECT, field="target")
     codes = pb.AssignCodesRequest(target=PROJECT)
