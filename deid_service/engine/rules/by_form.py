@@ -16,10 +16,11 @@ from deid_service.engine.rules.signs import (
     IN_ANY_TEXT,
     IN_CLEANED,
     LISTED,
-    NUMBER,
-    WITH_DIGITS,
-    words_in,
+    NUMBERS,
+    WITH_DIGITS_IN_ANY_TEXT,
+    WITH_DIGITS_IN_CLEANED,
 )
+from deid_service.engine.rules.triggers import words_in
 
 _DIGIT: Final = re.compile(r"\d")
 
@@ -40,9 +41,6 @@ _UID: Final = re.compile(
     r"(?<![\d.])(?!1\.2\.840\.10008\.)(?=[\d.]{16})[0-2](?:\.\d{1,39}){4,31}(?!\d|\.\d)"
 )
 
-# Without any of these there is nothing in a text that stays.
-_MAY_TELL: Final = re.compile(r"[@\\\d.:=]|\b(?:herr|frau|mme|sra|prof|mrs)\b", re.IGNORECASE)
-
 
 def spans(
     text: str, *, with_uids: bool, harmless: AbstractSet[str] = frozenset()
@@ -57,9 +55,11 @@ def spans(
     words = words_in(text)
     if harmless:
         yield from _of_people(text, words, harmless)
-    if _MAY_TELL.search(text) is None:
-        return
     for pattern in IN_ANY_TEXT.of(words):
+        yield from (found.span() for found in pattern.finditer(text))
+    if _DIGIT.search(text) is None:
+        return
+    for pattern in WITH_DIGITS_IN_ANY_TEXT.of(words):
         yield from (found.span() for found in pattern.finditer(text))
     yield from (
         found.span() for found in _CERTAIN_PHONE.finditer(text) if _has_digits_of_phone(found[0])
@@ -76,13 +76,15 @@ def without(text: str, instead: str) -> str:
     if _DIGIT.search(text) is None:
         return text
     text = _UID.sub(instead, text)
-    for pattern in WITH_DIGITS.of(words):
+    for pattern in WITH_DIGITS_IN_CLEANED.of(words):
         text = pattern.sub(instead, text)
     text = _CERTAIN_PHONE.sub(
         lambda found: instead if _has_digits_of_phone(found[0]) else found[0], text
     )
     text = _PHONE.sub(lambda found: instead if _is_phone(found[0]) else found[0], text)
-    return NUMBER.sub(instead, text)
+    for pattern in NUMBERS.of(words):
+        text = pattern.sub(instead, text)
+    return text
 
 
 def _of_people(text: str, words: set[str], harmless: AbstractSet[str]) -> Iterator[tuple[int, int]]:
