@@ -8,7 +8,6 @@ what is installed, so that a commit can be found by its digest.
 from __future__ import annotations
 
 import hashlib
-from importlib.metadata import version
 from importlib.resources import files
 from typing import TYPE_CHECKING, Final
 
@@ -16,7 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from importlib.resources.abc import Traversable
 
-RELEASE: Final = version("deid-cascade")
+# The version of the distribution: pyproject.toml reads it here.
+RELEASE: Final = "0.1.0"
 
 
 def digest_of(*packages: Traversable) -> str:
