@@ -17,15 +17,8 @@ from deidcascade.v1.access_service_pb2_grpc import AccessServiceStub
 from deid_service.cli.changes import propose as propose_change
 from deid_service.cli.changes import propose_option
 from deid_service.cli.connection import pages, profile_channel, profile_service_option
-from deid_service.cli.console import (
-    Failure,
-    as_json_value,
-    console,
-    json_option,
-    print_json,
-    printable,
-    table,
-)
+from deid_service.cli.console import Failure, as_json_value, json_option, print_json, printable
+from deid_service.cli.terminal import console, table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,16 +14,9 @@ from deidcascade.v1 import profile_service_pb2 as pb
 
 from deid_service.cli.chains import Chain, ChainBrokenError, Link
 from deid_service.cli.connection import pages, profile_service, profile_service_option
-from deid_service.cli.console import (
-    Failure,
-    as_json_value,
-    console,
-    json_option,
-    print_json,
-    printable,
-    table,
-)
+from deid_service.cli.console import Failure, as_json_value, json_option, print_json, printable
 from deid_service.cli.reports import cell_of
+from deid_service.cli.terminal import console, table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -8,15 +8,8 @@ import click
 from deidcascade.v1 import profile_service_pb2 as pb
 
 from deid_service.cli.connection import pages, profile_service, profile_service_option
-from deid_service.cli.console import (
-    as_json_value,
-    console,
-    enum_word,
-    json_option,
-    print_json,
-    printable,
-    table,
-)
+from deid_service.cli.console import as_json_value, enum_word, json_option, print_json, printable
+from deid_service.cli.terminal import console, table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What the command prints: tables for people, JSON for programs, failures in a sentence."""
+"""What the command prints: texts that steer no terminal, JSON for programs, failures."""
 
 from __future__ import annotations
 
@@ -8,17 +8,11 @@ from typing import TYPE_CHECKING, Protocol, TextIO
 
 import click
 from google.protobuf.json_format import MessageToDict
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from google.protobuf.message import Message
-
-# A pipe has no width; this one is wide enough that names are not folded in it.
-PIPE_WIDTH = 200
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 
@@ -44,14 +38,6 @@ class Failure(click.ClickException):
         click.echo(f"deidcascade: {printable(self.message)}", file=file or sys.stderr)
 
 
-def console(*, stderr: bool = False) -> Console:
-    """Returns a console on the standard output (or error) of this moment."""
-    stream = sys.stderr if stderr else sys.stdout
-    return Console(
-        file=stream, highlight=False, emoji=False, width=None if stream.isatty() else PIPE_WIDTH
-    )
-
-
 def printable(text: str) -> str:
     """Returns a text that cannot steer a terminal: control characters are written as escapes.
 
@@ -67,21 +53,6 @@ def readable(text: str) -> str:
     if text.isascii():
         return text
     return text.encode(errors="surrogateescape").decode(errors="backslashreplace")
-
-
-def cell(text: object, style: str = "") -> Text:
-    """Returns a cell of a table, with no markup in it."""
-    return Text(printable(str(text)), style=style)
-
-
-def table(headings: Sequence[str], rows: Iterable[Sequence[Text | str]]) -> Table:
-    """Returns a table in the one style that all commands have."""
-    made = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in headings:
-        made.add_column(heading, overflow="fold")
-    for row in rows:
-        made.add_row(*(item if isinstance(item, Text) else cell(item) for item in row))
-    return made
 
 
 def print_json(value: object) -> None:

@@ -13,15 +13,8 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from deid_service.cli.changes import propose as propose_change
 from deid_service.cli.changes import propose_option
 from deid_service.cli.connection import pages, profile_service, profile_service_option
-from deid_service.cli.console import (
-    as_json_value,
-    console,
-    enum_word,
-    json_option,
-    print_json,
-    printable,
-    table,
-)
+from deid_service.cli.console import as_json_value, enum_word, json_option, print_json, printable
+from deid_service.cli.terminal import console, table
 from deid_service.cli.tree import tree_of
 
 if TYPE_CHECKING:

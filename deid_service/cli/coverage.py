@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from deid_service.cli.console import Failure, console, json_option, print_json, table
+from deid_service.cli.console import Failure, json_option, print_json
 from deid_service.cli.protection import Extent, Measured, Treatment, measure
 from deid_service.cli.sources import PROFILE_FILE, valid_profile
+from deid_service.cli.terminal import console, table
 from deid_service.engine import DicomError
 from deid_service.engine.rules.ops import Effect
 from profile_service.language.base import BASES

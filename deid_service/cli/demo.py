@@ -17,8 +17,9 @@ from rich.padding import Padding
 from rich.text import Text
 
 from deid_service.cli.connection import profile_service, read_key_file
-from deid_service.cli.console import Failure, cell, console, enum_name, printable, table
+from deid_service.cli.console import Failure, enum_name, printable
 from deid_service.cli.preview import change_table
+from deid_service.cli.terminal import cell, console, table
 from deid_service.cli.up import embedded_mode
 from deid_service.cli.upload import file_report
 from deid_service.cli.verdicts import verdict_table

@@ -31,8 +31,9 @@ from deid_service.cli.connection import (
     tls_credentials,
     tls_files,
 )
-from deid_service.cli.console import Failure, cell, console, json_option, print_json, table
+from deid_service.cli.console import Failure, json_option, print_json
 from deid_service.cli.reach import obstacle
+from deid_service.cli.terminal import cell, console, table
 from deid_service.client import Source, StreamRefusedError, Upload, UploadError, open_channel
 from deid_service.contract.credentials import transport_channel
 from deid_service.engine import ENGINE_VERSION

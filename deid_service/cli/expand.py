@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from deid_service.cli.console import console, json_option, print_json, table
+from deid_service.cli.console import json_option, print_json
 from deid_service.cli.sources import PROFILE_FILE, valid_profile
+from deid_service.cli.terminal import console, table
 from profile_service.language.dictionary import format_repeater, format_tag, name_of
 from profile_service.language.model import (
     ACTION_NAMES,

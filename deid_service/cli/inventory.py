@@ -13,14 +13,7 @@ from typing import TYPE_CHECKING
 import click
 from pydicom.datadict import keyword_for_tag
 
-from deid_service.cli.console import (
-    cell,
-    console,
-    json_option,
-    print_json,
-    readable,
-    table,
-)
+from deid_service.cli.console import json_option, print_json, readable
 from deid_service.cli.given import (
     TableFile,
     key_file_option,
@@ -31,6 +24,7 @@ from deid_service.cli.given import (
 from deid_service.cli.pages import Cell, Section, html_option, write_page
 from deid_service.cli.results import FileReport, Word
 from deid_service.cli.sources import PROFILE_FILE, find_files, valid_profile
+from deid_service.cli.terminal import cell, console, table
 from deid_service.cli.treating import CHUNK_BYTES, passed_over, treat, without_output
 from deid_service.client import expand
 from deid_service.engine import DicomError

@@ -10,16 +10,10 @@ from deidcascade.v1 import profile_service_pb2 as pb
 from deid_service.cli.changes import propose as propose_change
 from deid_service.cli.changes import propose_option
 from deid_service.cli.connection import profile_service, profile_service_option
-from deid_service.cli.console import (
-    Failure,
-    as_json_value,
-    console,
-    json_option,
-    print_json,
-    table,
-)
+from deid_service.cli.console import Failure, as_json_value, json_option, print_json
 from deid_service.cli.containers import yes_option
 from deid_service.cli.given import secret_in
+from deid_service.cli.terminal import console, table
 from deid_service.preview.keys import SCOPE
 from profile_service.keys.derivation import stream_keys
 from profile_service.keys.files import write_secret

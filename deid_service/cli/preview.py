@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from deid_service.cli.console import Failure, cell, console, json_option, print_json, table
+from deid_service.cli.console import Failure, json_option, print_json
 from deid_service.cli.given import (
     TableFile,
     key_file_option,
@@ -19,6 +19,7 @@ from deid_service.cli.given import (
 from deid_service.cli.pages import Cell, Section, html_option, write_page
 from deid_service.cli.pictures import picture
 from deid_service.cli.sources import profile_option, read_bytes, valid_profile
+from deid_service.cli.terminal import cell, console, table
 from deid_service.engine import DicomError
 from deid_service.preview.elements import is_private
 from deid_service.preview.keys import throwaway_keys

@@ -17,21 +17,14 @@ from deid_service.cli.connection import (
     profile_service,
     profile_service_option,
 )
-from deid_service.cli.console import (
-    Failure,
-    as_json_value,
-    console,
-    enum_word,
-    json_option,
-    print_json,
-    table,
-)
+from deid_service.cli.console import Failure, as_json_value, enum_word, json_option, print_json
 from deid_service.cli.coverage import coverage
 from deid_service.cli.differences import diff, from_message, tell
 from deid_service.cli.expand import expand
 from deid_service.cli.explanation import explain
 from deid_service.cli.inventory import test
 from deid_service.cli.sources import PROFILE_FILE, print_problems, read_profile
+from deid_service.cli.terminal import console, table
 from deid_service.cli.verdicts import verdict_table
 from deid_service.contract.rpc_errors import verdicts_of
 from profile_service.language import VALIDATOR_VERSION, check_profile

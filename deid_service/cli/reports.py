@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 import click
 
 from deid_service.cli.console import Failure
-from deid_service.cli.pages import Cell, Section, page_of
 from deid_service.cli.results import BAD
 
 if TYPE_CHECKING:
@@ -92,6 +91,9 @@ def as_json_lines(reports: Sequence[FileReport]) -> str:
 
 def as_page(reports: Sequence[FileReport]) -> str:
     """Returns a page for a browser, with what went wrong first."""
+    # Not above: few reports are pages.
+    from deid_service.cli.pages import Cell, Section, page_of
+
     shown = ("source", "outcome", "problem", "output", "profile", "profile_version", "sha256")
     rows = [
         [

@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Self
 
 import click
 from deidcascade.v1 import deid_service_pb2 as pb
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    Progress,
-    TextColumn,
-    TimeRemainingColumn,
-    TransferSpeedColumn,
-)
 
-from deid_service.cli.console import console, enum_name, print_json, printable, readable
+from deid_service.cli.console import enum_name, print_json, printable, readable
 from deid_service.client.archives import NO_DICOM
 from deid_service.client.ledger import table_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
+
+    from deid_service.cli.bar import Bar
 
 
 class Word(Enum):
@@ -155,42 +151,38 @@ class Reports:
 
     def __post_init__(self) -> None:
         self._bad = 0
-        self._errors = console(stderr=True)
-        self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            DownloadColumn(),
-            TransferSpeedColumn(),
-            TimeRemainingColumn(),
-            console=self._errors,
-            transient=True,
-            disable=not self._errors.is_terminal,
-        )
-        self._task = self._bar.add_task("0 files", total=self.bytes_in_all)
+        self._bar: Bar | None = None
+        self._shown = ExitStack()
 
     def __enter__(self) -> Self:
-        self._bar.start()
+        if sys.stderr.isatty():
+            # Not above: processes are at work by now, and need not wait until it is loaded.
+            from deid_service.cli.bar import Bar
+
+            self._bar = self._shown.enter_context(Bar(self.bytes_in_all))
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._bar.stop()
+        self._bar = None
+        self._shown.close()
 
     def moved(self, size: int) -> None:
         """Notes how many bytes have been sent, in all."""
-        # Of archives the packed size is known before: they may be more than expected.
-        self._bar.update(self._task, completed=size, total=max(size, self.bytes_in_all))
+        if self._bar is not None:
+            self._bar.moved(size)
 
     def add(self, one: FileReport) -> None:
         """Takes one in, and tells what went wrong at once."""
         self.all.append(one)
+        self._bad += one.word in BAD
         if one.word in TOLD:
             line = printable(f"{one.word.value} {one.source}: {one.problem}")
-            self._errors.print(line, markup=False, soft_wrap=True)
-        self._bad += one.word in BAD
-        if self._bar.disable:
-            return
-        bad = f", {self._bad} without output" if self._bad else ""
-        self._bar.update(self._task, description=f"{len(self.all)} files{bad}")
+            if self._bar is None:
+                click.echo(line, err=True)
+            else:
+                self._bar.say(line)
+        if self._bar is not None:
+            self._bar.counted(len(self.all), self._bad)
 
     def finish(self, out: Path, *, as_json: bool) -> None:
         """Sums up, on standard output."""

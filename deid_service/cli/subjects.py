@@ -10,15 +10,8 @@ import click
 from deidcascade.v1 import profile_service_pb2 as pb
 
 from deid_service.cli.connection import pages, profile_service, profile_service_option
-from deid_service.cli.console import (
-    Failure,
-    as_json_value,
-    cell,
-    console,
-    json_option,
-    print_json,
-    table,
-)
+from deid_service.cli.console import Failure, as_json_value, json_option, print_json
+from deid_service.cli.terminal import cell, console, table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

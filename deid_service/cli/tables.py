@@ -22,19 +22,12 @@ from deid_service.cli.connection import (
     profile_channel,
     profile_service_option,
 )
-from deid_service.cli.console import (
-    Failure,
-    as_json_value,
-    cell,
-    console,
-    json_option,
-    print_json,
-    table,
-)
+from deid_service.cli.console import Failure, as_json_value, json_option, print_json
 from deid_service.cli.containers import yes_option
 from deid_service.cli.given import CHUNK_BYTES, print_violations
 from deid_service.cli.profiles import from_proto
 from deid_service.cli.sources import read_bytes
+from deid_service.cli.terminal import cell, console, table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

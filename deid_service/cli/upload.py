@@ -20,7 +20,7 @@ from deid_service.cli.connection import (
     tls_credentials,
     with_request_id,
 )
-from deid_service.cli.console import Failure, console, enum_name, json_option
+from deid_service.cli.console import Failure, enum_name, json_option
 from deid_service.cli.interruption import Interruption
 from deid_service.cli.quarantine import Quarantine
 from deid_service.cli.reports import conclude, no_room, report_option
@@ -33,6 +33,7 @@ from deid_service.cli.sources import (
     quarantine_option,
     sources_argument,
 )
+from deid_service.cli.terminal import console
 from deid_service.cli.verdicts import verdict_table
 from deid_service.client import (
     FileResult,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from deid_service.cli.console import cell, table
+from deid_service.cli.terminal import cell, table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

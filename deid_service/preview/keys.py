@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from deid_service.engine import Keys
-from profile_service.keys.derivation import stream_keys
 from profile_service.keys.files import new_secret
 
 if TYPE_CHECKING:
@@ -20,6 +19,9 @@ NO_KEYS = Keys("", {})
 
 def keys_of(profile: Profile, secret: bytes) -> Keys:
     """Returns the keys that a profile needs, derived from a secret of 32 bytes."""
+    # Not above: it loads cryptography, which profiles without pseudonyms do without.
+    from profile_service.keys.derivation import stream_keys
+
     derived = stream_keys(secret, SCOPE, profile.key_purposes)
     return Keys(derived.id, derived.keys)
 

@@ -36,9 +36,10 @@ _MERGE_KEY = "<<"
 
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 
-# YAML 1.1, 5.1: the characters of a stream; a byte order mark is taken off before.
+# YAML 1.1, 5.1: what is no character of a stream, nor a byte order mark, which is taken off
+# before. Said by what is not allowed, as the rest takes ten times as long to compile.
 _ILLEGAL = re.compile(
-    "[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufeff\ufffe\uffff]"
 )
 
 _LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")

@@ -11,11 +11,13 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass, field
-
-import regex
+from typing import TYPE_CHECKING
 
 from profile_service.language.codes import Code
 from profile_service.language.model import PatternTimeoutError
+
+if TYPE_CHECKING:
+    import regex
 
 # Seconds that one match may take. An honest pattern needs microseconds on a path
 # or a value, and who serves several files has a turn after some tens of milliseconds.
@@ -164,6 +166,9 @@ class PatternCompiler:
         return self._compiled[source]
 
     def _compile(self, source: str) -> GuardedPattern:
+        # Not above: most profiles have no pattern, and it takes longer to load than they do.
+        import regex
+
         if len(source) > MAX_PATTERN_CHARACTERS:
             raise PatternError(
                 Code.REGEX_UNGUARDED,
