@@ -167,10 +167,14 @@ class _Process:
             self.task = None
         return done is not None
 
-    def end(self) -> None:
-        """Waits until it has ended, after what it has in hand."""
-        with suppress(OSError, EOFError):
+    def finish(self) -> None:
+        """Tells it to end after what it has in hand."""
+        with suppress(OSError):
             self.connection.send(None)
+
+    def end(self) -> None:
+        """Waits until it has ended, as it was told to."""
+        with suppress(OSError, EOFError):
             while True:
                 self.connection.recv()
         if self._process.pid is not None:
@@ -233,6 +237,9 @@ class Processes:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+        # All of them at the same time: to give back its memory takes each a while.
+        for process in self._processes:
+            process.finish()
         for process in self._processes:
             process.end()
         self._stops.close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -54,7 +53,7 @@ class Quarantine:
             why = f"{error.strerror}."
         else:
             return report
-        return replace(report, problem=f"{report.problem} It is not in the quarantine: {why}")
+        return report._replace(problem=f"{report.problem} It is not in the quarantine: {why}")
 
     def _copy(self, source: Source) -> Path:
         if source.waits:

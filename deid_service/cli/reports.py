@@ -97,7 +97,8 @@ def as_page(reports: Sequence[FileReport]) -> str:
     shown = ("source", "outcome", "problem", "output", "profile", "profile_version", "sha256")
     rows = [
         [
-            Cell(cell_of(value), "bad" if one.word in BAD and name == "outcome" else "")
+            # Without a service a profile has no version: it is 0, which says nothing.
+            Cell(cell_of(value or ""), "bad" if one.word in BAD and name == "outcome" else "")
             for name, value in row(one).items()
             if name in shown
         ]

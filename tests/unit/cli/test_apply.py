@@ -5,10 +5,13 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import os
+import re
 import shutil
 import subprocess
 import sys
 import zipfile
+from contextlib import suppress
 from dataclasses import replace
 from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
@@ -194,6 +197,44 @@ def test_the_report_has_a_row_with_a_receipt_for_each_file(folder: Folder) -> No
     assert rows[1]["good.dcm"] == good | {"outcome": "done earlier"}
 
 
+def test_a_page_says_nothing_of_a_version_that_there_is_not(folder: Folder) -> None:
+    """A profile without a service has a name and no version, and a page shows just that."""
+    path = folder.path / "report.html"
+
+    folder.apply("--report", path)
+
+    cells = re.findall("<td[^>]*>([^<]*)</td>", path.read_text())
+    assert "of the clinic" in cells
+    assert "0" not in cells
+
+
+def test_a_terminal_shows_how_far_it_is(folder: Folder) -> None:
+    """A bar counts files, and goes; what went wrong is a line of its own, as in a pipe."""
+    ours, theirs = os.openpty()
+    with os.fdopen(ours, "rb", buffering=0) as shown:
+        done = subprocess.Popen(
+            [*DEIDCASCADE, *folder.arguments()],
+            stdout=subprocess.DEVNULL,
+            stderr=theirs,
+            env=os.environ | {"TERM": "xterm", "COLUMNS": "120"},
+        )
+        os.close(theirs)
+        told = b""
+        # The system says that the other end is closed by an error.
+        with suppress(OSError):
+            while data := shown.read(4096):
+                told += data
+        assert done.wait() == 1
+    piped = subprocess.run(
+        [*DEIDCASCADE, *folder.arguments()], check=False, capture_output=True, text=True
+    )
+
+    assert b"6 files, 1 without output" in told
+    lines = [line for line in piped.stderr.splitlines() if line.startswith("rejected half.dcm: ")]
+    assert len(lines) == 1
+    assert lines[0].encode() in told
+
+
 def test_a_report_that_cannot_be_written_is_said_before_the_work(folder: Folder) -> None:
     """Hours of work do not end with a report that has no place."""
     for path in (folder.path / "nowhere" / "report.csv", folder.path / "report.txt"):
@@ -307,7 +348,7 @@ def test_what_is_handed_between_processes_arrives_as_it_was(tmp_path: Path) -> N
         problem="A sentence.",
         tag="(0010,0010)",
         offset=7,
-        receipt=pb.Receipt(sha256="0f", actions={"replaced": 2}),
+        receipt=pb.Receipt(sha256="0f", actions={"replaced": 2}).SerializeToString(),
         request_id="id",
     )
 
@@ -330,7 +371,9 @@ def test_a_file_that_is_not_as_long_as_it_was_is_read_to_its_end(tmp_path: Path)
     short = list(with_less(replace(found, size=found.size // 2), lambda _: None))
     whole = list(Work(settings, lambda: True)(found, lambda _: None))
 
-    assert [one.receipt for one in short] == [one.receipt for one in whole]
+    assert [one.as_json()["receipt"] for one in short] == [
+        one.as_json()["receipt"] for one in whole
+    ]
     assert [one.word for one in short] == [Word.DEIDENTIFIED]
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pydicom
 import pytest
+from deidcascade.v1 import deid_service_pb2 as pb
 
 from deid_service.cli.apply import Settings, Work
 from deid_service.cli.given import keys_for, tables_for
@@ -178,7 +179,7 @@ def test_the_inventory_is_what_apply_does(
             for each in line.by
             for name in each.split(", ")
         }
-        counted = set(applied.receipt.actions)
+        counted = set(pb.Receipt.FromString(applied.receipt).actions)
         # What is done where an action fails is not known before.
         assert by <= counted or "on-error" in counted, name
 
