@@ -30,7 +30,9 @@ PARTIAL_SUFFIX = ".deidcascade-part"
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EACCES}
 
 # On Windows these have a meaning in a path (Naming Files, Paths, and Namespaces).
-_NOT_IN_NAMES = set('\\:*?"<>|') if os.name == "nt" else set[str]()
+_NOT_IN_NAMES = frozenset('\\:*?"<>|' if os.name == "nt" else "")
+# What makes a name more than one, or none.
+_NOT_IN_ONE_NAME = _NOT_IN_NAMES | set("/\0")
 
 
 # How a file that is new is opened; on Windows bytes would be changed without O_BINARY.
@@ -77,7 +79,9 @@ class Destination:
         """
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
-        # What names are put behind: paths are made of every file, and texts take less time.
+        # Of every file a path is made, and texts take less time: the folder, and what names are
+        # put behind.
+        self._folder = str(folder)
         self._prefix = str(folder / "x")[:-1]
         self._lock = threading.Lock()
         self._taken: dict[str, int] = {}
@@ -99,14 +103,18 @@ class Destination:
         Raises:
             OutputError: it cannot be made.
         """
-        unnamed = in_one_go and self._makes_unnamed
-        return PartialFile(self.folder, unnamed=unnamed)
+        try:
+            if in_one_go and self._makes_unnamed:
+                return PartialFile(None, _unnamed(self._folder))
+            return PartialFile(*_begin(self.folder))
+        except OSError as error:
+            raise OutputError.of(f"No file can be made in {self.folder}", error) from None
 
     @cached_property
     def _makes_unnamed(self) -> bool:
         """Whether there are files without a name here, to which one can be given."""
         try:
-            file = _unnamed(self.folder)
+            file = _unnamed(self._folder)
             try:
                 return Path(_by_number(file)).exists()
             finally:
@@ -163,7 +171,7 @@ class Destination:
         Raises:
             OutputError: the name is more than a name, or cannot be given.
         """
-        if name in {"", ".", ".."} or not _NOT_IN_NAMES.union("/\0").isdisjoint(name):
+        if name in {"", ".", ".."} or not _NOT_IN_ONE_NAME.isdisjoint(name):
             raise OutputError("The service suggested a file name that is none.")
         stem, dot, extension = name.rpartition(".")
         if not stem:
@@ -201,24 +209,18 @@ class Destination:
 class PartialFile:
     """An output file that is being received."""
 
-    def __init__(self, folder: Path, *, unnamed: bool = False) -> None:
-        """Makes the file, and locks it if it has a name.
+    def __init__(self, path: Path | None, file: int) -> None:
+        """Begins with an empty file, which is closed with it.
 
-        Raises:
-            OutputError: that is not possible.
+        Args:
+            path: where it is until it has its name; None for one that has none.
+            file: its descriptor; locked where it has a path.
         """
         self._digest = hashlib.sha256()
         self.size = 0
-        self._path: Path | None = None
-        # Its descriptor, until it is closed.
-        self._file: int | None = None
-        try:
-            if unnamed:
-                self._file = _unnamed(folder)
-            else:
-                self._path, self._file = _begin(folder)
-        except OSError as error:
-            raise OutputError.of(f"No file can be made in {folder}", error) from None
+        self._path = path
+        # Until it is closed.
+        self._file: int | None = file
 
     @property
     def sha256(self) -> str:
@@ -315,7 +317,7 @@ class PartialFile:
         self._close()
 
 
-def _unnamed(folder: Path) -> int:
+def _unnamed(folder: str) -> int:
     """Makes a file without a name (Linux, `open(2)`: O_TMPFILE), which goes when it is closed."""
     return os.open(folder, os.O_TMPFILE | os.O_RDWR, 0o666)
 
