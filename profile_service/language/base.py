@@ -108,6 +108,11 @@ _FILE_META: Final = (
 # RetrieveURL, StoredInstanceBaseURI, FolderAccessURI, FileAccessURI, StorageURL, RetrieveURI.
 _WHERE: Final = (0x00081190, 0x00080407, 0x00080408, 0x00080409, 0x00404073, 0x0040E010)
 
+# PS3.3 C.7.1.1: what is there only beside what goes (type 1C), and dates of other calendars,
+# which are texts: PatientBirthDateInAlternativeCalendar, PatientDeathDateInAlternativeCalendar,
+# PatientAlternativeCalendar, ResponsiblePersonRole.
+_BESIDE_WHAT_GOES: Final = (0x00100033, 0x00100034, 0x00100035, 0x00102298)
+
 # How elements are called that somebody describes something in, in words of their own; and
 # those of them that programs read.
 _DESCRIPTORS: Final = re.compile(
@@ -278,7 +283,7 @@ def _made(wanted: Wanted) -> Base:
             ranges.append((each.element, choice))
     ranges.append((_OVERLAYS, _GONE))
     # PS3.3 10.3, C.12.1.1.10: where instances are to be had names machines and UIDs.
-    elements |= {tag: elements.get(tag, _GONE) for tag in _WHERE}
+    elements |= {tag: elements.get(tag, _GONE) for tag in (*_WHERE, *_BESIDE_WHAT_GOES)}
     if _CLEANS in options:
         elements |= {tag: elements.get(tag, _CLEANED_WITH_VALUE) for tag in _descriptors()}
     # PS3.10 7.1: who sent and received a file, and what a vendor adds to its meta.

@@ -618,6 +618,23 @@ def test_where_instances_are_to_be_had(option: str) -> None:
     assert not any(b"471199" in each for each in texts(output, 0x0008010E))
 
 
+def test_what_stands_only_beside_what_goes() -> None:
+    """No role of nobody stays, and no calendar without its dates (PS3.3 C.7.1.1)."""
+    data = dicom(
+        el("PatientBirthDateInAlternativeCalendar", "S47.1.5"),
+        el("PatientDeathDateInAlternativeCalendar", "H30.2.6"),
+        el("PatientAlternativeCalendar", "JAPANESE"),
+        el("ResponsiblePerson", "DOE^JOE"),
+        el("ResponsiblePersonRole", "PARENT"),
+    )
+
+    output = run(data, "retain-patient-characteristics")
+
+    found = {each.tag for each in read_file(output).elements}
+    assert not found & {0x00100033, 0x00100034, 0x00100035, 0x00102298}
+    assert texts(output, 0x00102297) == [b""]
+
+
 def test_nothing_left_where_a_value_is_needed() -> None:
     """A dummy stands where the IOD needs a value, and nothing is left of the text."""
     data = dicom(
