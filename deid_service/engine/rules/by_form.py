@@ -20,18 +20,18 @@ from deid_service.engine.rules.signs import (
     WITH_DIGITS_IN_ANY_TEXT,
     WITH_DIGITS_IN_CLEANED,
 )
-from deid_service.engine.rules.triggers import words_in
+from deid_service.engine.rules.triggers import LETTER, words_in
 
 _DIGIT: Final = re.compile(r"\d")
 
 # Digits in groups, seven and more together; where a text stays, as nothing else is written.
 _PHONE: Final = re.compile(r"\+?\d[\d()/ -]{5,40}\d")
 _CERTAIN_PHONE: Final = re.compile(
-    r"(?<![\w+])\+\d{1,3}[ ()/.-]{1,2}\d[\d ()/.-]{5,20}\d"
+    r"(?<![^\W_])(?<!\+)\+\d{1,3}[ ()/.-]{1,2}\d[\d ()/.-]{5,20}\d"
     r"|\(0?\d{2,5}\) ?\d{3,4}[ -]?\d{3,5}"
     r"|(?<![\d.-])(?:1[-. ])?\d{3}([-.])\d{3}\1\d{4}(?![\d.-])"
-    r"|\b(?:tel|telephone|telefon|phone|ph|fax|cell|mobile|handy|pager|call)"
-    r"\b[.:]? {0,2}[+(]?\d[\d ()/.-]{5,20}\d",
+    rf"|(?<!{LETTER})(?:tel|telephone|telefon|phone|ph|fax|cell|mobile|handy|pager|call)"
+    rf"(?!{LETTER})[.:_]? {{0,2}}[+(]?\d[\d ()/.-]{{5,20}}\d",
     re.IGNORECASE,
 )
 _MIN_PHONE: Final = 7

@@ -8,7 +8,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from deid_service.engine.rules.triggers import Form, Forms, either, said, sign
+from deid_service.engine.rules.triggers import LETTER, Form, Forms, either, said, sign
+
+# No letter or digit stands before, or behind: of `_` nobody knows what it joins.
+_ALONE: Final = r"(?<![^\W_])"
+_ENDS: Final = r"(?![^\W_])"
 
 _MONTH: Final = (
     "(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|j[aä]nner|m[aä]rz|mai|okt|dez)[a-z]*"
@@ -47,7 +51,9 @@ _OF: Final = said(
     "host hostname workstation lot udi"
 )
 _PATIENT: Final = said("pt pat patient")
-_NUMBER_SIGN: Final = r"(?:(?:n[or]|num(?:ber|mer|éro|ero)?|número)\b[.:]?|n[°º]|№|#|id\b)"
+_NUMBER_SIGN: Final = (
+    rf"(?:(?:n[or]|num(?:ber|mer|éro|ero)?|número)(?!{LETTER})[.:]?|n[°º]|№|#|id(?!{LETTER}))"
+)
 _CODE: Final = r"(?=[a-z._/-]{0,8}\d)[a-z\d]{1,16}(?:[./_-][a-z\d]{1,16}){0,4}"
 
 # Groups that number their trials: RTOG 0617.
@@ -55,25 +61,45 @@ _NO_TRIAL: Final = "".join(
     rf"(?<!\b{group}[ -])" for group in ("rtog", "ecog", "swog", "acrin", "calgb", "nsabp", "nrg")
 )
 
-# Of ages below, nobody is told; of those above, the law asks that none is said.
-_OLD: Final = r"(?<![\d.,/])(?:9\d|1[0-2]\d)"
+# Of ages below, nobody is told; of those above, the law asks that none is said. Digits are those
+# of Europe, of Arabic, of Persian and Urdu, and wide ones.
+_OLD_NUMBER: Final = (
+    "(?:[9\u0669\u06f9\uff19]\\d"
+    "|[1\u0661\u06f1\uff11][0-2\u0660-\u0662\u06f0-\u06f2\uff10-\uff12]\\d)"
+)
+_OLD: Final = r"(?<![\d.,/])" + _OLD_NUMBER
 _AGED: Final = said(
-    "age aged alter âge edad età idade leeftijd alder ålder wiek возраст 年齢 年龄 나이"
+    "age aged alter âge edad età idade edat leeftijd alder ålder ikä wiek wieku věk věku vek veku "
+    "életkor életkora vârsta vârstă varsta starost vanus amžius vecums yaş\u0131 umur usia ηλικία "
+    "ηλικίας возраст возраста возрасте вік віку възраст גיל בגיל בן בת כבן כבת العمر عمر عمره "
+    "عمرها بعمر السن 年齢 年龄 年齡 나이 연령"
+)
+
+# Years that stand before their number as well, as in Polish: lat 92.
+_YEARS_OF: Final = said(
+    "years jahre jahren ans anni lat lata let år años anos anys ani jaar vuotta aastat metai "
+    "metų gadi gadu évek rokov roků ετών έτη χρονών лет року років години godina godine tahun "
+    "година yaş שנים שנה שנות سنة سنه سنوات عام عاما سال ساله"
 )
 _YEARS: Final = either(
-    either(said("yo"), said("y") + r"\.? ?/?o") + r"\b\.?",
-    said("yr yrs year years jahre jahren an ans anni år lat let год года") + r"\b",
-    said("j") + r"\.",
-    said("jährig jährige jährigem jährigen jähriger jähriges"),
-    said("años anos jaar vuotta лет летний летняя летнего летней летнему летнюю летним"),
-    said("ετών yaş"),
+    _YEARS_OF,
+    either(said("yo"), said("y") + r"\.? ?/?o") + r"\.?",
+    said("yr yrs year jahr an año ano anno enne rok roku rokiem год года év éves tuổi urte"),
+    said("j l v л \u0433") + r"\.",
+    said("r") + r"\. ?ż",
+    said(
+        "jährig jährige jährigem jährigen jähriger jähriges jaehrig jaehrige jaehrigen jaehriger "
+        "jarig jarige års årig årige åriga årigt åring vuotias vuotiaan vuotiaalla aastane letni "
+        "letnia letniego letniej letnią letá letý letého leté ročný ročná letna letnik летний "
+        "летняя летнего летней летнему летнюю летним річний річна годишен годишна "
+        "godišnji godišnja χρονος χρονη χρόνων"
+    ),
     # Of an I in capitals nobody can tell whether it has a dot in Turkish.
-    said("yaş\u0131nda yaşinda yaş\u0131ndaki yaşindaki yaşl\u0131 yaşli"),
-    sign("歳才岁歲세살"),
+    said("yaş\u0131nda yaşinda yaş\u0131ndaki yaşl\u0131 yaşli"),
+    said("歳 才 岁 歲 세 살"),
 )
 
 _NAME: Final = r"(?:[^\W\d_]['\u2019])?[^\W\d_]{3,40}"
-_ALONE: Final = r"(?<![^\W_])"
 
 # Who somebody is, or what she did, before her name.
 _ANNOUNCES: Final = either(
@@ -98,8 +124,8 @@ _ANNOUNCES: Final = either(
 _ANYWHERE: Final[tuple[Form, ...]] = (
     r"[^\s@]{1,64}" + sign("@") + r"\S{1,255}",
     either(
-        r"\b(?:https?|s?ftp|file|smb)" + sign(":") + r"//\S*",
-        r"\b" + said("www") + r"\.\S*",
+        rf"(?<!{LETTER})(?:https?|s?ftp|file|smb)" + sign(":") + r"//\S*",
+        said("www") + r"\.\S*",
         sign("\\") + r"\\\S*",
         r"(?<![^\W_])[a-z]" + sign(":") + r"\\\S*",
     ),
@@ -107,16 +133,14 @@ _ANYWHERE: Final[tuple[Form, ...]] = (
     r"(?<![\w.-])[a-z0-9-]{1,63}"
     + sign(".")
     + rf"(?:[a-z0-9-]{{1,63}}\.){{0,4}}{_DOMAIN}(?:/\S*|:\d{{2,5}}\b)",
-    r"\b"
-    + either(
-        r"p\.? ?o\.? ?" + said("box"),
+    either(
+        _ALONE + r"p\.? ?o\.? ?" + said("box"),
         said("pobox postfach apartado"),
         said("casella") + " postale",
     )
-    + r"\b:? {0,2}\d{1,6}",
+    + r":? {0,2}\d{1,6}",
     # In the languages in which the kind of the street stands first.
-    r"\b"
-    + either(
+    either(
         said("rue calle avenida viale piazza corso rua plaza paseo allee allée"),
         said("avda") + r"\.?",
     )
@@ -124,11 +148,10 @@ _ANYWHERE: Final[tuple[Form, ...]] = (
     r"(?<!\d)\d{1,4},? "
     + said("rue avenue boulevard chemin impasse")
     + r" (?:(?:de|des|du|la) ){0,2}[^\W\d_]{2,40}",
-    r"(?-i:\b" + said("via Via") + r" [A-Z]\w{2,40},? \d{1,4})(?!\d)",
-    r"\b"
-    + either(said("dr mr") + r"\.", said("prof mrs herr frau mme sra") + r"\b\.?")
+    r"(?-i:" + said("via Via") + r" [A-Z]\w{2,40},? \d{1,4})(?!\d)",
+    either(said("dr mr") + r"\.", said("prof mrs herr frau mme sra") + r"\.?")
     + r" {0,3}(?:[^\W\d_]\. ?){0,2}[^\W\d_]{1,40}(?:[ -](?-i:[A-Z])[^\W\d_]{1,40})?",
-    r"\b" + _ROLE + r"[:=] {0,3}(?:[^\W\d_]\. ?){0,2}[^\W\d_]{2,40}",
+    _ROLE + r"[:=] {0,3}(?:[^\W\d_]\. ?){0,2}[^\W\d_]{2,40}",
 )
 
 # Where a text stays.
@@ -136,29 +159,31 @@ IN_ANY_TEXT: Final = Forms(*_ANYWHERE)
 
 # In those of them that have digits: streets, with a capital.
 WITH_DIGITS_IN_ANY_TEXT: Final = Forms(
-    r"\b\d{1,5}[a-z]? {1,3}(?:(?-i:[A-Z][a-z])[^\W\d_]{1,40} {1,3}){1,2}" + _STREET + r"\b\.?",
-    r"(?-i:\b[^\W\d_a-z])[^\W\d_]{1,40}(?:stra(?:ss|ß)e|str\.|weg|platz|gasse) {0,3}\d{1,4}\b",
+    _ALONE + r"\d{1,5}[a-z]? {1,3}(?:(?-i:[A-Z][a-z])[^\W\d_]{1,40} {1,3}){1,2}" + _STREET + r"\.?",
+    rf"(?-i:(?<!{LETTER})[^\W\d_a-z])[^\W\d_]{{1,40}}(?:stra(?:ss|ß)e|str\.|weg|platz|gasse)"
+    r" {0,3}\d{1,4}" + _ENDS,
 )
 
 # In cleaned texts, in which it is no loss.
 IN_CLEANED: Final = Forms(
     *_ANYWHERE,
-    r"\b[^\W\d_]{1,40}(?:stra(?:ss|ß)e|str\.|weg|platz|gasse)(?![^\W\d_]) {0,3}\d{0,5}",
-    r"(?-i:\b" + said("Dr Hr Fr") + r" [A-Z][^\W\d_A-Z]{1,40})",
+    rf"(?<!{LETTER})[^\W\d_]{{1,40}}(?:stra(?:ss|ß)e|str\.|weg|platz|gasse)(?!{LETTER})"
+    r" {0,3}\d{0,5}",
+    r"(?-i:" + said("Dr Hr Fr") + r" [A-Z][^\W\d_A-Z]{1,40})",
     # Institutions that are called by words: Sacred Heart Hospital.
-    r"(?-i:\b(?:[A-Z][a-z'\u2019]{2,40} ){1,3}"
+    rf"(?-i:(?<!{LETTER})(?:[A-Z][a-z'\u2019]{{2,40}} ){{1,3}}"
     + either(
         said("Hospital Clinic Hospice Nursing Manor Klinikum Krankenhaus"),
         said("Medical") + " Cent(?:er|re)",
         said("Care") + " Home",
         said("Assisted") + " Living",
     )
-    + r"\b)",
-    r"\b" + said("ms hr fr sr") + r"\. {0,3}[^\W\d_]{1,40}(?:[ -](?-i:[A-Z])[^\W\d_]{1,40})?",
+    + ")",
+    said("ms hr fr sr") + r"\. {0,3}[^\W\d_]{1,40}(?:[ -](?-i:[A-Z])[^\W\d_]{1,40})?",
     # E-mail addresses in words.
     either(
-        r"\b[\w.+-]{1,64} ?[\[({<]" + said("at") + r"[\])}>] ?[\w.-]{1,255}",
-        r"\b[\w.+-]{1,64} "
+        r"(?<![\w.+-])[\w.+-]{1,64} ?[\[({<]" + said("at") + r"[\])}>] ?[\w.-]{1,255}",
+        r"(?<![\w.+-])[\w.+-]{1,64} "
         + said("at")
         + r" [\w-]{1,64}(?: ?[\[({<]?dot[\])}>]? ?[a-z\d-]{2,40}){1,4}",
     ),
@@ -167,28 +192,36 @@ IN_CLEANED: Final = Forms(
 # In those of them that have digits.
 WITH_DIGITS_IN_CLEANED: Final = Forms(
     # Numbers of somebody, behind what says so.
-    r"\b" + _OF + rf"\b[ .:#=_-]{{0,3}}(?:{_NUMBER_SIGN}[ .:#=-]{{0,3}})?{_CODE}",
-    r"\b(?:licen[cs]e|number) "
+    _OF + rf"[ .:#=_-]{{0,3}}(?:{_NUMBER_SIGN}[ .:#=-]{{0,3}})?{_CODE}",
+    _ALONE
+    + "(?:licen[cs]e|number) "
     + said("plate")
     + r":? (?:[a-z]{1,3}[ -])?(?=[a-z]{0,3} ?\d)[a-z\d]{1,8}(?: \d{1,4})?",
-    r"\b" + said("last") + r"[ -]?4\b\D{0,3}\d{4}(?!\d)",
-    r"\b" + _PATIENT + rf"\b[ .:]{{0,2}}{_NUMBER_SIGN}[ .:#=-]{{0,3}}{_CODE}",
+    said("last") + r"[ -]?4(?![^\W_])\D{0,3}\d{4}(?!\d)",
+    _PATIENT + rf"[ .:_]{{0,2}}{_NUMBER_SIGN}[ .:#=_-]{{0,3}}{_CODE}",
     # Addresses of machines in hexadecimal digits.
-    r"(?<![\w:])[0-9a-f]{1,4}"
+    r"(?<![^\W_])(?<!:)[0-9a-f]{1,4}"
     + sign(":")
-    + r":?(?:[0-9a-f]{1,4}:{1,2}){2,6}[0-9a-f]{1,4}(?![\w:])",
-    _OLD + " ?-? ?" + _YEARS + r"(?:-old\b)?",
-    r"(?<![^\W_])" + _AGED + rf"[ :=]{{0,3}}{_OLD}(?!\d)",
-    r"(?<![^\W_])" + said("m f w h") + r"/ ?(?:9\d|1[0-2]\d)(?!\d)",
+    + r":?(?:[0-9a-f]{1,4}:{1,2}){2,6}[0-9a-f]{1,4}(?![^\W_])(?!:)",
+    _OLD + " ?-? ?(?:de )?" + _YEARS + "(?:-old)?",
+    _AGED + rf"[ :=]{{0,3}}(?:(?:of|de|di|von|van|på|ca)[. ] ?)?{_OLD}(?!\d)",
+    _YEARS_OF + rf":? {_OLD}(?![\d.,])",
+    said("m f w h k") + rf" ?/ ?{_OLD_NUMBER}(?!\d)",
+    _OLD + " ?/ ?" + said("m f w h k"),
+    # Not yttrium and technetium.
+    _ALONE + r"9[1-9] ?" + said("y"),
+    r"(?-i:" + _ALONE + r"(?!99 ?M)9\d ?" + said("M F") + ")",
     # Postal codes of the United Kingdom and Canada, and behind the sign of a country.
     r"(?-i:(?<![^\W_])(?:(?:[A-Z]{2}\d[A-Z\d]?|[BEGMNW]\d{1,2}[A-Z]?) \d[ABD-HJLNP-UW-Z]{2}"
     r"|[ABCEGHJ-NPRSTVXY]\d[A-Z] \d[A-Z]\d|(?:A|D|CH|F|I|DK|PL|CZ|SK|FIN)-\d{4,5})(?![^\W_]))",
-    r"\b" + said("flat apt apartment whg wohnung appt piso") + r" ?#?\d{1,4}[a-z]?\b",
+    said("flat apt apartment whg wohnung appt piso") + r"[ _]?#?\d{1,4}[a-z]?" + _ENDS,
     # Dates: with a year of four digits or of two, with month names, and as in DICOM.
     r"(?<!\d)\d{1,4}([-./])\d{1,2}\1\d{1,4}(?!\d)",
-    rf"(?<!\d)\d{{1,2}}\.?[ -]?{_MONTH}\.?,?[ -]?\d{{2,4}}(?!\d)",
-    rf"\b{_MONTH}\.?[ -]?\d{{1,2}}(?:st|nd|rd|th)?(?:,?[ -]{{1,3}}\d{{4}}|-\d{{2}})(?!\d)",
-    r"(?<!\d)\d{1,2}" + said("st nd rd th") + rf" (?:of )?{_MONTH}\b",
+    r"(?<!\d)(?:(?:19|20)\d{2}_\d{1,2}_\d{1,2}|\d{1,2}_\d{1,2}_(?:19|20)\d{2})(?!\d)",
+    rf"(?<!\d)\d{{1,2}}\.?[ _-]?{_MONTH}\.?,?[ _-]?\d{{2,4}}(?!\d)",
+    rf"(?<!{LETTER}){_MONTH}\.?[ _-]?\d{{1,2}}(?:st|nd|rd|th)?"
+    r"(?:,?[ -]{1,3}\d{4}|-\d{2})(?!\d)",
+    r"(?<!\d)\d{1,2}" + said("st nd rd th") + rf" (?:of )?{_MONTH}(?!{LETTER})",
     r"(?<!\d)(?:19|20)\d{2}[-./]\d{1,3}(?!\d)",
     r"(?<!\d)(?:19|20)\d{2}(?!\d)",
     # Without a year: with a zero that no fraction has, as in German, and behind a weekday.
@@ -199,25 +232,26 @@ WITH_DIGITS_IN_CLEANED: Final = Forms(
     )
     + r"(?![\d/])",
     r"(?<![\d.])(?:0?[1-9]|[12]\d|3[01])" + sign(".") + r"(?:0?[1-9]|1[0-2])\.(?!\d)",
-    r"\b" + _SAYS_DAY + r":? \d{1,2}([-./])\d{1,2}(?!\d)",
+    _SAYS_DAY + r":? \d{1,2}([-./])\d{1,2}(?!\d)",
     r"(?<!\d)\d{1,2}" + sign(":") + r"\d{2}(?::\d{2})?(?!\d)",
     # Phone numbers, and addresses of machines, in groups of digits with points.
     r"(?<![\d.])\d{2,5}" + sign(".") + r"\d{2,5}(?:\.\d{2,5}){1,5}(?![\d.])",
     either(
-        r"\b\d{1,5}[a-z]? {1,3}(?:(?:[^\W\d_]{1,40}|\d{1,3}(?:st|nd|rd|th)) {1,3}){1,2}" + _STREET,
-        r"\b\d{1,3}(?:st|nd|rd|th) " + _STREET,
+        _ALONE
+        + r"\d{1,5}[a-z]? {1,3}(?:(?:[^\W\d_]{1,40}|\d{1,3}(?:st|nd|rd|th)) {1,3}){1,2}"
+        + _STREET,
+        _ALONE + r"\d{1,3}(?:st|nd|rd|th) " + _STREET,
     )
-    + r"\b\.?",
+    + r"\.?",
     # Extensions and pagers, and what is in groups as a number of somebody.
-    r"\b"
-    + said(
+    said(
         "tel tél phone fax pager pgr beeper bleep ext extension durchwahl dect poste nst klappe "
         "anexo interno toestel tlf доб вн 内線 内线 分机 내선"
     )
-    + r"\b[ .:#-]{0,4}\d{3,6}(?![ ()/.-]{0,2}\d)",
+    + r"[ .:#_-]{0,4}\d{3,6}(?![ ()/.-]{0,2}\d)",
     # Not the values of a diffusion.
-    r"\b" + said("dw") + r"[ .:-]{1,3}(?!\d{1,3}[05]0\b)\d{3,5}\b",
-    rf"(?<![\w-])(?=[a-z\d-]{{0,20}}\d[a-z]+\d)(?:{_GROUP}-){{2,4}}{_GROUP}(?![\w-])",
+    said("dw") + r"[ .:_-]{1,3}(?!\d{1,3}[05]0(?!\d))\d{3,5}(?!\d)",
+    rf"{_ALONE}(?<!-)(?=[a-z\d-]{{0,20}}\d[a-z]+\d)(?:{_GROUP}-){{2,4}}{_GROUP}{_ENDS}(?!-)",
 )
 
 # What is left of numbers where dates and phone numbers are gone: with zeros before them, as no
@@ -231,8 +265,8 @@ NUMBERS: Final = Forms(
 # Where a word that no vocabulary has is somebody's name: behind what announces it, joined to a
 # title, before what somebody is, and before an initial.
 ANNOUNCED: Final = Forms(
-    r"\b" + _ANNOUNCES + rf"[.:=]{{0,2}} {{0,2}}{_ALONE}({_NAME})(?:[ .-]{{1,2}}({_NAME}))?",
-    r"\bdr([^\W\d_]{4,40})\b",
+    _ANNOUNCES + rf"[.:=]{{0,2}} {{0,2}}{_ALONE}({_NAME})(?:[ .-]{{1,2}}({_NAME}))?",
+    rf"(?<!{LETTER})dr([^\W\d_]{{4,40}})",
     rf"{_ALONE}({_NAME}),? "
     + either(
         said("md phd rn np facr frcr mbbs rdms cnmt"),
@@ -245,8 +279,7 @@ ANNOUNCED: Final = Forms(
     + either(
         " " + said("proto"),
         r"['\u2019]s? " + said("pt pat patient clinic proto protocol preset list"),
-    )
-    + r"\b",
+    ),
     rf"{_ALONE}({_NAME})" + either(sign(",") + r" ?[^\W\d_](?:\.|$)", sign("^") + r"(?=[^\W\d_])"),
 )
 

@@ -10,18 +10,26 @@ import re
 from functools import cached_property
 from typing import Final
 
-# Without these some forms are none. What counts years in Chinese, Japanese and Korean stands
-# within words, as these are written without spaces.
-_SIGNS: Final = "@\\:.,^/歳才岁歲세살"
-_WORD: Final = re.compile(rf"[^\W\d_{re.escape(_SIGNS)}]+|[{re.escape(_SIGNS)}]")
+# Without these some forms are none.
+_SIGNS: Final = "@\\:.,^/"
 
-# A letter.
-_LETTER: Final = r"[^\W\d_]"
+# Kana, Han and Hangul: written without spaces, so that a word of them stands within others.
+_UNSPACED: Final = "\u3005\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af"
+_IS_UNSPACED: Final = re.compile(f"[{_UNSPACED}]")
+
+# A letter of what is written with spaces: there a word ends at all others, and at `_`.
+LETTER: Final = rf"[^\W\d_{_UNSPACED}]"
+_WORD: Final = re.compile(rf"{LETTER}+|[{_UNSPACED}{re.escape(_SIGNS)}]")
+_WORD_IN_ASCII: Final = re.compile(rf"[a-z]+|[{re.escape(_SIGNS)}]")
+_LETTERS: Final = re.compile(r"[^\W\d_]+")
 
 
 def words_in(text: str) -> set[str]:
-    """Returns the words of a text, in lower case, and the signs that patterns need."""
-    return set(_WORD.findall(text.lower()))
+    """Returns the words of a text, in lower case, and the signs that patterns need.
+
+    Of what is written without spaces nothing tells where a word ends: each letter is one.
+    """
+    return set((_WORD_IN_ASCII if text.isascii() else _WORD).findall(text.lower()))
 
 
 class Form:
@@ -52,16 +60,24 @@ class Form:
 
 
 def said(words: str) -> Form:
-    """Returns what finds any of some words, between spaces, but not as parts of longer ones.
+    """Returns what finds any of some words, but not as parts of longer ones.
+
+    Args:
+        words: between spaces. Those that are written without spaces are found anywhere.
 
     Raises:
         ValueError: one has more than letters, or a sign in it.
     """
     each = words.split()
-    if not all(_WORD.fullmatch(word) and word not in _SIGNS for word in each):
+    if not all(_LETTERS.fullmatch(word) for word in each):
         raise ValueError(f"Not words of letters alone: {words}")
-    pattern = f"(?<!{_LETTER})(?:{'|'.join(each)})(?!{_LETTER})"
-    return Form(pattern, frozenset(word.lower() for word in each))
+    unspaced = [word for word in each if _IS_UNSPACED.match(word)]
+    patterns = list(unspaced)
+    told_by = {word[0] for word in unspaced}
+    if spaced := [word for word in each if word not in unspaced]:
+        patterns.append(f"(?<!{LETTER})(?:{'|'.join(spaced)})(?!{LETTER})")
+        told_by.update(word.lower() for word in spaced)
+    return Form(f"(?:{'|'.join(patterns)})", frozenset(told_by))
 
 
 def sign(signs: str) -> Form:

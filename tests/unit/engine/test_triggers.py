@@ -34,6 +34,19 @@ EXAMPLES: Final = (
     *("{}. Ann", "{} Ann", "{}: Ann", "12 Oak {}", "Oak {} Home", "Oak {} Center", "Oak {} Living"),
     *("Oak {}", "ann {} example dot org", "ann[{}]example", "{} 4711", "number {} 4711"),
     *("{} 4 1234", "{} no 4711", "00{}11:22:33", "93 {}", "93 {}.", "93 {}/o", "{}: 93", "{}/93"),
+    *("93 {}. ż", "93/{}", "93 {}", "{} 93"),
+    # Words without spaces are tried where their first letter stands.
+    *(
+        "{}齢93",
+        "{}龄93",
+        "{}齡93",
+        "{}이93",
+        "{}령93",
+        "{}線4711",
+        "{}线4711",
+        "{}机4711",
+        "{}선4711",
+    ),
     *("12{} of May", "03{}12", "13{}03", "12{}3.", "{} 3/12", "10{}45", "10{}20.30", "3rd {}"),
     *("{}: 1234", "{} phys Ann", "{}-\u0440 Ann", "{} richiedente Ann", "{} an Ann", "{} in Ann"),
     *("seen {} Ann", "envoyé {} Ann", "befundet {} Ann", "Ann {}", "Ann {}.d", "Ann {}-c"),
@@ -92,12 +105,48 @@ def test_a_word_ends_at_a_digit(glued: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["93歳男性", "101세여자", "97-летняя", "95 yaş\u0131ndaki", "95 YAŞLI", "95-jährigem"],
+    [
+        *("93歳男性", "101세여자", "97-летняя", "95 yaş\u0131ndaki", "95 YAŞLI", "95-jährigem"),
+        *("lat 92 upadek", "92-letnia", "92 r.ż.", "anni 94 caduta", "94enne", "בן 97 נפילה"),
+        *("בת 97", "גיל 97", "العمر 92 سنة", "العمر ٩٢ سنة", "عمرها 101", "سن ۹۲ سال", "věk 93"),
+        *("93 let", "93letá", "93 éves", "93 de ani, 93 ani", "92-årig", "92 års", "ålder: 95"),
+        *("92-vuotias", "92 χρονών", "ηλικίας 92 ετών", "92 років", "92 години", "92 godine"),
+        *("im Alter von 92 Jahren", "at the age of 92", "a la edad de 92 años", "92 anys"),
+        *("患者93歳", "年齢93", "男性92岁", "98 лет", "92 y", "92F fall", "M 92/F", "92 tahun"),
+    ],
 )
 def test_years_of_an_age_that_go_on(text: str) -> None:
     """With nothing between them and the next word, and in other cases."""
     assert "9" not in by_form.without(text, " ")
     assert "1" not in by_form.without(text, " ")
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("Y 90, 90Y SIRT", "Y 90, 90Y SIRT"), ("TC99M, 99M Tc", "TC99M, 99M Tc"),
+        ("year 9, let 900", "year 9, let 900"), ("LAO 95", "LAO 95"), ("95 mm lat", "95 mm lat"),
+    ],
+)  # fmt: skip
+def test_no_years(text: str, left: str) -> None:
+    """Isotopes, angles and sizes are no ages."""
+    assert by_form.without(text, " ") == left
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("subj_001 knee", "knee"), ("CT_subj_001 knee", "CT_  knee"), ("内線123", ""),
+        ("CT内線123", "CT"), ("担当tel 1234", "担当"), ("knee_Mar-12-20", "knee_"),
+        ("knee_2020_03_12", "knee_"), ("t2_4_2_1", "t2_4_2_1"), ("ct_12MAR2020_x", "ct_ _x"),
+        ("x_NW1 6XE", "x_"), ("x_pager_4471", "x_"), ("x_+49 89 1234567", "x_"),
+        ("x_1EG4-TE5-MK73_y", "x_ _y"), ("x_Flat_3", "x_"), ("pt_id_4711", ""),
+        ("extra 123, hotel 4711", "extra 123, hotel 4711"),
+    ],
+)  # fmt: skip
+def test_words_end_at_what_joins_them(text: str, left: str) -> None:
+    """At `_`, at digits, and where letters of another script begin."""
+    assert by_form.without(text, " ").strip() == left
 
 
 def test_a_path_alone() -> None:
