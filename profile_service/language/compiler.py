@@ -416,19 +416,21 @@ class _Compiler:
             *(parent for parent, _ in target.selector.parents),
             target.selector.element,
         ):
-            is_whole = isinstance(element, RepeaterElement) and element.is_whole
-            if is_whole or element in standard_elements():
+            if not isinstance(element, Element | RepeaterElement):
                 continue
-            if isinstance(element, Element | RepeaterElement) and not vrs_of(element):
-                is_private = isinstance(element, Element) and (element.tag >> 16) % 2 == 1
-                table.report(
-                    Code.UNKNOWN_TAG,
-                    "name",
-                    f"{name_of(element)} is a private element, whose number says nothing without "
-                    'its creator: it is named as (group, "creator", two hex digits).'
-                    if is_private
-                    else f"{name_of(element)} is in no dictionary.",
-                )
+            is_whole = isinstance(element, RepeaterElement) and element.is_whole
+            # Of the standard last: the dictionary has most, and its table need not be read then.
+            if is_whole or vrs_of(element) or element in standard_elements():
+                continue
+            is_private = isinstance(element, Element) and (element.tag >> 16) % 2 == 1
+            table.report(
+                Code.UNKNOWN_TAG,
+                "name",
+                f"{name_of(element)} is a private element, whose number says nothing without "
+                'its creator: it is named as (group, "creator", two hex digits).'
+                if is_private
+                else f"{name_of(element)} is in no dictionary.",
+            )
 
     # --- File names ---
 

@@ -50,7 +50,9 @@ def find_repeater(repeater: RepeaterElement) -> Entry | None:
 
 def find_keyword(keyword: str) -> Element | RepeaterElement | None:
     """Looks up a keyword, in any letter case, retired ones and repeaters too."""
-    return _elements_by_keyword().get(keyword.lower())
+    known = keyword.lower()
+    tag = _tags_by_keyword().get(known)
+    return _repeaters_by_keyword().get(known) if tag is None else Element(tag)
 
 
 def find_uid(name: str) -> str | None:
@@ -158,14 +160,16 @@ def _repeaters() -> dict[RepeaterElement, Entry]:
 
 
 @cache
-def _elements_by_keyword() -> dict[str, Element | RepeaterElement]:
-    found: dict[str, Element | RepeaterElement] = {
-        entry[4].lower(): Element(tag) for tag, entry in DICOM.items() if entry[4]
+def _tags_by_keyword() -> dict[str, int]:
+    # Numbers: a profile names a few of five thousand elements.
+    return {entry[4].lower(): tag for tag, entry in DICOM.items() if entry[4]}
+
+
+@cache
+def _repeaters_by_keyword() -> dict[str, RepeaterElement]:
+    return {
+        entry.keyword.lower(): repeater for repeater, entry in _repeaters().items() if entry.keyword
     }
-    for repeater, entry in _repeaters().items():
-        if entry.keyword:
-            found.setdefault(entry.keyword.lower(), repeater)
-    return found
 
 
 def _private_vrs(element: PrivateElement) -> tuple[str, ...]:
