@@ -41,6 +41,13 @@ _SHARED: Final = frozenset(
      "abu", "the", "and", "und"]
 )  # fmt: skip
 
+# What stands before names, and in every sentence of their languages: by itself it says nothing.
+PARTICLES: Final = frozenset(
+    ["af", "al", "av", "bin", "da", "das", "de", "del", "della", "den", "der", "des", "di", "do",
+     "dos", "du", "e", "el", "het", "i", "in", "la", "las", "le", "les", "los", "of", "op", "te",
+     "ten", "ter", "van", "von", "y", "zu", "zum", "zur"]
+)  # fmt: skip
+
 TITLES: Final = frozenset(
     ["dr", "prof", "professor", "mr", "mrs", "ms", "miss", "hr", "herr", "fr", "frau", "mme", "sr",
      "sra", "sig", "med", "md", "phd", "jr"]
@@ -94,8 +101,9 @@ def forms_of_name(name: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
     for words in (told, told[1:] + told[:1]):
         spelled = [plain(word) for word in words]
         for end in range(2, min(len(spelled), MAX_WORDS_OF_FORM) + 1):
-            yield tuple(spelled[:end])
-            yield ("".join(spelled[:end]),)
+            if not PARTICLES.issuperset(spelled[:end]):
+                yield tuple(spelled[:end])
+                yield ("".join(spelled[:end]),)
 
 
 def telling(words: list[str]) -> list[str]:
@@ -144,6 +152,37 @@ def long_vowels(name: tuple[str, ...], harmless: AbstractSet[str]) -> Iterator[t
         for each in {form for some in at_once for form in _lengthened(short, some)}:
             if each != word and len(each) >= MIN_NAME and each not in harmless:
                 yield (each,)
+
+
+# What Hebrew and Arabic write at the begin of a word: and, the, in, to, like, from, that.
+_HEBREW: Final = re.compile("[\u05d0-\u05ea]")
+_HEBREW_PREFIXES: Final = (*"והבלכמש", "וה", "וב", "ול", "ומ", "שה")
+_ARABIC: Final = re.compile("[\u0621-\u064a]")
+_ARABIC_PREFIXES: Final = (*"وبلكف", "وب", "ول", "وك")
+_ARTICLE: Final = "ال"
+
+
+def with_prefixes(name: tuple[str, ...], harmless: AbstractSet[str]) -> Iterator[tuple[str, ...]]:
+    """Yields the words of a Hebrew or Arabic name with what is written at their begin.
+
+    Args:
+        name: in its words in lower case.
+        harmless: words that say nothing by themselves, which no form is; without them, there
+            is no form.
+    """
+    for word in map(plain, name[:_MAX_WORDS] if harmless else ()):
+        if word.isascii() or len(word) < MIN_NAME or word in harmless:
+            continue
+        forms: set[str] = set()
+        if _HEBREW.match(word):
+            forms.update(prefix + word for prefix in _HEBREW_PREFIXES)
+        elif _ARABIC.match(word):
+            bare = word.removeprefix(_ARTICLE)
+            forms.update(prefix + word for prefix in _ARABIC_PREFIXES)
+            # The article; and of it, behind `to`, one letter is left.
+            forms.update((_ARTICLE + bare, "لل" + bare, bare))
+            forms.update(prefix + _ARTICLE + bare for prefix in _ARABIC_PREFIXES)
+        yield from ((form,) for form in forms if len(form) >= MIN_NAME and form not in harmless)
 
 
 def _lengthened(short: str, vowels: list[int]) -> Iterator[str]:

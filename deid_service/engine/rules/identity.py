@@ -9,9 +9,10 @@ no difference, nor do case, accents, width and script (see `spelling`):
 
     of           is found
     -----------  ---------------------------------------------------------------------
-    a name       each of its words; two of them, or an initial and one, in any order,
-                 with anything between them or nothing; with it, the initials, titles
-                 and other words of the name that stand beside it
+    a name       each of its words, also cut off behind six letters, and letter by letter;
+                 two of them, or an initial and one, in any order, with anything between
+                 them or nothing; with it, the initials, titles and other words of the
+                 name that stand beside it
     a number     its digits and letters, however they are grouped, with and without
                  zeros before them; of a phone number the last seven digits and more
     a phrase     its words; of an address or institution also its parts between commas,
@@ -36,15 +37,26 @@ from deid_service.engine.rules.forms import (
     LONG_NUMBER,
     MAX_PARTS,
     MAX_WORDS_OF_FORM,
+    MIN_NAME,
     MIN_TOUCHED,
+    PARTICLES,
     TOKEN,
 )
 from deid_service.engine.rules.listed import NOTHING_LISTED, WORD, Listed
-from deid_service.engine.rules.sought import DAY, INITIALS, MIN_NUMBER, PATIENT, Sought
+from deid_service.engine.rules.sought import DAY, DID, INITIALS, MIN_NUMBER, PATIENT, Sought
 from deid_service.engine.rules.spelling import located, plain, spellings
 
 # How much may stand between two of them.
 _MAX_BETWEEN: Final = 4
+
+# Behind these stand initials, whatever else they mean.
+_ANNOUNCES: Final = PATIENT | INITIALS | DID
+
+# Words of a name of which none is a particle.
+_MIN_PARTICLE: Final = 2
+
+# Letters of a name that stand each by itself; more than a name in DICOM has (PS3.5 6.2: PN).
+_MAX_SPELLED: Final = 64
 
 # More names, numbers, addresses or dates than a file has: a directory of a medium says most.
 # Each takes some fifty forms, of a hundred bytes.
@@ -151,10 +163,20 @@ class Identity:
 
         Not the words of phrases: those that a vocabulary knows say nothing by themselves.
         """
-        found = {word for name in self.names for word in name}
+        # Of two words neither is a particle: Van is somebody's surname, too.
+        found = {
+            word
+            for name in self.names
+            for word in name
+            if len(name) <= _MIN_PARTICLE or word not in PARTICLES
+        }
         for number in self.numbers:
-            # A word of letters alone may be any.
-            found.update(word for word in WORD.findall(number) if not word.isalpha())
+            # A word of letters alone may be any, and so may a few digits.
+            found.update(
+                word
+                for word in WORD.findall(number)
+                if not word.isalpha() and len(word) >= MIN_NUMBER
+            )
         spelled = {each for word in found for each in (word, *spellings(word)) if len(each) > 1}
         return frozenset(spelled | self._sought.alone)
 
@@ -245,7 +267,7 @@ class Identity:
                 or token in listed
                 or token[0] == "0"
                 or (len(token) > DAY and token.isdecimal())
-                or (len(token) > LONG_NUMBER and token not in harmless and joins(text, found[at]))
+                or (len(token) >= LONG_NUMBER and token not in harmless and joins(text, found[at]))
                 or not token.isalnum()
             ):
                 length = self._length(text, found, at, with_initials=with_initials)
@@ -271,11 +293,13 @@ class Identity:
             length = self._form_length(_tokens(text, found[at : at + MAX_WORDS_OF_FORM]))
             if length:
                 return length
-        if len(word) > LONG_NUMBER and word not in self.harmless:
+        if len(word) >= LONG_NUMBER and word not in self.harmless:
             if self._sought.is_joined(text, token):
                 return 1
         elif (word,) in self._sought.short and _stands_at(_NUMBER_OF, text, found, at):
             return 1
+        if at == 0 and self._sought.is_cut([each[0] for each in found[:MAX_WORDS_OF_FORM]]):
+            return min(len(found), MAX_WORDS_OF_FORM)
         is_number = word.lstrip("0") in self._sought.number_heads
         if is_number and (length := self._number_length(found, at)):
             return length
@@ -287,12 +311,14 @@ class Identity:
             return 0
         if word in self._sought.told_initials and not _touches(text, token):
             return 1
-        behind = self._sought.initials if word in INITIALS else self._sought.alone
-        if word in PATIENT | INITIALS and at + 1 < len(found) and found[at + 1][0] in behind:
-            return 0 if _touches(text, found[at + 1]) else 2
-        return (
-            self._dotted_end(_tokens(text, found[at : at + MAX_PARTS + 1])) if len(word) == 1 else 0
-        )
+        if word in _ANNOUNCES and at + 1 < len(found):
+            behind = self._sought.of_patient if word in PATIENT else self._sought.initials
+            if found[at + 1][0] in behind and not _touches(text, found[at + 1]):
+                return 2
+        if len(word) > 1:
+            return 0
+        tokens = _tokens(text, found[at : at + _MAX_SPELLED])
+        return _spelled_end(tokens, self._sought.forms) or self._dotted_end(tokens[: MAX_PARTS + 1])
 
     def _may_begin(self, word: str, found: list[re.Match[str]], at: int) -> bool:
         """Whether a form begins with a word, and goes on with the next if it goes on."""
@@ -412,6 +438,18 @@ def _literally(tokens: list[_Token]) -> str:
     if tokens[0].touches and len(tokens) == 1:
         return ""
     return tokens[0].text + "".join(token.before + token.text for token in tokens[1:])
+
+
+def _spelled_end(tokens: list[_Token], forms: AbstractSet[tuple[str, ...]]) -> int:
+    """Returns how many tokens are a form letter by letter: S F O R Z I N I, S.F.O.R.Z.I.N.I."""
+    letters, length = "", 0
+    for token in tokens:
+        if len(token.text) > 1 or (letters and not 0 < len(token.before) <= _MAX_BETWEEN):
+            break
+        letters += token.text
+        if len(letters) >= MIN_NAME and (letters,) in forms:
+            length = len(letters)
+    return length
 
 
 def _are_one(tokens: list[_Token]) -> bool:

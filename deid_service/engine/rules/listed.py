@@ -16,6 +16,7 @@ from deid_service.engine.rules.forms import (
     MIN_NAME,
     forms_of_name,
     long_vowels,
+    with_prefixes,
     words_of,
 )
 from deid_service.engine.rules.spelling import spellings
@@ -111,6 +112,7 @@ class Listed:
         name = tuple(word.lower() for word in WORD.findall(text))
         forms = {form for form in forms_of_name(name) if len("".join(form)) >= MIN_NAME}
         forms.update(long_vowels(name, self._harmless))
+        forms.update(with_prefixes(name, self._harmless))
         parts = {spelling for word in name for spelling in spellings(word) if spelling}
         beside = frozenset(parts | {part[0] for part in parts})
         for part in parts:

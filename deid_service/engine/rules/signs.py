@@ -180,6 +180,13 @@ IN_CLEANED: Final = Forms(
     )
     + ")",
     said("ms hr fr sr") + r"\. {0,3}[^\W\d_]{1,40}(?:[ -](?-i:[A-Z])[^\W\d_]{1,40})?",
+    # Two letters for who did something, of whom nobody knows.
+    said(
+        "dict dictated mtra op oper operador operateur operator tech technician technologist "
+        "trans transcribed typed"
+    )
+    + "[:=] ?[a-z]{2}"
+    + _ENDS,
     # E-mail addresses in words.
     either(
         r"(?<![\w.+-])[\w.+-]{1,64} ?[\[({<]" + said("at") + r"[\])}>] ?[\w.-]{1,255}",

@@ -22,6 +22,7 @@ from deid_service.engine.rules.forms import (
     initials_of,
     long_vowels,
     telling,
+    with_prefixes,
     words_of,
 )
 from deid_service.engine.rules.listed import FIRST_UNSPACED
@@ -39,6 +40,9 @@ _MAX_PHONE: Final = 16
 # Digits of a day.
 DAY: Final = 8
 
+# Digits that stand for letters which look like them.
+_READ_AS: Final = {"0": "o", "1": "il", "3": "e", "4": "a", "5": "s", "7": "t", "8": "b"}
+
 # The code of a country, before a phone number.
 _COUNTRY: Final = (1, 2, 3)
 
@@ -55,9 +59,20 @@ _FUNCTION_WORDS: Final = frozenset(
      "to", "um", "un", "up", "we", "zu"]
 )  # fmt: skip
 
+# Whose initials they are cannot be told even behind `patient`.
+_OF_IMAGES: Final = frozenset(
+    ["ap", "cm", "ct", "iv", "lt", "mg", "ml", "mm", "mr", "rt", "us", "xr"]
+)
+
 # Behind these, initials are those of somebody, whatever else they mean.
 PATIENT: Final = frozenset(["pt", "pat", "patient", "patientin", "paciente"])
 INITIALS: Final = frozenset(["initials", "initialen", "initiales", "iniziali"])
+
+# Behind these they are those of who did something: of all, but for words that often stand there.
+DID: Final = frozenset(
+    ["by", "dict", "dictated", "mtra", "op", "oper", "operador", "operateur", "operator", "tech",
+     "technician", "technologist", "trans", "transcribed", "typed"]
+)  # fmt: skip
 
 # What is written with points between its letters.
 _WITH_POINTS: Final = frozenset(
@@ -103,6 +118,7 @@ class Sought:
         for name in self.names:
             forms.update(forms_of_name(name))
             forms.update(long_vowels(name, self.harmless))
+            forms.update(with_prefixes(name, self.harmless))
         for phrase in self.phrases:
             forms.update(forms_of_phrase(phrase, self.harmless))
         for department in self.departments:
@@ -124,7 +140,7 @@ class Sought:
     def heads_and_initials(self) -> frozenset[str]:
         """The same, and what initials begin with, or what announces them."""
         letters = {each[0] for each in (*self.told_initials, *self.with_points)}
-        return self.heads | self.told_initials | letters | PATIENT | INITIALS
+        return self.heads | self.told_initials | letters | PATIENT | INITIALS | DID
 
     @cached_property
     def told_initials(self) -> frozenset[str]:
@@ -135,6 +151,11 @@ class Sought:
     def alone(self) -> frozenset[str]:
         """Initials that may be told without points."""
         return self.initials - _UBIQUITOUS - _FUNCTION_WORDS
+
+    @cached_property
+    def of_patient(self) -> frozenset[str]:
+        """Initials that may be told behind `patient`, where images and sides are said, too."""
+        return self.initials - _OF_IMAGES - _FUNCTION_WORDS
 
     @cached_property
     def with_points(self) -> frozenset[str]:
@@ -236,22 +257,44 @@ class Sought:
         return found
 
     def is_joined(self, text: str, token: re.Match[str]) -> bool:
-        """Whether a name or number stands within a longer token, with more before or behind it.
+        """Whether a name or number stands within a longer token, or a name is cut off in it.
 
         A word has a letter of its case at it, what a user calls herself, or what somebody is
-        (`BGSMITH`); a number a digit of the word before it (`T1` and a number), or a code.
+        (`BGSMITH`), or is the begin of a name that is cut off, as many systems do after six
+        letters or sixteen; of a name with a digit for its first letter the rest stands there. A
+        number has a digit of the word before it (`T1` and a number), or a code.
         """
         word = token[0]
+        before = text[max(token.start() - 1, 0) : token.start()]
         if word.isdecimal():
-            before = text[max(token.start() - 1, 0) : token.start()]
+            if len(word) == LONG_NUMBER:
+                return False
             most = _COUNTRY if before == "+" else _COUNTRY[:1] if before.isalpha() else ()
             is_date = before.isalpha() and len(word) == DAY + 1 and word[1:] in self.calendar.digits
             return is_date or any(word[at:].lstrip("0") in self.long_numbers for at in most)
         joined = self.joined
         if not joined or word >= FIRST_UNSPACED:
             return False
+        if any(name.startswith(word) for name in joined.get(word[:LONG_NUMBER], ())):
+            return True
+        if before.isdecimal() and any(
+            name[0] in _READ_AS.get(before, "") and name[1:] == word
+            for names in joined.values()
+            for name in names
+        ):
+            return True
         for at in range(len(word) - LONG_NUMBER + 1):
             names = joined.get(word[at : at + LONG_NUMBER])
             if names and any(word.startswith(name, at) for name in names):
                 return True
         return False
+
+    def is_cut(self, words: list[str]) -> bool:
+        """Whether the words of a whole text are no more than the begin of a name."""
+        begin = " ".join(words)
+        return (
+            len(begin) >= LONG_NUMBER
+            and len(words) > 1
+            and bool(self.harmless)
+            and any(" ".join(map(plain, name)).startswith(begin) for name in self.names)
+        )

@@ -27,6 +27,19 @@ _PLAIN: Final = str.maketrans(
     }
 )
 
+# What stands within words and nobody sees: soft hyphens, joiners, and marks of direction.
+_UNSEEN: Final = dict.fromkeys(
+    [
+        0xAD,
+        0x34F,
+        0x61C,
+        *range(0x200B, 0x2010),
+        *range(0x202A, 0x202F),
+        *range(0x2060, 0x2065),
+        0xFEFF,
+    ]
+)
+
 # Two letters that stand for one with an accent, and back.
 _SPELLED: Final = str.maketrans(
     {"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss", "ø": "oe", "å": "aa", "æ": "ae", "œ": "oe"}
@@ -69,7 +82,7 @@ def plain(text: str) -> str:
     """Returns a text as it is compared; of letters that are no more than ASCII at once."""
     if text.isascii():
         return text.lower()
-    decomposed = unicodedata.normalize("NFKD", text.casefold().translate(_PLAIN))
+    decomposed = unicodedata.normalize("NFKD", text.casefold().translate(_UNSEEN).translate(_PLAIN))
     kept = "".join([char for char in decomposed if not unicodedata.combining(char)])
     return unicodedata.normalize("NFC", kept.casefold()).translate(_KANA)
 

@@ -81,6 +81,17 @@ FORMS = {
     "phrase St. Mary's Hospital": ["Saint Mary's", "ST MARYS HOSPITAL", "St.Mary's"],
     "phrase 12 Oak Street, Springfield, IL 62704": ["12 OAK ST", "Oak Street", "Springfield"],
     "phrase Hauptstraße 5, 80331 München": ["Hauptstr. 5", "80331 Muenchen", "München"],
+    # Cut off, as a whole too, letter by letter, and with a digit or what nobody sees within.
+    "name Lefrançois^Guy": [
+        "LEFRAN", "Lefranç", "L E F R A N C O I S", "l.e.f.r.a.n.c.o.i.s", "L-E-F-R-A-N-C-O-I-S",
+        "G U Y", "G U Y  L E F R A N C O I S", "Lef\u00adran\u200bçois",
+    ],
+    "name Magalhães Rêgo^Tomé": ["MAGALHAES REGO^T", "Magalh", "Magalhães R"],
+    "name van den Broeke^Jan": ["van de", "VAN DEN BRO"],
+    "name Źródłowski^Ewa": ["Źródło", "zrodlow"],
+    "name Χατζηδάκης^Άννα": ["Χατζηδ", "Hatzid"],
+    "name מזרחי^מרדכי": ["למרדכי", "והמזרחי", "שמרדכי"],
+    "name القحطاني^زينب": ["لزينب", "وبزينب", "للقحطاني", "قحطاني", "والقحطاني"],
     "name Dela Cruz-Bautista^Rosamund": ["R.B.", "R. D."],
     "date 20200312": [
         "12. März 2020", "Mar-12-20", "March 12th, 2020", "2020/072", "12MAR2020", "2020-Mar-12",
@@ -110,6 +121,8 @@ def test_ways_of_writing(what: str, form: str) -> None:
 @pytest.mark.parametrize(
     ("what", "form", "left"),
     [
+        ("name Sforzini^Ann", "5forzini, Sforzin1", "5 , 1"),
+        ("name Sforzini^Ann", "P.N.: S F O R Z I N I  T 2", "P.N.: T 2"),
         ("name Smith^Ann", "Smith2", "2"), ("name Smith^Ann", "3smith", "3"),
         ("date 20200312", "DOB20200312", "DOB"), ("date 20200312", "F12032020T1", "F T1"),
         ("date 20200312", "CT20200312101112x", "CT x"),
@@ -128,6 +141,10 @@ def test_joined(what: str, form: str, left: str) -> None:
 @pytest.mark.parametrize(
     ("what", "text"),
     [
+        # Words that names begin with, and letters that are none of it.
+        ("name Liverani^Ann", "LIVER L I V"), ("name Boneham^Ann", "bone b o n e"),
+        ("name Nunez de la Pena^Ana", "torax de la rodilla"), ("name Abdome^Al", "CT abdom"),
+        ("name מזרחי^ברך", "בברך"),
         ("name Thomas^Chris", "CT MR knee"), ("name Li^Wei", "W/L of the liver"),
         ("number MR-1", "MR 1 of 3"), ("number 1234567", "1234 of 567 and 12345678"),
         ("date 20200312", "12 3 20 mm a120320b"), ("name Head^Li", "head3"),
@@ -346,6 +363,45 @@ def test_initials_that_are_words_and_codes() -> None:
     assert sweep("Pat. BA2, pt CT", one("name Abel^Bo")) == "Pat. BA2, pt CT"
     assert cleaner.texts(step, ["NO", "SK"], "CS") == ["NO", "SK"]
     assert Cleaner(vocabulary(), one("name Kerr^Sam")).texts(step, ["SK"], "CS") == ["SK"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "left"),
+    [
+        ("Weiss^Bo", "knee, typed: wb", "knee"), ("Strand^Cleo", "Op:SC;Room", "Room"),
+        ("Strand^Cleo", "SC joint, op site", "SC joint, op site"),
+        ("Nolan^May", "Tech NM, NM scan", "NM scan"), ("Auer^Uwe", "transcribed au 2 mm", "2 mm"),
+        ("Nolan^May", "knee pt NM", "knee"), ("Cole^Tim", "CT, pt CT", "CT, pt CT"),
+        ("Moss^Carl", "scanned by CM", "scanned"), ("Moss^Carl", "by 3 cm", "by 3 cm"),
+        ("Roe^Ann", "performed by MR", "performed by MR"),
+    ],
+)  # fmt: skip
+def test_initials_that_are_announced(name: str, text: str, left: str) -> None:
+    """Behind who did something they are somebody's, whatever else they mean."""
+    assert sweep(text, one(f"name {name}")) == left
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("knee Op:SC", "knee"), ("typed=en knee", "knee"), ("Op: TEP", "Op: TEP"),
+        ("op CT", "op CT"),
+    ],
+)  # fmt: skip
+def test_initials_of_whom_nobody_knows(text: str, left: str) -> None:
+    """Two letters behind a colon, and no words."""
+    assert clean(text, vocabulary(), Identity()) == left
+
+
+def test_particles_and_digits_of_a_file() -> None:
+    """What names begin with, and a group of digits, says nothing by itself in a cleaned text."""
+    identity = one("name Núñez de la Peña^Joaquín")
+    identity.add_phone("91 555 12 68")
+    identity.add_number("A-12-334455")
+
+    assert clean("TC de la rodilla", vocabulary(), identity) == "TC de la rodilla"
+    assert clean("Image 12, FA 91", vocabulary(), identity) == "Image 12, FA 91"
+    assert clean("TC de la Peña, 334455", vocabulary(), identity) == "TC"
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,15 @@ EXAMPLES: Final = (
         "{}선4711",
     ),
     *("12{} of May", "03{}12", "13{}03", "12{}3.", "{} 3/12", "10{}45", "10{}20.30", "3rd {}"),
-    *("{}: 1234", "{} phys Ann", "{}-\u0440 Ann", "{} richiedente Ann", "{} an Ann", "{} in Ann"),
+    *(
+        "{}: ab",
+        "{}: 1234",
+        "{} phys Ann",
+        "{}-\u0440 Ann",
+        "{} richiedente Ann",
+        "{} an Ann",
+        "{} in Ann",
+    ),
     *("seen {} Ann", "envoyé {} Ann", "befundet {} Ann", "Ann {}", "Ann {}.d", "Ann {}-c"),
     *("Ann {}(r)", "Ann's {}", "Ann{} B.", "Ann{}B", "Ann{} Bell"),
 )
