@@ -11,9 +11,12 @@ import gc
 import os
 import sys
 from importlib import import_module
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 # gRPC's list of hosts that it reaches without a proxy; it hides `no_proxy`.
 NOT_THROUGH_PROXY = "no_grpc_proxy"
@@ -99,9 +102,17 @@ def _tell_version(context: click.Context) -> NoReturn:
     context.exit()
 
 
+class Done(SystemExit):
+    """The command has ended, and nothing is left of it but memory.
+
+    The system takes that back in a third of the time that Python takes, which looks at all.
+    """
+
+
 def main() -> None:
     """Runs the command; whatever its surroundings lack is said in a sentence."""
     open_standard_streams()
+    end: Callable[[int], NoReturn] = sys.exit
     try:
         command(standalone_mode=False)
         code = 0
@@ -114,13 +125,14 @@ def main() -> None:
         code = 130
     except SystemExit as ended:
         code = int(ended.code or 0)
+        end = os._exit if isinstance(ended, Done) else end
     except OSError as error:
         code = cannot_write(error)
     try:
         sys.stdout.flush()
     except OSError as error:
         code = cannot_write(error)
-    sys.exit(code)
+    end(code)
 
 
 def open_standard_streams() -> None:

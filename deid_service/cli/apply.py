@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Self
 import click
 from deidcascade.v1 import deid_service_pb2 as pb
 
+from deid_service.cli import Done
 from deid_service.cli.console import Failure, json_option
 from deid_service.cli.cores import Processes, processes_for, unbegun
 from deid_service.cli.given import (
@@ -158,7 +158,7 @@ def apply(
         code = conclude(reports, out, interruption, failure, report=report, as_json=as_json)
     if keys.id and not as_json:
         click.echo(f"Pseudonyms are made with key {keys.id}.")
-    sys.exit(code)
+    raise Done(code)
 
 
 @dataclass(frozen=True)
