@@ -13,6 +13,8 @@ from typing import Final
 
 from deid_service.engine.rules.signs import (
     ANNOUNCED,
+    BEHIND_DAYS,
+    DAYS,
     IN_ANY_TEXT,
     IN_CLEANED,
     LISTED,
@@ -68,8 +70,14 @@ def spans(
         yield from (found.span() for found in _UID.finditer(text))
 
 
-def without(text: str, instead: str) -> str:
-    """Returns a text that is cleaned, with something else for what tells somebody by its form."""
+def without(text: str, instead: str, of_days: str = "") -> str:
+    """Returns a text that is cleaned, with something else for what tells somebody by its form.
+
+    Args:
+        text: one value.
+        instead: stands for what is gone.
+        of_days: stands for days and ages; the same unless given.
+    """
     words = words_in(text)
     for pattern in IN_CLEANED.of(words):
         text = pattern.sub(instead, text)
@@ -77,6 +85,10 @@ def without(text: str, instead: str) -> str:
         return text
     text = _UID.sub(instead, text)
     for pattern in WITH_DIGITS_IN_CLEANED.of(words):
+        text = pattern.sub(instead, text)
+    for pattern in DAYS.of(words):
+        text = pattern.sub(of_days or instead, text)
+    for pattern in BEHIND_DAYS.of(words):
         text = pattern.sub(instead, text)
     text = _CERTAIN_PHONE.sub(
         lambda found: instead if _has_digits_of_phone(found[0]) else found[0], text

@@ -27,7 +27,7 @@ Words are too short to tell anybody below `MIN_NAME` letters, and numbers below
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from collections.abc import Set as AbstractSet
 from functools import cached_property
 from typing import Final, NamedTuple
@@ -216,10 +216,6 @@ class Identity:
             for start, end in found
         )
 
-    def without(self, text: str, instead: str = " ") -> str:
-        """Returns a text with something else in place of what it says of it."""
-        return without(text, self.spans(text), instead)
-
     def may_be_in(self, value: bytes) -> bool:
         """Whether anything of it stands in bytes, read as text in any of some encodings."""
         readings = {value.decode("latin-1")}
@@ -400,13 +396,13 @@ class Identity:
             yield from self.listed.unspaced(text)
 
 
-def without(text: str, spans: Iterable[tuple[int, int]], instead: str) -> str:
+def without(text: str, spans: Iterable[tuple[int, int]], instead: Callable[[str], str]) -> str:
     """Returns a text with something else in place of some of its parts, which come in order."""
     kept: list[str] = []
     reached = 0
     for start, end in spans:
         if start >= reached:
-            kept += [text[reached:start], instead]
+            kept += [text[reached:start], instead(text[start:end])]
         reached = max(reached, end)
     return "".join([*kept, text[reached:]])
 

@@ -210,6 +210,14 @@ WITH_DIGITS_IN_CLEANED: Final = Forms(
     r"(?<![^\W_])(?<!:)[0-9a-f]{1,4}"
     + sign(":")
     + r":?(?:[0-9a-f]{1,4}:{1,2}){2,6}[0-9a-f]{1,4}(?![^\W_])(?!:)",
+    # Postal codes of the United Kingdom and Canada, and behind the sign of a country.
+    r"(?-i:(?<![^\W_])(?:(?:[A-Z]{2}\d[A-Z\d]?|[BEGMNW]\d{1,2}[A-Z]?) \d[ABD-HJLNP-UW-Z]{2}"
+    r"|[ABCEGHJ-NPRSTVXY]\d[A-Z] \d[A-Z]\d|(?:A|D|CH|F|I|DK|PL|CZ|SK|FIN)-\d{4,5})(?![^\W_]))",
+    said("flat apt apartment whg wohnung appt piso") + r"[ _]?#?\d{1,4}[a-z]?" + _ENDS,
+)
+
+# Ages above 89, and days: they are nobody's name, nor stands one beside them more than elsewhere.
+DAYS: Final = Forms(
     _OLD + " ?-? ?(?:de )?" + _YEARS + "(?:-old)?",
     _AGED + rf"[ :=]{{0,3}}(?:(?:of|de|di|von|van|på|ca)[. ] ?)?{_OLD}(?!\d)",
     _YEARS_OF + rf":? {_OLD}(?![\d.,])",
@@ -218,11 +226,8 @@ WITH_DIGITS_IN_CLEANED: Final = Forms(
     # Not yttrium and technetium.
     _ALONE + r"9[1-9] ?" + said("y"),
     r"(?-i:" + _ALONE + r"(?!99 ?M)9\d ?" + said("M F") + ")",
-    # Postal codes of the United Kingdom and Canada, and behind the sign of a country.
-    r"(?-i:(?<![^\W_])(?:(?:[A-Z]{2}\d[A-Z\d]?|[BEGMNW]\d{1,2}[A-Z]?) \d[ABD-HJLNP-UW-Z]{2}"
-    r"|[ABCEGHJ-NPRSTVXY]\d[A-Z] \d[A-Z]\d|(?:A|D|CH|F|I|DK|PL|CZ|SK|FIN)-\d{4,5})(?![^\W_]))",
-    said("flat apt apartment whg wohnung appt piso") + r"[ _]?#?\d{1,4}[a-z]?" + _ENDS,
     # Dates: with a year of four digits or of two, with month names, and as in DICOM.
+    r"(?<!\d)\d{2,4} ?" + said("年 년") + r" ?\d{1,2} ?[月월](?: ?\d{1,2} ?[日일])?",
     r"(?<!\d)\d{1,4}([-./])\d{1,2}\1\d{1,4}(?!\d)",
     r"(?<!\d)(?:(?:19|20)\d{2}_\d{1,2}_\d{1,2}|\d{1,2}_\d{1,2}_(?:19|20)\d{2})(?!\d)",
     rf"(?<!\d)\d{{1,2}}\.?[ _-]?{_MONTH}\.?,?[ _-]?\d{{2,4}}(?!\d)",
@@ -241,6 +246,10 @@ WITH_DIGITS_IN_CLEANED: Final = Forms(
     r"(?<![\d.])(?:0?[1-9]|[12]\d|3[01])" + sign(".") + r"(?:0?[1-9]|1[0-2])\.(?!\d)",
     _SAYS_DAY + r":? \d{1,2}([-./])\d{1,2}(?!\d)",
     r"(?<!\d)\d{1,2}" + sign(":") + r"\d{2}(?::\d{2})?(?!\d)",
+)
+
+# What is told where these are gone.
+BEHIND_DAYS: Final = Forms(
     # Phone numbers, and addresses of machines, in groups of digits with points.
     r"(?<![\d.])\d{2,5}" + sign(".") + r"\d{2,5}(?:\.\d{2,5}){1,5}(?![\d.])",
     either(

@@ -26,8 +26,14 @@ from profile_service.language.model import LINKS, Vocabulary
 # Longer texts are none that a person reads before it is sent on; of them nothing stays.
 MAX_CHARACTERS: Final = 16_384
 
-# Stands for what is gone while the rest is looked at; no text has it.
+# Stand for what is gone while the rest is looked at; no text has them. The latter for days, ages
+# and numbers: a word beside them is no more somebody's name than elsewhere.
 _GONE: Final = "\0"
+_NUMBER_GONE: Final = "\1"
+_IS_GONE: Final = re.compile(f"[{_GONE}{_NUMBER_GONE}]")
+
+# Numbers, and dates as they stand in Chinese, Japanese and Korean, too.
+_NUMBER: Final = re.compile(r"[\d\W_年月日년월일]+")
 
 # A word with its digits, or what stands between words.
 _TOKEN: Final = re.compile(r"[^\W_]+|[\W_]+")
@@ -99,8 +105,8 @@ def clean(text: str, vocabulary: Vocabulary, identity: Identity) -> str:
     """
     if len(text) > MAX_CHARACTERS:
         return ""
-    left = identity.without(text, _GONE)
-    left = by_form.without(left, _GONE)
+    left = without(text, spans, _gone) if (spans := identity.spans(text)) else text
+    left = by_form.without(left, _GONE, _NUMBER_GONE)
     tokens = _TOKEN.findall(left)
     stays = _Sieve(tokens, vocabulary, identity).stays()
     if left == text and all(stays):
@@ -110,7 +116,7 @@ def clean(text: str, vocabulary: Vocabulary, identity: Identity) -> str:
     for token, is_kept in zip(tokens, stays, strict=True):
         if not token[0].isalnum():
             # What stands between two words that went is of no use.
-            kept.append(" " if removed else token.replace(_GONE, " "))
+            kept.append(" " if removed else _IS_GONE.sub(" ", token))
             removed = False
         elif is_kept:
             kept.append(token)
@@ -120,6 +126,11 @@ def clean(text: str, vocabulary: Vocabulary, identity: Identity) -> str:
     result = re.sub(r"[(\[{]\W*[)\]}]", " ", result)
     result = re.sub(r" {2,}", " ", result).strip(" ^,;:-_/.=").rstrip(" ([{").lstrip(")]} ")
     return result if any(char.isalnum() for char in result) else ""
+
+
+def _gone(text: str) -> str:
+    """Returns what stands for a part of a text that says who somebody is."""
+    return _NUMBER_GONE if _NUMBER.fullmatch(text) else _GONE
 
 
 class _Sieve:
@@ -182,7 +193,7 @@ class _Sieve:
         word = token.lower()
         if self._identifies(word):
             return False
-        if word in self._terms or (len(word) == 1 and word.isascii()):
+        if word in self._terms or (len(word) == 1 and plain(word).isascii()):
             return True
         if self._has_its_form(token, word) or self._is_put_together(word):
             return True
@@ -294,11 +305,15 @@ class _Sieve:
     def _is_beside_what_went(self, at: int, stays: list[bool]) -> bool:
         tokens = self._tokens
         before, behind = tokens[max(at - 2, 0) : at], tokens[at + 1 : at + 3]
-        if _GONE in "".join((*before[-1:], *behind[:1])):
+        between = "".join((*before[-1:], *behind[:1]))
+        if _GONE in between or (_NUMBER_GONE in between and tokens[at][0].isupper()):
             return True
+        # A number that is gone stands between it and the next word.
+        if len(before) == 2 and _NUMBER_GONE in before[1]:
+            before = []
         if len(before) == 2 and (not stays[at - 2] or before[0].lower() in _TITLES):
             return True
-        return len(behind) == 2 and not stays[at + 2]
+        return len(behind) == 2 and not stays[at + 2] and _NUMBER_GONE not in behind[0]
 
 
 def _without_kind(parts: list[str], words: list[str]) -> list[str]:
@@ -321,7 +336,7 @@ def sweep(text: str, identity: Identity, *, forms: bool = True) -> str:
         hidden = _as_utf8(text)
         swept = hidden and sweep(hidden, identity, forms=forms)
         return text if swept == hidden else swept.encode("utf-8").decode("latin-1")
-    return re.sub(r" {2,}", " ", without(text, found, " ")).strip(" ^,;:-_/=")
+    return re.sub(r" {2,}", " ", without(text, found, lambda _: " ")).strip(" ^,;:-_/=")
 
 
 def _told(text: str, identity: Identity, *, forms: bool) -> list[tuple[int, int]]:

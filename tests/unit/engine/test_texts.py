@@ -274,6 +274,15 @@ def test_never_kept(text: str) -> None:
         "右膝関節正面", "頭部ＭＲＩ", "ﾏﾝﾓｸﾞﾗﾌｨ", "T2強調 5mm", "头颅平扫及增强", "薄层重建1mm",
         "복부 초음파", "수술후 추적검사", "256x192", "2x2x2mm", "TR3500/TE30","Sn100kV", "pT2aN0M0",
         "GA 37w2d", "140keV", "10mCi",
+        # Windows, scores, and what people are examined for.
+        "WL 40 WW 400", "PET WB 3D MAC", "Bosniak 2F cyst", "LI-RADS 3 segment VII", "TB screening",
+        "Пазухи носа, грудной клетки", "кашель, одышка", "zapalenie płuc", "kaszel i gorączka",
+        "duszność, zawroty głowy", "βήχας και πυρετός", "Hüft-TEP rechts",
+        "Atemnot, Fieber, Auswurf",
+        "toux fébrile, foyer pulmonaire", "tos y fiebre", "tosse e febbre", "dor e febre há dias",
+        "hoesten en koorts", "val van trap", "hosta och feber", "fald på cykel", "pád ze schodů",
+        "öksürük ve ateş", "tuse și febră", "köhögés és láz", "שיעול וחום", "سعال وحمى", "咳と発熱",
+        "낙상 고관절 통증", "à jeun",
         "Aivot", "OpticNrv_L", "HFS", "CE 90ml @ 3 ml/s", "Brown tumor", "J70f  3",
     ],
 )  # fmt: skip
@@ -338,6 +347,25 @@ def test_stays(text: str) -> None:
 def test_goes(text: str, left: str) -> None:
     """Names that are words as well go beside what is not known; so do forms of contact."""
     assert clean(text, vocabulary(), Identity()) == left
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("Nasc. 04.07.1946 dor", "dor"), ("96 jaar val", "val"), ("1987年5月6日 肺", "肺"),
+        ("1977년 3월 10일 간", "간"), ("MRN 5550123 rash", "rash"), ("1987年5月7日 肺", "肺"),
+        # What may be somebody's name beside a day, a number, and what nobody knows.
+        ("04.07.1946 Dor", ""), ("MRN 5550123 ROSE", ""), ("zzyx rash", ""), ("Doe rash", ""),
+    ],
+)  # fmt: skip
+def test_words_beside_days_and_numbers(text: str, left: str) -> None:
+    """Words that are names, too, stay beside these unless they begin with a capital."""
+    identity = one("name Doe^Jane")
+    identity.add_number("5550123")
+    identity.add_date("19870506")
+    cleaned = clean(text, vocabulary(), identity)
+
+    assert re.sub(r"MRN|Nasc\W*", "", cleaned).strip() == left
 
 
 def test_initials_that_are_words_and_codes() -> None:
