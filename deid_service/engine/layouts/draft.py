@@ -29,6 +29,7 @@ from deid_service.engine.layouts.layout import (
     Size,
     Variable,
 )
+from deid_service.engine.rules.fits import Fit
 from deid_service.engine.rules.ops import Rewritten
 from deid_service.engine.rules.rules import Rules
 
@@ -109,6 +110,7 @@ class Part:
         content: for a size, the length that it says; for an insertion, its bytes.
         changing: for a size, what does not keep its length inside.
         group: of the expression; -1 for what is in none.
+        fit: what the value is made of; None where it may be anything.
     """
 
     role: Role
@@ -124,6 +126,7 @@ class Part:
     content: int = 0
     changing: list[Part] = field(default_factory=list)
     group: int = -1
+    fit: Fit | None = None
 
     @classmethod
     def of_value(cls, role: Role, head: bytes, length: int, width: int, vr: str | None) -> Part:
@@ -169,6 +172,8 @@ class Part:
 
     def _following(self, length: int) -> bytes:
         guard = _NO_ITEM if self.guarded and length >= HEADER else b""
+        if self.fit is not None and length:
+            return guard + self.fit.expression(length)
         return guard + (b".{%d}" % length if length else b"")
 
 
@@ -255,7 +260,7 @@ class Draft:
     def shape(self) -> tuple[object, ...]:
         """Returns what two drafts that differ in nothing but lengths share."""
         return (
-            [(part.role, part.head) for part in self.parts],
+            [(part.role, part.head, part.fit) for part in self.parts],
             self._constants,
             self.notes,
             self.first_insertion,

@@ -24,6 +24,7 @@ from deid_service.engine.encoding.tags import (
     is_private,
 )
 from deid_service.engine.rules.chains import REMOVE, Chain, SequenceChain
+from deid_service.engine.rules.fits import FITS
 from deid_service.engine.rules.ops import (
     LENGTH_GOES,
     MISPLACED,
@@ -32,6 +33,7 @@ from deid_service.engine.rules.ops import (
     Case,
     CharacterSet,
     Dropped,
+    Fitting,
     GroupLength,
     Kept,
     OnSequence,
@@ -132,7 +134,7 @@ class Cases:
         if not rules and chain.drop is None and tag != SPECIFIC_CHARACTER_SET and not is_age:
             self._add_base((tag, creator), vr, chain, sequences, on_path=on_path)
         op = self._described(
-            tag,
+            (tag, vr),
             chain,
             sequences,
             named=(bool(rules) and not others_go) or is_age or is_dummied,
@@ -203,7 +205,7 @@ class Cases:
 
     def _described(
         self,
-        tag: int,
+        element: tuple[int, str],
         chain: Chain,
         sequences: SequenceChain,
         *,
@@ -211,14 +213,18 @@ class Cases:
         on_path: bool,
         is_age: bool,
     ) -> Kept | Dropped | Rewritten:
+        tag, vr = element
         top = self._reach.top
         original = top and tag in self._profile.originals
+        final = top and tag in self._profile.finals
+        patient = top and tag in self._profile.says_patient
         case: Callable[..., Kept | Dropped | Rewritten]
         if chain.drop is not None:
             case = partial(Dropped, name=chain.drop)
         elif chain.constant is not None or chain.steps or is_age:
+            is_left = chain.is_whole and not (original or final or patient)
             case = partial(
-                Rewritten,
+                partial(Fitting, fit=FITS[vr]) if is_left and vr in FITS else Rewritten,
                 constant=chain.constant,
                 steps=tuple(chain.steps),
                 names=tuple(chain.names),
@@ -239,7 +245,7 @@ class Cases:
             named=named,
             on_path=on_path,
             original=original,
-            final=top and tag in self._profile.finals,
-            patient=top and tag in self._profile.says_patient,
+            final=final,
+            patient=patient,
             repeatable=chain.is_repeatable and is_repeatable,
         )

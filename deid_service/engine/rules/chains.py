@@ -68,6 +68,13 @@ class Chain:
         )
 
     @property
+    def is_whole(self) -> bool:
+        """Whether all that is done is to look whether the value may stay as it is."""
+        return bool(self.steps) and all(
+            isinstance(step, TextStep) and step.whole for step in self.steps
+        )
+
+    @property
     def on_error(self) -> OnError:
         """What happens where a step cannot be done: what all say, else the file is rejected."""
         return next(iter(self._outcomes)) if len(self._outcomes) == 1 else "reject"
@@ -111,7 +118,13 @@ class Chain:
             elif isinstance(action, Clean):
                 step = TextStep(name, keeps_known=True, needs_value=action.needed)
             elif isinstance(action, Sweep):
-                step = TextStep(name, keeps_known=False, needs_value=True, by_form=action.by_form)
+                step = TextStep(
+                    name,
+                    keeps_known=False,
+                    needs_value=True,
+                    by_form=action.by_form,
+                    whole=action.whole,
+                )
             else:
                 step = step_of(action, self._settings)
             self.steps.append(step)

@@ -10,6 +10,8 @@ handled.
     None          stays                   as within    stay                 stays absent
     Kept          stays                   `sequence`   stay                 stays absent
     Dropped       goes                    `sequence`   go                   stays absent
+    Fitting       stays where it is of    `sequence`   as Rewritten         as Rewritten
+                  its VR; else Rewritten
     Rewritten     becomes another         `sequence`   go where a constant  an Insertion,
                                                        empties them; else   where the node
                                                        they are rejected    has one
@@ -41,6 +43,7 @@ from enum import Enum, auto
 from typing import Final, assert_never
 
 from deid_service.engine.rules.actions import KeyedStep, ValueStep
+from deid_service.engine.rules.fits import Fit
 from deid_service.engine.rules.texts import TextStep
 from profile_service.language.model import OnError, RegexSub
 
@@ -179,6 +182,11 @@ class Rewritten(_Selected):
         )
 
     @property
+    def is_whole(self) -> bool:
+        """Whether a value stays as it is, or goes as a whole."""
+        return any(isinstance(step, TextStep) and step.whole for step in self.steps)
+
+    @property
     def sweeps_by_form(self) -> bool:
         """Whether what tells somebody by its form goes, too."""
         return any(isinstance(step, TextStep) and step.by_form for step in self.steps)
@@ -193,6 +201,17 @@ class Rewritten(_Selected):
         """Whether the value that is there must be read as text."""
         needs_value = self.final or self.age or bool(self.steps)
         return self.original or (self.constant is None and needs_value)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Fitting(Rewritten):
+    """It stays as it came where it is what its VR says, and nobody needs its value elsewhere.
+
+    Attributes:
+        fit: what that is.
+    """
+
+    fit: Fit
 
 
 @dataclass(frozen=True, slots=True, eq=False)

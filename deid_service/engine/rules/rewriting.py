@@ -14,7 +14,7 @@ from deid_service.engine.encoding.charsets import (
     UndefinedTermError,
 )
 from deid_service.engine.encoding.headers import HEADER, LONG_HEADER, SHORT_VRS, Encoding
-from deid_service.engine.encoding.tags import PIXEL_DATA, SPECIFIC_CHARACTER_SET
+from deid_service.engine.encoding.tags import PIXEL_DATA, SPECIFIC_CHARACTER_SET, is_private
 from deid_service.engine.encoding.values import (
     OPAQUE_VRS,
     SINGLE_VALUED,
@@ -33,6 +33,7 @@ from deid_service.engine.rules.actions import KeyedStep, ValueStep, step_of
 from deid_service.engine.rules.budget import begin_element, match, may_grow
 from deid_service.engine.rules.dummies import WITHOUT_TEXT, dummy_bytes, dummy_text
 from deid_service.engine.rules.errors import NotTransformableError
+from deid_service.engine.rules.in_bytes import blanked, may_stay
 from deid_service.engine.rules.memo import MAX_MEMO_ELEMENT, Became, Memo
 from deid_service.engine.rules.ops import (
     ANY_VALUE,
@@ -311,6 +312,8 @@ def became(
         texts = constant_texts(place, constant)
     elif isinstance(op, Rewritten) and op.sweeps:
         value = element[start:]
+        if op.is_whole:
+            return _looked_at(op, place, found_vr, element, start, around)
         readable = readable_texts(place, value, charsets, big=big)
         if readable is None or settings.leftovers != "remove":
             texts = readable or []
@@ -336,6 +339,37 @@ def became(
     if place.vr not in CHARSET_VRS or (element[8:].isascii() and b"\x1b" not in element):
         memo.remember(op, encoding, element, result)
     return result
+
+
+def _looked_at(
+    op: Rewritten, place: Place, found_vr: str | None, element: bytes, start: int, around: Around
+) -> Became:
+    """Returns what becomes of a value that stays as it is, or goes: numbers, times, and bytes.
+
+    Raises:
+        DicomError: it goes.
+    """
+    cleaner, leftovers = around.memo.cleaner, around.settings.leftovers
+    value = element[start:]
+    text = ""
+    if place.vr in OPAQUE_VRS:
+        new = blanked(value, cleaner.identity)
+        if new == value:
+            return _UNCHANGED
+        if leftovers == "remove":
+            return element[:start] + new, op.names, ""
+    else:
+        big = around.encoding.big and found_vr != "UN"
+        text = "\\".join(readable_texts(place, value, around.charsets, big=big) or [])
+        # In implicit VR, and for UN, no more than a dictionary says what it is.
+        is_said = not is_private(place.tag) or found_vr not in {None, "UN"}
+        if may_stay(value, place.vr, around.charsets, cleaner, is_said=is_said):
+            stays: Became = (None, (), text)
+            if element[8:].isascii() and b"\x1b" not in element:
+                around.memo.remember(op, around.encoding, element, stays)
+            return stays
+    allow_leftover(place, leftovers)
+    return element, op.names, text
 
 
 def _may_leave(steps: Sequence[AnyStep]) -> bool:

@@ -372,7 +372,9 @@ class Cleaner:
     def texts(self, step: TextStep, texts: list[str], vr: str) -> list[str]:
         """Returns the values of an element, cleaned or swept; a dummy where it is needed."""
         identity = self.identity
-        if step.keeps_known:
+        if step.whole:
+            new = [text if self.is_harmless(text) else "" for text in texts]
+        elif step.keeps_known:
             new = [text and clean(text, self.vocabulary, identity) for text in texts]
         elif vr in _WHOLE:
             new = ["" if text and self._says(text) else text for text in texts]
@@ -391,6 +393,15 @@ class Cleaner:
             return any(self._says(text) for text in texts)
         readings = (each for text in texts for each in (text, _as_utf8(text)))
         return any(_told(each, self.identity, forms=forms) for each in readings)
+
+    def is_harmless(self, text: str) -> bool:
+        """Whether a text says nothing but what is known to be harmless."""
+        values = [each.strip().lower() for each in text.split("\\")]
+        return all(
+            value.lstrip("+-") in _NO_NUMBERS
+            or clean(value, self.vocabulary, self.identity) == value
+            for value in values
+        )
 
     def _says(self, text: str) -> bool:
         """Whether a word that is no text says who somebody is: HEAD is what it always is.
@@ -414,18 +425,23 @@ class TextStep:
             identify.
         needs_value: a dummy stands where nothing is left.
         by_form: what tells somebody by its form goes, too.
+        whole: see `Sweep`.
     """
 
     name: str
     keeps_known: bool
     needs_value: bool
     by_form: bool = True
+    whole: bool = False
 
     @property
     def weight(self) -> int:
         """As how many actions it counts."""
         return 1
 
+
+# What programs write where a number is none.
+_NO_NUMBERS: Final = frozenset({"", "nan", "inf", "infinity", "none", "null", "n/a", "unknown"})
 
 # Of these a part has no meaning, or may not be legal.
 _WHOLE: Final = frozenset({"AE", "CS", "UR"})

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from deid_service.engine.encoding.dictionary import vr_of
-from deid_service.engine.encoding.tags import is_group_length, is_private
+from deid_service.engine.encoding.dictionary import private_vr_of, vr_of
+from deid_service.engine.encoding.tags import PIXEL_DATA, is_group_length, is_private
+from deid_service.engine.encoding.values import OPAQUE_VRS
+from deid_service.engine.rules.fits import CHARACTERS, FITS
 from deid_service.engine.rules.selection import is_told_by_tag, selects
 from profile_service.language.model import (
     Base,
@@ -24,6 +26,11 @@ _SWEPT_PRIVATE: Final = frozenset({"OB", "UN"})
 _SWEPT_TEXT: Final = Treatment(Sweep(), "dummy")
 _SWEPT_KEPT: Final = Treatment(Sweep(by_form=False), "dummy")
 _SWEPT_BYTES: Final = Treatment(Sweep(), "remove")
+
+# In these, which hold no text, it is looked whether they do. Not in binary numbers of public
+# elements that are those, nor in numbers of items: of frames there are thousands.
+_LOOKED_AT: Final = Treatment(Sweep(whole=True), "empty")
+_LOOKED_AT_PRIVATE: Final = Treatment(Sweep(whole=True), "remove")
 
 # PS3.5 7.4.3: type 2.
 _MAY_BE_EMPTY: Final = 2
@@ -48,7 +55,8 @@ class Treatments:
         """Whether what is done to an element does not depend on its VR."""
         if is_told_by_tag(tag) or (is_private(tag) and not self._base.private):
             return True
-        return self._choice_by_tag(tag) is not None
+        # What only a later edition of the dictionary has is of the VR that a file says.
+        return self._choice_by_tag(tag) is not None and vr_of(tag) != "UN"
 
     def of(self, element: tuple[int, str | None], vr: str, *, top: bool) -> Treatment | None:
         """Returns what is done to an element; None where that is nothing.
@@ -64,9 +72,14 @@ class Treatments:
         tag = element[0]
         if is_told_by_tag(tag):
             return treatment
+        if is_private(tag):
+            return _of_private(element, vr, treatment)
         if vr in _SWEPT:
             return _SWEPT_TEXT if treatment is None else _SWEPT_KEPT
-        return _SWEPT_BYTES if is_private(tag) and vr in _SWEPT_PRIVATE else treatment
+        is_array = vr in OPAQUE_VRS and treatment is None and tag >> 16 != PIXEL_DATA >> 16
+        is_strange = vr in FITS and vr_of(tag) not in FITS.keys() | OPAQUE_VRS
+        is_number = vr in CHARACTERS and top
+        return _LOOKED_AT if is_number or is_array or is_strange else treatment
 
     def _by_table(self, element: tuple[int, str | None], vr: str, *, top: bool) -> Treatment | None:
         base, (tag, creator) = self._base, element
@@ -107,3 +120,19 @@ class Treatments:
                 (each for element, each in self._base.ranges if selects(element, tag, None)), None
             )
         return choice
+
+
+def _of_private(
+    element: tuple[int, str | None], vr: str, treatment: Treatment | None
+) -> Treatment | None:
+    """Returns what is done to a private element that stays by what a table says of it."""
+    tag, creator = element
+    if vr in _SWEPT:
+        listed = private_vr_of(tag >> 16, creator or "", tag & 0xFF)
+        if listed in FITS:
+            # Nobody has vouched for a text there.
+            return _LOOKED_AT_PRIVATE
+        return _SWEPT_TEXT if treatment is None else _SWEPT_KEPT
+    if vr in _SWEPT_PRIVATE:
+        return _SWEPT_BYTES
+    return _LOOKED_AT_PRIVATE if vr in FITS or vr in OPAQUE_VRS else treatment

@@ -33,6 +33,7 @@ from deid_service.engine.layouts.learning import (
     MAX_PARTS_OF_FILE,
     Sample,
 )
+from deid_service.engine.rules.fits import Fit
 from deid_service.engine.rules.memo import Became, Memo
 from deid_service.engine.rules.nodes import Node
 from deid_service.engine.rules.ops import Kept, Rewritten
@@ -201,13 +202,14 @@ class Recorder(Splicer):
 
     # --- the primitives ---
 
-    def pass_over(self, found: Found) -> bool:
-        """Passes an element of defined length."""
+    def pass_over(self, found: Found, fit: Fit | None = None) -> bool:
+        """Passes an element of defined length, whose value was seen to fit."""
         if self.is_literal and found.end <= len(self.buffer):
             self._literal(found.position, found.end)
         else:
             self._value(Role.KEPT, found, found.vr or vr_of(found.tag))
-        return super().pass_over(found)
+            self._parts[-1].fit = fit
+        return super().pass_over(found, fit)
 
     def pass_item(self, end: int) -> bool:
         """Passes an item, or a fragment, of defined length."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from deid_service.engine.encoding.headers import HEADER, Encoding
 from deid_service.engine.errors import DicomError, Reason
+from deid_service.engine.rules.fits import Fit
 from deid_service.engine.rules.memo import Became
 from deid_service.engine.rules.ops import Kept, Rewritten
 from deid_service.engine.rules.rewriting import Place
@@ -198,8 +199,12 @@ class Splicer:
         self.output.open(slot)
         self.position = self.run = found.end
 
-    def pass_over(self, found: Found) -> bool:
-        """Passes an element of defined length; returns True."""
+    def pass_over(
+        self,
+        found: Found,
+        fit: Fit | None = None,  # noqa: ARG002 - for who records
+    ) -> bool:
+        """Passes an element of defined length, whose value was seen to fit; returns True."""
         return self.pass_to(found.end)
 
     def pass_item(self, end: int) -> bool:

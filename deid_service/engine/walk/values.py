@@ -7,10 +7,14 @@ from deid_service.engine.encoding.charsets import (
     UndefinedCharacterSets,
     character_sets,
 )
+from deid_service.engine.encoding.tags import is_private
+from deid_service.engine.encoding.values import OPAQUE_VRS
 from deid_service.engine.errors import DicomError, Reason
+from deid_service.engine.rules.fits import MAX_BYTES
 from deid_service.engine.rules.ops import (
     CharacterSet,
     Dropped,
+    Fitting,
     Kept,
     Rewritten,
 )
@@ -73,6 +77,11 @@ class Values:
         self, level: Level, found: Found, op: Kept | Dropped | Rewritten, place: Place
     ) -> bool:
         splicer = self._splicer
+        if isinstance(op, Fitting):
+            return self._act_on_fitting(level, found, op, place)
+        is_array = isinstance(op, Rewritten) and op.is_whole and place.vr in OPAQUE_VRS
+        if is_array and found.end - found.start > MAX_BYTES:
+            return splicer.pass_over(found)
         if isinstance(op, Rewritten) and becomes_zeros(op, place.vr) and not op.original:
             self._put_zeros(level, found, op, place)
             return True
@@ -104,6 +113,21 @@ class Values:
             self._notes.defer(level, found, op, place, new_texts)
             return True
         self._rewrite(level, found, op, place, new_texts)
+        return True
+
+    def _act_on_fitting(self, level: Level, found: Found, op: Fitting, place: Place) -> bool:
+        """Passes a value that is of its VR; does what is done to another."""
+        splicer = self._splicer
+        if found.end - found.start > op.fit.longest:
+            return splicer.pass_over(found)
+        if self._lacks_value(found, place):
+            return False
+        is_said = not is_private(found.tag) or found.vr not in {None, "UN"}
+        if is_said and op.fit.fits(splicer.buffer, found.start, found.end):
+            return splicer.pass_over(found, op.fit)
+        if not op.repeatable:
+            splicer.depend()
+        self._become(level, found, op, place)
         return True
 
     def _put_zeros(self, level: Level, found: Found, op: Rewritten, place: Place) -> None:

@@ -52,6 +52,7 @@ from deid_service.engine.rules.ops import (
     ByVr,
     CharacterSet,
     Dropped,
+    Fitting,
     GroupLength,
     Kept,
     Op,
@@ -393,6 +394,12 @@ class Walk:
                         break
                     op = op.of[vr]
                 if op is None:
+                    position = end
+                    continue
+                if type(op) is Fitting:
+                    start, fit = position + HEADER, op.fit
+                    if end - start <= fit.longest and not fit.fits(buffer, start, end):
+                        break
                     position = end
                     continue
                 if type(op) is Dropped and (op.unseen or (explicit and not op.original)):

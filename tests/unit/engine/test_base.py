@@ -335,11 +335,13 @@ def test_safe_private_treatments() -> None:
     for element, safe in safe_private().items():
         tag = element.group << 16 | 0x1000 | element.offset
         creator = El(element.group << 16 | 0x10, "LO", padded(element.creator))
-        data = dicom(creator, El(tag, "LO", b"1.2.3.44"))
+        # A number, which is not looked for letters in those that a dictionary calls numbers.
+        value = b"1.25" if safe.treatment == "keep" else b"1.2.3.44"
+        data = dicom(creator, El(tag, "LO", value))
         found = texts(deidentify(data, plan), tag)
         match safe.treatment:
             case "keep":
-                is_right = found == [b"1.2.3.44"]
+                is_right = found == [value]
             case "uid":
                 is_right = len(found) == 1 and found[0].startswith(b"2.25.")
             case "date":

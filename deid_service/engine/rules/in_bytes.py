@@ -1,0 +1,82 @@
+"""What identifies somebody in values that are no texts: numbers, times, and bytes."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from deid_service.engine.encoding.charsets import CharacterSetError
+from deid_service.engine.rules.fits import CHARACTERS, FITS, FLOATS, is_numbers
+
+if TYPE_CHECKING:
+    from deid_service.engine.encoding.charsets import CharacterSets
+    from deid_service.engine.rules.identity import Identity
+    from deid_service.engine.rules.texts import Cleaner
+
+# Texts among bytes, as profiles of colours have them: ASCII, with letters of Latin 1 or UTF-8
+# between; or two bytes a character, the higher one first or last.
+_RUN: Final = re.compile(
+    rb"(?:[\t\n\r\x20-\x7e]|[\xc2-\xf4][\x80-\xbf]{1,3}|[\xa0-\xff](?=[\x20-\x7e])){4,}"
+)
+_WIDE_RUN: Final = re.compile(rb"(?:\0[\x20-\x7e\xa0-\xff]|[\x01-\x05].){4,}", re.DOTALL)
+_WIDE_RUN_BACK: Final = re.compile(rb"(?:[\x20-\x7e\xa0-\xff]\0|.[\x01-\x05]){4,}", re.DOTALL)
+
+
+def may_stay(
+    value: bytes, vr: str, charsets: CharacterSets, cleaner: Cleaner, *, is_said: bool
+) -> bool:
+    """Whether a value of numbers or times is what its VR says, or a text that says nothing.
+
+    Args:
+        value: as it stands in the file.
+        vr: that it is read with; one of text where numbers are expected.
+        charsets: in force for it.
+        cleaner: of the texts of the file.
+        is_said: the file says the VR, and so vouches for it.
+    """
+    fit = FITS.get(vr)
+    if fit is not None and (is_said or vr not in CHARACTERS):
+        if len(value) > fit.longest:
+            return True
+        if fit.fits(value, 0, len(value)):
+            return is_said or blanked(value, cleaner.identity) == value
+    value = value.rstrip(b" \0")
+    if vr not in CHARACTERS and fit is not None and vr in FLOATS:
+        return not cleaner.finds([value.decode("latin-1")], "LO", forms=True)
+    try:
+        text = charsets.decode(value, "LT")
+    except CharacterSetError:
+        text = value.decode("latin-1")
+    if is_numbers(value):
+        return not cleaner.identity.spans(text, with_initials=False)
+    return cleaner.is_harmless(text)
+
+
+def blanked(value: bytes, identity: Identity) -> bytes:
+    """Returns bytes with blanks in place of what identifies somebody in texts among them.
+
+    Their length stays, and so does where anything stands in them.
+    """
+    new = bytearray(value)
+    for pattern, codec, blank in (
+        (_RUN, "", b" "),
+        (_WIDE_RUN, "utf-16-be", b"\0 "),
+        (_WIDE_RUN_BACK, "utf-16-le", b" \0"),
+    ):
+        for run in pattern.finditer(value):
+            text, used = _decoded(run[0], codec)
+            for start, end in identity.spans(text, with_initials=False):
+                begin = run.start() + len(text[:start].encode(used))
+                stop = begin + len(text[start:end].encode(used))
+                new[begin:stop] = blank * ((stop - begin) // len(blank))
+    return bytes(new)
+
+
+def _decoded(run: bytes, codec: str) -> tuple[str, str]:
+    """Returns a text among bytes, and the codec that it is in."""
+    for each in (codec,) if codec else ("utf-8", "latin-1"):
+        try:
+            return run.decode(each), each
+        except UnicodeError:
+            continue
+    return "", codec
