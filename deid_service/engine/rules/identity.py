@@ -52,6 +52,9 @@ _MAX_BETWEEN: Final = 4
 # Behind these stand initials, whatever else they mean.
 _ANNOUNCES: Final = PATIENT | INITIALS | DID
 
+# What stands before initials at the end of a text: of who wrote it.
+_SIGNED: Final = re.compile(r"[.;!?)] *[-\u2013\u2014/~] ?$")
+
 # Words of a name of which none is a particle.
 _MIN_PARTICLE: Final = 2
 
@@ -305,8 +308,10 @@ class Identity:
             return int(is_told or not _touches(text, token))
         if not with_initials:
             return 0
-        if word in self._sought.told_initials and not _touches(text, token):
-            return 1
+        if word in self._sought.initials and not _touches(text, token):
+            is_signed = at + 1 == len(found) and _SIGNED.search(text, 0, token.start())
+            if is_signed or word in self._sought.told_initials:
+                return 1
         if word in _ANNOUNCES and at + 1 < len(found):
             behind = self._sought.of_patient if word in PATIENT else self._sought.initials
             if found[at + 1][0] in behind and not _touches(text, found[at + 1]):

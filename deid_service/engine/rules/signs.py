@@ -164,6 +164,14 @@ WITH_DIGITS_IN_ANY_TEXT: Final = Forms(
     r" {0,3}\d{1,4}" + _ENDS,
 )
 
+# Digits in words; two languages are seldom mixed, and nothing else is said so.
+_DIGIT_IN_WORDS: Final = (
+    "zero oh one two three four five six seven eight nine null eins zwei zwo drei vier fünf sechs "
+    "sieben acht neun zéro un deux trois quatre cinq sept huit neuf cero uno dos tres cuatro cinco "
+    "seis siete ocho nueve due tre quattro cinque sei sette otto nove um dois quatro sete oito nul "
+    "een twee drie vijf zes zeven negen"
+)
+
 # In cleaned texts, in which it is no loss.
 IN_CLEANED: Final = Forms(
     *_ANYWHERE,
@@ -187,6 +195,9 @@ IN_CLEANED: Final = Forms(
     )
     + "[:=] ?[a-z]{2}"
     + _ENDS,
+    # Phone numbers in words, and characters as HTML has them.
+    said(_DIGIT_IN_WORDS) + rf"(?:[ .,-]{{1,2}}(?:{_DIGIT_IN_WORDS.replace(' ', '|')})){{6,15}}",
+    sign("&") + r"#(?:\d{2,6}|x[0-9a-f]{2,6});",
     # E-mail addresses in words.
     either(
         r"(?<![\w.+-])[\w.+-]{1,64} ?[\[({<]" + said("at") + r"[\])}>] ?[\w.-]{1,255}",

@@ -140,7 +140,7 @@ class Sought:
     def heads_and_initials(self) -> frozenset[str]:
         """The same, and what initials begin with, or what announces them."""
         letters = {each[0] for each in (*self.told_initials, *self.with_points)}
-        return self.heads | self.told_initials | letters | PATIENT | INITIALS | DID
+        return self.heads | self.initials | letters | PATIENT | INITIALS | DID
 
     @cached_property
     def told_initials(self) -> frozenset[str]:

@@ -19,6 +19,7 @@ from deid_service.engine.rules import by_form
 from deid_service.engine.rules.dummies import dummy_text
 from deid_service.engine.rules.endings import ends_as_medicine
 from deid_service.engine.rules.identity import Identity, without
+from deid_service.engine.rules.listed import FIRST_UNSPACED
 from deid_service.engine.rules.spelling import plain
 from deid_service.engine.rules.unspaced import is_made_of, runs_of, words_in
 from profile_service.language.model import LINKS, Vocabulary
@@ -298,7 +299,7 @@ class _Sieve:
         word = token.lower()
         return (
             word in self._names
-            or (len(word) == 1 and word.isalpha() and word not in _SINGLE)
+            or (len(word) == 1 and "a" <= word < FIRST_UNSPACED and word not in _SINGLE)
             or (not word.isascii() and plain(word) in self._names)
         )
 

@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import Final
 
 # Without these some forms are none.
-_SIGNS: Final = "@\\:.,^/"
+_SIGNS: Final = "@\\:.,^/&"
 
 # Kana, Han and Hangul: written without spaces, so that a word of them stands within others.
 _UNSPACED: Final = "\u3005\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af"

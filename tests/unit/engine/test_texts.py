@@ -330,6 +330,11 @@ def test_stays(text: str) -> None:
         ("T2 3DE, b-1000", "T2 3DE, b-1000"),
         ("j_doe99 AT gmail DOT com", ""), ("t.roe[at]site.se knee", "knee"),
         ("C:\\Users\\roe\\Desktop knee", "knee"), ("/home/roe/mr knee", "knee"),
+        # Phone numbers in words, and characters as HTML has them.
+        ("knee five five five one two six four", "knee"),
+        ("eins-zwei-drei-vier-fünf-sechs-zwo", ""),
+        ("one two three, knee", "one two three, knee"), ("&#926;&#x3b5;&#957; knee", "knee"),
+        ("엄지우 복부", "복부"), ("Иванов 뇌 MRI", "뇌 MRI"), ("مقتدى الصدر", "الصدر"),
         # Ages above 89, and what only looks like them.
         ("94 y.o. knee", "knee"), ("93yo knee", "knee"), ("age 97 knee", "knee"),
         ("101-year-old, knee", "knee"), ("91-jährige knee", "knee"), ("knee, M/92", "knee"),
@@ -400,6 +405,7 @@ def test_initials_that_are_words_and_codes() -> None:
         ("Strand^Cleo", "SC joint, op site", "SC joint, op site"),
         ("Nolan^May", "Tech NM, NM scan", "NM scan"), ("Auer^Uwe", "transcribed au 2 mm", "2 mm"),
         ("Nolan^May", "knee pt NM", "knee"), ("Cole^Tim", "CT, pt CT", "CT, pt CT"),
+        ("Moss^Carl", "moved. -CM", "moved."), ("Moss^Carl", "lung -CM", "lung -CM"),
         ("Moss^Carl", "scanned by CM", "scanned"), ("Moss^Carl", "by 3 cm", "by 3 cm"),
         ("Roe^Ann", "performed by MR", "performed by MR"),
     ],
