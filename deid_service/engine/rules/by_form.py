@@ -19,6 +19,7 @@ from deid_service.engine.rules.signs import (
     IN_CLEANED,
     LISTED,
     NUMBERS,
+    STATES,
     WITH_DIGITS_IN_ANY_TEXT,
     WITH_DIGITS_IN_CLEANED,
 )
@@ -68,6 +69,13 @@ def spans(
     )
     if with_uids:
         yield from (found.span() for found in _UID.finditer(text))
+
+
+def is_of_somebody(text: str) -> bool:
+    """Whether a word that is no text has a number as states give them, or an address."""
+    if _DIGIT.search(text) is None:
+        return False
+    return any(pattern.search(text) for pattern in STATES.of(words_in(text)))
 
 
 def without(text: str, instead: str, of_days: str = "") -> str:

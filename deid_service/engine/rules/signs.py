@@ -157,8 +157,70 @@ _ANYWHERE: Final[tuple[Form, ...]] = (
 # Where a text stays.
 IN_ANY_TEXT: Final = Forms(*_ANYWHERE)
 
+# Ages above 89, beside their years, or what says that it is one.
+_AGES: Final[tuple[Form, ...]] = (
+    _OLD + " ?-? ?(?:de )?" + _YEARS + "(?:-old)?",
+    _AGED + rf"[ :=]{{0,3}}(?:(?:of|de|di|von|van|på|ca)[. ] ?)?{_OLD}(?!\d)",
+    _YEARS_OF + rf":? {_OLD}(?![\d.,])",
+)
+
+# Days with a year of four digits, or of two behind strokes or letters: nothing else is written so,
+# as versions, sizes and protocols are with fewer.
+_YEAR: Final = r"(?:19|20)\d{2}"
+_WHOLE_DAYS: Final = (
+    # Alone, one is a version.
+    rf"(?!\A{_YEAR}-\d\d-\d\d\Z)(?<![\d.])"
+    rf"(?:{_YEAR}([-./])\d{{1,2}}\1\d{{1,2}}|\d{{1,2}}([-./])\d{{1,2}}\2{_YEAR})(?!\d|\.\d)",
+    r"(?<![\d./])(?:0?[1-9]|[12]\d|3[01])"
+    + sign("/")
+    + r"\d{1,2}/\d{2}(?![\d/]| ?[a-z]{1,2}(?![a-z]))",
+    rf"(?<={LETTER}{LETTER}[_-]){_YEAR}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?!\d)",
+    rf"(?<![\d.])\d{{1,2}}\.?[ _-]?{_MONTH}\.?,?[ _-]?(?:{_YEAR}|\d\d)(?!\d)",
+    rf"(?<!{LETTER}){_MONTH}\.? (?:\d{{1,2}}(?:st|nd|rd|th)?,? )?{_YEAR}(?!\d)",
+    r"(?<!\d)\d{1,2}" + said("st nd rd th") + rf" (?:of )?{_MONTH}(?: {_YEAR})?(?!{LETTER})",
+    rf"(?<![\d.])\d{{1,2}}\.(?-i:[IVX]{{1,4}})\.{_YEAR}(?!\d)",
+    rf"(?<!\d){_YEAR} ?" + said("年 년") + r" ?\d{1,2} ?[月월](?: ?\d{1,2} ?[日일])?",
+    r"(?<!\d)\d{1,2}[. ]{1,2}(?:de )?"
+    + said(
+        "enero febrero marzo abril mayo junio julio agosto septiembre octubre noviembre diciembre "
+        "janeiro fevereiro março maio junho julho setembro outubro novembro dezembro gennaio "
+        "febbraio aprile maggio giugno luglio settembre ottobre dicembre janvier février mars "
+        "avril mai juin juillet août septembre octobre novembre décembre января февраля марта "
+        "апреля мая июня июля августа сентября октября ноября декабря"
+    )
+    + rf" (?:de )?{_YEAR}(?!\d)",
+)
+
+# Numbers that states and insurances give, behind what says which; and such as are written in no
+# other way: of the United States, Brazil, Russia, Korea, Italy, France, and India or Japan.
+_NUMBERED: Final = (
+    said(
+        "ssn passport passnummer pass visa policy insurance mrn cpf dni nie tckn pesel bsn nhs "
+        "снилс амка αμκα nir aadhaar fødselsnr fodselsnr personnummer personnr svnr ahv "
+        "versichertennummer steuernummer マイナンバー 身份证号 身份證號 주민번호 رقم"
+    )
+    + r"(?:[ .:#-]|n[or°º]\.?){0,4}[a-z]{0,3}\d(?:[a-z\d]|[./ -]{1,2}(?=\d)){4,24}",
+    r"c\.f\. ?[a-z]{6}\d\d[a-z]\d\d[a-z]\d{3}[a-z]",
+    r"ת\.ז\.? ?\d{7,9}",
+    r"n[°º] ?ss[ :]{0,2}[12](?: ?\d){12,14}",
+    rf"{_ALONE}(?<![-.])(?:\d{{3}}-\d\d-\d{{4}}|\d{{3}}\.\d{{3}}\.\d{{3}}-\d\d"
+    r"|\d{3}-\d{3}-\d{3} \d\d|\d{6}-[1-4]\d{6}|[12] \d\d (?:0[1-9]|1[0-2]) \d\d \d{3} \d{3} \d\d"
+    r"|(?!(?:\d\d[05]0 ?){3})\d{4} \d{4} \d{4})(?![^\W_]|[-.]\d)",
+    rf"(?-i:{_ALONE}[A-Z]{{6}}\d\d[A-EHLMPRST]\d\d[A-Z]\d{{3}}[A-Z](?![^\W_]))",
+    # Identifiers that programs make, and addresses of machines.
+    rf"{_ALONE}[\da-f]{{8}}-(?:[\da-f]{{4}}-){{3}}[\da-f]{{12}}(?![^\W_])",
+    rf"{_ALONE}(?:[\da-f]{{2}}([:-]))(?:[\da-f]{{2}}\1){{4}}[\da-f]{{2}}(?![^\W_])",
+    r"(?<![\d.])(?:10|127|169|172|192)\.(?:[12]?\d?\d\.){2}[12]?\d?\d(?![\d]|\.\d)",
+)
+
+# The same where no more than a word stands.
+STATES: Final = Forms(*_NUMBERED)
+
 # In those of them that have digits: streets, with a capital.
 WITH_DIGITS_IN_ANY_TEXT: Final = Forms(
+    *_AGES,
+    *_WHOLE_DAYS,
+    *_NUMBERED,
     _ALONE + r"\d{1,5}[a-z]? {1,3}(?:(?-i:[A-Z][a-z])[^\W\d_]{1,40} {1,3}){1,2}" + _STREET + r"\.?",
     rf"(?-i:(?<!{LETTER})[^\W\d_a-z])[^\W\d_]{{1,40}}(?:stra(?:ss|ß)e|str\.|weg|platz|gasse)"
     r" {0,3}\d{1,4}" + _ENDS,
@@ -229,9 +291,7 @@ WITH_DIGITS_IN_CLEANED: Final = Forms(
 
 # Ages above 89, and days: they are nobody's name, nor stands one beside them more than elsewhere.
 DAYS: Final = Forms(
-    _OLD + " ?-? ?(?:de )?" + _YEARS + "(?:-old)?",
-    _AGED + rf"[ :=]{{0,3}}(?:(?:of|de|di|von|van|på|ca)[. ] ?)?{_OLD}(?!\d)",
-    _YEARS_OF + rf":? {_OLD}(?![\d.,])",
+    *_AGES,
     said("m f w h k") + rf" ?/ ?{_OLD_NUMBER}(?!\d)",
     _OLD + " ?/ ?" + said("m f w h k"),
     # Not yttrium and technetium.

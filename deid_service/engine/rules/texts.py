@@ -12,6 +12,7 @@ import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from html import unescape
 from typing import Final
 from urllib.parse import unquote
 
@@ -90,6 +91,12 @@ _SINGLE: Final = frozenset("acfhilnoprstw")
 # Modalities and the like; before a name they are titles.
 _TITLES: Final = frozenset(("dr", "fr", "hr", "mr", "ms", "sr"))
 
+# Soft hyphens, joiners, marks of direction, and the mark of the order of bytes.
+_UNSEEN: Final = dict.fromkeys((0xAD, 0x200B, 0x200C, 0x200D, 0x200E, 0x200F, 0x2060, 0xFEFF), None)
+
+# Quoted-printable: letters beyond ASCII, in their bytes.
+_QUOTED: Final = re.compile(r"(?:=[89A-F][\dA-F])+")
+
 # Words of a phrase at the most, and what may stand between them.
 _MAX_WORDS: Final = 4
 _GENITIVE: Final = frozenset("'\u2019")
@@ -106,6 +113,7 @@ def clean(text: str, vocabulary: Vocabulary, identity: Identity) -> str:
     """
     if len(text) > MAX_CHARACTERS:
         return ""
+    text = _meant(text)
     left = without(text, spans, _gone) if (spans := identity.spans(text)) else text
     left = by_form.without(left, _GONE, _NUMBER_GONE)
     tokens = _TOKEN.findall(left)
@@ -336,7 +344,11 @@ def sweep(text: str, identity: Identity, *, forms: bool = True) -> str:
         # UTF-8 where another character set is declared: it is told by being valid.
         hidden = _as_utf8(text)
         swept = hidden and sweep(hidden, identity, forms=forms)
-        return text if swept == hidden else swept.encode("utf-8").decode("latin-1")
+        if swept != hidden:
+            return swept.encode("utf-8").decode("latin-1")
+        meant = _meant(text)
+        swept = meant if meant == text else sweep(meant, identity, forms=forms)
+        return text if swept == meant else swept
     return re.sub(r" {2,}", " ", without(text, found, lambda _: " ")).strip(" ^,;:-_/=")
 
 
@@ -356,6 +368,31 @@ def _as_utf8(text: str) -> str:
         return text.encode("latin-1").decode("utf-8")
     except UnicodeError:
         return ""
+
+
+def _readings(text: str) -> Iterator[str]:
+    """Yields a text, and what it may have been before somebody wrote it otherwise."""
+    yield text
+    if (meant := _meant(text)) != text:
+        yield meant
+    while text := _as_utf8(text):
+        yield text
+
+
+def _meant(text: str) -> str:
+    """Returns a text without what nobody sees, and with the letters that entities stand for."""
+    text = text.translate(_UNSEEN)
+    if "&" in text and ";" in text:
+        text = unescape(text)
+    return _QUOTED.sub(_unquoted, text) if "=" in text else text
+
+
+def _unquoted(found: re.Match[str]) -> str:
+    octets = bytes.fromhex(found[0].replace("=", ""))
+    try:
+        return octets.decode("utf-8")
+    except UnicodeError:
+        return octets.decode("latin-1")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -392,7 +429,7 @@ class Cleaner:
         """Whether the values of an element say who somebody is; by their form, too."""
         if vr in _WHOLE:
             return any(self._says(text) for text in texts)
-        readings = (each for text in texts for each in (text, _as_utf8(text)))
+        readings = (each for text in texts for each in _readings(text))
         return any(_told(each, self.identity, forms=forms) for each in readings)
 
     def is_harmless(self, text: str) -> bool:
@@ -409,10 +446,10 @@ class Cleaner:
 
         Two letters are a code of the standard (`SK`), and nobody's initials.
         """
-        text = unquote(text)
-        return any(
-            text[start:end].lower() not in self.vocabulary.terms
-            for start, end in self.identity.spans(text, with_initials=False)
+        return by_form.is_of_somebody(text) or any(
+            each[start:end].lower() not in self.vocabulary.terms
+            for each in _readings(unquote(text))
+            for start, end in self.identity.spans(each, with_initials=False)
         )
 
 

@@ -583,3 +583,41 @@ def test_names_that_are_words(shows: tuple[str, str], text: str, cleaned: str, s
     left = {each.tag: each.value.decode().strip() for each in read_file(output).elements}
     assert (left[0x00081030], left[0x00080070]) == (cleaned, swept)
     assert left[0x00180015] == "HEAD"
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("MRI 2018/10/22", "MRI"), ("Chest-20140306", "Chest"), ("23APR2012 post op", "post op"),
+        ("10th of July 2010 hip", "hip"), ("23.VII.1951", ""), ("LMP May 2011", "LMP"),
+        ("IQ 4 de diciembre de 2007 hernia", "IQ hernia"), ("1992년 6월 17일 간", "간"),
+        ("91-year-old male fall", "male fall"), ("lat 92 upadek", "upadek"),
+        ("CPF 891.532.404-80", ""), ("passport C03017088X; fever", "fever"),
+        ("DNI 83552242G rodilla", "rodilla"), ("C.F. MCLRSM56E16H877D", ""),
+        ("TCKN 90520516752 bacak", "bacak"), ("마이 298-28-1808", "마이"),
+        ("ת.ז. 340791431", ""), ("4274 6676 4406", ""),
+        ("id 6f9619ff-8b86-d011-b42d-3e1b2e34b3da hip", "id hip"), ("ip=10.2.33.4", "ip"),
+        ("D&#111;e knee", "knee"), ("D\xadoe knee", "knee"), ("M=C3=BCller knee", "knee"),
+    ],
+)  # fmt: skip
+def test_what_tells_by_its_form_where_a_text_stays(text: str, left: str) -> None:
+    """Days, great ages, numbers of states and of machines, and names in other letters go."""
+    assert sweep(text, somebody()) == left
+
+
+def test_letters_as_entities_are_cleaned() -> None:
+    """What entities and quoted-printable stand for is cleaned, and no number of theirs stays."""
+    for text in ("&#68;&#111;&#101; knee", "M=C3=BCller knee", "kn\xadee &#1065;&#1077;"):
+        assert clean(text, vocabulary(), somebody()) == "knee"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "syngo MR 4.1.2", "2.1.0.7", "10.1.2 beta", "2/10/20 mm", "1.5T 2/3 view", "99mTc",
+        "1000 2000 3000", "95 cm", "20100608", "CID 7050", "AT&T; x=1", "A=BC=DE",
+    ],
+)  # fmt: skip
+def test_what_tells_nobody_by_its_form(text: str) -> None:
+    """Versions, sizes and codes stay in texts that are not cleaned."""
+    assert sweep(text, somebody()) == text
