@@ -33,7 +33,7 @@ _CERTAIN_PHONE: Final = re.compile(
     r"(?<![^\W_])(?<!\+)\+\d{1,3}[ ()/.-]{1,2}\d[\d ()/.-]{5,20}\d"
     r"|\(0?\d{2,5}\) ?\d{3,4}[ -]?\d{3,5}"
     r"|(?<![\d.-])(?:1[-. ])?\d{3}([-.])\d{3}\1\d{4}(?![\d.-])"
-    rf"|(?<!{LETTER})(?:tel|telephone|telefon|phone|ph|fax|cell|mobile|handy|pager|call)"
+    r"|\b(?:tel|telephone|telefon|phone|ph|fax|cell|mobile|handy|pager|call)"
     rf"(?!{LETTER})[.:_]? {{0,2}}[+(]?\d[\d ()/.-]{{5,20}}\d",
     re.IGNORECASE,
 )

@@ -53,7 +53,8 @@ _MAX_BETWEEN: Final = 4
 _ANNOUNCES: Final = PATIENT | INITIALS | DID
 
 # What stands before initials at the end of a text: of who wrote it.
-_SIGNED: Final = re.compile(r"[.;!?)] *[-\u2013\u2014/~] ?$")
+_SIGNS: Final = frozenset("-\u2013\u2014/~")
+_SIGNED: Final = re.compile(r"[.;!?)] *[-\u2013\u2014/~]([^\W\d_]{2})$")
 
 # Words of a name of which none is a particle.
 _MIN_PARTICLE: Final = 2
@@ -281,6 +282,9 @@ class Identity:
                 if token in months and (span := dates.around(found, at)):
                     yield span
                 at += 1
+        signed = _SIGNED.search(text) if with_initials and text[-3:-2] in _SIGNS else None
+        if signed and reached < len(found) and signed[1] in self._sought.initials:
+            yield signed.span(1)
 
     def _length(
         self, text: str, found: list[re.Match[str]], at: int, *, with_initials: bool
@@ -308,18 +312,20 @@ class Identity:
             return int(is_told or not _touches(text, token))
         if not with_initials:
             return 0
-        if word in self._sought.initials and not _touches(text, token):
-            is_signed = at + 1 == len(found) and _SIGNED.search(text, 0, token.start())
-            if is_signed or word in self._sought.told_initials:
-                return 1
+        if word in self._sought.told_initials and not _touches(text, token):
+            return 1
         if word in _ANNOUNCES and at + 1 < len(found):
             behind = self._sought.of_patient if word in PATIENT else self._sought.initials
             if found[at + 1][0] in behind and not _touches(text, found[at + 1]):
                 return 2
         if len(word) > 1:
             return 0
-        tokens = _tokens(text, found[at : at + _MAX_SPELLED])
-        return _spelled_end(tokens, self._sought.forms) or self._dotted_end(tokens[: MAX_PARTS + 1])
+        following = found[at + 1 : at + MIN_NAME]
+        if len(following) == MIN_NAME - 1 and all(len(each[0]) == 1 for each in following):
+            tokens = _tokens(text, found[at : at + _MAX_SPELLED])
+            if length := _spelled_end(tokens, self._sought.forms):
+                return length
+        return self._dotted_end(_tokens(text, found[at : at + MAX_PARTS + 1]))
 
     def _may_begin(self, word: str, found: list[re.Match[str]], at: int) -> bool:
         """Whether a form begins with a word, and goes on with the next if it goes on."""

@@ -237,7 +237,7 @@ _DIGIT_IN_WORDS: Final = (
 # In cleaned texts, in which it is no loss.
 IN_CLEANED: Final = Forms(
     *_ANYWHERE,
-    rf"(?<!{LETTER})[^\W\d_]{{1,40}}(?:stra(?:ss|ß)e|str\.|weg|platz|gasse)(?!{LETTER})"
+    r"\b[^\W\d_]{1,40}(?:stra(?:ss|ß)e|str\.|weg|platz|gasse)(?![^\W\d_])"
     r" {0,3}\d{0,5}",
     r"(?-i:" + said("Dr Hr Fr") + r" [A-Z][^\W\d_A-Z]{1,40})",
     # Institutions that are called by words: Sacred Heart Hospital.
@@ -292,21 +292,22 @@ WITH_DIGITS_IN_CLEANED: Final = Forms(
 # Ages above 89, and days: they are nobody's name, nor stands one beside them more than elsewhere.
 DAYS: Final = Forms(
     *_AGES,
-    said("m f w h k") + rf" ?/ ?{_OLD_NUMBER}(?!\d)",
-    _OLD + " ?/ ?" + said("m f w h k"),
+    either(
+        rf"(?<!{LETTER})[mfwhk] ?" + sign("/") + rf" ?{_OLD_NUMBER}(?!\d)",
+        _OLD + " ?" + sign("/") + rf" ?[mfwhk](?!{LETTER})",
+    ),
     # Not yttrium and technetium.
     _ALONE + r"9[1-9] ?" + said("y"),
     r"(?-i:" + _ALONE + r"(?!99 ?M)9\d ?" + said("M F") + ")",
     # Dates: with a year of four digits or of two, with month names, and as in DICOM.
     r"(?<!\d)\d{2,4} ?" + said("年 년") + r" ?\d{1,2} ?[月월](?: ?\d{1,2} ?[日일])?",
     r"(?<!\d)\d{1,4}([-./])\d{1,2}\1\d{1,4}(?!\d)",
-    r"(?<!\d)(?:(?:19|20)\d{2}_\d{1,2}_\d{1,2}|\d{1,2}_\d{1,2}_(?:19|20)\d{2})(?!\d)",
     rf"(?<!\d)\d{{1,2}}\.?[ _-]?{_MONTH}\.?,?[ _-]?\d{{2,4}}(?!\d)",
-    rf"(?<!{LETTER}){_MONTH}\.?[ _-]?\d{{1,2}}(?:st|nd|rd|th)?"
+    rf"(?<![^\W\d_]){_MONTH}\.?[ _-]?\d{{1,2}}(?:st|nd|rd|th)?"
     r"(?:,?[ -]{1,3}\d{4}|-\d{2})(?!\d)",
     r"(?<!\d)\d{1,2}" + said("st nd rd th") + rf" (?:of )?{_MONTH}(?!{LETTER})",
-    r"(?<!\d)(?:19|20)\d{2}[-./]\d{1,3}(?!\d)",
-    r"(?<!\d)(?:19|20)\d{2}(?!\d)",
+    r"(?<!\d)(?:19|20)\d{2}(?:[-./]\d{1,3}|_\d{1,2}_\d{1,2})(?!\d)",
+    r"(?<!\d)(?:\d{1,2}_\d{1,2}_)?(?:19|20)\d{2}(?!\d)",
     # Without a year: with a zero that no fraction has, as in German, and behind a weekday.
     r"(?<![\d./])"
     + either(

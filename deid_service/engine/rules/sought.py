@@ -140,7 +140,7 @@ class Sought:
     def heads_and_initials(self) -> frozenset[str]:
         """The same, and what initials begin with, or what announces them."""
         letters = {each[0] for each in (*self.told_initials, *self.with_points)}
-        return self.heads | self.initials | letters | PATIENT | INITIALS | DID
+        return self.heads | self.told_initials | letters | PATIENT | INITIALS | DID
 
     @cached_property
     def told_initials(self) -> frozenset[str]:
@@ -289,12 +289,16 @@ class Sought:
                 return True
         return False
 
+    @cached_property
+    def whole(self) -> tuple[str, ...]:
+        """Names as a whole, with spaces between their words; none without a vocabulary."""
+        return tuple(" ".join(map(plain, name)) for name in self.names if self.harmless)
+
     def is_cut(self, words: list[str]) -> bool:
         """Whether the words of a whole text are no more than the begin of a name."""
         begin = " ".join(words)
         return (
-            len(begin) >= LONG_NUMBER
-            and len(words) > 1
-            and bool(self.harmless)
-            and any(" ".join(map(plain, name)).startswith(begin) for name in self.names)
+            len(words) > 1
+            and len(begin) >= LONG_NUMBER
+            and any(name.startswith(begin) for name in self.whole)
         )

@@ -34,7 +34,7 @@ EXAMPLES: Final = (
     *("{}. Ann", "{} Ann", "{}: Ann", "12 Oak {}", "Oak {} Home", "Oak {} Center", "Oak {} Living"),
     *("Oak {}", "ann {} example dot org", "ann[{}]example", "{} 4711", "number {} 4711"),
     *("{} 4 1234", "{} no 4711", "00{}11:22:33", "93 {}", "93 {}.", "93 {}/o", "{}: 93", "{}/93"),
-    *("93 {}. ż", "93/{}", "93 {}", "{} 93"),
+    *("93 {}. ż", "93{}f", "93 {}", "{} 93"),
     # Words without spaces are tried where their first letter stands.
     *(
         "{}齢93",
