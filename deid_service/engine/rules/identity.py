@@ -42,6 +42,7 @@ from deid_service.engine.rules.forms import (
     PARTICLES,
     TOKEN,
 )
+from deid_service.engine.rules.kana import in_latin
 from deid_service.engine.rules.listed import NOTHING_LISTED, WORD, Listed
 from deid_service.engine.rules.sought import DAY, DID, INITIALS, MIN_NUMBER, PATIENT, Sought
 from deid_service.engine.rules.spelling import located, plain, spellings
@@ -132,11 +133,14 @@ class Identity:
             self.patient.add(text)
 
     def add_name(self, text: str) -> None:
-        """Adds a person name (PS3.5 6.2.1): each of its groups."""
+        """Adds a person name (PS3.5 6.2.1): each of its groups; kana in Latin letters, too."""
         for group in text.split("="):
             words = tuple(word.lower() for word in WORD.findall(group))
             if words:
                 self.names.add(words)
+            latin = () if group.isascii() else tuple(map(in_latin, words))
+            if latin and all(latin):
+                self.names.add(latin)
 
     def add_number(self, text: str) -> None:
         """Adds an identifier."""

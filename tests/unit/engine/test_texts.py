@@ -60,6 +60,9 @@ FORMS = {
     "name Yamada^Tarou=山田^太郎=やまだ^たろう": [
         "山田太郎", "山田 太郎", "ヤマダ", "\uff94\uff8f\uff80\uff9e",
     ],
+    "name \uff94\uff8f\uff80\uff9e^\uff80\uff9b\uff73": ["YAMADA TAROU", "Taro Yamada", "TAROH"],
+    "name ほった^しゅんいち": ["HOTTA", "Shunichi Hotta", "ホッタ"],
+    "name まつちや^じゅんこ": ["Matsuchiya", "JUNKO"],
     "name Kim^Min-jun=金^民俊=김^민준": ["김민준", "金 民俊", "Kim Minjun"],
     "name Хворостовский^Юрий": [
         "Khvorostovsky", "Khvorostovskiy", "Yuri", "Khvorostovskyy", "YK",
