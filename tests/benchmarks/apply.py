@@ -31,7 +31,7 @@ from tests.benchmarks.engine import DCMANON_ACTIONS, profiles
 FOLDERS = {"10,000 of 40 KB": (10_000, 0), "1,000 of 512 KB": (1000, 512 * 1024)}
 PEERS = ("fw-file-rs", "dcmanon")
 PEER_SCRIPT = Path(__file__).with_name("_peer_folders.py")
-ROUNDS = 3
+ROUNDS = 5
 # More than a run writes and its processes need.
 TOUCHED_BYTES = 2 << 30
 
