@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from deid_service.engine.encoding.numbers import BINARY_FORMATS
+from deid_service.engine.encoding.tags import is_private
 
 # Longer values (in bytes) are arrays of numbers, binary and in characters, as contours are; of
 # bytes they are images, waves and tables; and to look through 16 KiB takes 70 ms at the worst, in
@@ -77,6 +78,18 @@ FITS: Final = {
     **dict.fromkeys(CHARACTERS, _OF_CHARACTERS),
     **{vr: _but_for(_PRINTABLE if vr in FLOATS else _TEXT) for vr in (*BINARY_FORMATS, "AT")},
 }
+
+
+def is_vouched_for(tag: int, vr: str | None) -> bool:
+    """Whether the file, or the standard, says what a value is made of.
+
+    In implicit VR, and for UN, no more than a dictionary says it of a private element.
+
+    Args:
+        tag: of the element.
+        vr: as it stands in the file; None in implicit VR.
+    """
+    return not is_private(tag) or vr not in {None, "UN"}
 
 
 def is_numbers(value: bytes) -> bool:

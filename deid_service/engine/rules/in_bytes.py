@@ -41,7 +41,7 @@ def may_stay(
         if fit.fits(value, 0, len(value)):
             return is_said or blanked(value, cleaner.identity) == value
     value = value.rstrip(b" \0")
-    if vr not in CHARACTERS and fit is not None and vr in FLOATS:
+    if vr in FLOATS:
         return not cleaner.finds([value.decode("latin-1")], "LO", forms=True)
     try:
         text = charsets.decode(value, "LT")

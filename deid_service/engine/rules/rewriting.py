@@ -14,7 +14,7 @@ from deid_service.engine.encoding.charsets import (
     UndefinedTermError,
 )
 from deid_service.engine.encoding.headers import HEADER, LONG_HEADER, SHORT_VRS, Encoding
-from deid_service.engine.encoding.tags import PIXEL_DATA, SPECIFIC_CHARACTER_SET, is_private
+from deid_service.engine.encoding.tags import PIXEL_DATA, SPECIFIC_CHARACTER_SET
 from deid_service.engine.encoding.values import (
     OPAQUE_VRS,
     SINGLE_VALUED,
@@ -33,6 +33,7 @@ from deid_service.engine.rules.actions import KeyedStep, ValueStep, step_of
 from deid_service.engine.rules.budget import begin_element, match, may_grow
 from deid_service.engine.rules.dummies import WITHOUT_TEXT, dummy_bytes, dummy_text
 from deid_service.engine.rules.errors import NotTransformableError
+from deid_service.engine.rules.fits import is_vouched_for
 from deid_service.engine.rules.in_bytes import blanked, may_stay
 from deid_service.engine.rules.memo import MAX_MEMO_ELEMENT, Became, Memo
 from deid_service.engine.rules.ops import (
@@ -361,8 +362,7 @@ def _looked_at(
     else:
         big = around.encoding.big and found_vr != "UN"
         text = "\\".join(readable_texts(place, value, around.charsets, big=big) or [])
-        # In implicit VR, and for UN, no more than a dictionary says what it is.
-        is_said = not is_private(place.tag) or found_vr not in {None, "UN"}
+        is_said = is_vouched_for(place.tag, found_vr)
         if may_stay(value, place.vr, around.charsets, cleaner, is_said=is_said):
             stays: Became = (None, (), text)
             if element[8:].isascii() and b"\x1b" not in element:

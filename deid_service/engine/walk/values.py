@@ -7,10 +7,9 @@ from deid_service.engine.encoding.charsets import (
     UndefinedCharacterSets,
     character_sets,
 )
-from deid_service.engine.encoding.tags import is_private
 from deid_service.engine.encoding.values import OPAQUE_VRS
 from deid_service.engine.errors import DicomError, Reason
-from deid_service.engine.rules.fits import MAX_BYTES
+from deid_service.engine.rules.fits import MAX_BYTES, is_vouched_for
 from deid_service.engine.rules.ops import (
     CharacterSet,
     Dropped,
@@ -123,8 +122,9 @@ class Values:
         # However little may be held: to look at it takes a kibibyte at the most.
         if splicer.lacks(found.end - found.position):
             return False
-        is_said = not is_private(found.tag) or found.vr not in {None, "UN"}
-        if is_said and op.fit.fits(splicer.buffer, found.start, found.end):
+        if is_vouched_for(found.tag, found.vr) and op.fit.fits(
+            splicer.buffer, found.start, found.end
+        ):
             return splicer.pass_over(found, op.fit)
         if not op.repeatable:
             splicer.depend()
