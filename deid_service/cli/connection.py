@@ -16,6 +16,7 @@ from grpc_status import rpc_status
 from deid_service.cli.console import Failure
 from deid_service.cli.data import default_data_folder
 from deid_service.contract.credentials import transport_channel, with_credential
+from deid_service.contract.rpc_errors import BROKEN
 from profile_service.serving.request_ids import answered_request_id
 
 if TYPE_CHECKING:
@@ -281,7 +282,7 @@ def service_error(error: grpc.RpcError, service: str, address: str, variable: st
     """
     code, text = error.code(), error.details() or ""
     info = detail(error, error_details_pb2.ErrorInfo)
-    if info is None and code in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED}:
+    if info is None and code in BROKEN | {grpc.StatusCode.DEADLINE_EXCEEDED}:
         text = nobody_answers(service, address, variable)
     elif code == grpc.StatusCode.UNAUTHENTICATED:
         text = NOT_KNOWN

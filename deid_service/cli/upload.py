@@ -45,6 +45,7 @@ from deid_service.client import (
     UploadError,
     open_channel,
 )
+from deid_service.contract.rpc_errors import BROKEN
 
 # Connections at a time: enough to keep several workers busy, few enough that one
 # upload does not crowd out the others.
@@ -167,7 +168,7 @@ def file_report(result: FileResult) -> FileReport:
 
 def refusal(error: StreamRefusedError, target: str, address: str) -> Failure:
     """Returns why the whole upload was refused, and prints the verdicts when there are some."""
-    if not error.reason and error.code == grpc.StatusCode.UNAVAILABLE:
+    if not error.reason and error.code in BROKEN:
         return Failure(nobody_answers("DeidService", address, DEID_SERVICE))
     text = str(error)
     if not error.reason and error.code == grpc.StatusCode.UNIMPLEMENTED:

@@ -70,6 +70,10 @@ RETRY_AFTER: dict[type[errors.DeidServiceError], int] = {
 # The same of a connection that broke, or where nobody is there.
 BROKEN_RETRY_MS = 1000
 
+# What gRPC says of these where no service says why. CANCELLED without the caller's doing is what
+# becomes of a call that reached a service just when it stopped.
+BROKEN = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED}
+
 
 def code_and_reason(error: errors.DeidServiceError) -> tuple[grpc.StatusCode, str]:
     """Returns the status code and the stable reason of an error."""
@@ -203,7 +207,7 @@ def read_details(error: grpc.RpcError | grpc.Call) -> Details:
 
 def _retry_after(error: grpc.RpcError | grpc.Call, reason: str) -> float | None:
     """Returns what the contract says of a status whose service says nothing."""
-    if not reason and getattr(error, "code", lambda: None)() is grpc.StatusCode.UNAVAILABLE:
+    if not reason and getattr(error, "code", lambda: None)() in BROKEN:
         return BROKEN_RETRY_MS / 1000
     kinds = (kind for kind in RETRY_AFTER if STATUSES[kind][1] == reason)
     return next((RETRY_AFTER[kind] / 1000 for kind in kinds), None)

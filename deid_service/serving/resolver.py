@@ -20,7 +20,7 @@ from deidcascade.v1 import profile_service_pb2 as profile_pb
 from deidcascade.v1 import table_service_pb2 as table_pb
 
 from deid_service.contract import errors
-from deid_service.contract.rpc_errors import read_details, verdicts_of
+from deid_service.contract.rpc_errors import BROKEN, read_details, verdicts_of
 from deid_service.engine import Keys, compile_plan
 from deid_service.serving.lists import ListInUse, Lists, opened, request_for
 from deid_service.serving.refusals import NO_MASTER_KEY, CallRefusedError
@@ -78,7 +78,7 @@ RETRIES = 4
 FIRST_WAIT_SECONDS = 0.1
 
 # What another attempt may not meet: a restart, and a worker that hangs.
-_PASSING = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED}
+_PASSING = BROKEN | {grpc.StatusCode.DEADLINE_EXCEEDED}
 
 # Why there is no key for a profile that needs one.
 _NO_KEY = "ProfileService gave none: both services need the same API key of DeidService"

@@ -52,8 +52,11 @@ type result struct {
 // passes tells what passes by itself: a service that restarts, or has no room. Sending again
 // is safe.
 func passes(err error) bool {
-	code := status.Code(err)
-	return code == codes.Unavailable || code == codes.ResourceExhausted
+	switch status.Code(err) {
+	case codes.Unavailable, codes.Canceled, codes.ResourceExhausted:
+		return true
+	}
+	return false
 }
 
 // send sends the target, and then file after file, without waiting for answers.
@@ -208,7 +211,7 @@ func upload(client pb.DeidServiceClient, key, target, out string, files []string
 			})
 			cancel()
 			// A file that cannot be read is the reason, where there was one.
-			if unread := <-sent; status.Code(err) == codes.Canceled && unread != nil {
+			if unread := <-sent; status.Code(err) == codes.Canceled && unread != nil && unread != io.EOF {
 				err = unread
 			}
 		}

@@ -17,7 +17,9 @@ const loader = require("@grpc/proto-loader");
 const CHUNK = 256 * 1024;
 
 // What passes by itself: a service that restarts, or has no room. Sending again is safe.
-const PASSING = new Set([grpc.status.UNAVAILABLE, grpc.status.RESOURCE_EXHAUSTED]);
+const PASSING = new Set([
+  grpc.status.UNAVAILABLE, grpc.status.CANCELLED, grpc.status.RESOURCE_EXHAUSTED,
+]);
 const PATIENCE = 60_000;
 const FIRST_WAIT = 200;
 const LONGEST_WAIT = 5_000;

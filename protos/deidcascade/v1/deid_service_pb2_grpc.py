@@ -105,7 +105,9 @@ class DeidServiceServicer:
         TOO_MANY_PREVIEWS
         STREAM_IDLE                                      at once
         UNAVAILABLE without an ErrorInfo: a connection   1 s
-        that broke, or nobody is there
+        that broke, or nobody is there; CANCELLED,
+        where the caller did not cancel: the service
+        stopped just when it was called
 
         All others come again until somebody changes something. Sending again is safe: nothing is
         kept of a file. What has a result need not be sent again; what has none is sent from its

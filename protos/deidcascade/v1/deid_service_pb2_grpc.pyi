@@ -87,7 +87,9 @@ class DeidServiceStub:
       TOO_MANY_PREVIEWS
       STREAM_IDLE                                      at once
       UNAVAILABLE without an ErrorInfo: a connection   1 s
-        that broke, or nobody is there
+        that broke, or nobody is there; CANCELLED,
+        where the caller did not cancel: the service
+        stopped just when it was called
 
     All others come again until somebody changes something. Sending again is safe: nothing is
     kept of a file. What has a result need not be sent again; what has none is sent from its
@@ -187,7 +189,9 @@ class DeidServiceAsyncStub(DeidServiceStub):
       TOO_MANY_PREVIEWS
       STREAM_IDLE                                      at once
       UNAVAILABLE without an ErrorInfo: a connection   1 s
-        that broke, or nobody is there
+        that broke, or nobody is there; CANCELLED,
+        where the caller did not cancel: the service
+        stopped just when it was called
 
     All others come again until somebody changes something. Sending again is safe: nothing is
     kept of a file. What has a result need not be sent again; what has none is sent from its
@@ -290,7 +294,9 @@ class DeidServiceServicer(metaclass=_abc_1.ABCMeta):
           TOO_MANY_PREVIEWS
           STREAM_IDLE                                      at once
           UNAVAILABLE without an ErrorInfo: a connection   1 s
-            that broke, or nobody is there
+            that broke, or nobody is there; CANCELLED,
+            where the caller did not cancel: the service
+            stopped just when it was called
 
         All others come again until somebody changes something. Sending again is safe: nothing is
         kept of a file. What has a result need not be sent again; what has none is sent from its

@@ -38,7 +38,9 @@ least, and a caller that tries again and again doubles it, and spreads it:
   STORE_UNAVAILABLE, STORE_BUSY, TOO_MANY_CALLS         1 s
   CALL_IDLE                                             at once
   UNAVAILABLE without an ErrorInfo: a connection that   1 s
-    broke, or nobody is there
+    broke, or nobody is there; CANCELLED, where the
+    caller did not cancel: the service stopped just
+    when it was called
 
 A call that only reads may always be made again, and after STORE_BUSY, TOO_MANY_CALLS and
 CALL_IDLE any: nothing was done. After the others, and a deadline, a change may have been made

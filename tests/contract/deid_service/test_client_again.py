@@ -98,6 +98,21 @@ def test_what_passes_is_tried_again(tmp_path: Path, first: Status) -> None:
     assert result.complete
 
 
+@pytest.mark.parametrize("code", sorted(rpc_errors.BROKEN, key=str), ids=lambda code: code.name)
+def test_what_broke_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: grpc.StatusCode
+) -> None:
+    """No service says why: it was not there, or stopped just when it was called."""
+    monkeypatch.setattr(rpc_errors, "BROKEN_RETRY_MS", 0)
+    number: int = code.value[0]
+    broken = Status(code=number, message=code.name)
+
+    with answering_always(ANSWERS, [broken, broken]) as address:
+        (result,) = upload(address, tmp_path)
+
+    assert result.complete
+
+
 @pytest.mark.parametrize(
     "first",
     [

@@ -12,7 +12,7 @@ from deidcascade.v1 import deid_service_pb2 as pb
 from deidcascade.v1 import profile_service_pb2 as profile_pb
 
 from deid_service.contract.errors import LevelVerdict, ProfileProblem
-from deid_service.contract.rpc_errors import Details, read_details
+from deid_service.contract.rpc_errors import BROKEN, Details, read_details
 from deid_service.serving import resolver as profiles
 from deid_service.serving.limits import Limits
 from tests.support.callers import channel as open_a_channel
@@ -117,11 +117,12 @@ def test_a_refusal_of_profile_service_refuses_the_stream(
     assert status_of(caller.receive_all) == expected
 
 
-def test_only_unavailable_is_asked_again(
-    channel: grpc.Channel, scripted: ScriptedProfileService
+@pytest.mark.parametrize("code", sorted(BROKEN, key=str), ids=lambda code: code.name)
+def test_only_what_passes_is_asked_again(
+    channel: grpc.Channel, scripted: ScriptedProfileService, code: grpc.StatusCode
 ) -> None:
     """A ProfileService that is away for a moment is not noticed; an error is not repeated."""
-    answers = iter([refusing(grpc.StatusCode.UNAVAILABLE)] * 2)
+    answers = iter([refusing(code)] * 2)
     scripted.answer = lambda request, context: next(answers, lambda *_: selected())(
         request, context
     )
