@@ -136,6 +136,11 @@ class CharacterSets:
         self._sets = tuple(dict.fromkeys([self._back, *others]))
         self._sets_at_first = (_Set(b"", first), *self._sets)
 
+    @property
+    def codec(self) -> str:
+        """Which codec reads what stands before any escape sequence."""
+        return self._first
+
     def decode(self, value: bytes, vr: str) -> str:
         """Decodes a text value.
 

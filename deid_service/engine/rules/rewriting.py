@@ -354,7 +354,7 @@ def _looked_at(
     value = element[start:]
     text = ""
     if place.vr in OPAQUE_VRS:
-        new = blanked(value, cleaner.identity)
+        new = blanked(value, cleaner.identity, around.charsets.codec)
         if new == value:
             return _UNCHANGED
         if leftovers == "remove":

@@ -132,7 +132,8 @@ def _of_private(
         if listed in FITS:
             # Nobody has vouched for a text there.
             return _LOOKED_AT_PRIVATE
-        return _SWEPT_TEXT if treatment is None else _SWEPT_KEPT
+        # That an element is safe says what belongs there, not what somebody wrote.
+        return _SWEPT_TEXT
     if vr in _SWEPT_PRIVATE:
         return _SWEPT_BYTES
     return _LOOKED_AT_PRIVATE if vr in FITS or vr in OPAQUE_VRS else treatment

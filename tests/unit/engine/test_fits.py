@@ -123,18 +123,60 @@ def test_what_was_learned_of_numbers() -> None:
         assert b"Miller" not in deidentify(a_file(tag, vr, text), plan)
 
 
+@pytest.mark.parametrize(
+    ("text", "stays"),
+    [
+        (b"1.2.276.0.7230010.3.9.12037.57639.1 ", False),
+        (b"mail jo@example.org ", False),
+        (b"LUNG-7", True),
+        (b"lesion of 3.5 mm", True),
+    ],
+)
+def test_texts_in_private_elements_that_are_safe(text: bytes, *, stays: bool) -> None:
+    """That an element is safe says what belongs there, and not what somebody wrote."""
+    parts = [*WHO, el(0x00130010, "CTP", vr="LO"), El(0x00131010, "LO", text)]
+    output = deidentify(dicom(*sorted(parts, key=attrgetter("tag"))), a_plan())
+    assert (text.strip() in output) is stays
+
+
 def test_bytes_keep_their_length() -> None:
     """Only what says who it is becomes blanks; arrays are not searched, however long."""
     identity = Identity()
     identity.add_name("Thévenoux^Gaëtan")
     for codec in ("latin-1", "utf-8", "utf-16-be", "utf-16-le"):
         value = b"\1\2\0\0" + "by Gaëtan THÉVENOUX, ok".encode(codec) + b"\0\0\1\2"
-        found = blanked(value, identity)
+        found = blanked(value, identity, "latin_1")
         assert len(found) == len(value)
         kept = "".join(found.decode(codec, "replace").split())
         assert "by,ok" in kept
     long = bytes(MAX_BYTES) + b"THEVENOUX "
     assert long in deidentify(a_file(0x00282000, "OB", long), a_plan())
+
+
+@pytest.mark.parametrize(
+    ("term", "codec", "name"),
+    [
+        ("ISO_IR 101", "iso8859_2", "Šimunović^Željka"),
+        ("ISO_IR 126", "iso8859_7", "Καραμπελιάς^Σταμάτης"),
+        ("ISO_IR 127", "iso8859_6", "بوعزيز^يوسف"),
+        ("ISO_IR 144", "iso8859_5", "Чорновол^Оксана"),
+        ("GB18030", "gb18030", "皇甫^国强"),
+    ],
+)
+def test_bytes_in_the_character_set_of_the_file(term: str, codec: str, name: str) -> None:
+    """A name among bytes is one in the letters of the file, too; what is beside it stays."""
+    value = b"\1\2\0by " + name.encode(codec) + b", ok\0\xae\xff\1"
+    parts = [
+        el("SpecificCharacterSet", term),
+        El(0x00100010, "PN", name.encode(codec)),
+        El(0x00282000, "OB", value + b"\0" * (len(value) % 2)),
+    ]
+    output = deidentify(dicom(*parts), a_plan())
+    surname, given = name.split("^")
+    assert surname.encode(codec) not in output
+    assert given.encode(codec) not in output
+    assert b"\1\2\0by " in output
+    assert b", ok\0\xae\xff\1" in output
 
 
 @pytest.mark.parametrize("vr", sorted(FITS))
