@@ -6,6 +6,8 @@ Each is made when it is first needed: files that say the same share it.
 from __future__ import annotations
 
 import re
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import cached_property
@@ -246,14 +248,30 @@ class Sought:
         return frozenset(word[:1] for word in words)
 
     @cached_property
-    def joined(self) -> dict[str, list[str]]:
-        """Names that are found within words, by how they begin; none that is a word."""
+    def joined(self) -> frozenset[str]:
+        """Names that are found within words; none that is a word."""
+        return frozenset(
+            form[0]
+            for form in (self.forms if self.harmless else ())
+            if len(form) == 1
+            and len(form[0]) >= LONG_NUMBER
+            and form[0].isalpha()
+            and form[0] < FIRST_UNSPACED
+            and form[0] not in self.harmless
+        )
+
+    @cached_property
+    def begins(self) -> dict[str, list[str]]:
+        """The same in order, by how they begin, without those that begin with another one.
+
+        A file may have thousands that begin alike, and a text thousands of words that nearly
+        are one: what one of them begins with, or begins with it, stands next to it.
+        """
         found: dict[str, list[str]] = {}
-        for form in self.forms if self.harmless else ():
-            name = form[0]
-            is_long = len(form) == 1 and len(name) >= LONG_NUMBER and name.isalpha()
-            if is_long and name < FIRST_UNSPACED and name not in self.harmless:
-                found.setdefault(name[:LONG_NUMBER], []).append(name)
+        for name in sorted(self.joined):
+            alike = found.setdefault(name[:LONG_NUMBER], [])
+            if not alike or not name.startswith(alike[-1]):
+                alike.append(name)
         return found
 
     def is_joined(self, text: str, token: re.Match[str]) -> bool:
@@ -272,33 +290,32 @@ class Sought:
             most = _COUNTRY if before == "+" else _COUNTRY[:1] if before.isalpha() else ()
             is_date = before.isalpha() and len(word) == DAY + 1 and word[1:] in self.calendar.digits
             return is_date or any(word[at:].lstrip("0") in self.long_numbers for at in most)
-        joined = self.joined
-        if not joined or word >= FIRST_UNSPACED:
+        begins = self.begins
+        if not begins or word >= FIRST_UNSPACED:
             return False
-        if any(name.startswith(word) for name in joined.get(word[:LONG_NUMBER], ())):
+        if _begins_one(word, begins.get(word[:LONG_NUMBER], ())):
             return True
-        if before.isdecimal() and any(
-            name[0] in _READ_AS.get(before, "") and name[1:] == word
-            for names in joined.values()
-            for name in names
-        ):
+        if any(letter + word in self.joined for letter in _READ_AS.get(before, "")):
             return True
         for at in range(len(word) - LONG_NUMBER + 1):
-            names = joined.get(word[at : at + LONG_NUMBER])
-            if names and any(word.startswith(name, at) for name in names):
-                return True
+            alike = begins.get(word[at : at + LONG_NUMBER])
+            if alike and (place := bisect_right(alike, word[at:])):
+                if word.startswith(alike[place - 1], at):
+                    return True
         return False
 
     @cached_property
-    def whole(self) -> tuple[str, ...]:
-        """Names as a whole, with spaces between their words; none without a vocabulary."""
-        return tuple(" ".join(map(plain, name)) for name in self.names if self.harmless)
+    def whole(self) -> list[str]:
+        """Names as a whole in order, with spaces between their words; none without a vocabulary."""
+        return sorted(" ".join(map(plain, name)) for name in self.names if self.harmless)
 
     def is_cut(self, words: list[str]) -> bool:
         """Whether the words of a whole text are no more than the begin of a name."""
         begin = " ".join(words)
-        return (
-            len(words) > 1
-            and len(begin) >= LONG_NUMBER
-            and any(name.startswith(begin) for name in self.whole)
-        )
+        return len(words) > 1 and len(begin) >= LONG_NUMBER and _begins_one(begin, self.whole)
+
+
+def _begins_one(begin: str, names: Sequence[str]) -> bool:
+    """Whether one of some names, which are in order, begins with something."""
+    place = bisect_left(names, begin)
+    return place < len(names) and names[place].startswith(begin)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import queue
 import threading
 from typing import TYPE_CHECKING
 
@@ -125,18 +126,28 @@ def test_what_cannot_be_kept_is_counted(
     monkeypatch.setattr(events, "MAX_WAITING", 2)
     counted = Counted(monkeypatch)
     monkeypatch.setattr(events, "MAX_FILES", 1)
-    scripted.record = unavailable
+    refused: queue.SimpleQueue[None] = queue.SimpleQueue()
+
+    def refuse(context: grpc.ServicerContext) -> None:
+        refused.put(None)
+        unavailable(context)
+
+    scripted.record = refuse
     caller = Caller(channel, opened(TARGET), *(5 * [*whole_file(ct())]))
     for _ in range(5):
         caller.receive_result()
     caller.half_close()
+    counted.wait_for("deidcascade_audit_dropped_files", 3)
+    # What is on its way may be told although it was dropped: one that was made before, and
+    # then one that was made behind.
+    for _ in range(refused.qsize() + 2):
+        refused.get(timeout=PATIENCE_SECONDS)
     scripted.record = lambda _context: None
     files = unrecorded = 0
     while files + unrecorded < 5:
         batch = scripted.told.get(timeout=PATIENCE_SECONDS)
         files, unrecorded = files + len(batch.files), unrecorded + batch.unrecorded
     assert (files, unrecorded) == (2, 3)
-    counted.wait_for("deidcascade_audit_dropped_files", 3)
 
 
 def test_a_site_can_want_nothing_told(
