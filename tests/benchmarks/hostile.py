@@ -24,6 +24,8 @@ from rich.table import Table
 
 from deid_service.engine import Deidentifier, DicomError, Plan, compile_plan
 from deid_service.engine.limits import MAX_VALUES
+from deid_service.engine.rules.identity import MAX_OF_A_KIND
+from deid_service.engine.rules.texts import MAX_CHARACTERS
 from deid_service.engine.walk.output import Buffer
 from profile_service.language import parse_profile
 from tests.support.engine.build import El, Part, dicom, el, sq
@@ -36,6 +38,15 @@ _LATER = (
     "groups: [{name: PatientID}, {name: StudyID}]}]"
 )
 _MOVED = "  date-increment: -17\n"
+
+# Behind the name of the patient.
+_CLEANED = (
+    "AdditionalPatientHistory",
+    "PatientComments",
+    "AcquisitionComments",
+    "ImageComments",
+    "RequestedProcedureComments",
+)
 
 
 @dataclass(frozen=True)
@@ -151,14 +162,24 @@ def cases() -> Iterator[Case]:
         el("Modality", "a" + "\u0327\u0301" * (SIZE // 4), "UT"),
     ]
     base = "  base: ps3.15-2026c-basic\n  options: [clean-descriptors]\n  salt: nobody's\n"
+    identity = el("SOPInstanceUID", "1.2")
     names = [el("PatientName", "Ab^C")] * (SIZE // 12)
     yield Case("base", "names", dicom(*names), nothing, base)
-    texts = [el("SOPInstanceUID", "1.2"), el("PatientName", "Doe^Jane")]
-    texts.append(el("ImageComments", "Jane doe " * (SIZE // 9), "UT"))
-    yield Case("base", "a long text", dicom(*texts), nothing, base)
+    # As long as a text may be that is looked through, in every element that is cleaned.
+    for of, said in (("long texts", "Jane doe "), ("long texts, letter by letter", "J.a n-e ")):
+        long = (said * MAX_CHARACTERS)[:MAX_CHARACTERS]
+        texts = [el(name, long, "UT") for name in _CLEANED]
+        who = el("PatientName", "Doe^Jane")
+        yield Case("base", of, dicom(identity, who, *texts), nothing, base)
+    # Of whom as much is said as may be, all alike; and a text of what nearly is that.
+    alike = [[el("PatientName", f"Zqxwvk{chr(97 + n // 26 % 26)}{chr(97 + n % 26)}^{n}")]
+             for n in range(MAX_OF_A_KIND - 100)]  # fmt: skip
+    near = el("ImageComments", ("zqxwvkzqz " * MAX_CHARACTERS)[:MAX_CHARACTERS], "UT")
+    people = sq("ReferencedStudySequence", *alike)
+    yield Case("base", "names that begin alike", dicom(identity, people, near), nothing, base)
     visit = [el("StudyDate", "20040119")]
     visits = sq("ReferencedStudySequence", *[visit] * (SIZE // 24))
-    yield Case("base", "items", dicom(el("SOPInstanceUID", "1.2"), visits), nothing, base)
+    yield Case("base", "items", dicom(identity, visits), nothing, base)
     late = "name: PatientName, remove: true, when: {present: [ImageComments]}"
     yield Case("when", "empty elements", dicom(*[el("ImageType")] * (SIZE // 8)), late)
     yield Case("filenames", "combining characters", dicom(*combining), nothing)

@@ -73,7 +73,7 @@ def forms_of_name(name: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
     """Yields the forms of a name, given in its words in lower case."""
     words = [word for word in name if not word.isdigit()][:_MAX_WORDS]
     for word in words:
-        if len(word) >= MIN_NAME and word not in _SHARED | TITLES:
+        if len(word) >= MIN_NAME and word not in _SHARED and word not in TITLES:
             for each in _written(word):
                 yield (each,)
                 if len(each) >= _MIN_WORD:

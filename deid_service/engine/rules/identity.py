@@ -324,11 +324,8 @@ class Identity:
                 return 2
         if len(word) > 1:
             return 0
-        following = found[at + 1 : at + MIN_NAME]
-        if len(following) == MIN_NAME - 1 and all(len(each[0]) == 1 for each in following):
-            tokens = _tokens(text, found[at : at + _MAX_SPELLED])
-            if length := _spelled_end(tokens, self._sought.forms):
-                return length
+        if length := self._spelled_length(found, at):
+            return length
         return self._dotted_end(_tokens(text, found[at : at + MAX_PARTS + 1]))
 
     def _may_begin(self, word: str, found: list[re.Match[str]], at: int) -> bool:
@@ -349,6 +346,20 @@ class Identity:
             if some in sought.short and _literally(tokens[:length]) in sought.short[some]:
                 return length
         return 0
+
+    def _spelled_length(self, found: list[re.Match[str]], at: int) -> int:
+        """Returns how many tokens are a form letter by letter: S F O R Z I N I, S.F.O.R.Z.I.N.I."""
+        head = "".join([each[0] for each in found[at : at + MIN_NAME]])
+        if head not in self._sought.spelled_heads:
+            return 0
+        letters, end = "", found[at].start() - 1
+        for token in found[at : at + _MAX_SPELLED]:
+            letter = token[0].translate(APOSTROPHES)
+            if len(letter) > 1 or not 0 < token.start() - end <= _MAX_BETWEEN:
+                break
+            letters, end = letters + letter, token.end()
+        lengths = range(len(letters), MIN_NAME - 1, -1)
+        return next((each for each in lengths if (letters[:each],) in self._sought.forms), 0)
 
     def _number_length(self, found: list[re.Match[str]], at: int) -> int:
         joined, length, end = "", 0, found[at].start()
@@ -449,18 +460,6 @@ def _literally(tokens: list[_Token]) -> str:
     if tokens[0].touches and len(tokens) == 1:
         return ""
     return tokens[0].text + "".join(token.before + token.text for token in tokens[1:])
-
-
-def _spelled_end(tokens: list[_Token], forms: AbstractSet[tuple[str, ...]]) -> int:
-    """Returns how many tokens are a form letter by letter: S F O R Z I N I, S.F.O.R.Z.I.N.I."""
-    letters, length = "", 0
-    for token in tokens:
-        if len(token.text) > 1 or (letters and not 0 < len(token.before) <= _MAX_BETWEEN):
-            break
-        letters += token.text
-        if len(letters) >= MIN_NAME and (letters,) in forms:
-            length = len(letters)
-    return length
 
 
 def _are_one(tokens: list[_Token]) -> bool:

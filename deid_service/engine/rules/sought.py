@@ -18,6 +18,7 @@ from deid_service.engine.rules.calendar import Dates
 from deid_service.engine.rules.forms import (
     LONG_NUMBER,
     MAX_WORDS_OF_FORM,
+    MIN_NAME,
     TITLES,
     forms_of_name,
     forms_of_phrase,
@@ -114,11 +115,15 @@ class Sought:
         return frozenset(each for each in found if len(each) > 1 and each[0] < FIRST_UNSPACED)
 
     @cached_property
+    def of_names(self) -> frozenset[tuple[str, ...]]:
+        """The forms of its names, in words; those that are too short, too."""
+        return frozenset(form for name in self.names for form in forms_of_name(name))
+
+    @cached_property
     def forms(self) -> frozenset[tuple[str, ...]]:
         """What it is written as, in words."""
-        forms: set[tuple[str, ...]] = set()
+        forms = set(self.of_names)
         for name in self.names:
-            forms.update(forms_of_name(name))
             forms.update(long_vowels(name, self.harmless))
             forms.update(with_prefixes(name, self.harmless))
         for phrase in self.phrases:
@@ -171,6 +176,11 @@ class Sought:
         for form in (*self.forms, *self.short):
             found.setdefault(form[0], set()).add(form[1] if len(form) > 1 else "")
         return found
+
+    @cached_property
+    def spelled_heads(self) -> frozenset[str]:
+        """With which letters a form of one word begins that is told letter by letter."""
+        return frozenset(form[0][:MIN_NAME] for form in self.forms if len(form) == 1)
 
     @cached_property
     def short(self) -> dict[tuple[str, ...], set[str]]:
@@ -227,8 +237,7 @@ class Sought:
     @cached_property
     def in_names(self) -> frozenset[str]:
         """What belongs to a name that stands in a text."""
-        forms = (form for name in self.names for form in forms_of_name(name))
-        return frozenset(word for form in forms for word in form if len(word) > 1)
+        return frozenset(word for form in self.of_names for word in form if len(word) > 1)
 
     @cached_property
     def called(self) -> frozenset[str]:
@@ -299,9 +308,9 @@ class Sought:
             return True
         for at in range(len(word) - LONG_NUMBER + 1):
             alike = begins.get(word[at : at + LONG_NUMBER])
-            if alike and (place := bisect_right(alike, word[at:])):
-                if word.startswith(alike[place - 1], at):
-                    return True
+            place = bisect_right(alike, word[at:]) if alike else 0
+            if alike and place and word.startswith(alike[place - 1], at):
+                return True
         return False
 
     @cached_property

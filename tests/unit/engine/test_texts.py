@@ -253,6 +253,25 @@ def test_told_by_what_is_no_word(what: str, text: str, left: str) -> None:
     assert sweep(text, one(what)) == left
 
 
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("BGZYXELBA", ""), ("BGZYXELBE", "BGZYXELBE"), ("ZYXELBAX", ""), ("ZYXELBEX", "ZYXELBEX"),
+        # Cut off; of one that begins with another, too.
+        ("ZYXELBAN", ""), ("ZYXELB", ""), ("ZYXELBON", ""), ("ZYXELBOT", "ZYXELBOT"),
+        ("3yxelba", "3"), ("0lavzyxe", "0"), ("1lavzyxe", "1lavzyxe"),
+        ("Z Y X E L B O N G O CT", "CT"), ("Z Y X E L B E CT", "Z Y X E L B E CT"),
+    ],
+)  # fmt: skip
+def test_names_that_begin_alike(text: str, left: str) -> None:
+    """Each of them is found within words, before and behind the others in order."""
+    identity = one("name Zyxelba^Ann")
+    for name in ("Zyxelbana^Ben", "Zyxelbongo^Cat", "Zyxelbzz^Dan", "Yxelba^Eve", "Olavzyxe^Fay"):
+        identity.add_name(name)
+
+    assert sweep(text, identity) == left
+
+
 @pytest.mark.parametrize("text", ["JD", "dj", "Brien", "pat12345", "12345678"])
 def test_never_kept(text: str) -> None:
     """A cleaned text has no initials, names or identifiers, whatever a vocabulary has."""
