@@ -437,6 +437,10 @@ class PlanCache:
                 not a profile that this build can apply.
         """
         _require_digest(source, sha256)
+        # Since the answer was asked for, another stream may have had it compiled.
+        if (plan := self._plans.get(sha256)) is not None:
+            self.note_use(sha256)
+            return plan
         task = self._compiling.get(sha256)
         if task is None:
             # In a thread, so that a large profile does not halt the open streams.

@@ -87,9 +87,9 @@ def test_a_text_that_is_known_is_not_asked_for_again(
 
 
 def test_a_profile_is_compiled_once_for_many_streams(
-    channel: grpc.Channel, monkeypatch: pytest.MonkeyPatch
+    channel: grpc.Channel, scripted: ScriptedProfileService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Streams that open at the same moment share the work of compiling."""
+    """Streams that open at the same moment share the work of compiling, however it ends."""
     from deid_service.serving import resolver as profiles
 
     calls: list[str] = []
@@ -98,9 +98,18 @@ def test_a_profile_is_compiled_once_for_many_streams(
 
     def counted(source: str, *, learn: bool) -> object:
         calls.append(source)
-        all_there.wait(0.3)
+        assert all_there.wait(10)
         return compile_once(source, learn=learn)
 
+    def answer(
+        _request: profile_pb.ResolveProfileRequest, _context: grpc.ServicerContext
+    ) -> profile_pb.ResolveProfileResponse:
+        # Some answers are on their way when it has been compiled.
+        if len(scripted.requests) == 20:
+            all_there.set()
+        return selected()
+
+    scripted.answer = answer
     monkeypatch.setattr(profiles, "_compile", counted)
     callers = [Caller(channel, opened()) for _ in range(20)]
     versions = [caller.receive().opened.profile_version for caller in callers]

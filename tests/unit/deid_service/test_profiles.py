@@ -58,3 +58,13 @@ def test_a_caller_that_gives_up_does_not_stop_the_others() -> None:
         return len(cache.snapshot())
 
     assert asyncio.run(fill()) == 1
+
+
+def test_a_plan_that_is_there_stays() -> None:
+    """An answer that was asked for before it was there brings its text: it is not made again."""
+
+    async def ask_twice() -> bool:
+        cache = PlanCache()
+        return await cache.plan_of(*profile(1)) is await cache.plan_of(*profile(1))
+
+    assert asyncio.run(ask_twice())
