@@ -42,7 +42,7 @@ def test_a_deadline_of_the_caller_is_no_good_end(
         for message in (opened(), *whole_file(ct())):
             messages.put(message)
         stub = DeidServiceStub(channel)
-        call = stub.Deidentify(iter(messages.get, None), timeout=2.0)
+        call = stub.Deidentify(iter(messages.get, None), timeout=4.0)
         ended = failure_of(lambda: list(call))
         messages.put(None)
 
