@@ -11,15 +11,18 @@ from typing import TYPE_CHECKING, Protocol
 from deidcascade.v1 import deid_service_pb2 as pb
 
 from deid_service.contract import wire
+from deid_service.serving.digest import NoDigest, Together
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from deid_service.contract.wire import Buffer
-    from deid_service.serving.digest import Digest, NoDigest
+    from deid_service.serving.digest import Digest
 
 # What is around a chunk in a message or in a part of a batch, with room to spare.
 AROUND_CHUNK = 64
+
+NO_DIGEST = NoDigest()
 
 
 class Answers(Protocol):
@@ -37,8 +40,13 @@ class Answers(Protocol):
     def chunk(self, parts: Sequence[Buffer], size: int, digest: Digest | NoDigest) -> None:
         """Some output, not empty, in pieces that do not change any more."""
 
-    def result(self, result: bytes) -> None:
-        """A file has ended; takes the FileResult as bytes."""
+    def result(self, result: bytes, digest: Digest | NoDigest = NO_DIGEST) -> None:
+        """A file has ended.
+
+        Args:
+            result: the FileResult as bytes, but for the hex digits of its digest, which end it.
+            digest: the digest; of that it hangs how long a result is.
+        """
 
     def take(self, *, done: bool) -> list[bytes]:
         """Returns the messages that are ready; all of them, where the request is done with."""
@@ -72,9 +80,10 @@ class Messages:
         self._ready.append(wire.response_of(message))
         return True
 
-    def result(self, result: bytes) -> None:
+    def result(self, result: bytes, digest: Digest | NoDigest = NO_DIGEST) -> None:
         """See `Answers`."""
-        self._ready.append(wire.field_header(wire.RESPONSE_RESULT, len(result)) + result)
+        header = wire.field_header(wire.RESPONSE_RESULT, len(result) + digest.hex_bytes)
+        self._ready.append(header + result + digest.hexdigest().encode())
 
     def take(self, *, done: bool) -> list[bytes]:
         """See `Answers`."""
@@ -99,6 +108,7 @@ class Batches:
         self._part: list[Buffer] = []
         self._part_size = 0
         self._has_chunk = False
+        self._digests = Together()
 
     def file(self, output: pb.FileOutput) -> None:
         """See `Answers`."""
@@ -107,7 +117,7 @@ class Batches:
 
     def chunk(self, parts: Sequence[Buffer], size: int, digest: Digest | NoDigest) -> None:
         """See `Answers`."""
-        digest.take_parts(parts, size)
+        self._digests.take(digest, parts, size)
         if self._has_chunk:
             self._end_part()
         room = self._most - self._size - self._part_size - AROUND_CHUNK
@@ -121,12 +131,13 @@ class Batches:
             self._part_size += len(header) + group_size
             self._has_chunk = True
 
-    def result(self, result: bytes) -> None:
+    def result(self, result: bytes, digest: Digest | NoDigest = NO_DIGEST) -> None:
         """See `Answers`."""
-        if self._size + self._part_size + len(result) + AROUND_CHUNK > self._most:
+        size = len(result) + digest.hex_bytes
+        if self._size + self._part_size + size + AROUND_CHUNK > self._most:
             self._end_part()
             self._end_batch()
-        self._add(wire.PART_RESULT, result)
+        self._add(wire.PART_RESULT, result, self._digests.hex_of(digest))
         self._end_part()
 
     def take(self, *, done: bool) -> list[bytes]:
@@ -134,13 +145,15 @@ class Batches:
         if done:
             self._end_part()
             self._end_batch()
+        self._digests.settle()
         ready, self._ready = self._ready, []
         return ready
 
-    def _add(self, key: int, data: bytes) -> None:
-        header = wire.field_header(key, len(data))
-        self._part += (header, data)
-        self._part_size += len(header) + len(data)
+    def _add(self, key: int, *pieces: Buffer) -> None:
+        size = sum(map(len, pieces))
+        header = wire.field_header(key, size)
+        self._part += (header, *pieces)
+        self._part_size += len(header) + size
 
     def _end_part(self) -> None:
         if self._part:
@@ -154,6 +167,7 @@ class Batches:
 
     def _end_batch(self) -> None:
         if self._parts:
+            self._digests.settle()
             header = wire.field_header(wire.RESPONSE_BATCH, self._size)
             self._ready.append(b"".join((header, *self._parts)))
             self._parts = []

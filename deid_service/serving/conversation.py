@@ -165,6 +165,8 @@ class Conversation:
         self._answers: Messages | Batches = self._messages
         self._steps: Iterator[None] = iter(())
         self._pending = False
+        # Files that have ended, with why and where they were rejected.
+        self._over: list[tuple[_File, pb.Rejection | None, str]] = []
 
     @property
     def between_files(self) -> bool:
@@ -195,8 +197,14 @@ class Conversation:
             ProtocolError: as `receive`.
         """
         self.catch_up()
-        self._pending = next(self._steps, _DONE) is not _DONE
-        return self._answers.take(done=not self._pending)
+        try:
+            self._pending = next(self._steps, _DONE) is not _DONE
+            return self._answers.take(done=not self._pending)
+        finally:
+            # Not before: large files of a batch have their digests together.
+            over, self._over = self._over, []
+            for file, rejection, where in over:
+                self._ended(file.record(rejection, where))
 
     @property
     def plan(self) -> Plan:
@@ -322,7 +330,7 @@ class Conversation:
         if self._state is _State.IN_FILE:
             self._guarded(self._file.finish, self._answers)
             if self._state is _State.IN_FILE:
-                self._ended(self._file.record())
+                self._over.append((self._file, None, ""))
         self._state = _State.BETWEEN
 
     def _guarded(
@@ -340,7 +348,7 @@ class Conversation:
         else:
             return
         self._state = _State.REJECTED
-        self._ended(self._file.record(rejection, where))
+        self._over.append((self._file, rejection, where))
         self._answers.result(self._file.rejected(rejection))
 
 
@@ -426,8 +434,8 @@ class _File:
         self.digest = Digest() if terms.digest else NoDigest()
         self._bytes_in = 0
         self._bytes_out = 0
+        self._seconds = 0.0
         self._applied_bytes = 0
-        self._sha256 = ""
         self._actions: Mapping[str, int] = _NO_ACTIONS
         self._announced = False
         # Copied, not referred to: a few bytes of output would otherwise keep the
@@ -520,37 +528,38 @@ class _File:
         result = self._engine.finish()
         self._applied_bytes = result.applied_bytes
         self._write(result.tail, sum(map(len, result.tail)), answers)
-        self._sha256, self._actions = self.digest.hexdigest(), result.actions
+        self._actions = result.actions
         own = pb.Receipt(
-            bytes_in=self._bytes_in,
-            bytes_out=self._bytes_out,
-            sha256=self._sha256,
-            warnings=result.warnings,
-        )
-        receipt = self._receipts.common(result.actions) + own.SerializeToString()
+            bytes_in=self._bytes_in, bytes_out=self._bytes_out, warnings=result.warnings
+        ).SerializeToString()
+        receipt = self._receipts.common(result.actions) + own + self.digest.header
         file_id = pb.FileResult(file_id=self._file_id).SerializeToString()
-        answers.result(file_id + wire.field_header(wire.RESULT_RECEIPT, len(receipt)) + receipt)
+        size = len(receipt) + self.digest.hex_bytes
+        answers.result(
+            file_id + wire.field_header(wire.RESULT_RECEIPT, size) + receipt, self.digest
+        )
+        self._seconds = time.perf_counter() - self._began
 
     def rejected(self, rejection: pb.Rejection) -> bytes:
         """Returns the result of a file that is rejected, a FileResult."""
+        self._seconds = time.perf_counter() - self._began
         return pb.FileResult(file_id=self._file_id, rejection=rejection).SerializeToString()
 
     def record(self, rejection: pb.Rejection | None = None, where: str = "") -> FileRecord:
         """Returns what may be told of the file."""
-        seconds = time.perf_counter() - self._began
         if rejection is None:
             return FileRecord(
                 self._bytes_in,
                 self._bytes_out,
-                seconds,
+                self._seconds,
                 applied_bytes=self._applied_bytes,
-                sha256=self._sha256,
+                sha256=self.digest.hexdigest(),
                 actions=self._actions,
             )
         return FileRecord(
             self._bytes_in,
             self._bytes_out,
-            seconds,
+            self._seconds,
             reason=pb.RejectionReason.Name(rejection.reason).removeprefix("REJECTION_REASON_"),
             tag=rejection.tag,
             offset=rejection.byte_offset,

@@ -49,7 +49,7 @@ def digest_thread() -> None:
     """What is sent is hashed on the event loop."""
     from deid_service.serving import digest
 
-    digest.ASIDE_BYTES = sys.maxsize
+    digest.ASIDE_BYTES = digest.TOGETHER_BYTES = sys.maxsize
 
 
 def statement_path() -> None:

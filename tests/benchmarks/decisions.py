@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.table import Table
 
+from deid_service.client.batches import BATCH_BYTES
 from deid_service.engine import compile_plan, deidentify
 from profile_service.language import parse_profile
 from tests.benchmarks._files import slices
@@ -28,6 +29,8 @@ from tests.benchmarks.resolve import load_hierarchy
 
 ROUNDS = 4
 PROJECTS, CALLS = 1000, 1000
+# Of a series, which files in batches are.
+SERIES = 160
 
 
 @dataclass(frozen=True)
@@ -47,12 +50,10 @@ class Load:
     run: Callable[[Server], float]
 
 
-def _files(size: int, files: int) -> Callable[[Server], float]:
+def _files(size: int, files: int, **more: int) -> Callable[[Server], float]:
     def run(server: Server) -> float:
-        answer = run_client(
-            "tests.benchmarks._load", address=server.address, target=PROJECT, size=size, files=files
-        )
-        return answer["seconds"]
+        load = {"address": server.address, "target": PROJECT, "size": size, "files": files}
+        return run_client("tests.benchmarks._load", **load, **more)["seconds"]
 
     return run
 
@@ -72,6 +73,11 @@ def _ask(server: Server, *, known: bool) -> float:
 
 LARGE = Load("1 GiB in one file", "GiB", 1, _files(1 << 30, 1))
 MEDIUM = Load("2,000 files of 512 KiB", "file", 2000, _files(512 * 1024, 2000))
+BATCHED = Load(
+    "2,000 files of 512 KiB, two in a message",
+    *("file", 2000),
+    _files(512 * 1024, 2000, batch_bytes=BATCH_BYTES, series=SERIES),
+)
 SMALL = Load("4,000 files of 32 KiB", "file", 4000, _files(32 * 1024, 4000))
 SENT = Load("resolutions, text sent", "call", CALLS, lambda server: _ask(server, known=False))
 KNOWN = Load("resolutions, text known", "call", CALLS, lambda server: _ask(server, known=True))
@@ -79,7 +85,7 @@ KNOWN = Load("resolutions, text known", "call", CALLS, lambda server: _ask(serve
 STREAMS = {
     "tuning": (LARGE, MEDIUM),
     "wire shortcuts": (LARGE, MEDIUM, SMALL),
-    "digest thread": (LARGE, MEDIUM),
+    "digest thread": (LARGE, MEDIUM, BATCHED),
     "gathered log lines": (SMALL,),
 }
 RESOLUTIONS = {

@@ -15,7 +15,12 @@ from hypothesis import strategies as st
 from deid_service.contract.errors import ProtocolError
 from deid_service.engine import compile_plan
 from deid_service.serving import conversation as conversation_module
-from deid_service.serving.conversation import MIN_RESPONSE_BYTES, Conversation, Terms
+from deid_service.serving.conversation import (
+    MIN_RESPONSE_BYTES,
+    Conversation,
+    FileRecord,
+    Terms,
+)
 from deid_service.serving.limits import Limits
 from deid_service.serving.resolver import AppliedProfile
 from profile_service.language import parse_profile
@@ -40,6 +45,7 @@ FILES = [
     dicom(el("PatientName", "C"))[:-1],
     dicom(sq("ReferencedImageSequence", *[[el("SOPInstanceUID", "1.2")]] * 50)),
     b"",
+    dicom(el("PatientID", "2"), el("PixelData", bytes(300_000), "OW")),
 ]
 
 
@@ -125,6 +131,21 @@ def test_small_files_are_answered_by_one_message() -> None:
     assert heard([answer]) == plain(files)
     for one in heard([answer]):
         assert one.result.receipt.sha256 == hashlib.sha256(one.output).hexdigest()
+
+
+def test_large_files_of_a_batch_are_told_of_in_their_order() -> None:
+    """Their digests are taken together; each record has that of its receipt all the same."""
+    files = [FILES[3], FILES[7], b"noise" * 100, FILES[1], FILES[7]]
+    records: list[FileRecord] = []
+    talk = Conversation(APPLIED, Limits(), records.append, Terms())
+
+    said = heard(answers_to(talk, [batch([whole(data, str(n)) for n, data in enumerate(files)])]))
+
+    assert [record.sha256 for record in records] == [
+        hashlib.sha256(one.output).hexdigest() if one.output else "" for one in said
+    ]
+    assert [record.sha256 for record in records] == [one.result.receipt.sha256 for one in said]
+    assert [bool(record.reason) for record in records] == [False, False, True, False, False]
 
 
 @pytest.mark.parametrize("place", range(3))
