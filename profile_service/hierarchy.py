@@ -206,7 +206,7 @@ def cascade(levels: Sequence[Level], *, enforced: bool) -> Resolution:
     """
     selected: ProfileVersion | None = None
     verdicts = []
-    locked = max((place for place, level in enumerate(levels) if level.locked), default=0)
+    locked = max([place for place, level in enumerate(levels) if level.locked], default=0)
     for place, level in enumerate(levels):
         profile = level.profile
         if enforced and place < locked:

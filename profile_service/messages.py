@@ -129,7 +129,8 @@ def _fill_summary(message: pb.Profile, data: ProfileVersion) -> None:
     message.version = data.version
     message.sha256 = data.sha256.hex()
     message.validity = validity(data.decision)
-    message.blank = data.decision.blank
+    if data.decision.blank:
+        message.blank = True
     message.validator_version = data.decision.validator_version
     set_time(message.create_time, data.create_time)
     message.etag = data.etag
@@ -174,7 +175,8 @@ def resolution(data: Resolution) -> pb.ResolveProfileResponse:
         part = message.levels.add()
         part.container = level.container
         part.verdict = VERDICTS[level.verdict]
-        part.version = level.version
+        if level.version:
+            part.version = level.version
         if level.violations:
             part.violations.extend(map(violation, level.violations))
     return message

@@ -8,8 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple
 
 from profile_service import messages
-from profile_service.access.credentials import NOBODY
-from profile_service.access.judging import OF_CALLER, judge_resolution
+from profile_service.access.judging import OF_CALLER
 from profile_service.bulkheads import Bulkhead
 from profile_service.errors import (
     CallIdleError,
@@ -27,7 +26,7 @@ from profile_service.language.model import PatternTimeoutError
 from profile_service.validity import decide, is_outdated, lets_through
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container
+    from collections.abc import Callable, Container, Mapping
 
     from profile_service.access.actor import Actor
     from profile_service.access.permissions import Permission
@@ -84,7 +83,7 @@ class Profiles:
         # By targets, and the text of none: what the database says of each, and what that comes to.
         # It is asked each time; what it says in the same words need not be read again.
         self._answering = threading.Lock()
-        self._answers: dict[str, tuple[list[Row], Answer]] = {}
+        self._answers: dict[str, tuple[tuple[Row, list[Row]], Answer]] = {}
         self._recorder = ThreadPoolExecutor(1, thread_name_prefix="record")
         self._records = threading.Semaphore(MAX_RECORDS_WAITING)
 
@@ -272,17 +271,12 @@ class Profiles:
             ServiceRefusedError: see `judge_resolution`.
             TargetNotFoundError: the target does not exist.
         """
-        claims, for_caller = shown
-        standing, theirs, told = self._resolutions.ask(target, claims, for_caller or NOBODY)
-        judge_resolution(
-            (claims, standing), None if for_caller is None else (for_caller, theirs), of_caller
-        )
-        if not told.rows:
+        told = self._resolutions.ask(target, *shown, of_caller)
+        if not told.exists:
             raise TargetNotFoundError(target.text)
-        self._resolutions.remember(told)
         text = None
         remembered = self._answers.get(target.text)
-        if remembered is not None and remembered[0] == told.rows:
+        if remembered is not None and remembered[0] == told.said[-2:]:
             answer = remembered[1]
         else:
             answer, text = self._read(told)
@@ -290,7 +284,7 @@ class Profiles:
         if profile is None or profile.sha256.hex() in known:
             return answer, None
         if text is None:
-            text = told.text_of(profile)
+            text = told.text_of(profile.sha256)
         if text is None:
             # Valid by a decision made anew: the query read no text of what was invalid.
             text = self._versions.get_source(profile)
@@ -305,30 +299,27 @@ class Profiles:
         """
         found = self._resolutions.read(told)
         levels = found.levels
-        outdated = any(level.profile and is_outdated(level.profile.decision) for level in levels)
+        outdated = [each for each in levels if each.profile and is_outdated(each.profile.decision)]
         if outdated:
-            levels = [self._level_decided(level) for level in levels]
+            levels = [self._level_decided(level, found.texts) for level in levels]
         resolution = cascade(levels, enforced=found.enforced)
-        text = None
-        if resolution.profile is not None:
-            text = resolution.profile.source
-            resolution = resolution._replace(profile=resolution.profile._replace(source=None))
         written = messages.resolution(resolution).SerializeToString()
         answer = Answer(resolution, written, found.key_source)
         # Where a text was sent it comes to the same without it the next time.
-        sent = any(row[-1] is not None for row in told.rows)
-        if not (outdated or sent) and sum(map(_said, levels)) <= MAX_SAID:
+        if not (outdated or told.with_text) and sum(map(_said, levels)) <= MAX_SAID:
             with self._answering:
-                self._answers[told.target.text] = told.rows, answer
+                self._answers[told.target.text] = told.said[-2:], answer
                 if len(self._answers) > MAX_ANSWERS:
                     del self._answers[next(iter(self._answers))]
-        return answer, text
+        profile = resolution.profile
+        return answer, None if profile is None else found.texts[profile.sha256]
 
-    def _level_decided(self, level: Level) -> Level:
+    def _level_decided(self, level: Level, texts: Mapping[bytes, str | None]) -> Level:
         if level.profile is None:
             return level
         kind = parse_name(level.container, field="container").kind
-        return level._replace(profile=self._decided(level.profile, kind))
+        with_text = level.profile._replace(source=texts[level.profile.sha256])
+        return level._replace(profile=self._decided(with_text, kind)._replace(source=None))
 
     def _decided(self, profile: ProfileVersion, kind: Kind) -> ProfileVersion:
         """Returns a version with the decision of this build's validator, or a newer one's."""

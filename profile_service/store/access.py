@@ -366,8 +366,8 @@ class AccessStore:
 @lru_cache(maxsize=1024)
 def _granted(principals: tuple[str, ...], lines: str) -> frozenset[Permission]:
     """Reads what some principals have: a line for each binding, of theirs and of others."""
-    found = [line.partition("\t") for line in lines.splitlines()]
-    return granted(" ".join([words for principal, _, words in found if principal in principals]))
+    found = [line.split("\t") for line in lines.splitlines()]
+    return granted(" ".join([words for principal, words, *_ in found if principal in principals]))
 
 
 def _key(container: ContainerName | None, key_id: str) -> str:

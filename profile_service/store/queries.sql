@@ -278,28 +278,30 @@ SELECT
 
 -- What the cascade asks, and whether it may be asked: first at which moment (as above) that is, and
 -- when the first of the keys expires; which of two API keys are in force, and what some principals
--- have for the target, in lines; and then the target and the containers that it is in, each with
--- what is attached to it; where no container exists those columns are NULL. A valid version comes
--- with its text, unless its digest is among the known ones, which are bytes one after the
--- other: an array would cost more. Two lookups by unique keys for each container; by the
--- names, which tell what is in what, it is two steps of a plan in place of eleven. A site
--- comes with its keys, those of one length one after the other.
+-- have for the target, in lines, each with the container, or none where it is for all sites; and
+-- then the target and the containers that it is in, each with what is attached to it: before that
+-- what a site alone has, with its keys, those of one length one after the other. Where no
+-- container exists the columns are NULL. A valid version comes with its text, unless its digest
+-- is among the known ones, which are bytes one after the other: an array would cost more. Two
+-- lookups by unique keys for each container; by the names, which tell what is in what, it is two
+-- steps of a plan in place of eleven.
 -- name: resolve
 SELECT
     CASE WHEN NOT pg_is_in_recovery() THEN
         pg_snapshot_send(pg_current_snapshot()) || timestamptz_send(pg_postmaster_start_time())
     END,
     in_force.until, in_force.ids,
-    (SELECT string_agg(principal || E'\t' || words, E'\n') FROM binding
+    (SELECT string_agg(principal || E'\t' || words || coalesce(E'\t' || container_id, ''), E'\n')
+        FROM binding
         WHERE principal = ANY (string_to_array($9, E'\n'))
             AND (container_id IS NULL OR container_id IN (
                 SELECT id FROM container WHERE name IN ($1, $2, $3)))),
-    c.name, c.enforced,
+    c.enforced, c.file_audit,
     CASE WHEN c.enforced THEN
         (SELECT string_agg(int4send(generation) || master_key || sealed, ''::bytea)
          FROM site_key WHERE site_id = c.id)
     END,
-    c.profile_locked, c.file_audit, c.id, c.profile_revision,
+    c.name, c.profile_locked, c.id, c.profile_revision,
     v.version, v.sha256, v.create_time,
     v.validator_version, v.blank, v.violations, v.warnings, v.key_use,
     CASE WHEN v.valid AND position(v.sha256 IN $4) = 0 THEN v.source END
@@ -309,6 +311,22 @@ FROM (
         AND (expire_time IS NULL OR expire_time > now())
 ) AS in_force (ids, until)
 LEFT JOIN container AS c ON c.name IN ($1, $2, $3)
+LEFT JOIN profile_version AS v ON v.container_id = c.id AND v.version = c.current_version
+
+-- The same where nothing need be read but a target and the container that it is in: at which moment
+-- that is, and the time; and then what comes of them there. Half of the work.
+-- name: resolve_below
+SELECT
+    CASE WHEN NOT pg_is_in_recovery() THEN
+        pg_snapshot_send(pg_current_snapshot()) || timestamptz_send(pg_postmaster_start_time())
+    END,
+    timestamptz_send(now()),
+    c.name, c.profile_locked, c.id, c.profile_revision,
+    v.version, v.sha256, v.create_time,
+    v.validator_version, v.blank, v.violations, v.warnings, v.key_use,
+    CASE WHEN v.valid AND position(v.sha256 IN $3) = 0 THEN v.source END
+FROM (SELECT) AS always
+LEFT JOIN container AS c ON c.name IN ($1, $2)
 LEFT JOIN profile_version AS v ON v.container_id = c.id AND v.version = c.current_version
 
 -- Adds an event to a chain, as the last thing of a transaction.

@@ -24,11 +24,13 @@ class Read(NamedTuple):
 
     Attributes:
         row: what the database said of it, without the text.
-        version: what that stands for, with the text.
+        version: what that stands for, without the text as well.
+        text: this; None where it was not asked for.
     """
 
     row: Row
     version: ProfileVersion
+    text: str | None
 
 
 class RecentVersions:
@@ -74,4 +76,4 @@ def _size(read: Read) -> int:
     version = read.version
     said = len(version.decision.violations) + len(version.decision.warnings)
     # Nearly all texts are ASCII; other characters can take four times as much.
-    return len(version.source or "") + (1 + said) * _ENTRY_BYTES
+    return len(read.text or "") + (1 + said) * _ENTRY_BYTES

@@ -1,10 +1,18 @@
-"""What a resolution reads: one query, or that nothing has changed since."""
+"""What a resolution reads: one query, or less where nothing has changed since the last."""
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
-from profile_service.hierarchy import ContainerName, Kind, Level, parse_name
+from profile_service.access.credentials import NOBODY
+from profile_service.access.judging import judge_resolution
+from profile_service.errors import (
+    PermissionDeniedError,
+    ServiceRefusedError,
+    UnauthenticatedError,
+)
+from profile_service.hierarchy import ContainerName, Kind, Level
 from profile_service.model import FileAudit
 from profile_service.store import rows
 from profile_service.store.recent import Read, RecentVersions
@@ -14,18 +22,24 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from profile_service.access.credentials import Claims
-    from profile_service.access.model import Standing
+    from profile_service.access.permissions import Permission
     from profile_service.keys.sealing import Sealed
-    from profile_service.model import ProfileVersion
     from profile_service.store.access import AccessStore
     from profile_service.store.database import Reading
     from profile_service.store.rows import Row
-    from profile_service.store.statement import Parameter
-    from profile_service.store.unchanged import Unchanged
+    from profile_service.store.unchanged import Key, Unchanged
 
-# Where in a row of the query stands when it was answered and until when that holds, which API keys
-# are in force and what principals have, and what is said of a container.
-_WHEN, _IN_FORCE, _SAID = slice(2), slice(2, 4), slice(4, None)
+# Where in a row of the query stands when it was answered, until when that holds, which API keys are
+# in force and what principals have; what a site alone has; and what is said of a container.
+_OF_ALL, _OF_SITE, _OF_CONTAINER = slice(4), slice(4, 7), slice(7, None)
+# Where in the last its name stands, whether it is locked, its identity, and its text.
+_NAME, _LOCKED, _ID, _TEXT = 0, 1, 2, -1
+
+# The same of the query about a target and what it is in: when it was answered, and what is said.
+_WHEN_BELOW, _BELOW = slice(2), slice(2, None)
+
+# By how they are stored.
+_FILE_AUDITS = {each.value: each for each in FileAudit}
 
 
 class KeySource(NamedTuple):
@@ -47,124 +61,229 @@ class Found(NamedTuple):
 
     Attributes:
         enforced: whether the site enforces de-identification.
-        levels: nearest first, each valid profile with its text.
+        levels: nearest first, without texts.
+        texts: those of valid profiles, by their digests.
         key_source: what keys are made from.
     """
 
     enforced: bool
     levels: list[Level]
+    texts: dict[bytes, str | None]
     key_source: KeySource
 
 
+class Said(NamedTuple):
+    """What the database has said of a target.
+
+    Attributes:
+        committed: see `Moment`.
+        until: when it changes by itself; None for never.
+        keys: the ids of the API keys that are in force.
+        lines: what principals have.
+        of_site: what the site alone has; empty where there is none.
+        rows: one for the target and for each container that it is in, of those that exist.
+    """
+
+    committed: bytes | None
+    until: bytes | None
+    keys: str | None
+    lines: str | None
+    of_site: Row
+    rows: list[Row]
+
+
 class Told(NamedTuple):
-    """What the database says of a target: the same as long as nothing has changed.
+    """What a resolution is told: the same as long as nothing has changed.
 
     Attributes:
         target: the project or the device.
-        rows: a row for it and for each container that it is in; none where it does not exist.
+        names: of the target, of what it is in, and of its site.
+        exists: whether there is such a target.
+        with_text: whether a text was sent, as it is not the next time.
+        said: what the database says of them.
         recent: the versions whose texts it was not asked for, by their containers.
-        answered: what was asked, and the answer as it came.
-        connected: how many connections had been made before.
     """
 
     target: ContainerName
-    rows: list[Row]
+    names: tuple[str, str, str]
+    exists: bool
+    with_text: bool
+    said: Said
     recent: Mapping[str, Read]
-    answered: tuple[tuple[Parameter, ...], list[Row]]
-    connected: int
 
-    def text_of(self, version: ProfileVersion) -> str | None:
+    def text_of(self, sha256: bytes) -> str | None:
         """Returns the text of a version where it need not be asked for, else None."""
         for read in self.recent.values():
-            if read.version.sha256 == version.sha256:
-                return read.version.source
+            if read.version.sha256 == sha256:
+                return read.text
         return None
 
 
 class ResolutionStore:
     """What the cascade asks for, in PostgreSQL. Safe to use from many threads."""
 
-    def __init__(self, read: Reading, access: AccessStore, unchanged: Unchanged) -> None:
+    def __init__(self, read: Reading, access: AccessStore, unchanged: Unchanged[Said]) -> None:
         self._read = read
         self._access = access
         self._recent = RecentVersions()
         self._unchanged = unchanged
 
     def ask(
-        self, target: ContainerName, asking: Claims, caller: Claims
-    ) -> tuple[Standing, Standing, Told]:
+        self,
+        target: ContainerName,
+        asking: Claims,
+        caller: Claims | None,
+        of_caller: frozenset[Permission],
+    ) -> Told:
         """Asks for what the cascade needs, and whether that may be asked: one query.
+
+        What was read is remembered for whoever may be told, and nobody else: from how long
+        the answer takes, they could learn whether the target exists.
 
         Args:
             target: a project or a device.
             asking: who asks.
-            caller: in whose name.
+            caller: in whose name, or None.
+            of_caller: what that one needs.
 
-        Returns:
-            What both are worth for the target, and what is said of it.
+        Raises:
+            UnauthenticatedError: see `judge_resolution`.
+            PermissionDeniedError: see `judge_resolution`.
+            ServiceRefusedError: see `judge_resolution`.
         """
-        # The site of a device stands for a group as well.
-        names = (target.text, target.parent or "", target.site)
+        names = _names(target)
         recent = self._recent.of(names)
         known = b"".join([read.version.sha256 for read in recent.values()])
-        shown = (asking.key_id, asking.key_hash, caller.key_id, caller.key_hash)
-        principals = "\n".join(asking.principals + caller.principals)
-        asked = (*names, known, *shown, principals)
+        second = caller or NOBODY
+        shown = (asking.key_id, asking.key_hash, second.key_id, second.key_hash)
+
+        def judge(said: Said) -> None:
+            one, other = self._access.standings((asking, second), said.keys, said.lines)
+            pair = None if caller is None else (caller, other)
+            judge_resolution((asking, one), pair, of_caller)
+
+        # Who may be told for one purpose may not be for another, nor who asks in another's name.
+        who = (of_caller, *shown, asking.principals, second.principals)
+        asked = (*names, known, *who)
+        site = recent.get(names[2])
+        above = (names[2], None if site is None else site.version.sha256, *who)
         connected = self._unchanged.connected()
-        answer = self._unchanged.rows(asked) or self._read("resolve", *asked)
-        standings = self._access.standings((asking, caller), *answer[0][_IN_FORCE])
-        said = [row[_SAID] for row in answer]
-        exists = any(row[0] == target.text for row in said)
-        told = Told(target, said if exists else [], recent, (asked, answer), connected)
-        return standings[0], standings[1], told
+        said = self._unchanged.said(asked) or self._below(names, known, above)
+        whole = said is None
+        if said is None:
+            principals = "\n".join(asking.principals + second.principals)
+            answer = self._read("resolve", *names, known, *shown, principals)
+            said = _said(answer, names[2])
+        judge(said)
+        exists = names[0] in [row[_NAME] for row in said.rows]
+        texts = [row[_TEXT] for row in said.rows if row[_TEXT] is not None]
+        moment = Moment(said.committed, connected)
+        if exists and not texts:
+            self._unchanged.keep(asked, said, moment, said.until)
+        if whole and (alone := _site_alone(said, names[2])) is not None:
+            with suppress(UnauthenticatedError, PermissionDeniedError, ServiceRefusedError):
+                judge(alone)
+                self._unchanged.keep(above, alone, moment, said.until)
+        return Told(target, names, exists, bool(texts), said, recent)
 
-    def remember(self, told: Told) -> None:
-        """Remembers what was said of a target that exists, to whoever may be told.
+    def _below(self, names: tuple[str, str, str], known: bytes, above: Key) -> Said | None:
+        """Reads the target and what it is in, where the rest is known and still stands.
 
-        Nobody else: from how long the answer takes, they could learn whether it exists.
+        Returns:
+            What the whole query would say, without the bindings of the target and of what it is
+            in; None where the rest is not known.
         """
-        if all(row[-1] is None for row in told.rows):  # A text is not sent the next time.
-            asked, answer = told.answered
-            committed, until = answer[0][_WHEN]
-            self._unchanged.keep(asked, answer, Moment(committed, told.connected), until)
+        kept = self._unchanged.kept(above)
+        if kept is None:
+            return None
+        found = self._read("resolve_below", *names[:2], known)
+        if not self._unchanged.stands(kept, *found[0][_WHEN_BELOW]):
+            return None
+        rows = [row[_BELOW] for row in found]
+        # A device is in its site.
+        own = [row for row in rows if row[_NAME] is not None and row[_NAME] != names[2]]
+        site = kept.said
+        return Said(
+            site.committed, site.until, site.keys, site.lines, site.of_site, own + site.rows
+        )
 
     def read(self, told: Told) -> Found:
         """Reads what was said of a target that exists."""
-        target = told.target
-        found = {row[0]: row[1:] for row in told.rows}
-        enforced, keys, _, file_audit = found[target.site][:4]
+        enforced, file_audit, keys = told.said.of_site
+        audit = _FILE_AUDITS[file_audit]
+        found = {row[_NAME]: row for row in told.said.rows}
+        levels = []
+        texts = {}
         # All are read, so that the text of a site is sent once for its devices, too.
-        levels = [
-            Level(
-                name,
-                self._version_in(name, found[name][4:], told),
-                found[name][2],
-                FileAudit(file_audit),
-            )
-            for name in (target.text, target.parent or "", target.site)
-        ]
+        for name in told.names:
+            row = found[name]
+            read = self._version_in(name, row, told)
+            if read is None:
+                levels.append(Level(name, None, row[_LOCKED], audit))
+            else:
+                levels.append(Level(name, read.version, row[_LOCKED], audit))
+                texts[read.version.sha256] = read.text
         return Found(
             enforced,
-            levels if target.kind is Kind.PROJECT else levels[:1],
+            levels if told.target.kind is Kind.PROJECT else levels[:1],
+            texts,
             KeySource(
-                parse_name(target.site, field="target"),
-                {name: row[4] for name, row in found.items()},
+                ContainerName(told.names[2], Kind.SITE),
+                {name: row[_ID] for name, row in found.items()},
                 rows.to_site_keys(keys or b""),
             ),
         )
 
-    def _version_in(self, container: str, row: Row, told: Told) -> ProfileVersion | None:
+    def _version_in(self, container: str, row: Row, told: Told) -> Read | None:
         """Reads a row of a resolution, unless it is what was read before."""
-        said = row[:-1]
         before = told.recent.get(container)
-        if before is not None and before.row == said:
-            return before.version
-        version = rows.to_version(container, row)
+        if before is not None and before.row == row:
+            return before
+        *said, source = row
+        version = rows.to_version(container, (*said[_ID:], None))
         if version is None:
             return None
-        if version.source is None:
-            # Said to be known, and so not sent: of whichever container.
-            version = version._replace(source=told.text_of(version))
-        if version.source is not None:
-            self._recent.keep(Read(said, version))
-        return version
+        # Where it is said to be known it is not sent: of whichever container.
+        text = told.text_of(version.sha256) if source is None else source.decode()
+        read = Read((*said, None), version, text)
+        if text is not None:
+            self._recent.keep(read)
+        return read
+
+
+def _names(target: ContainerName) -> tuple[str, str, str]:
+    """Returns the names of a target, of what it is in, and of its site.
+
+    The site of a device stands for a group as well.
+    """
+    parent = target.text.rsplit("/", 2)[0]
+    site = parent.rsplit("/", 2)[0] if target.kind is Kind.PROJECT else parent
+    return target.text, parent, site
+
+
+def _said(answer: list[Row], site: str) -> Said:
+    """Reads the answer of the whole query."""
+    of_site: Row = ()
+    rows = []
+    for row in answer:
+        said = row[_OF_CONTAINER]
+        if said[_NAME] is not None:
+            rows.append(said)
+        if said[_NAME] == site:
+            of_site = row[_OF_SITE]
+    committed, until, keys, lines = answer[0][_OF_ALL]
+    return Said(committed, until, keys, lines, of_site, rows)
+
+
+def _site_alone(said: Said, site: str) -> Said | None:
+    """Returns what was said of a site; None where it does not exist, or its text was sent.
+
+    With what principals have in all of it: what they have below is another matter for each target.
+    """
+    for row in said.rows:
+        if row[_NAME] == site and row[_TEXT] is None:
+            bindings = [line.split("\t") for line in (said.lines or "").splitlines()]
+            wide = [each for each in bindings if each[2:] in ([], [str(row[_ID])])]
+            lines = "\n".join(["\t".join(each) for each in wide])
+            return said._replace(lines=lines, rows=[row])
+    return None

@@ -8,16 +8,20 @@ of a transaction that has ended since, no row is missing. See
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Hashable
 
     from profile_service.store.database import Reading
-    from profile_service.store.rows import Row
-    from profile_service.store.statement import Parameter
+
+    # What a statement was executed with, and whatever else tells its rows apart.
+    Key = tuple[Hashable, ...]
 
 MAX_ENTRIES = 1024
+
+# What was read, as whoever asks keeps it.
+T = TypeVar("T")
 
 
 class Moment(NamedTuple):
@@ -33,16 +37,16 @@ class Moment(NamedTuple):
     connected: int
 
 
-class _Kept(NamedTuple):
-    """Rows, and how long they stand: until a time of the database, if that is not None."""
+class Kept(NamedTuple, Generic[T]):
+    """What was read, and how long it stands: until a time of the database, if that is not None."""
 
-    rows: list[Row]
+    said: T
     moment: Moment
     until: bytes | None
 
 
-class Unchanged:
-    """Rows by the parameters of a statement. Safe to use from many threads.
+class Unchanged(Generic[T]):
+    """What was read, by the parameters of a statement. Safe to use from many threads.
 
     Attributes:
         connected: tells how many connections have been made to the database.
@@ -58,42 +62,49 @@ class Unchanged:
         self._read = read
         self.connected = connected
         self._lock = threading.Lock()
-        self._kept: dict[tuple[Parameter, ...], _Kept] = {}
+        self._kept: dict[Key, Kept[T]] = {}
         # When it was looked last: what is from before need not be asked about.
         self._last = Moment(None, 0)
 
-    def rows(self, parameters: tuple[Parameter, ...]) -> list[Row] | None:
-        """Returns the rows that a statement with these parameters would read now, if known."""
-        kept = self._kept.get(parameters)
-        if kept is None or kept.moment != self._last:
+    def said(self, parameters: Key) -> T | None:
+        """Returns what a statement with these parameters would read now, if known."""
+        kept = self.kept(parameters)
+        if kept is None:
             return None
         ((committed, now),) = self._read("moment")
-        # Behind it: a connection that was made for it counts.
-        moment = self._last = Moment(committed, self.connected())
-        if kept.moment != moment or (kept.until is not None and kept.until <= now):
-            return None
-        return kept.rows
+        return kept.said if self.stands(kept, committed, now) else None
 
-    def keep(
-        self,
-        parameters: tuple[Parameter, ...],
-        rows: list[Row],
-        moment: Moment,
-        until: bytes | None,
-    ) -> None:
-        """Remembers rows.
+    def kept(self, parameters: Key) -> Kept[T] | None:
+        """Returns what is remembered from when it was looked last; that it stands is not said."""
+        kept = self._kept.get(parameters)
+        return None if kept is None or kept.moment != self._last else kept
+
+    def stands(self, kept: Kept[T], committed: bytes | None, now: bytes) -> bool:
+        """Tells whether a statement would read the same now.
 
         Args:
-            parameters: of the statement that has read them.
-            rows: these.
+            kept: what was read.
+            committed: what the database has said since it was asked for this.
+            now: its time then.
+        """
+        # Behind it: a connection that was made for it counts.
+        moment = self._last = Moment(committed, self.connected())
+        return kept.moment == moment and (kept.until is None or kept.until > now)
+
+    def keep(self, parameters: Key, said: T, moment: Moment, until: bytes | None) -> None:
+        """Remembers what was read.
+
+        Args:
+            parameters: of the statement.
+            said: what it has read.
             moment: at which it did; `connected` as it was before.
-            until: when they change by themselves, as the database sends a time; None for never.
+            until: when that changes by itself, as the database sends a time; None for never.
         """
         if moment.committed is None:
             return
         with self._lock:
             self._last = moment
             self._kept.pop(parameters, None)
-            self._kept[parameters] = _Kept(rows, moment, until)
+            self._kept[parameters] = Kept(said, moment, until)
             if len(self._kept) > MAX_ENTRIES:
                 del self._kept[next(iter(self._kept))]

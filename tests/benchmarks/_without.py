@@ -80,11 +80,10 @@ def unchanged_answers() -> None:
     """Each resolution reads its rows."""
     from profile_service.store.unchanged import Unchanged
 
-    def nothing(self: Unchanged, parameters: tuple[Parameter, ...]) -> list[Row] | None:
-        del self, parameters
-        return None
+    def nothing(self: Unchanged[object], *kept: object) -> None:
+        del self, kept
 
-    Unchanged.rows = nothing  # type: ignore[method-assign]
+    Unchanged.keep = nothing  # type: ignore[method-assign, assignment]
 
 
 def gathered_log_lines() -> None:

@@ -24,7 +24,7 @@ from profile_service.service import Profiles
 from profile_service.store.access import AccessStore
 from profile_service.store.database import Database
 from profile_service.store.profiles import ProfileStore
-from profile_service.store.resolutions import ResolutionStore
+from profile_service.store.resolutions import ResolutionStore, Said
 from profile_service.store.unchanged import Unchanged
 from tests.contract.access.conftest import (
     DEVICE,
@@ -215,7 +215,7 @@ def test_an_unknown_key_is_looked_for_as_a_wrong_one(gateway: Gateway) -> None:
         return database.read(query, *parameters)
 
     access = AccessStore(read, database.change)
-    kept = Unchanged(read, database.connected)
+    kept: Unchanged[Said] = Unchanged(read, database.connected)
     guard, profiles = (
         Guard(access),
         Profiles(ProfileStore(read, database.change), ResolutionStore(read, access, kept)),

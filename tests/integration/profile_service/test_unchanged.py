@@ -11,10 +11,12 @@ import pytest
 
 from deid_service.embedded.postgres import EmbeddedPostgres
 from profile_service.access.credentials import claims_of_key, new_key
+from profile_service.access.judging import OF_PREVIEW
 from profile_service.access.permissions import Permission
 from profile_service.errors import (
     PermissionDeniedError,
     ProfileServiceError,
+    ServiceRefusedError,
     TargetNotFoundError,
     UnauthenticatedError,
 )
@@ -178,14 +180,113 @@ def test_nothing_else_is_asked_while_nothing_changes(database: str) -> None:
     assert again == [["resolve"], ["moment"], ["moment"]]
 
 
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+@pytest.mark.usefixtures("store")
+def test_whatever_changes_is_seen_by_who_asks_for_the_first_time(
+    database: str, change: str
+) -> None:
+    """Though all but the target and its group was known: what changed may be of the site."""
+    with (
+        resolver(database) as knowing,
+        resolver(database) as fresh,
+        psycopg.connect(database) as connection,
+    ):
+        assert knowing.remembers(DEVICE)
+        connection.execute("SET CONSTRAINTS ALL DEFERRED")
+        connection.execute(change)
+        assert knowing.statements() == ["resolve_below"]
+        connection.commit()
+        knowing.profiles._answers.clear()
+        knowing.asked.clear()
+
+        assert knowing.resolve() == fresh.resolve()
+        assert knowing.asked[:2] == ["resolve_below", "resolve"]
+
+
+def test_of_another_target_no_more_is_read_than_what_is_of_its_own(
+    store: Store, database: str
+) -> None:
+    """Where the rest is known: the same comes of it, for whatever is in the site."""
+    other = parse_name("sites/s/groups/other", field="name")
+    names = ("sites/s/groups/g/projects/q", f"{other}/projects/p", "sites/s/devices/e")
+    targets = [parse_name(each, field="name") for each in names]
+    for each in (other, *targets):
+        store.containers.create(each, "", enforced=None, actor=THIS_MACHINE)
+    profiles = Profiles(store.profiles, store.resolutions)
+    profiles.set(other, VALID, allow_invalid=False, etag="", actor=THIS_MACHINE)
+    with resolver(database) as one, resolver(database) as fresh:
+        assert one.remembers()
+        for target in (*targets, DEVICE):
+            fresh.profiles._resolutions._unchanged._kept.clear()
+            one.asked.clear()
+            first = one.resolve(target)
+            assert one.asked == ["resolve_below"]
+            assert first == fresh.resolve(target)
+            assert first == one.resolve(target)
+            assert one.remembers(target)
+            assert first == one.resolve(target)
+        elsewhere = parse_name("sites/t/devices/d", field="name")
+        assert one.statements(elsewhere) == ["resolve"]
+    profiles.close()
+
+
 @contextmanager
-def holder(store: Store, *, role: str = "viewer", ends: datetime | None = None) -> Iterator[Shown]:
-    """Gives what the holder of a new key for the project shows."""
+def holder(
+    store: Store,
+    *,
+    role: str = "viewer",
+    ends: datetime | None = None,
+    place: ContainerName | None = PROJECT,
+) -> Iterator[Shown]:
+    """Gives what the holder of a new key shows, for the project if no other place is given."""
     key = new_key()
     may = frozenset(Permission)
-    store.access.create_key(PROJECT, key, "", ends, role, may, THIS_MACHINE)
+    store.access.create_key(place, key, "", ends, role, may, THIS_MACHINE)
     yield Shown(claims_of_key(key), None)
-    store.access.revoke_key(PROJECT, key.id, THIS_MACHINE)
+    store.access.revoke_key(place, key.id, THIS_MACHINE)
+
+
+@pytest.mark.parametrize("place", [None, SITE, GROUP, PROJECT], ids=str)
+def test_who_may_see_a_part_of_a_site_is_asked_about_in_each(
+    store: Store, database: str, place: ContainerName | None
+) -> None:
+    """What somebody may do in all of the site is known; whether there is more is read."""
+    sibling = parse_name("sites/s/groups/g/projects/q", field="name")
+    store.containers.create(sibling, "", enforced=None, actor=THIS_MACHINE)
+    with resolver(database) as one, holder(store, place=place) as shown:
+        assert one.remembers(shown=shown)
+        everywhere = place in {None, SITE}
+        for target in (sibling, DEVICE):
+            may = everywhere or (place is GROUP and target is sibling)
+            assert one.statements(target, shown) == ["resolve_below" if everywhere else "resolve"]
+            assert refusal(one.resolve(target, shown)) is (None if may else PermissionDeniedError)
+
+
+def test_what_is_known_for_one_purpose_does_not_answer_for_another(
+    store: Store, database: str
+) -> None:
+    """Who uploads anywhere in the site, and sees the profile of one project."""
+    with (
+        resolver(database) as one,
+        holder(store, place=None, role="service") as service,
+        holder(store, place=SITE, role="uploader") as uploader,
+    ):
+        both = Shown(service.claims, uploader.claims)
+        may = frozenset(Permission)
+        key = f"key:{uploader.claims.key_id}"
+        store.access.grant(PROJECT, key, "viewer", may, THIS_MACHINE)
+        assert one.remembers(DEVICE, both)
+        assert one.statements(PROJECT, both) == ["resolve_below"]
+        assert one.remembers(PROJECT, both)
+
+        for _ in range(3):
+            one.profiles.answer(PROJECT, both, OF_PREVIEW)
+            with pytest.raises(PermissionDeniedError):
+                one.profiles.answer(DEVICE, both, OF_PREVIEW)
+            assert refusal(one.resolve(DEVICE, both)) is None
+            # Nor in the name of the other.
+            swapped = Shown(uploader.claims, service.claims)
+            assert refusal(one.resolve(shown=swapped)) is ServiceRefusedError
 
 
 def refusal(of: object) -> object:
@@ -193,25 +294,29 @@ def refusal(of: object) -> object:
     return of[0] if isinstance(of, tuple) and isinstance(of[0], type) else None
 
 
+@pytest.mark.parametrize("place", [SITE, PROJECT], ids=str)
 @pytest.mark.parametrize("how", ["key", "role", "other key"])
-def test_a_right_that_was_taken_is_gone_at_once(store: Store, database: str, how: str) -> None:
-    """Though the answer was known; the rights of others stay."""
+def test_a_right_that_was_taken_is_gone_at_once(
+    store: Store, database: str, how: str, place: ContainerName
+) -> None:
+    """Though the answer was known, or all but the target; the rights of others stay."""
     with (
         resolver(database) as one,
-        holder(store) as shown,
-        holder(store) as other,
+        holder(store, place=place) as shown,
+        holder(store, place=place) as other,
     ):
         assert one.remembers(shown=shown)
         assert one.remembers(shown=other)
         gone = other if how == "other key" else shown
         key = f"key:{gone.claims.key_id}"
         if how == "role":
-            store.access.revoke(PROJECT, key, "viewer", THIS_MACHINE)
+            store.access.revoke(place, key, "viewer", THIS_MACHINE)
         else:
-            store.access.revoke_key(PROJECT, gone.claims.key_id, THIS_MACHINE)
+            store.access.revoke_key(place, gone.claims.key_id, THIS_MACHINE)
 
         refused = PermissionDeniedError if how == "role" else UnauthenticatedError
-        assert refusal(one.resolve(shown=gone)) is refused
+        for target in (DEVICE, PROJECT):
+            assert refusal(one.resolve(target, shown=gone)) is refused
         assert refusal(one.resolve(shown=shown if gone is other else other)) is None
 
 
@@ -221,14 +326,16 @@ def test_a_key_ends_in_time_though_nothing_changes(store: Store, database: str) 
         ((ends,),) = connection.execute("SELECT now() + interval '1 second'").fetchall()
     with (
         resolver(database) as one,
-        holder(store, ends=ends) as shown,
+        holder(store, ends=ends, place=SITE) as shown,
         psycopg.connect(database, autocommit=True) as connection,
     ):
         assert one.remembers(shown=shown)
         while connection.execute("SELECT now() < %s", (ends,)).fetchall() == [(True,)]:
             one.resolve(shown=shown)
 
-        assert refusal(one.resolve(shown=shown)) is UnauthenticatedError
+        assert one.statements(DEVICE, shown) == ["resolve_below", "resolve"]
+        for target in (DEVICE, PROJECT):
+            assert refusal(one.resolve(target, shown)) is UnauthenticatedError
 
 
 def test_what_nobody_may_be_told_is_not_remembered(store: Store, database: str) -> None:
@@ -240,7 +347,7 @@ def test_what_nobody_may_be_told_is_not_remembered(store: Store, database: str) 
             assert refusal(one.resolve(target, shown)) is PermissionDeniedError
             assert [one.statements(target, shown) for _ in range(4)] == [["resolve"]] * 4
         assert refusal(one.resolve(nowhere)) is TargetNotFoundError
-        assert [one.statements(nowhere) for _ in range(4)] == [["resolve"]] * 4
+        assert [one.statements(nowhere) for _ in range(4)] == [["resolve_below"]] * 4
 
 
 @pytest.mark.usefixtures("store")
@@ -253,9 +360,14 @@ def test_a_new_connection_knows_nothing(database: str) -> None:
                 "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
                 " WHERE datname = current_database() AND pid <> pg_backend_pid()"
             )
-        statements = one.statements()
-
-    assert statements == ["moment", "resolve"]
+        assert one.statements() == ["moment", "resolve"]
+        assert one.remembers()
+        with psycopg.connect(database, autocommit=True) as connection:
+            connection.execute(
+                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+        assert one.statements(DEVICE) == ["resolve_below", "resolve"]
 
 
 @pytest.mark.usefixtures("store")
@@ -279,9 +391,9 @@ def test_a_standby_is_always_asked(tmp_path: Path) -> None:
         readers = Readers(conninfo, 1)
         ((committed, now),) = readers.rows("moment")
         ((said, *_),) = readers.rows("resolve", *ASKED)
-        kept = Unchanged(readers.rows, lambda: readers.connected)
+        kept: Unchanged[list[Row]] = Unchanged(readers.rows, lambda: readers.connected)
         kept.keep(ASKED, [()], Moment(committed, readers.connected), None)
-        rows = kept.rows(ASKED)
+        rows = kept.said(ASKED)
         readers.close()
 
     assert (committed, said, rows) == (None, None, None)

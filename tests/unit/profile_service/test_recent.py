@@ -21,9 +21,9 @@ def read(container: str, source: str) -> Read:
         decision=Decision("1", blank=False, violations=(), warnings=()),
         create_time=datetime(2026, 1, 1, tzinfo=UTC),
         etag="1-1",
-        source=source,
+        source=None,
     )
-    return Read(version[:-1], version)
+    return Read(version[:-1], version, source)
 
 
 def test_versions_are_found_by_the_names_of_their_containers() -> None:
