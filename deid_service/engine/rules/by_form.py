@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from typing import Final
 
+from deid_service.engine.rules.forms import FIRST_UNSPACED
 from deid_service.engine.rules.signs import (
     ANNOUNCED,
     BEHIND_DAYS,
@@ -27,13 +28,17 @@ from deid_service.engine.rules.triggers import LETTER, words_in
 
 _DIGIT: Final = re.compile(r"\d")
 
+# Letters of a word in a script that leaves no spaces.
+_MAX_UNSPACED: Final = 5
+
 # Digits in groups, seven and more together; where a text stays, as nothing else is written.
 _PHONE: Final = re.compile(r"\+?\d[\d()/ -]{5,40}\d")
 _CERTAIN_PHONE: Final = re.compile(
     r"(?<![^\W_])(?<!\+)\+\d{1,3}[ ()/.-]{1,2}\d[\d ()/.-]{5,20}\d"
     r"|\(0?\d{2,5}\) ?\d{3,4}[ -]?\d{3,5}"
-    r"|(?<![\d.-])(?:1[-. ])?\d{3}([-.])\d{3}\1\d{4}(?![\d.-])"
-    r"|\b(?:tel|telephone|telefon|phone|ph|fax|cell|mobile|handy|pager|call)"
+    r"|(?<![\d.-])(?:1[-. ])?\d{3}([-.])\d{3}\1\d{4}(?![\d-]|\.\d)"
+    r"|\b(?:tel|telephone|telefon|telefono|teléfono|telefone|tél|téléphone|tlf|tfno|phone|ph|fax|cell"
+    r"|mobile|mobil|handy|pager|call|callback|puh|тел|τηλ|טל|هاتف|تلفن|โทร|電話|电话|전화|đt)"
     rf"(?!{LETTER})[.:_]? {{0,2}}[+(]?\d[\d ()/.-]{{5,20}}\d",
     re.IGNORECASE,
 )
@@ -112,15 +117,27 @@ def _of_people(text: str, words: set[str], harmless: AbstractSet[str]) -> Iterat
     for pattern in ANNOUNCED.of(words):
         for found in pattern.finditer(text):
             if found[0].lower() not in harmless:
-                yield from (
-                    found.span(group)
-                    for group, name in enumerate(found.groups(), 1)
-                    if name and name.lower() not in harmless
-                )
+                for group, name in enumerate(found.groups(), 1):
+                    known = _known_before(name or "", harmless)
+                    rest = (name or "")[known:].lower()
+                    if rest and rest not in harmless:
+                        yield found.start(group) + known, found.end(group)
     for pattern in LISTED.of(words):
         for found in pattern.finditer(text):
             if not any(name.lower() in harmless for name in found.groups()):
                 yield found.span()
+
+
+def _known_before(name: str, harmless: AbstractSet[str]) -> int:
+    """Returns how many letters of words stand before a name that nothing separates from it."""
+    at = 0
+    while name[at : at + 1] >= FIRST_UNSPACED:
+        ends = range(min(at + _MAX_UNSPACED, len(name)), at + 1, -1)
+        end = next((end for end in ends if name[at:end] in harmless), at)
+        if end == at:
+            break
+        at = end
+    return at
 
 
 def _has_digits_of_phone(text: str) -> bool:

@@ -49,6 +49,10 @@ _DIGITS: Final = re.compile(
 _REACH: Final = 4
 _MAX_BETWEEN: Final = 4
 
+# Years in which others begin to count, by one less than they call it: of the eras of Japan, and of
+# the republic of Taiwan.
+_ERAS: Final = (1867, 1911, 1925, 1988, 2018)
+
 # A part of a date: of digits, or (a month) of its name.
 _Part = tuple[int, bool]
 
@@ -59,12 +63,15 @@ class Dates:
     Attributes:
         months: names of their months.
         digits: they, all digits together.
+        years: theirs, in four digits.
     """
 
     def __init__(self, dates: Iterable[str]) -> None:
         """Takes them as YYYYMMDD."""
         self.digits: set[str] = set()
+        self.years: set[str] = set()
         self._parts: set[tuple[_Part, ...]] = set()
+        self._in_eras: set[tuple[_Part, ...]] = set()
         for each in dates:
             self._add(each[:4], each[4:6], each[6:])
         told = {month for parts in self._parts for month, is_named in parts if is_named}
@@ -76,7 +83,7 @@ class Dates:
             digits = [group for group in match.groups() if group and group.isdecimal()]
             parts = tuple((int(group), False) for group in digits)
             has_year = match[2] != " " or any(len(group) == 4 for group in digits)
-            if parts in self._parts and has_year:
+            if (parts in self._parts and has_year) or (match[5] and parts in self._in_eras):
                 yield match.span()
 
     def are(self, token: str) -> bool:
@@ -126,12 +133,15 @@ class Dates:
         return found
 
     def _add(self, year: str, month: str, day: str) -> None:
+        self.years.add(year)
         for some in (year, year[2:]):
             self.digits.update((some + month + day, day + month + some, month + day + some))
         y, m, d = int(year), int(month), int(day)
         for some_year in (y, y % 100):
             for is_named in (False, True):
                 self._parts.update(_orders((some_year, False), (m, is_named), (d, False)))
+        for era in _ERAS:
+            self._in_eras.add(((y - era, False), (m, False), (d, False)))
         self._parts.update((((m, True), (d, False)), ((d, False), (m, True))))
         self._parts.add(((m, True), (y, False)))
         try:

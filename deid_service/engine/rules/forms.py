@@ -16,8 +16,12 @@ from deid_service.engine.rules.spelling import plain, spellings
 
 MIN_NAME: Final = 3
 
-# A word of an address or institution that says which it is.
+# A word of an address or institution that says which it is; in scripts that leave no spaces.
 _MIN_WORD: Final = 5
+_MIN_UNSPACED: Final = 3
+
+# CJK radicals, and what comes behind: Chinese, Japanese, Korean.
+FIRST_UNSPACED: Final = "\u2e80"
 
 # A name that is told with digits at it: smith2.
 MIN_TOUCHED: Final = 5
@@ -64,6 +68,9 @@ _ALIKE: Final = {
     "street": "st", "avenue": "ave", "road": "rd", "drive": "dr", "boulevard": "blvd",
     "strasse": "str", "saint": "st", "sankt": "st",
 }  # fmt: skip
+
+# Of a name, as many words are misspelled.
+_MAX_MISSPELLED: Final = 2
 
 # Shorter ones are looked for as they stand, and not in groups or as a part of more.
 LONG_NUMBER: Final = 6
@@ -154,6 +161,27 @@ def long_vowels(name: tuple[str, ...], harmless: AbstractSet[str]) -> Iterator[t
                 yield (each,)
 
 
+def misspelled(name: tuple[str, ...], harmless: AbstractSet[str]) -> Iterator[tuple[str, ...]]:
+    """Yields the first words of a name with two letters that have changed places, or one gone.
+
+    Args:
+        name: in its words in lower case.
+        harmless: words that say nothing by themselves, which no form is; without them, there
+            is no form.
+    """
+    for word in map(plain, name[:_MAX_MISSPELLED] if harmless else ()):
+        if len(word) < LONG_NUMBER or not word.isalpha() or word in harmless:
+            continue
+        # The first letter is right.
+        swapped = (
+            word[:at] + word[at + 1] + word[at] + word[at + 2 :] for at in range(1, len(word) - 1)
+        )
+        shorter = (word[:at] + word[at + 1 :] for at in range(1, len(word)))
+        for each in {*swapped, *shorter} - {word}:
+            if each not in harmless and len(each) >= LONG_NUMBER:
+                yield (each,)
+
+
 # What Hebrew and Arabic write at the begin of a word: and, the, in, to, like, from, that.
 _HEBREW: Final = re.compile("[\u05d0-\u05ea]")
 _HEBREW_PREFIXES: Final = (*"והבלכמש", "וה", "וב", "ול", "ומ", "שה")
@@ -204,7 +232,7 @@ def forms_of_phrase(phrase: str, harmless: AbstractSet[str]) -> Iterator[tuple[s
     """
     for part in (phrase, *re.split(r"[,;^\\/]", phrase)[:MAX_WORDS_OF_FORM]):
         for words in _variants(part):
-            if len(words) > 1 or (len(words) == 1 and len(words[0]) >= _MIN_WORD):
+            if len(words) > 1 or (len(words) == 1 and _is_long(words[0])):
                 is_known = all(word in harmless or word.isdigit() for word in words)
                 if part is phrase or not is_known:
                     yield words[:MAX_WORDS_OF_FORM]
@@ -215,8 +243,13 @@ def forms_of_phrase(phrase: str, harmless: AbstractSet[str]) -> Iterator[tuple[s
     if not harmless:
         return
     for word in words_of(phrase)[:_MAX_WORDS]:
-        if len(word) >= _MIN_WORD and word not in harmless:
+        if _is_long(word) and word not in harmless:
             yield from ((spelling,) for spelling in _written(word))
+
+
+def _is_long(word: str) -> bool:
+    """Whether a word of an address or institution may say by itself which it is."""
+    return len(word) >= (_MIN_UNSPACED if word[0] >= FIRST_UNSPACED else _MIN_WORD)
 
 
 def _told_by(words: tuple[str, ...], harmless: AbstractSet[str]) -> tuple[str, ...]:

@@ -318,6 +318,8 @@ class Identity:
             return 0
         if word in self._sought.told_initials and not _touches(text, token):
             return 1
+        if word in self._sought.initials and self._is_before_year(text, found, at):
+            return 2
         if word in _ANNOUNCES and at + 1 < len(found):
             behind = self._sought.of_patient if word in PATIENT else self._sought.initials
             if found[at + 1][0] in behind and not _touches(text, found[at + 1]):
@@ -327,6 +329,14 @@ class Identity:
         if length := self._spelled_length(found, at):
             return length
         return self._dotted_end(_tokens(text, found[at : at + MAX_PARTS + 1]))
+
+    def _is_before_year(self, text: str, found: list[re.Match[str]], at: int) -> bool:
+        """Whether a year of its dates stands at a token, and nothing else: JD1970."""
+        if at + 1 == len(found) or found[at + 1][0] not in self._sought.calendar.years:
+            return False
+        start, end = found[at].start(), found[at + 1].end()
+        is_at = found[at].end() == found[at + 1].start()
+        return is_at and not (text[max(start - 1, 0) : start] + text[end : end + 1]).isalnum()
 
     def _may_begin(self, word: str, found: list[re.Match[str]], at: int) -> bool:
         """Whether a form begins with a word, and goes on with the next if it goes on."""
@@ -359,7 +369,7 @@ class Identity:
                 break
             letters, end = letters + letter, token.end()
         lengths = range(len(letters), MIN_NAME - 1, -1)
-        return next((each for each in lengths if (letters[:each],) in self._sought.forms), 0)
+        return next((each for each in lengths if (letters[:each],) in self._sought.right_forms), 0)
 
     def _number_length(self, found: list[re.Match[str]], at: int) -> int:
         joined, length, end = "", 0, found[at].start()

@@ -12,6 +12,7 @@ from collections.abc import Set as AbstractSet
 from typing import Final
 
 from deid_service.engine.rules.forms import (
+    FIRST_UNSPACED,
     MAX_WORDS_OF_FORM,
     MIN_NAME,
     forms_of_name,
@@ -21,9 +22,6 @@ from deid_service.engine.rules.forms import (
 )
 from deid_service.engine.rules.spelling import spellings
 from profile_service.language.model import NAMES, Column
-
-# CJK radicals, and what comes behind: Chinese, Japanese, Korean.
-FIRST_UNSPACED: Final = "\u2e80"
 
 WORD: Final = re.compile(r"[^\W_]+")
 

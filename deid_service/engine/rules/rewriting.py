@@ -33,7 +33,7 @@ from deid_service.engine.rules.actions import KeyedStep, ValueStep, step_of
 from deid_service.engine.rules.budget import begin_element, match, may_grow
 from deid_service.engine.rules.dummies import WITHOUT_TEXT, dummy_bytes, dummy_text
 from deid_service.engine.rules.errors import NotTransformableError
-from deid_service.engine.rules.fits import is_vouched_for
+from deid_service.engine.rules.fits import MAX_NUMBERS, is_vouched_for
 from deid_service.engine.rules.in_bytes import blanked, may_stay
 from deid_service.engine.rules.memo import MAX_MEMO_ELEMENT, Became, Memo
 from deid_service.engine.rules.ops import (
@@ -247,6 +247,16 @@ def readable_texts(
     return None
 
 
+def _texts_among_bytes(value: bytes, charsets: CharacterSets) -> list[str]:
+    """Returns what bytes say that are nothing but a short text, as in implicit VR; or nothing."""
+    value = value.rstrip(b" \0")
+    try:
+        text = charsets.decode(value, "LT") if len(value) <= MAX_NUMBERS else ""
+    except CharacterSetError:
+        return []
+    return [text] if text and "".join(text.split()).isprintable() else []
+
+
 def allow_leftover(place: Place, leftovers: Leftovers) -> None:
     """Allows that an element stays as it came, although it says who somebody is.
 
@@ -318,7 +328,8 @@ def became(
         readable = readable_texts(place, value, charsets, big=big)
         if readable is None or settings.leftovers != "remove":
             texts = readable or []
-            says = memo.cleaner.finds(texts, place.vr, forms=op.sweeps_by_form)
+            told = texts if readable is not None else _texts_among_bytes(value, charsets)
+            says = memo.cleaner.finds(told, place.vr, forms=op.sweeps_by_form)
             if says or (readable is None and memo.cleaner.identity.may_be_in(value)):
                 allow_leftover(place, settings.leftovers)
                 # Put in its own place, it is counted.

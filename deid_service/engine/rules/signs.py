@@ -18,6 +18,12 @@ _MONTH: Final = (
     "(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|j[aä]nner|m[aä]rz|mai|okt|dez)[a-z]*"
 )
 
+# As they are written where they are no abbreviation of anything else.
+_CAPITALISED_MONTH: Final = (
+    "(?-i:Jan(?:uary)?|Feb(?:ruary)?|Mar(?:ch)?|Apr(?:il)?|May|June?|July?|Aug(?:ust)?"
+    "|Sept?(?:ember)?|Oct(?:ober)?|Nov(?:ember)?|Dec(?:ember)?)"
+)
+
 # How the name of a machine ends: with its country, or what it is for.
 _DOMAIN: Final = (
     r"(?:com|org|net|edu|gov|mil|info|eu|local|lan|intranet|de|at|ch|fr|it|es|pt|nl|be|uk|ie|dk|se|"
@@ -50,7 +56,7 @@ _OF: Final = said(
     "room rm zi zimmer bed bett chambre lit kamer habitación habitacion stanza palata aet "
     "host hostname workstation lot udi"
 )
-_PATIENT: Final = said("pt pat patient")
+_PATIENT: Final = said("pt pat patient unit chart case file record")
 _NUMBER_SIGN: Final = (
     rf"(?:(?:n[or]|num(?:ber|mer|éro|ero)?|número)(?!{LETTER})[.:]?|n[°º]|№|#|id(?!{LETTER}))"
 )
@@ -107,8 +113,15 @@ _ANNOUNCES: Final = either(
         "dr drs doctor prof cc ca oa oä oae oäe fa pcp gp ordering op oper operator operador "
         "operateur opérateur operatore surg surgeon oncologist nurse tech technologist врач arts "
         "læge laege lege läkare lakare lääkäri laakari lek lekarz médecin medecin prescripteur "
-        "demandeur solicita anf vidiert gez attn signed cosigned paged notified user username login"
+        "demandeur solicita anf vidiert gez attn signed cosigned paged notified user username "
+        "login verified anesth anes sonographer radiographer radiograf röntgenhoitaja mtr mtra "
+        "rem pr interpreter witness zuweiser überweiser überweisung aanvrager laborant radiolog "
+        "radiologe mudr mddr ssk sjuksköterska sykepleier sygeplejerske sairaanhoitaja nurse "
+        "lähete odesílá beutaló kezelőorvos orvos trimis uputio liječnik лікар направив направил "
+        "насочен лекар ιατρός παραπέμπων רופא רופאה الدكتور الطبيب دکتر پزشک"
     ),
+    said("henvist henvisad remiss") + " (?:af|av)",
+    said("from to cc bcc von an de para da till til fra") + "(?=:)",
     said("ref") + r"(?:[. ]phys)?",
     said("\u0434") + "-\u0440",
     said("medico médico medica médica") + r"(?: richiedente)?",
@@ -116,6 +129,22 @@ _ANNOUNCES: Final = either(
     either(said("rücksprache"), said("rückspr") + r"\.?") + r"(?: mit)?",
     said("logged") + " in",
     "(?:read|reported|seen|requested|ordered|reviewed|signed|performed|scanned|sent) " + said("by"),
+    # Relatives, and who is called what.
+    said(
+        "son daughter dtr wife husband spouse mother mom father dad brother sister aka née hija "
+        "hijo esposa esposo madre padre hermana hermano viuda figlia figlio moglie marito "
+        "fille fils épouse mari soeur sœur frère tochter sohn ehefrau ehemann bruder schwester "
+        "mutter vater dotter son datter søn sønn hustru make echtgenote echtgenoot dochter zoon "
+        "tytär poika vaimo aviomies dcera syn manžel manželka lánya fia felesége férje дочь сын "
+        "муж жена дочка дружина чоловік дъщеря съпруга"
+    ),
+    # Where she lives or comes from.
+    said(
+        "lives living resident resides born boende bosatt bor wohnhaft woont vive reside residente "
+        "procedente proveniente natural nata nato demeurant domiciliée domicilié habite asuu lakik "
+        "lakcím bydliště bytem zamieszkała zamieszkały проживает мешкає живее"
+    )
+    + "(?: (?:in|at|of|i|en|à|a|w|v|в|de|te|er))?",
     "(?:envoyé|adressé|demandé|prescrit) " + said("par"),
     "(?:überwiesen|befundet|angefordert) " + said("von durch"),
 )
@@ -174,6 +203,9 @@ _WHOLE_DAYS: Final = (
     r"(?<![\d./])(?:0?[1-9]|[12]\d|3[01])"
     + sign("/")
     + r"\d{1,2}/\d{2}(?![\d/]| ?[a-z]{1,2}(?![a-z]))",
+    r"(?<![\d./])(?:0?[1-9]|1[0-2])" + sign("/") + rf"{_YEAR}(?![\d/])",
+    _SAYS_DAY + r":? \d{1,2}([-./])\d{1,2}\1\d{2}(?!\d)",
+    said("昭和 平成 令和 大正 民國 民国") + r" ?(?:\d{1,3}|元) ?年 ?\d{1,2} ?月(?: ?\d{1,2} ?日)?",
     rf"(?<={LETTER}{LETTER}[_-]){_YEAR}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?!\d)",
     rf"(?<![\d.])\d{{1,2}}\.?[ _-]?{_MONTH}\.?,?[ _-]?(?:{_YEAR}|\d\d)(?!\d)",
     rf"(?<!{LETTER}){_MONTH}\.? (?:\d{{1,2}}(?:st|nd|rd|th)?,? )?{_YEAR}(?!\d)",
@@ -197,15 +229,30 @@ _NUMBERED: Final = (
     said(
         "ssn passport passnummer pass visa policy insurance mrn cpf dni nie tckn pesel bsn nhs "
         "снилс амка αμκα nir aadhaar fødselsnr fodselsnr personnummer personnr svnr ahv "
-        "versichertennummer steuernummer マイナンバー 身份证号 身份證號 주민번호 رقم"
+        "versichertennummer steuernummer マイナンバー 身份证号 身份證號 身份证 身分證字號 身分證 "
+        "保険証番号 被保険者番号 주민번호 주민등록번호 رقم البطاقة الهوية ملی کدملی "
+        "npi dea mbi ohip medicare ppsn ppsno pps curp nric abha cmnd cccd niss oib taj cnp hetu "
+        "cpr pnr егн рнокпп іпн инн "
+        "αφμ אזהות teudat donor inmate unos acct account order zip plz addr postcode postnummer"
     )
-    + r"(?:[ .:#-]|n[or°º]\.?){0,4}[a-z]{0,3}\d(?:[a-z\d]|[./ -]{1,2}(?=\d)){4,24}",
+    + r"(?:[ .:#-]|n[or°º]\.?){0,4}[a-z]{0,4}\d(?:[a-z\d]|[./ -]{1,2}(?=\d)){4,24}",
+    said("r") + r"\. ?č\.:? ?\d{6}/?\d{3,4}",
+    said("c") + r"\. ?c\.:? ?\d{1,3}(?:\.\d{3}){2,3}",
     r"c\.f\. ?[a-z]{6}\d\d[a-z]\d\d[a-z]\d{3}[a-z]",
     r"ת\.ז\.? ?\d{7,9}",
     r"n[°º] ?ss[ :]{0,2}[12](?: ?\d){12,14}",
     rf"{_ALONE}(?<![-.])(?:\d{{3}}-\d\d-\d{{4}}|\d{{3}}\.\d{{3}}\.\d{{3}}-\d\d"
     r"|\d{3}-\d{3}-\d{3} \d\d|\d{6}-[1-4]\d{6}|[12] \d\d (?:0[1-9]|1[0-2]) \d\d \d{3} \d{3} \d\d"
     r"|(?!(?:\d\d[05]0 ?){3})\d{4} \d{4} \d{4})(?![^\W_]|[-.]\d)",
+    # Of Switzerland and Belgium, of the insurance of the United States and Ontario, of Mexico, of
+    # India and Thailand, and those that begin with the day of a birth.
+    rf"{_ALONE}(?<![-.])(?:756\.\d{{4}}\.\d{{4}}\.\d\d|\d\d\.[01]\d\.[0-3]\d-\d{{3}}\.\d\d"
+    r"|\d-\d{4}-\d{5}-\d\d-\d|(?!\d\d(?:-\d\d[05]0){3})\d\d-\d{4}-\d{4}-\d{4}"
+    r"|(?-i:[1-9][A-Z][A-Z\d]\d-[A-Z][A-Z\d]\d-[A-Z]{2}\d\d|\d{4}-\d{3}-\d{3}-[A-Z]{2}"
+    r"|[A-Z]{4}\d\d[01]\d[0-3]\d[HM][A-Z]{5}[A-Z\d]\d|[0-3]\d[01]\d{3}[-+A]\d{3}[\dA-FHJ-NPR-Y]"
+    r"|[1-9]\d{5}(?:19|20)\d\d[01]\d[0-3]\d{4}[\dX])"
+    r"|(?:[0-3]\d[01]\d{3}|\d\d[01]\d[0-3]\d)-\d{4}|\d\d[0156]\d[0-3]\d/\d{4})"
+    r"(?![^\W_]|[-.]\d)",
     rf"(?-i:{_ALONE}[A-Z]{{6}}\d\d[A-EHLMPRST]\d\d[A-Z]\d{{3}}[A-Z](?![^\W_]))",
     # Identifiers that programs make, and addresses of machines.
     rf"{_ALONE}[\da-f]{{8}}-(?:[\da-f]{{4}}-){{3}}[\da-f]{{12}}(?![^\W_])",
@@ -249,6 +296,14 @@ IN_CLEANED: Final = Forms(
         said("Assisted") + " Living",
     )
     + ")",
+    # Places that are called by words, too: born in Moose Jaw.
+    said("born lives living resides resident visiting moved")
+    + r" (?:in|at|of|from|to|near) (?-i:[A-Z][a-z]{2,40}(?: [A-Z][a-z]{2,40}){0,2})",
+    # Two letters behind a name, for who had it.
+    r"(?-i:"
+    + said("sonographer radiographer technologist tech")
+    + r" (?:[^\W\d_a-z][^\W\d_A-Z]{2,40}|\0) "
+    r"(?!ap|pa|lt|rt|us|mr|ct|iv|in|at|on|of|to|by|is|re|no|or|up|as|mg)[a-z]{2})(?= *$|[.;])",
     said("ms hr fr sr") + r"\. {0,3}[^\W\d_]{1,40}(?:[ -](?-i:[A-Z])[^\W\d_]{1,40})?",
     # Two letters for who did something, of whom nobody knows.
     said(
@@ -317,6 +372,10 @@ DAYS: Final = Forms(
     + r"(?![\d/])",
     r"(?<![\d.])(?:0?[1-9]|[12]\d|3[01])" + sign(".") + r"(?:0?[1-9]|1[0-2])\.(?!\d)",
     _SAYS_DAY + r":? \d{1,2}([-./])\d{1,2}(?!\d)",
+    # Not in capitals, in which months are abbreviations, too.
+    said("on since until till from before after")
+    + rf" {_CAPITALISED_MONTH}"
+    + r"\.? (?:[12]?\d|3[01])(?:st|nd|rd|th)?(?![\d.]| ?[cm]m)",
     r"(?<!\d)\d{1,2}" + sign(":") + r"\d{2}(?::\d{2})?(?!\d)",
 )
 
@@ -368,6 +427,19 @@ ANNOUNCED: Final = Forms(
         " " + said("proto"),
         r"['\u2019]s? " + said("pt pat patient clinic proto protocol preset list"),
     ),
+    # Institutions of which no vocabulary has what they are called.
+    rf"{_ALONE}(?:({_NAME}) )?({_NAME}) "
+    + said(
+        "hospital clinic hospice infirmary klinikum krankenhaus ziekenhuis sykehus sjukhus "
+        "lasarett sygehus sairaala nemocnice kórház szpital clinique ospedale"
+    ),
+    said(
+        "klinikum krankenhaus ospedale szpital nemocnice clínica clinica hôpital больница лікарня "
+        "νοσοκομείο κλινική מרכז مستشفى بیمارستان"
+    )
+    + rf" ({_NAME})(?: ({_NAME}))?",
+    r"([\u30a1-\u30fe\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af]{2,8})"
+    + said("医院 病院 醫院 クリニック 診療所 诊所 병원 의원 의료원"),
     rf"{_ALONE}({_NAME})" + either(sign(",") + r" ?[^\W\d_](?:\.|$)", sign("^") + r"(?=[^\W\d_])"),
 )
 

@@ -16,6 +16,7 @@ from typing import Final
 
 from deid_service.engine.rules.calendar import Dates
 from deid_service.engine.rules.forms import (
+    FIRST_UNSPACED,
     LONG_NUMBER,
     MAX_WORDS_OF_FORM,
     MIN_NAME,
@@ -24,11 +25,11 @@ from deid_service.engine.rules.forms import (
     forms_of_phrase,
     initials_of,
     long_vowels,
+    misspelled,
     telling,
     with_prefixes,
     words_of,
 )
-from deid_service.engine.rules.listed import FIRST_UNSPACED
 from deid_service.engine.rules.spelling import plain, spellings
 
 MIN_NUMBER: Final = 4
@@ -39,6 +40,9 @@ _MAX_NUMBER: Final = 64
 # The least of a phone number that people write, and the most that there are (E.164).
 _MIN_PHONE: Final = 7
 _MAX_PHONE: Final = 16
+
+# More people than a file is about; of a directory none is misspelled.
+_MAX_MISSPELLED: Final = 50
 
 # Digits of a day.
 DAY: Final = 8
@@ -121,7 +125,15 @@ class Sought:
 
     @cached_property
     def forms(self) -> frozenset[tuple[str, ...]]:
-        """What it is written as, in words."""
+        """What it is written as, in words; misspelled, too."""
+        if len(self.names) > _MAX_MISSPELLED:
+            return self.right_forms
+        typos = (form for name in self.names for form in misspelled(name, self.harmless))
+        return self.right_forms.union(typos)
+
+    @cached_property
+    def right_forms(self) -> frozenset[tuple[str, ...]]:
+        """What it is written as, in words that are spelled right."""
         forms = set(self.of_names)
         for name in self.names:
             forms.update(long_vowels(name, self.harmless))
@@ -147,7 +159,9 @@ class Sought:
     def heads_and_initials(self) -> frozenset[str]:
         """The same, and what initials begin with, or what announces them."""
         letters = {each[0] for each in (*self.told_initials, *self.with_points)}
-        return self.heads | self.told_initials | letters | PATIENT | INITIALS | DID
+        before_years = self.initials if self.calendar.years else frozenset()
+        told = self.told_initials | before_years | letters
+        return self.heads | told | PATIENT | INITIALS | DID
 
     @cached_property
     def told_initials(self) -> frozenset[str]:
@@ -180,7 +194,7 @@ class Sought:
     @cached_property
     def spelled_heads(self) -> frozenset[str]:
         """With which letters a form of one word begins that is told letter by letter."""
-        return frozenset(form[0][:MIN_NAME] for form in self.forms if len(form) == 1)
+        return frozenset(form[0][:MIN_NAME] for form in self.right_forms if len(form) == 1)
 
     @cached_property
     def short(self) -> dict[tuple[str, ...], set[str]]:
@@ -226,7 +240,7 @@ class Sought:
     @cached_property
     def unspaced(self) -> tuple[str, ...]:
         """What is looked for within words: scripts that leave no spaces between them."""
-        forms = {"".join(form) for form in self.forms}
+        forms = {"".join(form) for form in self.right_forms}
         for name in self.names:
             words = [plain(word) for word in name]
             forms.update((*words, "".join(words), "".join(reversed(words))))
@@ -261,7 +275,7 @@ class Sought:
         """Names that are found within words; none that is a word."""
         return frozenset(
             form[0]
-            for form in (self.forms if self.harmless else ())
+            for form in (self.right_forms if self.harmless else ())
             if len(form) == 1
             and len(form[0]) >= LONG_NUMBER
             and form[0].isalpha()
