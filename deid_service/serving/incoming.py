@@ -1,6 +1,7 @@
-"""The request messages of one stream, of which some are read ahead where patients are asked for.
+"""The request messages of one stream, of which some are read ahead.
 
-Mostly the next message is read when the last is done with. Where a profile gives something to
+While a large message is worked on and answered, the next one comes: else the line would have
+nothing to do meanwhile. Where a profile gives something to
 patients, the next ones are read and seen meanwhile, up to a bound, and their patients are asked
 for together: one request at a time, and in each all who have come since the last. So the way to
 ProfileService and back does not hold the stream, and many new patients share it.
@@ -27,8 +28,35 @@ if TYPE_CHECKING:
 # than this and its next message.
 AHEAD_BYTES = 4 * 1024 * 1024
 
+# From so many bytes on, a message takes long enough for the next one to be read meanwhile. That
+# takes some 30 us.
+LARGE_BYTES = 64 * 1024
+
+# So many streams of a worker have a message come meanwhile; the others keep its core busy as well.
+# It bounds what callers cost who do not read: each one holds the message that came.
+MAX_AHEAD = 8
+
 # Those in so many of these are asked for together, unless somebody waits for one of them.
 _ASKED_BYTES = AHEAD_BYTES // 2
+
+
+class Ahead:
+    """Counts the streams of a worker that have a message come while they work on the last."""
+
+    def __init__(self) -> None:
+        """Begins with none."""
+        self._count = 0
+
+    def enter(self) -> bool:
+        """Takes a place, if there is one."""
+        if self._count >= MAX_AHEAD:
+            return False
+        self._count += 1
+        return True
+
+    def leave(self) -> None:
+        """Gives it back."""
+        self._count -= 1
 
 
 class Incoming:
@@ -39,6 +67,7 @@ class Incoming:
         read: Callable[[], Awaitable[object]],
         conversation: Conversation,
         patients: Patients,
+        ahead: Ahead,
     ) -> None:
         """Reads nothing yet.
 
@@ -46,8 +75,12 @@ class Incoming:
             read: the next message; no bytes at the end.
             conversation: what is said on the stream.
             patients: whom to ask.
+            ahead: counts the streams of the worker that have a message come.
         """
         self._read = read
+        self._ahead = ahead
+        # The next message, where it comes while the last is worked on.
+        self._coming: asyncio.Future[object] | None = None
         self._conversation = conversation
         self._patients = patients
         self._messages: deque[object] = deque()
@@ -62,7 +95,7 @@ class Incoming:
 
     async def __aenter__(self) -> Incoming:
         if (lookout := self._conversation.lookout) is not None:
-            self._reading = asyncio.create_task(self._read_on(lookout))
+            self._reading = asyncio.create_task(self._read_all(lookout))
         return self
 
     async def __aexit__(
@@ -72,7 +105,8 @@ class Incoming:
         traceback: TracebackType | None,
     ) -> None:
         self._is_over = True
-        tasks = [task for task in (self._reading, self._asking) if task is not None]
+        coming = self._take_coming()
+        tasks = [task for task in (coming, self._reading, self._asking) if task is not None]
         for task in tasks:
             task.cancel()
         # What they failed with is no matter any more.
@@ -81,7 +115,8 @@ class Incoming:
     async def next(self) -> object:
         """Returns the next message; no bytes at the end."""
         if self._reading is None:
-            return await self._read()
+            coming = self._take_coming()
+            return await (self._read() if coming is None else coming)
         while not self._messages:
             if self._reading.done():
                 self._reading.result()
@@ -91,6 +126,17 @@ class Incoming:
             self._held -= len(message)
         self._moved.set()
         return message
+
+    async def read_on(self, size: int) -> None:
+        """Has the next message come while one is worked on, if it is worth it.
+
+        Args:
+            size: of the one that is worked on, in bytes.
+        """
+        if self._reading is None and size >= LARGE_BYTES and self._ahead.enter():
+            self._coming = asyncio.ensure_future(self._read())
+            # gRPC hears of it now.
+            await asyncio.sleep(0)
 
     async def settle(self, patient: str) -> None:
         """Waits until it is known what a patient of the conversation was given.
@@ -110,7 +156,13 @@ class Incoming:
             given = await self._patients.given(conversation.plan, [patient])
             conversation.give(patient, given if isinstance(given, Refusal) else given[0])
 
-    async def _read_on(self, lookout: Lookout) -> None:
+    def _take_coming(self) -> asyncio.Future[object] | None:
+        coming, self._coming = self._coming, None
+        if coming is not None:
+            self._ahead.leave()
+        return coming
+
+    async def _read_all(self, lookout: Lookout) -> None:
         try:
             while True:
                 while self._held >= AHEAD_BYTES:

@@ -1,8 +1,8 @@
 """DeidService over gRPC: reads and writes the messages of a stream, nothing else.
 
-A stream holds one message of the caller and the answers to it, and the next
-message is read when those are written. A caller that reads slowly thereby slows
-its own sending, through HTTP/2 flow control, and costs no memory.
+A stream holds one message of the caller and the answers to it. Of some streams the next one is
+read meanwhile (`incoming.py`); of all others, when those are written. A caller that reads
+slowly thereby slows its own sending, through HTTP/2 flow control, and costs no memory.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from deid_service.serving.conversation import (
     FileRecord,
     Terms,
 )
-from deid_service.serving.incoming import Incoming
+from deid_service.serving.incoming import Ahead, Incoming
 from deid_service.serving.logs import LOG
 from deid_service.serving.patients import Patients
 from deid_service.serving.previews import METHOD as PREVIEW
@@ -83,6 +83,7 @@ class DeidServicer:
     ) -> None:
         self._resolver = resolver
         self._previews = previews
+        self._ahead = Ahead()
         self._limits = limits
         self._gate = gate
         self._rechecks = rechecks
@@ -159,7 +160,7 @@ class DeidServicer:
                 patients = Patients(
                     self._resolver, target, credential, record.request_id, looked_up
                 )
-                async with Incoming(context.read, conversation, patients) as incoming:
+                async with Incoming(context.read, conversation, patients, self._ahead) as incoming:
                     await self._carry(context, stream, conversation, events, incoming)
         finally:
             events.close()
@@ -175,6 +176,7 @@ class DeidServicer:
         read, write = incoming.next, context.write
         call_soon = asyncio.get_running_loop().call_soon
         while isinstance(message := await read(), bytes):
+            await incoming.read_on(len(message))
             answers = conversation.receive(message)
             # Not kept for as long as a slow reader takes.
             del message

@@ -52,6 +52,13 @@ def digest_thread() -> None:
     digest.ASIDE_BYTES = digest.TOGETHER_BYTES = sys.maxsize
 
 
+def reading_on() -> None:
+    """The next message is asked for when the last is answered."""
+    from deid_service.serving import incoming
+
+    incoming.MAX_AHEAD = 0
+
+
 def statement_path() -> None:
     """Statements that read go through the driver's cursor."""
     import psycopg
@@ -98,6 +105,7 @@ PARTS: dict[str, Callable[[], None]] = {
     "tuning": tuning,
     "wire shortcuts": wire_shortcuts,
     "digest thread": digest_thread,
+    "reading on": reading_on,
     "statement path": statement_path,
     "recent versions": recent_versions,
     "unchanged answers": unchanged_answers,

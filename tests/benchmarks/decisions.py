@@ -86,6 +86,7 @@ STREAMS = {
     "tuning": (LARGE, MEDIUM),
     "wire shortcuts": (LARGE, MEDIUM, SMALL),
     "digest thread": (LARGE, MEDIUM, BATCHED),
+    "reading on": (BATCHED,),
     "gathered log lines": (SMALL,),
 }
 RESOLUTIONS = {

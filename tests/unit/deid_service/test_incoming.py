@@ -1,9 +1,11 @@
-"""Messages are read ahead where patients are asked for, and that changes nothing but how often."""
+"""Messages are read ahead, all where patients are asked for: that changes nothing but when."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import replace
 from typing import cast
 
 import pytest
@@ -14,7 +16,13 @@ from deid_service.contract.errors import ProfileServiceUnavailableError, Protoco
 from deid_service.engine import Given, compile_plan
 from deid_service.serving import lookout as lookout_module
 from deid_service.serving.conversation import Conversation
-from deid_service.serving.incoming import AHEAD_BYTES, Incoming
+from deid_service.serving.incoming import (
+    AHEAD_BYTES,
+    LARGE_BYTES,
+    MAX_AHEAD,
+    Ahead,
+    Incoming,
+)
 from deid_service.serving.limits import Limits
 from deid_service.serving.lookout import Lookout
 from deid_service.serving.patients import MAX_PATIENTS, Patients, Refusal
@@ -109,9 +117,11 @@ async def _converse(
     conversation = Conversation(APPLIED, limits, lambda _: None)
     answers: list[bytes] = []
     patients = cast("Patients", asked)
-    async with Incoming(cast("Callable[[], Awaitable[object]]", read), conversation, patients) as i:
+    read_next = cast("Callable[[], Awaitable[object]]", read)
+    async with Incoming(read_next, conversation, patients, Ahead()) as i:
         while isinstance(message := await i.next(), bytes):
             held -= len(message)
+            await i.read_on(LARGE_BYTES)
             answers += conversation.receive(message)
             while conversation.pending:
                 if (patient := conversation.awaited) is not None:
@@ -137,6 +147,72 @@ def told(answers: Sequence[bytes]) -> list[str]:
                 found.append(values_of(output)[0x00100020].decode() if receipt else reason)
                 output = b""
     return [each.removeprefix("REJECTION_REASON_").strip() for each in found]
+
+
+class Line:
+    """Gives messages that a caller has sent, or waits for them."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.ended = 0
+        self.sent: asyncio.Queue[bytes] = asyncio.Queue()
+
+    async def read(self) -> object:
+        """Reads the next message."""
+        self.asked += 1
+        try:
+            return await self.sent.get()
+        finally:
+            self.ended += 1
+
+
+def incoming(line: Line, ahead: Ahead) -> Incoming:
+    """Returns the messages of a stream whose profile gives nothing to patients."""
+    profile = parse_profile("dicom:\n  fields:\n    - {name: PatientID, remove: true}\n")
+    applied = replace(APPLIED, plan=compile_plan(profile))
+    conversation = Conversation(applied, Limits(), lambda _: None)
+    return Incoming(line.read, conversation, cast("Patients", Asked()), ahead)
+
+
+@pytest.mark.parametrize(("size", "asked"), [(LARGE_BYTES - 1, 0), (LARGE_BYTES, 1)])
+def test_the_next_message_comes_while_a_large_one_is_worked_on(size: int, asked: int) -> None:
+    """For a small one that is not worth it."""
+
+    async def run() -> None:
+        line = Line()
+        async with incoming(line, Ahead()) as messages:
+            await messages.read_on(size)
+            assert line.asked == asked
+            line.sent.put_nowait(b"next")
+            assert await messages.next() == b"next"
+            line.sent.put_nowait(b"last")
+            assert await messages.next() == b"last"
+            assert line.asked == 2
+
+    asyncio.run(run())
+
+
+def test_few_streams_of_a_worker_read_on_at_a_time() -> None:
+    """A place is free again when the message is taken, or its stream has ended."""
+
+    async def run() -> None:
+        ahead = Ahead()
+        lines = [Line() for _ in range(MAX_AHEAD + 2)]
+        async with AsyncExitStack() as open_:
+            streams = [await open_.enter_async_context(incoming(line, ahead)) for line in lines]
+            for stream in streams[:-1]:
+                await stream.read_on(LARGE_BYTES)
+            assert [line.asked for line in lines] == [1] * MAX_AHEAD + [0, 0]
+            lines[0].sent.put_nowait(b"next")
+            await streams[0].next()
+            await streams[-2].read_on(LARGE_BYTES)
+            assert lines[-2].asked == 1
+            await streams[1].__aexit__(None, None, None)
+            assert lines[1].ended == 1
+            await streams[-1].read_on(LARGE_BYTES)
+            assert lines[-1].asked == 1
+
+    asyncio.run(run())
 
 
 def test_asked_for_together() -> None:
