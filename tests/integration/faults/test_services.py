@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from deid_service.client import FileResult, Source, Upload
+from deid_service.client import stream as stream_module
 from deid_service.client.outputs import PARTIAL_SUFFIX
 from tests.integration.faults.files import (
     LARGE_BYTES,
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from tests.integration.faults.system import System
     from tests.support.processes import ServiceProcess
 
-PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = 60.0
 
 SMALL = [Source.of_bytes(f"small-{number}", identified_file(number)) for number in range(20)]
 LARGE = [
@@ -181,8 +182,11 @@ def assert_new_upload_outlasts(system: System, folder: Path, recover: Callable[[
     channel = open_channel(system.deid_service.address)
 
     def run(sources: Sequence[Source]) -> None:
-        with Upload([channel], TARGET, sources, folder) as upload:
-            results.extend(upload)
+        # However long a busy machine takes to start something.
+        with pytest.MonkeyPatch.context() as patient:
+            patient.setattr(stream_module, "FIRST_PATIENCE_SECONDS", PATIENCE_SECONDS)
+            with Upload([channel], TARGET, sources, folder) as upload:
+                results.extend(upload)
 
     thread = threading.Thread(target=run, args=(SMALL,))
     thread.start()
