@@ -18,7 +18,7 @@ _LATIN: Final = frozenset({"latin_1", "utf_8"})
 # Texts among bytes, as profiles of colours have them: ASCII, with letters of Latin 1 or UTF-8
 # between; or two bytes a character, the higher one first or last.
 _RUN: Final = re.compile(
-    rb"(?:[\t\n\r\x20-\x7e]|[\xc2-\xf4][\x80-\xbf]{1,3}|[\xa0-\xff](?=[\x20-\x7e])){4,}"
+    rb"(?:[\t\n\r\x20-\x7e]|[\xc2-\xf4][\x80-\xbf]{1,3}|[\xa0-\xff]{1,2}(?=[\0\x20-\x7e]|\Z)){4,}"
 )
 # In other sets of characters a letter stands beside others of its kind.
 _RUN_OF_OTHERS: Final = re.compile(rb"[\t\n\r\x20-\x7e\x80-\xff]{4,}")

@@ -157,6 +157,7 @@ def test_bytes_keep_their_length() -> None:
 @pytest.mark.parametrize(
     ("term", "codec", "name"),
     [
+        ("ISO_IR 100", "latin_1", "Pääkkönen^André"),
         ("ISO_IR 101", "iso8859_2", "Šimunović^Željka"),
         ("ISO_IR 126", "iso8859_7", "Καραμπελιάς^Σταμάτης"),
         ("ISO_IR 127", "iso8859_6", "بوعزيز^يوسف"),

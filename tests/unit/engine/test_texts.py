@@ -327,6 +327,11 @@ def test_never_kept(text: str) -> None:
         "hoesten en koorts", "val van trap", "hosta och feber", "fald på cykel", "pád ze schodů",
         "öksürük ve ateş", "tuse și febră", "köhögés és láz", "שיעול וחום", "سعال وحمى", "咳と発熱",
         "낙상 고관절 통증", "à jeun",
+        # More languages, abbreviations and stains.
+        "CT ngực", "рентген грудної клітки", "біль коліна", "снимка на корем",
+        "кашлица и температура",
+        "سی تی اسکن ریه", "CT toraksa", "upala pluća", "TT vatsa", "keuhkokuva", "胸部X光",
+        "흉부 X선", "s/p TKA", "evaluate for SBO", "Ki-67 immunostain", "Rose Bengal stain",
         "Aivot", "OpticNrv_L", "HFS", "CE 90ml @ 3 ml/s", "Brown tumor", "J70f  3",
     ],
 )  # fmt: skip
@@ -397,6 +402,7 @@ def test_stays(text: str) -> None:
         ("전지연 복부", "복부"), ("Иванов череп", "череп"), ("כהן ברך", "ברך"),
         ("Παππάς γόνατο", "γόνατο"),
         ("محمد الركبة", "الركبة"),
+        ("Bengal knee", "knee"), ("Гнатюк коліно", "коліно"), ("گلپایگانی ریه", "ریه"),
         ("Steinkopf Knie", "Knie"), ("Ganapathy knee", "knee"), ("Åse knee", "knee"),
     ],
 )  # fmt: skip
