@@ -42,6 +42,7 @@ from deid_service.engine.rules.forms import (
     PARTICLES,
     TOKEN,
 )
+from deid_service.engine.rules.in_order import are_cut
 from deid_service.engine.rules.kana import in_latin
 from deid_service.engine.rules.listed import NOTHING_LISTED, WORD, Listed
 from deid_service.engine.rules.sought import DAY, DID, INITIALS, MIN_NUMBER, PATIENT, Sought
@@ -305,7 +306,7 @@ class Identity:
                 return 1
         elif (word,) in self._sought.short and _stands_at(_NUMBER_OF, text, found, at):
             return 1
-        if at == 0 and self._sought.is_cut([each[0] for each in found[:MAX_WORDS_OF_FORM]]):
+        if at == 0 and are_cut([each[0] for each in found[:MAX_WORDS_OF_FORM]], self._sought.whole):
             return min(len(found), MAX_WORDS_OF_FORM)
         is_number = word.lstrip("0") in self._sought.number_heads
         if is_number and (length := self._number_length(found, at)):
@@ -318,7 +319,9 @@ class Identity:
             return 0
         if word in self._sought.told_initials and not _touches(text, token):
             return 1
-        if word in self._sought.initials and self._is_before_year(text, found, at):
+        if word in self._sought.initials and _is_before(
+            self._sought.calendar.years, text, found, at
+        ):
             return 2
         if word in _ANNOUNCES and at + 1 < len(found):
             behind = self._sought.of_patient if word in PATIENT else self._sought.initials
@@ -329,14 +332,6 @@ class Identity:
         if length := self._spelled_length(found, at):
             return length
         return self._dotted_end(_tokens(text, found[at : at + MAX_PARTS + 1]))
-
-    def _is_before_year(self, text: str, found: list[re.Match[str]], at: int) -> bool:
-        """Whether a year of its dates stands at a token, and nothing else: JD1970."""
-        if at + 1 == len(found) or found[at + 1][0] not in self._sought.calendar.years:
-            return False
-        start, end = found[at].start(), found[at + 1].end()
-        is_at = found[at].end() == found[at + 1].start()
-        return is_at and not (text[max(start - 1, 0) : start] + text[end : end + 1]).isalnum()
 
     def _may_begin(self, word: str, found: list[re.Match[str]], at: int) -> bool:
         """Whether a form begins with a word, and goes on with the next if it goes on."""
@@ -456,6 +451,15 @@ def _touches(text: str, token: re.Match[str]) -> bool:
     """Whether a letter or digit that is none of it stands at a token."""
     start, end = token.span()
     return text[max(start - 1, 0) : start].isalnum() or text[end : end + 1].isalnum()
+
+
+def _is_before(years: AbstractSet[str], text: str, found: list[re.Match[str]], at: int) -> bool:
+    """Whether one of some years stands at a token, and nothing else: JD1970."""
+    if at + 1 == len(found) or found[at + 1][0] not in years:
+        return False
+    start, end = found[at].start(), found[at + 1].end()
+    is_at = found[at].end() == found[at + 1].start()
+    return is_at and not (text[max(start - 1, 0) : start] + text[end : end + 1]).isalnum()
 
 
 def _stands_at(words: AbstractSet[str], text: str, found: list[re.Match[str]], at: int) -> bool:

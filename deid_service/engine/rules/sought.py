@@ -6,8 +6,6 @@ Each is made when it is first needed: files that say the same share it.
 from __future__ import annotations
 
 import re
-from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import cached_property
@@ -30,6 +28,7 @@ from deid_service.engine.rules.forms import (
     with_prefixes,
     words_of,
 )
+from deid_service.engine.rules.in_order import NamesInWords
 from deid_service.engine.rules.spelling import plain, spellings
 
 MIN_NUMBER: Final = 4
@@ -271,31 +270,17 @@ class Sought:
         return frozenset(word[:1] for word in words)
 
     @cached_property
-    def joined(self) -> frozenset[str]:
+    def joined(self) -> NamesInWords:
         """Names that are found within words; none that is a word."""
-        return frozenset(
-            form[0]
-            for form in (self.right_forms if self.harmless else ())
-            if len(form) == 1
-            and len(form[0]) >= LONG_NUMBER
-            and form[0].isalpha()
-            and form[0] < FIRST_UNSPACED
-            and form[0] not in self.harmless
+        forms = self.right_forms if self.harmless else ()
+        alone = [form[0] for form in forms if len(form) == 1 and form[0].isalpha()]
+        return NamesInWords(
+            [
+                name
+                for name in alone
+                if len(name) >= LONG_NUMBER and name < FIRST_UNSPACED and name not in self.harmless
+            ]
         )
-
-    @cached_property
-    def begins(self) -> dict[str, list[str]]:
-        """The same in order, by how they begin, without those that begin with another one.
-
-        A file may have thousands that begin alike, and a text thousands of words that nearly
-        are one: what one of them begins with, or begins with it, stands next to it.
-        """
-        found: dict[str, list[str]] = {}
-        for name in sorted(self.joined):
-            alike = found.setdefault(name[:LONG_NUMBER], [])
-            if not alike or not name.startswith(alike[-1]):
-                alike.append(name)
-        return found
 
     def is_joined(self, text: str, token: re.Match[str]) -> bool:
         """Whether a name or number stands within a longer token, or a name is cut off in it.
@@ -313,32 +298,12 @@ class Sought:
             most = _COUNTRY if before == "+" else _COUNTRY[:1] if before.isalpha() else ()
             is_date = before.isalpha() and len(word) == DAY + 1 and word[1:] in self.calendar.digits
             return is_date or any(word[at:].lstrip("0") in self.long_numbers for at in most)
-        begins = self.begins
-        if not begins or word >= FIRST_UNSPACED:
+        if word >= FIRST_UNSPACED:
             return False
-        if _begins_one(word, begins.get(word[:LONG_NUMBER], ())):
-            return True
-        if any(letter + word in self.joined for letter in _READ_AS.get(before, "")):
-            return True
-        for at in range(len(word) - LONG_NUMBER + 1):
-            alike = begins.get(word[at : at + LONG_NUMBER])
-            place = bisect_right(alike, word[at:]) if alike else 0
-            if alike and place and word.startswith(alike[place - 1], at):
-                return True
-        return False
+        read_as = (letter + word for letter in _READ_AS.get(before, ""))
+        return self.joined.are_in(word) or any(name in self.joined for name in read_as)
 
     @cached_property
     def whole(self) -> list[str]:
         """Names as a whole in order, with spaces between their words; none without a vocabulary."""
         return sorted(" ".join(map(plain, name)) for name in self.names if self.harmless)
-
-    def is_cut(self, words: list[str]) -> bool:
-        """Whether the words of a whole text are no more than the begin of a name."""
-        begin = " ".join(words)
-        return len(words) > 1 and len(begin) >= LONG_NUMBER and _begins_one(begin, self.whole)
-
-
-def _begins_one(begin: str, names: Sequence[str]) -> bool:
-    """Whether one of some names, which are in order, begins with something."""
-    place = bisect_left(names, begin)
-    return place < len(names) and names[place].startswith(begin)
