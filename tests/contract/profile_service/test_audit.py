@@ -19,6 +19,7 @@ from deid_service.cli.chains import BEGINNING, Link
 from profile_service import file_events
 from profile_service.access.actor import Actor, Credential
 from profile_service.audit import Action, Entry
+from profile_service.retention import Retention
 from profile_service.store import Store, roles, writers
 from profile_service.store import audit as stored
 from tests.contract.profile_service.conftest import GROUP, PROJECT, SITE
@@ -466,6 +467,13 @@ def test_also_the_owner_is_stopped(
 DAY = 86_400_000_000
 
 
+@pytest.fixture
+def removes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Makes services of this process remove nothing: one may be about to look."""
+    monkeypatch.setattr(Retention, "_run", lambda _: None)
+
+
+@pytest.mark.usefixtures("removes_nothing")
 def test_the_service_removes_what_has_expired(database: str, hierarchy: ProfileServiceStub) -> None:
     """It does so by itself when it starts, and says so in its log."""
     event = told(hierarchy, SITE)[0]
