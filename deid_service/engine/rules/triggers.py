@@ -7,6 +7,7 @@ are those that a pattern is written with (see `said`, `sign`): what it finds has
 from __future__ import annotations
 
 import re
+import unicodedata
 from functools import cached_property
 from typing import Final
 
@@ -23,13 +24,30 @@ _WORD: Final = re.compile(rf"{LETTER}+|[{_UNSPACED}{re.escape(_SIGNS)}]")
 _WORD_IN_ASCII: Final = re.compile(rf"[a-z]+|[{re.escape(_SIGNS)}]")
 _LETTERS: Final = re.compile(r"[^\W\d_]+")
 
+_GREEK: Final = re.compile("[\u0370-\u03ff]")
+
+# Letters that a pattern takes for each other where capitals say nothing, although each has a lower
+# case of its own: YA\u015eINDA is Turkish, too.
+_THE_SAME: Final = (("\u0131", "i"), ("\u017f", "s"), ("\u03c2", "\u03c3"), ("\u00b5", "\u03bc"))
+
 
 def words_in(text: str) -> set[str]:
     """Returns the words of a text, in lower case, and the signs that patterns need.
 
     Of what is written without spaces nothing tells where a word ends: each letter is one.
     """
-    return set((_WORD_IN_ASCII if text.isascii() else _WORD).findall(text.lower()))
+    if text.isascii():
+        return set(_WORD_IN_ASCII.findall(text.lower()))
+    return set(_WORD.findall(_lower(text)))
+
+
+def _lower(text: str) -> str:
+    """Returns a text in lower case, as patterns compare it."""
+    lower = text.lower()
+    for letter, other in _THE_SAME:
+        if letter in lower:
+            lower = lower.replace(letter, other)
+    return lower
 
 
 class Form:
@@ -63,12 +81,13 @@ def said(words: str) -> Form:
     """Returns what finds any of some words, but not as parts of longer ones.
 
     Args:
-        words: between spaces. Those that are written without spaces are found anywhere.
+        words: between spaces. Those that are written without spaces are found anywhere; Greek
+            ones as they are in capitals, too.
 
     Raises:
         ValueError: one has more than letters, or a sign in it.
     """
-    each = words.split()
+    each = list(dict.fromkeys(one for word in words.split() for one in (word, _capitals(word))))
     if not all(_LETTERS.fullmatch(word) for word in each):
         raise ValueError(f"Not words of letters alone: {words}")
     unspaced = [word for word in each if _IS_UNSPACED.match(word)]
@@ -76,8 +95,15 @@ def said(words: str) -> Form:
     told_by = {word[0] for word in unspaced}
     if spaced := [word for word in each if word not in unspaced]:
         patterns.append(f"(?<!{LETTER})(?:{'|'.join(spaced)})(?!{LETTER})")
-        told_by.update(word.lower() for word in spaced)
+        told_by.update(map(_lower, spaced))
     return Form(f"(?:{'|'.join(patterns)})", frozenset(told_by))
+
+
+def _capitals(word: str) -> str:
+    """Returns a word as it is in capitals: Greek ones have no accent then."""
+    if not _GREEK.match(word):
+        return word
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFD", word).replace("\u0301", ""))
 
 
 def sign(signs: str) -> Form:
