@@ -151,7 +151,8 @@ class ResolutionStore:
             PermissionDeniedError: see `judge_resolution`.
             ServiceRefusedError: see `judge_resolution`.
         """
-        names = _names(target)
+        # The site of a device stands for a group as well.
+        names = (target.text, target.parent or "", target.site)
         recent = self._recent.of(names)
         known = b"".join([read.version.sha256 for read in recent.values()])
         second = caller or NOBODY
@@ -249,16 +250,6 @@ class ResolutionStore:
         if text is not None:
             self._recent.keep(read)
         return read
-
-
-def _names(target: ContainerName) -> tuple[str, str, str]:
-    """Returns the names of a target, of what it is in, and of its site.
-
-    The site of a device stands for a group as well.
-    """
-    parent = target.text.rsplit("/", 2)[0]
-    site = parent.rsplit("/", 2)[0] if target.kind is Kind.PROJECT else parent
-    return target.text, parent, site
 
 
 def _said(answer: list[Row], site: str) -> Said:

@@ -156,9 +156,8 @@ def long_vowels(name: tuple[str, ...], harmless: AbstractSet[str]) -> Iterator[t
         short = _LONG.sub(lambda found: found[0][0], word)
         vowels = [found.start() for found in _VOWEL.finditer(short)]
         at_once = [vowels] if len(vowels) <= _MAX_VOWELS else [[at] for at in vowels]
-        for each in {form for some in at_once for form in _lengthened(short, some)}:
-            if each != word and len(each) >= MIN_NAME and each not in harmless:
-                yield (each,)
+        written = {form for some in at_once for form in _lengthened(short, some)} - {word}
+        yield from _telling_alone(written, MIN_NAME, harmless)
 
 
 def misspelled(name: tuple[str, ...], harmless: AbstractSet[str]) -> Iterator[tuple[str, ...]]:
@@ -177,9 +176,7 @@ def misspelled(name: tuple[str, ...], harmless: AbstractSet[str]) -> Iterator[tu
             word[:at] + word[at + 1] + word[at] + word[at + 2 :] for at in range(1, len(word) - 1)
         )
         shorter = (word[:at] + word[at + 1 :] for at in range(1, len(word)))
-        for each in {*swapped, *shorter} - {word}:
-            if each not in harmless and len(each) >= LONG_NUMBER:
-                yield (each,)
+        yield from _telling_alone({*swapped, *shorter} - {word}, LONG_NUMBER, harmless)
 
 
 # What Hebrew and Arabic write at the begin of a word: and, the, in, to, like, from, that.
@@ -210,7 +207,14 @@ def with_prefixes(name: tuple[str, ...], harmless: AbstractSet[str]) -> Iterator
             # The article; and of it, behind `to`, one letter is left.
             forms.update((_ARTICLE + bare, "لل" + bare, bare))
             forms.update(prefix + _ARTICLE + bare for prefix in _ARABIC_PREFIXES)
-        yield from ((form,) for form in forms if len(form) >= MIN_NAME and form not in harmless)
+        yield from _telling_alone(forms, MIN_NAME, harmless)
+
+
+def _telling_alone(
+    words: Iterable[str], least: int, harmless: AbstractSet[str]
+) -> Iterator[tuple[str, ...]]:
+    """Yields as forms those of some words that have so many letters, and say something."""
+    return ((word,) for word in words if len(word) >= least and word not in harmless)
 
 
 def _lengthened(short: str, vowels: list[int]) -> Iterator[str]:

@@ -8,22 +8,20 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Sequence
-from typing import Final
 
-# Letters by which names are grouped: the least that one has which is found within a word.
-_BEGIN: Final = 6
+from deid_service.engine.rules.forms import LONG_NUMBER
 
 
 class NamesInWords:
     """Names that are found within words, and what words are the begin of one."""
 
     def __init__(self, names: Collection[str]) -> None:
-        """Takes names of six letters and more."""
+        """Takes names that are not shorter than what is looked for within words."""
         self._names = frozenset(names)
         # Those that begin with another one are found with that.
         self._begins: dict[str, list[str]] = {}
         for name in sorted(self._names):
-            alike = self._begins.setdefault(name[:_BEGIN], [])
+            alike = self._begins.setdefault(name[:LONG_NUMBER], [])
             if not alike or not name.startswith(alike[-1]):
                 alike.append(name)
 
@@ -35,10 +33,10 @@ class NamesInWords:
         begins = self._begins
         if not begins:
             return False
-        if _begins_one(word, begins.get(word[:_BEGIN], ())):
+        if _begins_one(word, begins.get(word[:LONG_NUMBER], ())):
             return True
-        for at in range(len(word) - _BEGIN + 1):
-            alike = begins.get(word[at : at + _BEGIN])
+        for at in range(len(word) - LONG_NUMBER + 1):
+            alike = begins.get(word[at : at + LONG_NUMBER])
             place = bisect_right(alike, word[at:]) if alike else 0
             if alike and place and word.startswith(alike[place - 1], at):
                 return True
@@ -48,7 +46,7 @@ class NamesInWords:
 def are_cut(words: Sequence[str], names: Sequence[str]) -> bool:
     """Whether words are no more than the begin of one of some names, which are in order."""
     begin = " ".join(words)
-    return len(words) > 1 and len(begin) >= _BEGIN and _begins_one(begin, names)
+    return len(words) > 1 and len(begin) >= LONG_NUMBER and _begins_one(begin, names)
 
 
 def _begins_one(begin: str, names: Sequence[str]) -> bool:
