@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import mmap
 import os
@@ -117,13 +118,19 @@ def _listening_sockets(port: int) -> list[socket.socket]:
     folder = Path("/proc/self/fd")
     for entry in list(folder.iterdir()) if folder.is_dir() else ():
         try:
-            status = os.fstat(int(entry.name))
-        except OSError:  # The descriptor of the listing itself.
+            duplicate = os.dup(int(entry.name))
+        except OSError as error:
+            if error.errno != errno.EBADF:
+                raise
+            # That of the listing itself, or one that another thread has closed since.
             continue
+        # Of the duplicate, which nobody else closes.
+        status = os.fstat(duplicate)
         # A duplicate made here may have got a number that is in the listing.
         if not stat.S_ISSOCK(status.st_mode) or status.st_ino in found:
+            os.close(duplicate)
             continue
-        candidate = socket.socket(fileno=os.dup(int(entry.name)))
+        candidate = socket.socket(fileno=duplicate)
         if _listens(candidate, port):
             found[status.st_ino] = candidate
         else:
