@@ -22,6 +22,7 @@ _MIN_UNSPACED: Final = 3
 
 # CJK radicals, and what comes behind: Chinese, Japanese, Korean.
 FIRST_UNSPACED: Final = "\u2e80"
+_BEFORE_UNSPACED: Final = "\u2e7f"
 
 # A name that is told with digits at it: smith2.
 MIN_TOUCHED: Final = 5
@@ -35,8 +36,12 @@ MAX_WORDS_OF_FORM: Final = 8
 # More words than a name or an address has; of more, the first are looked for.
 _MAX_WORDS: Final = 16
 
-# Words of letters, with the apostrophes in them, and runs of digits.
-TOKEN: Final = re.compile(r"[^\W\d_]+(?:['\u2019\u00b4`][^\W\d_]{2,})*|\d+")
+# Words of letters, with the apostrophes in them, and runs of digits; what is written without spaces
+# ends where other letters stand.
+TOKEN: Final = re.compile(
+    rf"[^\W\d_{FIRST_UNSPACED}-\U0010ffff]+(?:['\u2019\u00b4`][^\W\d_]{{2,}})*"
+    rf"|[^\W\d_\0-{_BEFORE_UNSPACED}]+|\d+"
+)
 APOSTROPHES: Final = str.maketrans("", "", "'\u2019\u00b4`")
 
 # Parts of names that many share, and what stands before and behind names.
@@ -68,6 +73,10 @@ _ALIKE: Final = {
     "street": "st", "avenue": "ave", "road": "rd", "drive": "dr", "boulevard": "blvd",
     "strasse": "str", "saint": "st", "sankt": "st",
 }  # fmt: skip
+
+# Of a postal code in the Netherlands.
+_POSTAL_DIGITS: Final = 4
+_POSTAL_LETTERS: Final = 2
 
 # Of a name, as many words are misspelled.
 _MAX_MISSPELLED: Final = 2
@@ -241,14 +250,37 @@ def forms_of_phrase(phrase: str, harmless: AbstractSet[str]) -> Iterator[tuple[s
                 if part is phrase or not is_known:
                     yield words[:MAX_WORDS_OF_FORM]
             yield _told_by(words, harmless)
+            yield from _postal_codes(words)
             without_numbers = tuple(word for word in words if not word.isdigit())
             if 1 < len(without_numbers) < len(words):
                 yield without_numbers[:MAX_WORDS_OF_FORM]
     if not harmless:
         return
+    if city := _IN_A_STATE.search(phrase):
+        # Of two words and more it is told whatever they mean: Little Rock.
+        words = words_of(_STREET.split(city[1])[-1])
+        if 1 < len(words) <= MAX_PARTS and not any(word.isdigit() for word in words):
+            yield words
     for word in words_of(phrase)[:_MAX_WORDS]:
         if _is_long(word) and word not in harmless:
             yield from ((spelling,) for spelling in _written(word))
+
+
+# Cities before their state and postal code, as in the United States; the kinds of streets, with
+# what is behind in them, as often no comma ends the street.
+_IN_A_STATE: Final = re.compile(r"([^,;^\\]{3,64}),? [a-z]{2}\.?,? {1,2}\d{5}(?:-\d{4})?(?!\d)")
+_STREET: Final = re.compile(
+    r"\b(?:st|street|rd|road|ave|avenue|dr|drive|ln|lane|way|blvd|boulevard|ct|court|cir|circle|pl"
+    r"|place|ter|terrace|trl|trail|pkwy|parkway|hwy|highway|sq|square|loop|run|pike|cv|xing)\b\.?"
+    r"(?: (?:[nsew]{1,2}|(?:apt|unit|ste|suite|rm|fl)\.? ?[\w-]{1,6}|#\w{1,6})\b)*|\d+"
+)
+
+
+def _postal_codes(words: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    """Yields codes of digits and two letters, as in the Netherlands."""
+    for digits, letters in pairwise(words):
+        if len(digits) == _POSTAL_DIGITS and digits.isdecimal() and len(letters) == _POSTAL_LETTERS:
+            yield digits, letters
 
 
 def _is_long(word: str) -> bool:

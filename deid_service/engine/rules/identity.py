@@ -34,6 +34,7 @@ from typing import Final, NamedTuple
 
 from deid_service.engine.rules.forms import (
     APOSTROPHES,
+    FIRST_UNSPACED,
     LONG_NUMBER,
     MAX_PARTS,
     MAX_WORDS_OF_FORM,
@@ -346,6 +347,8 @@ class Identity:
         words = tuple([token.text for token in tokens])
         for length in range(len(words), 0, -1):
             some = words[:length]
+            if length > 1 and _is_of_a_code(tokens[length - 1 : length + 1]):
+                continue
             if (some in sought.forms or some in listed) and _are_one(tokens[:length]):
                 return length
             if some in sought.short and _literally(tokens[:length]) in sought.short[some]:
@@ -401,8 +404,13 @@ class Identity:
         if of_file or of_list:
             for _ in range(MAX_PARTS):
                 if first and self._belongs(tokens[first - 1], tokens[first].before, of_list):
+                    # Of B30f no letter is an initial.
+                    if len(tokens[first - 1].text) == 1 and tokens[first - 1].touches:
+                        break
                     first -= 1
                 if end < len(tokens) and self._belongs(tokens[end], tokens[end].before, of_list):
+                    if _is_of_a_code(tokens[end : end + 2]):
+                        break
                     end += 1
         return first, end
 
@@ -450,7 +458,15 @@ def _tokens(text: str, found: list[re.Match[str]]) -> list[_Token]:
 def _touches(text: str, token: re.Match[str]) -> bool:
     """Whether a letter or digit that is none of it stands at a token."""
     start, end = token.span()
-    return text[max(start - 1, 0) : start].isalnum() or text[end : end + 1].isalnum()
+    before, behind = text[max(start - 1, 0) : start], text[end : end + 1]
+    return (before.isalnum() and not _are_apart(before, text[start])) or (
+        behind.isalnum() and not _are_apart(text[end - 1], behind)
+    )
+
+
+def _are_apart(one: str, other: str) -> bool:
+    """Whether one of two letters is of what is written without spaces, and the other is not."""
+    return (one < FIRST_UNSPACED) != (other < FIRST_UNSPACED) and (one + other).isalpha()
 
 
 def _is_before(years: AbstractSet[str], text: str, found: list[re.Match[str]], at: int) -> bool:
@@ -467,6 +483,11 @@ def _stands_at(words: AbstractSet[str], text: str, found: list[re.Match[str]], a
     start, end = found[at].span()
     is_at = at > 0 and found[at - 1].end() == start and not text[end : end + 1].isalnum()
     return is_at and found[at - 1][0] in words
+
+
+def _is_of_a_code(tokens: list[_Token]) -> bool:
+    """Whether the first of two tokens is a letter at the second: of `C/A/P`, `V/Q`, `T2`."""
+    return len(tokens) > 1 and len(tokens[0].text) == 1 and tokens[1].before in {"", "/", "&"}
 
 
 def _literally(tokens: list[_Token]) -> str:

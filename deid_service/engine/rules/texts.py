@@ -170,9 +170,9 @@ class _Sieve:
         known = set() if all(stays) else self._in_phrases(words, stays)
         for at in known:
             stays[at] = True
-        weak = [at for at in words if stays[at] and at not in known and self._is_weak(tokens[at])]
+        weak = [at for at in words if stays[at] and at not in known and self._is_weak(at)]
         for at in (*weak, *reversed(weak)):
-            if self._is_beside_what_went(at, stays):
+            if self._is_beside_what_went(at, stays) or self._has_an_initial(at):
                 stays[at] = False
         if not all(stays):
             self._drop_numbers(words, stays)
@@ -320,14 +320,31 @@ class _Sieve:
         )
         return all(_JOINED.fullmatch(each) for each in between)
 
-    def _is_weak(self, token: str) -> bool:
+    def _is_weak(self, at: int) -> bool:
         """Whether a word stays only where what is beside it is known."""
-        word = token.lower()
+        word = self._tokens[at].lower()
         return (
-            word in self._names
+            (word in self._names and not self._is_counted(at))
             or (len(word) == 1 and "a" <= word < FIRST_UNSPACED and word not in _SINGLE)
             or (not word.isascii() and plain(word) in self._names)
         )
+
+    def _is_counted(self, at: int) -> bool:
+        """Whether a word says what a number before it counts: 3 weeks."""
+        if at < 2 or not self._tokens[at].islower():
+            return False
+        number, between = self._tokens[at - 2 : at]
+        return between in {" ", "-"} and number.isdecimal() and len(number) <= _MAX_DIGITS
+
+    def _has_an_initial(self, at: int) -> bool:
+        """Whether a capitalised word stands behind a word and a letter with a point: by B. Young.
+
+        Not where the letter begins a text or a sentence: of a list.
+        """
+        if at < 4 or not self._tokens[at][0].isupper():
+            return False
+        before, letter, point = self._tokens[at - 3 : at]
+        return point in {".", ". "} and len(letter) == 1 and letter.isupper() and before == " "
 
     def _is_beside_what_went(self, at: int, stays: list[bool]) -> bool:
         tokens = self._tokens

@@ -268,6 +268,18 @@ def test_not_told_by_its_form(text: str) -> None:
         ("name Zyxel^Ann", "bgzyxel", "bgzyxel"), ("name Cannea^Ann", "scanneable", ""),
         ("name Ивановский^Ян", "Ивановскийу", ""), ("name Cervic^Ann", "cervica", ""),
         ("name Scanne^Ann", "scanner", "scanner"), ("name Roe^Ann", "Roes", "Roes"),
+        # Initials, and the letters of codes.
+        ("name Roe^Ann^C", "Roe_Ann_C/A/P", "C/A/P"), ("name Roe^Ann^C", "Roe Ann C CT", "CT"),
+        ("name Roe^Ann", "ROE_A4C", "A4C"), ("name Roe^Ann", "A Roe, B30a Roe", "B30a"),
+        ("name Roe^Ann^T", "Roe, Ann T2 map", "T2 map"), ("name Roe^Ann^V", "Roe V/Q", "V/Q"),
+        # Latin letters beside those that are written without spaces.
+        ("name Zyx^Ann", "患者Ann Zyx 头颅", "患者 头颅"), ("name Zyx^Ann", "患者Zyx氏", "患者 氏"),
+        # Cities of two words that are known, and postal codes.
+        ("phrase 39 Zyxel Dr Little Rock, AR 72223", "at Little Rock CT", "at CT"),
+        ("phrase 39 Zyxel Dr Apt 4B Little Rock AR 72223", "Little Rock CT", "CT"),
+        ("phrase 3, Little Rock, AR 72223", "Little Rock", ""),
+        ("phrase Little Rock Clinic", "little rock", "little rock"),
+        ("phrase Zyxelgracht 7, 3811 ES Zyxel", "in 3811 ES", "in"),
     ],
 )  # fmt: skip
 def test_told_by_what_is_no_word(what: str, text: str, left: str) -> None:
@@ -337,6 +349,8 @@ def test_never_kept(text: str) -> None:
         "LightSpeed16", "5X5AVG", "OSEM 2it8s", "150CC", "ADC 10^-6 mm²/s", "Bloch-Siegert_FA300",
         "LEFTBREAST", "SAGT2FS", "FS3DSAG", "CTSPINE 2", "MR BREAS, UNIT", "CT ABDOM W CONT",
         "Aivot", "OpticNrv_L", "HFS", "CE 90ml @ 3 ml/s", "Brown tumor", "J70f  3",
+        "E. coli", "A. Long axis. B. Short axis",
+        "90Y therapy",
     ],
 )  # fmt: skip
 def test_stays(text: str) -> None:
@@ -424,6 +438,8 @@ def test_goes(text: str, left: str) -> None:
     [
         ("Nasc. 04.07.1946 dor", "dor"), ("96 jaar val", "val"), ("1987年5月6日 肺", "肺"),
         ("1977년 3월 10일 간", "간"), ("MRN 5550123 rash", "rash"), ("1987年5月7日 肺", "肺"),
+        # What a number counts is nobody's name.
+        ("3 weeks Doe", "3 weeks"), ("3 Weeks Doe", "3"), ("Doe, day 3", "3"),
         # What may be somebody's name beside a day, a number, and what nobody knows.
         ("04.07.1946 Dor", ""), ("MRN 5550123 ROSE", ""), ("zzyx rash", ""), ("Doe rash", ""),
     ],
