@@ -67,6 +67,21 @@ _NO_TRIAL: Final = "".join(
     rf"(?<!\b{group}[ -])" for group in ("rtog", "ecog", "swog", "acrin", "calgb", "nsabp", "nrg")
 )
 
+# What is measured, or says how much it is.
+_MEASURED: Final = (
+    "psa|cea|afp|inr|tsh|hb|hgb|hba1c|a1c|crp|bun|wbc|egfr|suv|suvmax|creatinine|creat|cr|krea"
+    "|kreatinin|kreatinina|bilirubin|score|level|value|of|is|was|to|by|than|about|ratio|ph|adc"
+    "|version|vers|ver|v|rev|kalium|potassium|gleason|tesla|thickness|diameter"
+)
+
+# That none stands before a value with a point, and one at the end of a sentence: what is looked
+# for behind has one length in a pattern.
+_NO_VALUE: Final = "".join(
+    rf"(?<!\b(?:{'|'.join(one for one in _MEASURED.split('|') if len(one) == length)})[ =]{value})"
+    for length in sorted(set(map(len, _MEASURED.split("|"))))
+    for value in (r"\d\.\d\.", r"\d\d\.\d\.", r"\d\.\d\d\.", r"\d\d\.\d\d\.")
+)
+
 # Of ages below, nobody is told; of those above, the law asks that none is said. Digits are those
 # of Europe, of Arabic, of Persian and Urdu, and wide ones.
 _OLD_NUMBER: Final = (
@@ -79,6 +94,13 @@ _AGED: Final = said(
     "életkor életkora vârsta vârstă varsta starost vanus amžius vecums yaş\u0131 umur usia ηλικία "
     "ηλικίας возраст возраста возрасте вік віку възраст גיל בגיל בן בת כבן כבת العمر عمر عمره "
     "عمرها بعمر السن 年齢 年龄 年齡 나이 연령"
+)
+
+# Who is of so many years.
+_ADULT: Final = said(
+    "man woman male female lady gentleman gent widow widower mann frau patientin homme femme "
+    "hombre mujer varón uomo donna homem mulher vrouw kvinna kvinde kvinne mężczyzna kobieta "
+    "мужчина женщина"
 )
 
 # Years that stand before their number as well, as in Polish: lat 92.
@@ -122,6 +144,7 @@ _ANNOUNCES: Final = either(
     ),
     said("henvist henvisad remiss") + " (?:af|av)",
     said("from to cc bcc von an de para da till til fra") + "(?=:)",
+    said("c") + "/o",
     said("ref") + r"(?:[. ]phys)?",
     said("\u0434") + "-\u0440",
     said("medico médico medica médica") + r"(?: richiedente)?",
@@ -178,8 +201,13 @@ _ANYWHERE: Final[tuple[Form, ...]] = (
     + said("rue avenue boulevard chemin impasse")
     + r" (?:(?:de|des|du|la) ){0,2}[^\W\d_]{2,40}",
     r"(?-i:" + said("via Via") + r" [A-Z]\w{2,40},? \d{1,4})(?!\d)",
-    either(said("dr mr") + r"\.", said("prof mrs herr frau mme sra") + r"\.?")
+    either(
+        said("dr mr dhr mevr") + r"\.",
+        said("prof mrs herr frau mme mlle sra srta dra dott dottssa") + r"\.?",
+    )
     + r" {0,3}(?:[^\W\d_]\. ?){0,2}[^\W\d_]{1,40}(?:[ -](?-i:[A-Z])[^\W\d_]{1,40})?",
+    # In capitals it is digital radiography.
+    "(?-i:" + said("Dr") + r" [A-Z][^\W\d_]{1,40})",
     _ROLE + r"[:=] {0,3}(?:[^\W\d_]\. ?){0,2}[^\W\d_]{2,40}",
 )
 
@@ -286,7 +314,9 @@ IN_CLEANED: Final = Forms(
     *_ANYWHERE,
     r"\b[^\W\d_]{1,40}(?:stra(?:ss|ß)e|str\.|weg|platz|gasse)(?![^\W\d_])"
     r" {0,3}\d{0,5}",
-    r"(?-i:" + said("Dr Hr Fr") + r" [A-Z][^\W\d_A-Z]{1,40})",
+    r"(?-i:" + said("Hr Fr") + r" [A-Z][^\W\d_A-Z]{1,40})",
+    # Somebody who is called by a word, before what she is: B. Young, MD.
+    rf"(?-i:{_ALONE}(?:[A-Z]\. ?){{0,2}}[A-Z][^\W\d_]{{2,40}}), " + said("md phd rn np frcr facr"),
     # Institutions that are called by words: Sacred Heart Hospital.
     rf"(?-i:(?<!{LETTER})(?:[A-Z][a-z'\u2019]{{2,40}} ){{1,3}}"
     + either(
@@ -365,6 +395,7 @@ DAYS: Final = Forms(
     ),
     # Not yttrium and technetium.
     _ALONE + r"9[1-9] ?" + said("y"),
+    _OLD + r"(?: ?y\.?,?)?(?= ?" + _ADULT + ")",
     r"(?-i:" + _ALONE + r"(?!99 ?M)9\d ?" + said("M F") + ")",
     # Dates: with a year of four digits or of two, with month names, and as in DICOM.
     r"(?<!\d)\d{2,4} ?" + said("年 년") + r" ?\d{1,2} ?[月월](?: ?\d{1,2} ?[日일])?",
@@ -382,7 +413,8 @@ DAYS: Final = Forms(
         r"(?:[12]?\d|3[01])" + sign("/") + "0[1-9]",
     )
     + r"(?![\d/])",
-    r"(?<![\d.])(?:0?[1-9]|[12]\d|3[01])" + sign(".") + r"(?:0?[1-9]|1[0-2])\.(?!\d)",
+    # Nor behind what is measured, at the end of a sentence.
+    r"(?<![\d.])(?:0?[1-9]|[12]\d|3[01])" + sign(".") + rf"(?:0?[1-9]|1[0-2])\.(?!\d){_NO_VALUE}",
     _SAYS_DAY + r":? \d{1,2}([-./])\d{1,2}(?!\d)",
     # Not in capitals, in which months are abbreviations, too.
     said("on since until till from before after")
@@ -426,7 +458,9 @@ NUMBERS: Final = Forms(
 # Where a word that no vocabulary has is somebody's name: behind what announces it, joined to a
 # title, before what somebody is, and before an initial.
 ANNOUNCED: Final = Forms(
-    _ANNOUNCES + rf"[.:=]{{0,2}} {{0,2}}{_ALONE}({_NAME})(?:[ .-]{{1,2}}({_NAME}))?",
+    _ANNOUNCES
+    + rf"[.:=]{{0,2}} {{0,2}}{_ALONE}(?:[^\W\d_]\. ?)?({_NAME})"
+    + rf"(?:[ .-]{{1,2}}(?:[^\W\d_]\. )?({_NAME}))?",
     rf"(?<!{LETTER})dr([^\W\d_]{{4,40}})",
     rf"{_ALONE}({_NAME}),? "
     + either(

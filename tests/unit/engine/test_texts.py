@@ -268,6 +268,12 @@ def test_not_told_by_its_form(text: str) -> None:
         ("name Zyxel^Ann", "bgzyxel", "bgzyxel"), ("name Cannea^Ann", "scanneable", ""),
         ("name Ивановский^Ян", "Ивановскийу", ""), ("name Cervic^Ann", "cervica", ""),
         ("name Scanne^Ann", "scanner", "scanner"), ("name Roe^Ann", "Roes", "Roes"),
+        # In care of, and titles before what is a word as well.
+        ("name Roe^Ann", "KUB c/o Abel B. Zyxel", "KUB c/o B."),
+        ("name Roe^Ann", "KUB c/o E. Zyxel", "KUB c/o E."),
+        ("name Roe^Ann", "c/o pain", "c/o pain"),
+        ("name Roe^Ann", "por la Dra. Young rodilla", "por la rodilla"),
+        ("name Roe^Ann", "Dr Young, Dr YOUNG CT", "CT"), ("name Roe^Ann", "DR Head", "DR Head"),
         # Initials, and the letters of codes.
         ("name Roe^Ann^C", "Roe_Ann_C/A/P", "C/A/P"), ("name Roe^Ann^C", "Roe Ann C CT", "CT"),
         ("name Roe^Ann", "ROE_A4C", "A4C"), ("name Roe^Ann", "A Roe, B30a Roe", "B30a"),
@@ -349,8 +355,7 @@ def test_never_kept(text: str) -> None:
         "LightSpeed16", "5X5AVG", "OSEM 2it8s", "150CC", "ADC 10^-6 mm²/s", "Bloch-Siegert_FA300",
         "LEFTBREAST", "SAGT2FS", "FS3DSAG", "CTSPINE 2", "MR BREAS, UNIT", "CT ABDOM W CONT",
         "Aivot", "OpticNrv_L", "HFS", "CE 90ml @ 3 ml/s", "Brown tumor", "J70f  3",
-        "E. coli", "A. Long axis. B. Short axis",
-        "90Y therapy",
+        "PSA 7.4. Pain", "mean of 3.2.", "E. coli", "A. Long axis. B. Short axis", "90Y therapy",
     ],
 )  # fmt: skip
 def test_stays(text: str) -> None:
@@ -425,6 +430,9 @@ def test_stays(text: str) -> None:
         ("Παππάς γόνατο", "γόνατο"),
         ("محمد الركبة", "الركبة"),
         ("Bengal knee", "knee"), ("Гнатюк коліно", "коліно"), ("گلپایگانی ریه", "ریه"),
+        ("knee, 95 man", "knee, man"), ("95y woman, hip", "woman, hip"),
+        ("seen by B. Young", "seen by"), ("and R. STONE, MD: hip", "and : hip"),
+        ("am 7.4. MRT", "am MRT"),
         ("Steinkopf Knie", "Knie"), ("Ganapathy knee", "knee"), ("Åse knee", "knee"),
     ],
 )  # fmt: skip

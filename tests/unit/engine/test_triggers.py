@@ -104,6 +104,7 @@ EXAMPLES: Final = (
         "{} in Oak",
     ),
     *("{} Ann ab", "{} الهوية 4711234", "{} البطاقة 4711234"),
+    *("Annika, {}", "95 {}", "{}/o Ann"),
     *("Ann {}(r)", "Ann's {}", "Ann{} B.", "Ann{}B", "Ann{} Bell"),
 )
 
