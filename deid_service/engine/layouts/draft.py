@@ -146,12 +146,14 @@ class Part:
         """Returns the part as a regular expression."""
         if not self.width:
             return re.escape(self.head) + self._following(self.longest)
-        # The lengths exclude each other: nothing is tried twice.
-        cases = (
+        # The lengths exclude each other: nothing is tried twice. Those that were seen come first.
+        cases = [
             re.escape(length.to_bytes(self.width, "little")) + self._following(length)
-            for length in self.possible()
-        )
-        return re.escape(self.head) + b"(?>%b)" % b"|".join(cases)
+            for length in sorted(self.possible(), key=self._unseen)
+        ]
+        # To enter a group takes as long as all the rest of such an element.
+        following = cases[0] if len(cases) == 1 else b"(?>%b)" % b"|".join(cases)
+        return re.escape(self.head) + following
 
     @property
     def size(self) -> int:
@@ -169,6 +171,10 @@ class Part:
         longest = self.longest + self.margin
         # PS3.5 7.1.1: values have even lengths; those seen may be otherwise.
         return range(shortest, longest + 1) if self.odd else range(shortest, longest + 1, 2)
+
+    def _unseen(self, length: int) -> int:
+        """Returns how far a length is from those that were seen."""
+        return max(self.shortest - length, length - self.longest, 0)
 
     def _following(self, length: int) -> bytes:
         guard = _NO_ITEM if self.guarded and length >= HEADER else b""
