@@ -4,9 +4,10 @@ Nearly all that passes is `chunk`. Protobuf would copy its bytes once into the
 message and once out of it, on the way in and again on the way out. A message
 that is one chunk and nothing else is one tag, one length and the bytes: reading
 it is a slice, and writing it is one join of the parts that the engine returns.
-A batch of parts is read in place as well, so that their chunks are slices of it. Every
-other message goes through protobuf, and so does a batch in which anything stands that a
-writer of this contract need not write.
+A batch of parts is read in place as well, so that their chunks are slices of it, and what
+is said of each file is written by its fields: of a small file, that is as much as the rest.
+Every other message goes through protobuf, and so does a batch in which anything stands that
+a writer of this contract need not write.
 """
 
 from __future__ import annotations
@@ -39,8 +40,16 @@ _PART_FILE = pb.RequestPart.FILE_FIELD_NUMBER << 3 | _LENGTH_DELIMITED
 _PART_CHUNK = pb.RequestPart.CHUNK_FIELD_NUMBER << 3 | _LENGTH_DELIMITED
 _PART_FILE_END = pb.RequestPart.FILE_END_FIELD_NUMBER << 3 | _LENGTH_DELIMITED
 
+# Fields of what is said of each file. A number has the wire type 0, and stands where the
+# length of others does.
+RECEIPT_BYTES_IN = pb.Receipt.BYTES_IN_FIELD_NUMBER << 3
+RECEIPT_BYTES_OUT = pb.Receipt.BYTES_OUT_FIELD_NUMBER << 3
 RECEIPT_SHA256 = pb.Receipt.SHA256_FIELD_NUMBER << 3 | _LENGTH_DELIMITED
+OUTPUT_FILE_ID = pb.FileOutput.FILE_ID_FIELD_NUMBER << 3 | _LENGTH_DELIMITED
+OUTPUT_NAME = pb.FileOutput.SUGGESTED_FILENAME_FIELD_NUMBER << 3 | _LENGTH_DELIMITED
+RESULT_FILE_ID = pb.FileResult.FILE_ID_FIELD_NUMBER << 3 | _LENGTH_DELIMITED
 RESULT_RECEIPT = pb.FileResult.RECEIPT_FIELD_NUMBER << 3 | _LENGTH_DELIMITED
+RESPONSE_FILE = pb.DeidentifyResponse.FILE_FIELD_NUMBER << 3 | _LENGTH_DELIMITED
 RESPONSE_RESULT = pb.DeidentifyResponse.RESULT_FIELD_NUMBER << 3 | _LENGTH_DELIMITED
 
 # Fields of the answer to a batch, which is put together from its pieces.
@@ -257,6 +266,16 @@ def field_header(key: int, size: int) -> bytes:
         size >>= 7
     header.append(size)
     return bytes(header)
+
+
+def number_field(key: int, number: int) -> bytes:
+    """Returns a field that is a number, not negative; nothing for 0, as that says the same."""
+    return field_header(key, number) if number else b""
+
+
+def bytes_field(key: int, data: bytes) -> bytes:
+    """Returns a field that is a text in UTF-8, or bytes; nothing for none, as above."""
+    return field_header(key, len(data)) + data if data else b""
 
 
 def _write_field(key: int, parts: Iterable[Buffer], size: int) -> tuple[bytes, memoryview]:

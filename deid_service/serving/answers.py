@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from deidcascade.v1 import deid_service_pb2 as pb
-
 from deid_service.contract import wire
 from deid_service.serving.digest import NoDigest, Together
 
@@ -34,8 +32,8 @@ class Answers(Protocol):
 
     gather: int
 
-    def file(self, output: pb.FileOutput) -> None:
-        """The output of a file begins."""
+    def file(self, output: bytes) -> None:
+        """The output of a file begins, as a FileOutput says."""
 
     def chunk(self, parts: Sequence[Buffer], size: int, digest: Digest | NoDigest) -> None:
         """Some output, not empty, in pieces that do not change any more."""
@@ -61,9 +59,9 @@ class Messages:
         self._most = max_chunk
         self._ready: list[bytes] = []
 
-    def file(self, output: pb.FileOutput) -> None:
+    def file(self, output: bytes) -> None:
         """See `Answers`."""
-        self._ready.append(pb.DeidentifyResponse(file=output).SerializeToString())
+        self._ready.append(wire.field_header(wire.RESPONSE_FILE, len(output)) + output)
 
     def chunk(self, parts: Sequence[Buffer], size: int, digest: Digest | NoDigest) -> None:
         """See `Answers`."""
@@ -110,10 +108,10 @@ class Batches:
         self._has_chunk = False
         self._digests = Together()
 
-    def file(self, output: pb.FileOutput) -> None:
+    def file(self, output: bytes) -> None:
         """See `Answers`."""
         self._end_part()
-        self._add(wire.PART_FILE, output.SerializeToString())
+        self._add(wire.PART_FILE, len(output), output)
 
     def chunk(self, parts: Sequence[Buffer], size: int, digest: Digest | NoDigest) -> None:
         """See `Answers`."""
@@ -125,10 +123,7 @@ class Batches:
             if self._has_chunk or group_size > room:
                 self._end_part()
                 self._end_batch()
-            header = wire.field_header(wire.PART_CHUNK, group_size)
-            self._part.append(header)
-            self._part += group
-            self._part_size += len(header) + group_size
+            self._add(wire.PART_CHUNK, group_size, *group)
             self._has_chunk = True
 
     def result(self, result: bytes, digest: Digest | NoDigest = NO_DIGEST) -> None:
@@ -137,7 +132,7 @@ class Batches:
         if self._size + self._part_size + size + AROUND_CHUNK > self._most:
             self._end_part()
             self._end_batch()
-        self._add(wire.PART_RESULT, result, self._digests.hex_of(digest))
+        self._add(wire.PART_RESULT, size, result, self._digests.hex_of(digest))
         self._end_part()
 
     def take(self, *, done: bool) -> list[bytes]:
@@ -149,8 +144,7 @@ class Batches:
         ready, self._ready = self._ready, []
         return ready
 
-    def _add(self, key: int, *pieces: Buffer) -> None:
-        size = sum(map(len, pieces))
+    def _add(self, key: int, size: int, *pieces: Buffer) -> None:
         header = wire.field_header(key, size)
         self._part += (header, *pieces)
         self._part_size += len(header) + size

@@ -26,11 +26,12 @@ from deidcascade.v1 import deid_service_pb2 as pb
 
 from deid_service.contract import wire
 from deid_service.contract.errors import ProtocolError
-from deid_service.engine import ENGINE_VERSION, Deidentifier, DicomError, known_of
+from deid_service.engine import Deidentifier, DicomError, known_of
 from deid_service.serving.answers import AROUND_CHUNK, Answers, Batches, Messages
 from deid_service.serving.digest import Digest, NoDigest
 from deid_service.serving.lookout import Lookout, Sighting, remember
 from deid_service.serving.patients import Refusal
+from deid_service.serving.receipts import Receipts, file_output, file_rejected
 from profile_service.serving.logs import origin
 
 if TYPE_CHECKING:
@@ -61,9 +62,6 @@ MIN_RESPONSE_BYTES = 64 * 1024
 # Batches are not made longer than this, whatever a caller receives: they cost memory,
 # and gain nothing any more.
 MAX_RESPONSE_BYTES = 16 * 1024 * 1024
-
-# The counts of actions that are remembered of a stream, as bytes of receipts.
-MAX_KNOWN_ACTIONS = 64
 
 # It comes back with each file: a name, not a payload.
 MAX_FILE_ID_BYTES = 1024
@@ -157,9 +155,9 @@ class Conversation:
         self._ended = ended
         self._terms = terms
         self._state = _State.BETWEEN
-        self._receipts = _Receipts(applied, key_id)
+        self._receipts = Receipts(applied, key_id)
         self.lookout = Lookout(applied.plan, limits) if applied.plan.awaits_given else None
-        self._file = _File(applied, self._receipts, limits, terms, pb.FileStart(), None)
+        self._file = _File(applied, self._receipts, limits, terms, b"", pb.FileStart(), None)
         most = min(MAX_CHUNK_BYTES, terms.max_response_bytes - AROUND_CHUNK)
         self._messages = Messages(MIN_CHUNK_BYTES, most)
         self._answers: Messages | Batches = self._messages
@@ -290,13 +288,14 @@ class Conversation:
     def _start(self, start: pb.FileStart) -> None:
         if self._state is not _State.BETWEEN:
             raise ProtocolError("`file` came in the middle of a file, without `file_end`.")
-        if len(start.file_id.encode()) > MAX_FILE_ID_BYTES:
+        file_id = start.file_id.encode()
+        if len(file_id) > MAX_FILE_ID_BYTES:
             raise ProtocolError(f"`file_id` is longer than {MAX_FILE_ID_BYTES} bytes.")
         if len(start.filename.encode()) > wire.MAX_FILENAME_BYTES:
             raise ProtocolError(f"`filename` is longer than {wire.MAX_FILENAME_BYTES} bytes.")
         sighting = None if self.lookout is None else self.lookout.next_file()
         self._file = _File(
-            self._applied, self._receipts, self._limits, self._terms, start, sighting
+            self._applied, self._receipts, self._limits, self._terms, file_id, start, sighting
         )
         self._state = _State.IN_FILE
         self._guarded(self._file.begin)
@@ -379,53 +378,23 @@ def rejection_of(error: DicomError) -> pb.Rejection:
     )
 
 
-class _Receipts:
-    """What the receipts of a stream have in common, as bytes.
-
-    Protobuf puts messages together by putting their bytes together. A series has the
-    same actions in each file, and a map is the dearest field to write.
-    """
-
-    def __init__(self, applied: AppliedProfile, key_id: str) -> None:
-        self._fixed = pb.Receipt(
-            treatment=applied.treatment,
-            profile_name=applied.name,
-            profile_version=applied.version,
-            profile_sha256=applied.sha256,
-            engine_version=ENGINE_VERSION,
-            key_id=key_id,
-            tables=[table.message() for table in applied.tables],
-        ).SerializeToString()
-        self._known: dict[tuple[tuple[str, int], ...], bytes] = {}
-
-    def common(self, actions: dict[str, int]) -> bytes:
-        """Returns all of a receipt that hangs on its actions and the stream alone."""
-        key = tuple(actions.items())
-        known = self._known.get(key)
-        if known is None:
-            if len(self._known) >= MAX_KNOWN_ACTIONS:
-                self._known.clear()
-            counts = pb.Receipt(actions=actions).SerializeToString()
-            known = self._known[key] = self._fixed + counts
-        return known
-
-
 class _File:
     """One file on its way through the engine."""
 
     def __init__(
         self,
         applied: AppliedProfile,
-        receipts: _Receipts,
+        receipts: Receipts,
         limits: Limits,
         terms: Terms,
+        file_id: bytes,
         start: pb.FileStart,
         sighting: Sighting | None,
     ) -> None:
         self._applied = applied
         self._receipts = receipts
         self._max_bytes = limits.max_file_bytes
-        self._file_id = start.file_id
+        self._file_id = file_id
         self._size = start.size
         self._engine = Deidentifier(
             applied.plan, filename=start.filename, max_held_bytes=limits.max_held_bytes
@@ -529,21 +498,15 @@ class _File:
         self._applied_bytes = result.applied_bytes
         self._write(result.tail, sum(map(len, result.tail)), answers)
         self._actions = result.actions
-        own = pb.Receipt(
-            bytes_in=self._bytes_in, bytes_out=self._bytes_out, warnings=result.warnings
-        ).SerializeToString()
-        receipt = self._receipts.common(result.actions) + own + self.digest.header
-        file_id = pb.FileResult(file_id=self._file_id).SerializeToString()
-        size = len(receipt) + self.digest.hex_bytes
-        answers.result(
-            file_id + wire.field_header(wire.RESULT_RECEIPT, size) + receipt, self.digest
-        )
+        digest = self.digest
+        told = self._receipts.result(self._file_id, result, self._bytes_in, self._bytes_out, digest)
+        answers.result(told, digest)
         self._seconds = time.perf_counter() - self._began
 
     def rejected(self, rejection: pb.Rejection) -> bytes:
         """Returns the result of a file that is rejected, a FileResult."""
         self._seconds = time.perf_counter() - self._began
-        return pb.FileResult(file_id=self._file_id, rejection=rejection).SerializeToString()
+        return file_rejected(self._file_id, rejection)
 
     def record(self, rejection: pb.Rejection | None = None, where: str = "") -> FileRecord:
         """Returns what may be told of the file."""
@@ -580,7 +543,7 @@ class _File:
             self._announced = True
             blank = self._applied.plan.blank
             name = "" if blank else self._engine.suggested_filename or ""
-            answers.file(pb.FileOutput(file_id=self._file_id, suggested_filename=name))
+            answers.file(file_output(self._file_id, name))
         if self._gathered:
             size += len(self._gathered)
             output = [self._gathered, *output]
