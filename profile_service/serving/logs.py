@@ -22,6 +22,7 @@ import time
 import traceback
 from collections import deque
 from contextlib import suppress
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -218,15 +219,18 @@ class _Writer:
 def _message(event: str, fields: dict[str, Field]) -> str:
     parts = [f"event={event}"]
     for key, value in fields.items():
-        if isinstance(value, float):
+        if isinstance(value, str):
+            if value:
+                parts.append(f"{key}={_escaped(value)}")
+        elif isinstance(value, float):
             parts.append(f"{key}={value:.6f}")
-        elif isinstance(value, int):
+        else:
             parts.append(f"{key}={value}")
-        elif value:
-            parts.append(f"{key}={_escaped(value)}")
     return " ".join(parts)
 
 
+# The lines of a stream and of its files have most of their texts in common.
+@lru_cache(maxsize=256)
 def _escaped(text: str) -> str:
     """Returns a text as it stands in a line: as it is, or quoted."""
     return text if _PLAIN.fullmatch(text) else json.dumps(text)
