@@ -298,7 +298,10 @@ class Identity:
         """Returns how many tokens belong to what begins with one of them; 0 for nothing."""
         token = found[at]
         word = token[0].translate(APOSTROPHES)
-        if self._may_begin(word, found, at):
+        before = text[max(token.start() - 1, 0) : token.start()]
+        # Of W/O and mm2/s no letter is an initial.
+        is_of_a_code = len(word) == 1 and (before == "/" or before.isdecimal())
+        if not is_of_a_code and self._may_begin(word, found, at):
             length = self._form_length(_tokens(text, found[at : at + MAX_WORDS_OF_FORM]))
             if length:
                 return length
@@ -404,8 +407,10 @@ class Identity:
         if of_file or of_list:
             for _ in range(MAX_PARTS):
                 if first and self._belongs(tokens[first - 1], tokens[first].before, of_list):
-                    # Of B30f no letter is an initial.
-                    if len(tokens[first - 1].text) == 1 and tokens[first - 1].touches:
+                    # Of B30f and W/O no letter is an initial.
+                    if len(tokens[first - 1].text) == 1 and (
+                        tokens[first - 1].touches or tokens[first - 1].before == "/"
+                    ):
                         break
                     first -= 1
                 if end < len(tokens) and self._belongs(tokens[end], tokens[end].before, of_list):
@@ -422,7 +427,7 @@ class Identity:
             return True
         if len(word) == 1:
             is_initial = word in self._sought.letters or word in of_list
-            return (is_initial and between != "/") or word in self._sought.told_initials
+            return (is_initial and "/" not in between) or word in self._sought.told_initials
         return word in of_list or word in self._sought.beside or word in self._sought.told_initials
 
     def _in_unspaced(self, text: str) -> Iterator[tuple[int, int]]:

@@ -45,7 +45,7 @@ _TOKEN: Final = re.compile(r"[^\W_]+|[\W_]+")
 # days of a pregnancy: TR2000, Sn100kV, 256x192, pT2N0M0, 37w2d.
 _CODE: Final = re.compile(
     r"b\d{2,4}t?|(?:ct|mr)\d{3}w?|[a-z]{1,3}\d{1,2}[a-z]?|\d{1,2}[a-z]{1,2}\d?|[a-z]{1,2}\d[a-z]{1,2}\d?"
-    r"|[a-z]{2,5}[23]d\d{0,2}|\d{1,3}(?:ns|b\d{1,4}|i\d{1,2}s?|it(?:\d{1,3}s(?:ub)?)?|s\d{1,2}i)"
+    r"|[a-z]{2,5}[23]d\d{0,2}|[23]d[a-z]{2,4}|\d{1,3}(?:ns|b\d{1,4}|i\d{1,2}s?|it(?:\d{1,3}s(?:ub)?)?|s\d{1,2}i)"
     r"|(?:te|tr|ti|td|fa|sn)\d{1,4}(?:kv)?|\d{1,4}(?:mm)?x\d{1,4}(?:x\d{1,4})?(?:mm|cm|avg|mip|mpr)?"
     r"|[cpry]{0,2}t(?:[0-4][a-d]?|is|x)(?:n[0-3x][a-c]?)?(?:m[01x][a-d]?)?|[1-4]?\d(?:w\d?)?d",
     re.IGNORECASE,
@@ -56,7 +56,7 @@ _NUCLIDE: Final = "(?:Ac|At|Br|C|Cu|F|Ga|Ho|I|In|Kr|Lu|N|O|P|Pb|Ra|Rb|Re|Sc|Sm|S
 _ISOTOPE: Final = re.compile(rf"\d{{1,3}}m?{_NUCLIDE}|{_NUCLIDE}\d{{1,3}}m?", re.IGNORECASE)
 _UNITS: Final = (
     "mm|cm|m|ml|l|mg|g|kg|kv|kvp|ma|mas|s|sec|ms|min|h|hz|mhz|t|deg|x|bq|mbq|gy|mgy|kev|mev|mci|gbq"
-    "|mgi|mmol|msec|secs|mins|hr|hrs|wk|wks|fps|bpm|hu|px|dir|ch|fr|cc|lb|lbs|um|nm|sl"
+    "|mgi|mmol|msec|secs|mins|hr|hrs|wk|wks|fps|bpm|hu|px|dir|ch|fr|cc|lb|lbs|um|nm|sl|dl"
 )
 _UNIT_WORDS: Final = frozenset(_UNITS.split("|"))
 _QUANTITY: Final = re.compile(rf"\d{{1,4}}(?:{_UNITS})?", re.IGNORECASE)
@@ -167,13 +167,21 @@ class _Sieve:
                 for at in run:
                     stays[at] = False
         words = [at for at, token in enumerate(tokens) if token[0].isalnum()]
-        known = set() if all(stays) else self._in_phrases(words, stays)
+        for at in words:
+            if not stays[at] and self._is_unit(at, stays):
+                stays[at] = True
+        gone = {at for at in words if not stays[at]}
+        known = self._in_phrases(words, gone) if gone else set()
         for at in known:
             stays[at] = True
         weak = [at for at in words if stays[at] and at not in known and self._is_weak(at)]
         for at in (*weak, *reversed(weak)):
             if self._is_beside_what_went(at, stays) or self._has_an_initial(at):
                 stays[at] = False
+        # A phrase stays as a whole: X-ray, key images.
+        gone = {at for at in weak if not stays[at]}
+        for at in self._in_phrases(words, gone) if gone else ():
+            stays[at] = True
         if not all(stays):
             self._drop_numbers(words, stays)
         return stays
@@ -290,8 +298,8 @@ class _Sieve:
             and not any(self._identifies(word) for word in words)
         )
 
-    def _in_phrases(self, words: list[int], stays: list[bool]) -> set[int]:
-        """Returns which words are those of a phrase that has one that is not known."""
+    def _in_phrases(self, words: list[int], gone: set[int]) -> set[int]:
+        """Returns which words are those of a phrase that has one of those that would go."""
         tokens = self._tokens
         # The s of a genitive is no word.
         words = [
@@ -300,10 +308,12 @@ class _Sieve:
         lower = [tokens[at].lower() for at in words]
         found: set[int] = set()
         for unknown, at in enumerate(words):
-            if stays[at]:
+            if at not in gone:
                 continue
             for first in range(max(0, unknown - _MAX_WORDS + 1), unknown + 1):
-                for end in range(max(first + 2, unknown + 1), first + _MAX_WORDS + 1):
+                for end in range(
+                    max(first + 2, unknown + 1), min(first + _MAX_WORDS, len(lower)) + 1
+                ):
                     phrase = lower[first:end]
                     if (
                         " ".join(phrase) in self._terms
@@ -325,9 +335,19 @@ class _Sieve:
         word = self._tokens[at].lower()
         return (
             (word in self._names and not self._is_counted(at))
-            or (len(word) == 1 and "a" <= word < FIRST_UNSPACED and word not in _SINGLE)
+            or (
+                len(word) == 1
+                and "a" <= word < FIRST_UNSPACED
+                and word not in _SINGLE
+                and not self._is_joined(at)
+            )
             or (not word.isascii() and plain(word) in self._names)
         )
+
+    def _is_joined(self, at: int) -> bool:
+        """Whether a letter is joined to a word that nobody is called by: X-knie, J-pouch."""
+        behind = [token.lower() for token in self._tokens[at + 1 : at + 3]]
+        return behind[:1] == ["-"] and behind[-1] in self._terms and behind[-1] not in self._names
 
     def _is_counted(self, at: int) -> bool:
         """Whether a word says what a number before it counts: 3 weeks."""
@@ -335,6 +355,16 @@ class _Sieve:
             return False
         number, between = self._tokens[at - 2 : at]
         return between in {" ", "-"} and number.isdecimal() and len(number) <= _MAX_DIGITS
+
+    def _is_unit(self, at: int, stays: list[bool]) -> bool:
+        """Whether it is the unit of a number before it, and so nobody's initials: 10 kg, mg/dL."""
+        token = self._tokens[at]
+        if at < 2 or token[0].isupper() or token.lower() not in _UNIT_WORDS:
+            return False
+        before, between = self._tokens[at - 2 : at]
+        if between == "/":
+            return before.lower() in _UNIT_WORDS and stays[at - 2]
+        return between == " " and before.isdecimal() and len(before) <= _EXTENSION
 
     def _has_an_initial(self, at: int) -> bool:
         """Whether a capitalised word stands behind a word and a letter with a point: by B. Young.

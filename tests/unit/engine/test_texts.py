@@ -278,6 +278,7 @@ def test_not_told_by_its_form(text: str) -> None:
         ("name Roe^Ann^C", "Roe_Ann_C/A/P", "C/A/P"), ("name Roe^Ann^C", "Roe Ann C CT", "CT"),
         ("name Roe^Ann", "ROE_A4C", "A4C"), ("name Roe^Ann", "A Roe, B30a Roe", "B30a"),
         ("name Roe^Ann^T", "Roe, Ann T2 map", "T2 map"), ("name Roe^Ann^V", "Roe V/Q", "V/Q"),
+        ("name Roe^Owen", "W/O Roe, O Roe", "W/O"), ("name Roe^Sam", "mm2/s)/Roe", "mm2/s)"),
         # Latin letters beside those that are written without spaces.
         ("name Zyx^Ann", "患者Ann Zyx 头颅", "患者 头颅"), ("name Zyx^Ann", "患者Zyx氏", "患者 氏"),
         # Cities of two words that are known, and postal codes.
@@ -356,6 +357,7 @@ def test_never_kept(text: str) -> None:
         "LEFTBREAST", "SAGT2FS", "FS3DSAG", "CTSPINE 2", "MR BREAS, UNIT", "CT ABDOM W CONT",
         "Aivot", "OpticNrv_L", "HFS", "CE 90ml @ 3 ml/s", "Brown tumor", "J70f  3",
         "PSA 7.4. Pain", "mean of 3.2.", "E. coli", "A. Long axis. B. Short axis", "90Y therapy",
+        "3DWB", "40 pack-years", "Rö-Thorax", "3-pl T2*",
     ],
 )  # fmt: skip
 def test_stays(text: str) -> None:
@@ -448,6 +450,10 @@ def test_goes(text: str, left: str) -> None:
         ("1977년 3월 10일 간", "간"), ("MRN 5550123 rash", "rash"), ("1987年5月7日 肺", "肺"),
         # What a number counts is nobody's name.
         ("3 weeks Doe", "3 weeks"), ("3 Weeks Doe", "3"), ("Doe, day 3", "3"),
+        # A phrase stays as a whole.
+        ("Doe X-Ray Report", "X-Ray Report"), ("zzyx: key images", "key images"),
+        ("Doe: X-knie", "X-knie"), ("zzyx Stone", ""),
+        ("Stone protocol, Stone zzyx", "Stone protocol"),
         # What may be somebody's name beside a day, a number, and what nobody knows.
         ("04.07.1946 Dor", ""), ("MRN 5550123 ROSE", ""), ("zzyx rash", ""), ("Doe rash", ""),
     ],
@@ -514,6 +520,19 @@ def test_initials_that_are_announced(name: str, text: str, left: str) -> None:
 def test_initials_of_whom_nobody_knows(text: str, left: str) -> None:
     """Two letters behind a colon, and no words."""
     assert clean(text, vocabulary(), Identity()) == left
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "left"),
+    [
+        ("Gray^Kim", "loss of 10 kg, KG", "loss of 10 kg"), ("Dale^Lo", "98 mg/dL", "98 mg/dL"),
+        ("Cole^Cy", "100 cc, cc", "100 cc"), ("Gray^Kim", "0.2 mL/kg", "0.2 mL/kg"),
+        ("Gray^Kim", "10 KG", "10"), ("Gray^Kim", "knee/kg", "knee"),
+    ],
+)  # fmt: skip
+def test_initials_that_are_units(name: str, text: str, left: str) -> None:
+    """In lower case behind a number they are its unit."""
+    assert clean(text, vocabulary(), one(f"name {name}")) == left
 
 
 def test_initials_before_a_year() -> None:
