@@ -44,6 +44,24 @@ _CERTAIN_PHONE: Final = re.compile(
 )
 _MIN_PHONE: Final = 7
 
+# Nothing but a number, with no more than two letters before it and one behind: of a state, an
+# insurance, an archive. Versions have points, and a day, which they are called after, too, is none.
+_NUMBER_ALONE: Final = re.compile(
+    r"(?!(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?:[0-2]\d(?:[0-5]\d){1,2})?\Z)"
+    r"(?:[A-Z]{1,2})?(?!(\d)\1*\Z)(?:\d{8,18}[A-Z]?|(?<=[A-Z])\d{7}[A-Z])"
+    r"|[1-9]\d?(?:\.\d{3}){2}(?:-[\dK])?"
+)
+_NUMBER_IN_GROUPS: Final = re.compile(r"(\d{3}([ -])\d{3}\2\d{3}\d?)")
+_MAX_NUMBER: Final = 21
+# What stands in fourth place of both.
+_FOURTH: Final = frozenset("0123456789 -")
+# Of nine digits with a check digit, and of ten: of Canada, Israel, the Netherlands, Portugal and
+# the National Health Service. The last is what makes the sum a multiple.
+_WEIGHTS: Final = {
+    9: ((9, 8, 7, 6, 5, 4, 3, 2, -1), (9, 8, 7, 6, 5, 4, 3, 2, 1)),
+    10: ((10, 9, 8, 7, 6, 5, 4, 3, 2, 1),),
+}
+
 # PS3.5 9.1. Those of the standard say what something is.
 _UID: Final = re.compile(
     r"(?<![\d.])(?!1\.2\.840\.10008\.)(?=[\d.]{16})[0-2](?:\.\d{1,39}){4,31}(?!\d|\.\d)"
@@ -81,6 +99,31 @@ def is_of_somebody(text: str) -> bool:
     if _DIGIT.search(text) is None:
         return False
     return any(pattern.search(text) for pattern in STATES.of(words_in(text)))
+
+
+def is_long_number(text: str) -> bool:
+    """Whether a value that stays is nothing but a number as people are given one.
+
+    In eight digits and more, or with a check digit where it stands in groups, as sizes do.
+    """
+    text = text.strip()
+    # Most texts are passed here.
+    if len(text) > _MAX_NUMBER or text[3:4] not in _FOURTH:
+        return False
+    if _NUMBER_ALONE.fullmatch(text):
+        return True
+    found = _NUMBER_IN_GROUPS.fullmatch(text)
+    return found is not None and _is_checked([int(each) for each in found[1] if each.isdecimal()])
+
+
+def _is_checked(digits: list[int]) -> bool:
+    """Whether the last of nine or ten digits is one that the others ask for."""
+    for weights in _WEIGHTS[len(digits)]:
+        products = (digit * weight for digit, weight in zip(digits, weights, strict=True))
+        if sum(products) % 11 == 0:
+            return True
+    doubled = (digit * (1 + at % 2) for at, digit in enumerate(digits))
+    return len(digits) % 2 == 1 and sum(each // 10 + each % 10 for each in doubled) % 10 == 0
 
 
 def without(text: str, instead: str, of_days: str = "") -> str:

@@ -123,6 +123,7 @@ class Chain:
                     keeps_known=False,
                     needs_value=True,
                     by_form=action.by_form,
+                    is_code=action.is_code,
                     whole=action.whole,
                 )
             else:

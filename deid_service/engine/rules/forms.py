@@ -62,6 +62,11 @@ TITLES: Final = frozenset(
      "sra", "sig", "med", "md", "phd", "jr"]
 )  # fmt: skip
 
+# What nothing but a name stands behind.
+_BEFORE_NAMES: Final = ("mrs", "miss", "herr", "frau", "mme", "sra")
+# And what has other meanings before a word.
+_BEFORE_OTHERS_TOO: Final = ("mr", "ms", "patient", "pt")
+
 # What institutions are.
 _KINDS: Final = frozenset(
     ["hospital", "clinic", "university", "universitaetsklinikum", "klinikum", "klinik",
@@ -186,6 +191,30 @@ def misspelled(name: tuple[str, ...], harmless: AbstractSet[str]) -> Iterator[tu
         )
         shorter = (word[:at] + word[at + 1 :] for at in range(1, len(word)))
         yield from _telling_alone({*swapped, *shorter} - {word}, LONG_NUMBER, harmless)
+
+
+def beside_short(name: tuple[str, ...], harmless: AbstractSet[str]) -> Iterator[tuple[str, ...]]:
+    """Yields words of two letters with what tells that they are a name: an initial or a title.
+
+    Args:
+        name: in its words in lower case.
+        harmless: words that say nothing by themselves, of which nothing tells them so; without
+            them, there is no form.
+    """
+    told = [word for word in name[:_MAX_WORDS] if word not in TITLES] if harmless else []
+    for word in map(plain, told):
+        if len(word) != MIN_NAME - 1 or word >= FIRST_UNSPACED or word in PARTICLES:
+            continue
+        yield from ((title, word) for title in _BEFORE_NAMES)
+        if word in harmless:
+            continue
+        yield from ((title, word) for title in _BEFORE_OTHERS_TOO)
+        for other in told:
+            if plain(other) != word:
+                for letter in initials_of(other):
+                    yield letter, word
+                    yield word, letter
+                    yield from _telling_alone((letter + word, word + letter), MIN_NAME, harmless)
 
 
 # What Hebrew and Arabic write at the begin of a word: and, the, in, to, like, from, that.

@@ -335,7 +335,7 @@ class Identity:
             return 0
         if length := self._spelled_length(found, at):
             return length
-        return self._dotted_end(_tokens(text, found[at : at + MAX_PARTS + 1]))
+        return self._dotted_end(_tokens(text, found[at : at + MAX_WORDS_OF_FORM]))
 
     def _may_begin(self, word: str, found: list[re.Match[str]], at: int) -> bool:
         """Whether a form begins with a word, and goes on with the next if it goes on."""
@@ -388,22 +388,31 @@ class Identity:
 
     def _dotted_end(self, tokens: list[_Token]) -> int:
         """Returns how many tokens are initials, with points or spaces between them."""
-        letters = ""
+        letters, told = "", 0
         for length, token in enumerate(tokens, 1):
             if len(token.text) > 1 or (length > 1 and token.before not in {".", ". ", " "}):
                 break
+            if told:
+                # Of more names, those that nobody has seen in an order of their own.
+                if "." not in token.before or token.text not in self._sought.letters:
+                    break
+                told = length
+                continue
             letters += token.text
             # With points they are no word, whatever the vocabulary has.
             with_points = length > 1 and all("." in each.before for each in tokens[1:length])
             known = self._sought.with_points if with_points else self._sought.told_initials
             if letters in known:
-                return length
-        return 0
+                told = length
+        return told
 
     def _with_what_is_beside(self, tokens: list[_Token], first: int, end: int) -> tuple[int, int]:
         """Returns a range of tokens with initials, titles and words of the name around it."""
-        of_file = any(token.text in self._sought.in_names for token in tokens[first:end])
-        of_list = self.listed.beside(token.text for token in tokens[first:end])
+        words = [token.text for token in tokens[first:end]]
+        of_file = not self._sought.in_names.isdisjoint(words) or (
+            len(words) > 1 and all(len(word) == 1 for word in words)
+        )
+        of_list = self.listed.beside(words)
         if of_file or of_list:
             for _ in range(MAX_PARTS):
                 if first and self._belongs(tokens[first - 1], tokens[first].before, of_list):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from deid_service.engine.encoding.charsets import CharacterSetError
 from deid_service.engine.rules.fits import CHARACTERS, FITS, FLOATS, is_numbers
+from deid_service.engine.rules.texts import ANY_TEXT
 
 if TYPE_CHECKING:
     from deid_service.engine.encoding.charsets import CharacterSets
@@ -46,7 +47,7 @@ def may_stay(
             return is_said or blanked(value, cleaner.identity, charsets.codec) == value
     value = value.rstrip(b" \0")
     if vr in FLOATS:
-        return not cleaner.finds([value.decode("latin-1")], "LO", forms=True)
+        return not cleaner.finds([value.decode("latin-1")], "LO", ANY_TEXT)
     try:
         text = charsets.decode(value, "LT")
     except CharacterSetError:

@@ -187,9 +187,10 @@ class Rewritten(_Selected):
         return any(isinstance(step, TextStep) and step.whole for step in self.steps)
 
     @property
-    def sweeps_by_form(self) -> bool:
-        """Whether what tells somebody by its form goes, too."""
-        return any(isinstance(step, TextStep) and step.by_form for step in self.steps)
+    def sweep(self) -> TextStep:
+        """What is looked for, of a value that `sweeps`."""
+        steps = [step for step in self.steps if isinstance(step, TextStep)]
+        return next((step for step in steps if step.by_form), steps[0])
 
     @property
     def needs(self) -> frozenset[int]:

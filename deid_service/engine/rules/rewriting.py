@@ -329,7 +329,7 @@ def became(
         if readable is None or settings.leftovers != "remove":
             texts = readable or []
             told = texts if readable is not None else _texts_among_bytes(value, charsets)
-            says = memo.cleaner.finds(told, place.vr, forms=op.sweeps_by_form)
+            says = memo.cleaner.finds(told, place.vr, op.sweep)
             if says or (readable is None and memo.cleaner.identity.may_be_in(value)):
                 allow_leftover(place, settings.leftovers)
                 # Put in its own place, it is counted.

@@ -132,7 +132,7 @@ _NAME: Final = r"(?:[^\W\d_]['\u2019])?[^\W\d_]{3,40}"
 # Who somebody is, or what she did, before her name.
 _ANNOUNCES: Final = either(
     said(
-        "dr drs doctor prof cc ca oa oä oae oäe fa pcp gp ordering op oper operator operador "
+        "dr drs doctor prof ca oa oä oae oäe fa pcp gp ordering op oper operator operador "
         "operateur opérateur operatore surg surgeon oncologist nurse tech technologist врач arts "
         "læge laege lege läkare lakare lääkäri laakari lek lekarz médecin medecin prescripteur "
         "demandeur solicita anf vidiert gez attn signed cosigned paged notified user username "
@@ -142,6 +142,7 @@ _ANNOUNCES: Final = either(
         "lähete odesílá beutaló kezelőorvos orvos trimis uputio liječnik лікар направив направил "
         "насочен лекар ιατρός παραπέμπων רופא רופאה الدكتور الطبيب دکتر پزشک"
     ),
+    r"(?<!\d)(?<!\d )" + said("cc"),
     said("henvist henvisad remiss") + " (?:af|av)",
     said("from to cc bcc von an de para da till til fra") + "(?=:)",
     said("c") + "/o",
@@ -168,13 +169,41 @@ _ANNOUNCES: Final = either(
         "lakcím bydliště bytem zamieszkała zamieszkały проживает мешкає живее"
     )
     + "(?: (?:in|at|of|i|en|à|a|w|v|в|de|te|er))?",
+    # Where she works or learns, was before, or was found; who a child is of.
+    said(
+        "works working worked employed employee teaches teacher teaching student pupil attends "
+        "enrolled fell"
+    )
+    + " (?:at|for|in|with|by|of)",
+    said("transferred referred travelled traveled") + " (?:from|to)",
+    said("boy girl baby infant child twin") + " of",
+    said(
+        "trabalha trabaja travaille lavora werkt arbeitet arbetar jobber arbejder pracuje "
+        "työskentelee empleado empleada employé employée impiegato impiegata angestellt"
+    )
+    + " (?:em|na|no|en|à|a|chez|presso|in|bij|bei|på|hos|w|de|por)",
+    said(
+        "encaminhado encaminhada transferido transferida remitido remitida trasladado trasladada "
+        "transféré transférée venant originaire trasferito trasferita inviato inviata verlegt "
+        "skierowany skierowana przeniesiony przeniesiona"
+    )
+    + " (?:de|do|da|du|del|desde|dal|dalla|von|aus|z|ze)",
     "(?:envoyé|adressé|demandé|prescrit) " + said("par"),
     "(?:überwiesen|befundet|angefordert) " + said("von durch"),
 )
 
+# Digits in words; two languages are seldom mixed, and nothing else is said so.
+_DIGIT_IN_WORDS: Final = (
+    "zero oh one two three four five six seven eight nine null eins zwei zwo drei vier fünf sechs "
+    "sieben acht neun zéro un deux trois quatre cinq sept huit neuf cero uno dos tres cuatro cinco "
+    "seis siete ocho nueve due tre quattro cinque sei sette otto nove um dois quatro sete oito nul "
+    "een twee drie vijf zes zeven negen"
+)
+
 # Each looks no further from where it begins than a bound, or goes on behind what it has found.
 _ANYWHERE: Final[tuple[Form, ...]] = (
-    r"[^\s@]{1,64}" + sign("@") + r"\S{1,255}",
+    # Where a rate or a share stands, none begins.
+    r"[^\s@]{1,64}" + sign("@") + r"(?=[\w.-]{0,64}(?:[^\W\d_]{3}|\.[^\W\d_]{2}))\S{1,255}",
     either(
         rf"(?<!{LETTER})(?:https?|s?ftp|file|smb)" + sign(":") + r"//\S*",
         said("www") + r"\.\S*",
@@ -209,6 +238,11 @@ _ANYWHERE: Final[tuple[Form, ...]] = (
     # In capitals it is digital radiography.
     "(?-i:" + said("Dr") + r" [A-Z][^\W\d_]{1,40})",
     _ROLE + r"[:=] {0,3}(?:[^\W\d_]\. ?){0,2}[^\W\d_]{2,40}",
+    # Phone numbers and e-mail addresses in words.
+    said(_DIGIT_IN_WORDS) + rf"(?:[ .,-]{{1,2}}(?:{_DIGIT_IN_WORDS.replace(' ', '|')})){{6,15}}",
+    r"(?<![\w.+-])(?:[\w+-]{1,64} dot )?[\w.+-]{1,64} ?[\[({< ]"
+    + said("at")
+    + r"[\])}> ] ?[\w-]{1,64}(?: ?[\[({<]?dot[\])}>]? ?[a-z\d-]{2,40}){1,4}",
 )
 
 # Where a text stays.
@@ -266,9 +300,9 @@ _NUMBERED: Final = (
     + r"(?:[ .:#-]|n[or°º]\.?){0,4}[a-z]{0,4}\d(?:[a-z\d]|[./ -]{1,2}(?=\d)){4,24}",
     said("r") + r"\. ?č\.:? ?\d{6}/?\d{3,4}",
     said("c") + r"\. ?c\.:? ?\d{1,3}(?:\.\d{3}){2,3}",
-    r"c\.f\. ?[a-z]{6}\d\d[a-z]\d\d[a-z]\d{3}[a-z]",
-    r"ת\.ז\.? ?\d{7,9}",
-    r"n[°º] ?ss[ :]{0,2}[12](?: ?\d){12,14}",
+    said("c") + r"\.f\. ?[a-z]{6}\d\d[a-z]\d\d[a-z]\d{3}[a-z]",
+    said("ת") + r"\.ז\.? ?\d{7,9}",
+    said("n") + r"[°º] ?ss[ :]{0,2}[12](?: ?\d){12,14}",
     rf"{_ALONE}(?<![-.])(?:\d{{3}}-\d\d-\d{{4}}|\d{{3}}\.\d{{3}}\.\d{{3}}-\d\d"
     r"|\d{3}-\d{3}-\d{3} \d\d|\d{6}-[1-4]\d{6}|[12] \d\d (?:0[1-9]|1[0-2]) \d\d \d{3} \d{3} \d\d"
     r"|(?!(?:\d\d[05]0 ?){3})\d{4} \d{4} \d{4})(?![^\W_]|[-.]\d)",
@@ -293,20 +327,14 @@ STATES: Final = Forms(*_NUMBERED)
 
 # In those of them that have digits: streets, with a capital.
 WITH_DIGITS_IN_ANY_TEXT: Final = Forms(
+    # Rooms of wards, as those of machines have no letter.
+    said("room rm zimmer zi") + r"[ .:#]{0,3}\d{2,4}-?[a-z]" + _ENDS,
     *_AGES,
     *_WHOLE_DAYS,
     *_NUMBERED,
     _ALONE + r"\d{1,5}[a-z]? {1,3}(?:(?-i:[A-Z][a-z])[^\W\d_]{1,40} {1,3}){1,2}" + _STREET + r"\.?",
     rf"(?-i:(?<!{LETTER})[^\W\d_a-z])[^\W\d_]{{1,40}}(?:stra(?:ss|ß)e|str\.|weg|platz|gasse)"
     r" {0,3}\d{1,4}" + _ENDS,
-)
-
-# Digits in words; two languages are seldom mixed, and nothing else is said so.
-_DIGIT_IN_WORDS: Final = (
-    "zero oh one two three four five six seven eight nine null eins zwei zwo drei vier fünf sechs "
-    "sieben acht neun zéro un deux trois quatre cinq sept huit neuf cero uno dos tres cuatro cinco "
-    "seis siete ocho nueve due tre quattro cinque sei sette otto nove um dois quatro sete oito nul "
-    "een twee drie vijf zes zeven negen"
 )
 
 # In cleaned texts, in which it is no loss.
@@ -327,8 +355,11 @@ IN_CLEANED: Final = Forms(
     )
     + ")",
     # Places that are called by words, too: born in Moose Jaw.
-    said("born lives living resides resident visiting moved")
-    + r" (?:in|at|of|from|to|near) (?-i:[A-Z][a-z]{2,40}(?: [A-Z][a-z]{2,40}){0,2})",
+    said(
+        "born lives living resides resident visiting moved works worked working employed teaches "
+        "teacher student pupil attends enrolled"
+    )
+    + r" (?:in|at|of|from|to|near|for|by) (?-i:[A-Z][a-z]{2,40}(?: [A-Z][a-z]{2,40}){0,2})",
     # Two letters behind a name, for who had it.
     r"(?-i:"
     + said("sonographer radiographer technologist tech")
@@ -342,16 +373,10 @@ IN_CLEANED: Final = Forms(
     )
     + "[:=] ?[a-z]{2}"
     + _ENDS,
-    # Phone numbers in words, and characters as HTML has them.
-    said(_DIGIT_IN_WORDS) + rf"(?:[ .,-]{{1,2}}(?:{_DIGIT_IN_WORDS.replace(' ', '|')})){{6,15}}",
+    # Characters as HTML has them.
     sign("&") + r"#(?:\d{2,6}|x[0-9a-f]{2,6});",
     # E-mail addresses in words.
-    either(
-        r"(?<![\w.+-])[\w.+-]{1,64} ?[\[({<]" + said("at") + r"[\])}>] ?[\w.-]{1,255}",
-        r"(?<![\w.+-])[\w.+-]{1,64} "
-        + said("at")
-        + r" [\w-]{1,64}(?: ?[\[({<]?dot[\])}>]? ?[a-z\d-]{2,40}){1,4}",
-    ),
+    r"(?<![\w.+-])[\w.+-]{1,64} ?[\[({<]" + said("at") + r"[\])}>] ?[\w.-]{1,255}",
 )
 
 # In those of them that have digits.
@@ -461,7 +486,7 @@ ANNOUNCED: Final = Forms(
     _ANNOUNCES
     + rf"[.:=]{{0,2}} {{0,2}}{_ALONE}(?:[^\W\d_]\. ?)?({_NAME})"
     + rf"(?:[ .-]{{1,2}}(?:[^\W\d_]\. )?({_NAME}))?",
-    rf"(?<!{LETTER})dr([^\W\d_]{{4,40}})",
+    rf"(?<!{LETTER})(?<!\d)dr([^\W\d_]{{4,40}})",
     rf"{_ALONE}({_NAME}),? "
     + either(
         said("md phd rn np facr frcr mbbs rdms cnmt"),

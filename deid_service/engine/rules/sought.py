@@ -19,6 +19,7 @@ from deid_service.engine.rules.forms import (
     MAX_WORDS_OF_FORM,
     MIN_NAME,
     TITLES,
+    beside_short,
     forms_of_name,
     forms_of_phrase,
     initials_of,
@@ -113,8 +114,9 @@ class Sought:
                 dict.fromkeys((*words[:1], *telling(words), *words[-1:])), 2
             ):
                 found.update(map("".join, product(initials_of(one), initials_of(other))))
-            letters = [plain(word)[:1] for word in words]
-            found.update(("".join(letters), "".join(letters[1:] + letters[:1])))
+            for some in (words, telling(words)):
+                letters = [plain(word)[:1] for word in some]
+                found.update(("".join(letters), "".join(letters[1:] + letters[:1])))
         return frozenset(each for each in found if len(each) > 1 and each[0] < FIRST_UNSPACED)
 
     @cached_property
@@ -137,6 +139,7 @@ class Sought:
         for name in self.names:
             forms.update(long_vowels(name, self.harmless))
             forms.update(with_prefixes(name, self.harmless))
+            forms.update(beside_short(name, self.harmless))
         for phrase in self.phrases:
             forms.update(forms_of_phrase(phrase, self.harmless))
         for department in self.departments:

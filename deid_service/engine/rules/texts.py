@@ -396,31 +396,34 @@ def _without_kind(parts: list[str], words: list[str]) -> list[str]:
     return words[1:] if is_kind else words
 
 
-def sweep(text: str, identity: Identity, *, forms: bool = True) -> str:
+def sweep(text: str, identity: Identity, step: TextStep | None = None) -> str:
     """Returns a text without what identifies somebody.
 
     Args:
         text: one value.
         identity: what identifies somebody in the same file.
-        forms: what tells somebody by its form goes, too.
+        step: what goes beside that; what tells somebody by its form unless given.
     """
-    found = _told(text, identity, forms=forms)
+    step = step or ANY_TEXT
+    found = _told(text, identity, step)
     if not found:
         # UTF-8 where another character set is declared: it is told by being valid.
         hidden = _as_utf8(text)
-        swept = hidden and sweep(hidden, identity, forms=forms)
+        swept = hidden and sweep(hidden, identity, step)
         if swept != hidden:
             return swept.encode("utf-8").decode("latin-1")
         meant = _meant(text)
-        swept = meant if meant == text else sweep(meant, identity, forms=forms)
+        swept = meant if meant == text else sweep(meant, identity, step)
         return text if swept == meant else swept
     return re.sub(r" {2,}", " ", without(text, found, lambda _: " ")).strip(" ^,;:-_/=")
 
 
-def _told(text: str, identity: Identity, *, forms: bool) -> list[tuple[int, int]]:
+def _told(text: str, identity: Identity, step: TextStep) -> list[tuple[int, int]]:
     """Returns where a text that stays identifies somebody."""
-    if not forms:
+    if not step.by_form:
         return identity.spans(text)
+    if not step.is_code and by_form.is_long_number(text):
+        return [(0, len(text))]
     told = by_form.spans(text, with_uids=identity.hides_uids, harmless=identity.harmless)
     return sorted([*identity.spans(text), *told])
 
@@ -482,9 +485,9 @@ class Cleaner:
         elif step.keeps_known:
             new = [text and clean(text, self.vocabulary, identity) for text in texts]
         elif vr in _WHOLE:
-            new = ["" if text and self._says(text) else text for text in texts]
+            new = ["" if text and self._says(text, step) else text for text in texts]
         else:
-            new = [text and sweep(text, identity, forms=step.by_form) for text in texts]
+            new = [text and sweep(text, identity, step) for text in texts]
         if step.needs_value and any(texts) and not any(new):
             return [dummy_text(vr)]
         if step.needs_value and vr in _WHOLE:
@@ -492,12 +495,12 @@ class Cleaner:
             return [each or (old and dummy_text(vr)) for old, each in zip(texts, new, strict=True)]
         return new
 
-    def finds(self, texts: list[str], vr: str, *, forms: bool) -> bool:
+    def finds(self, texts: list[str], vr: str, step: TextStep) -> bool:
         """Whether the values of an element say who somebody is; by their form, too."""
         if vr in _WHOLE:
-            return any(self._says(text) for text in texts)
+            return any(self._says(text, step) for text in texts)
         readings = (each for text in texts for each in _readings(text))
-        return any(_told(each, self.identity, forms=forms) for each in readings)
+        return any(_told(each, self.identity, step) for each in readings)
 
     def is_harmless(self, text: str) -> bool:
         """Whether a text says nothing but what is known to be harmless."""
@@ -508,11 +511,13 @@ class Cleaner:
             for value in values
         )
 
-    def _says(self, text: str) -> bool:
+    def _says(self, text: str, step: TextStep) -> bool:
         """Whether a word that is no text says who somebody is: HEAD is what it always is.
 
         Two letters are a code of the standard (`SK`), and nobody's initials.
         """
+        if step.by_form and not step.is_code and by_form.is_long_number(text):
+            return True
         return by_form.is_of_somebody(text) or any(
             each[start:end].lower() not in self.vocabulary.terms
             for each in _readings(unquote(text))
@@ -530,6 +535,7 @@ class TextStep:
             identify.
         needs_value: a dummy stands where nothing is left.
         by_form: what tells somebody by its form goes, too.
+        is_code: see `Sweep`.
         whole: see `Sweep`.
     """
 
@@ -537,12 +543,17 @@ class TextStep:
     keeps_known: bool
     needs_value: bool
     by_form: bool = True
+    is_code: bool = False
     whole: bool = False
 
     @property
     def weight(self) -> int:
         """As how many actions it counts."""
         return 1
+
+
+# What is looked for in a text of which nothing more is known.
+ANY_TEXT: Final = TextStep("leftover", keeps_known=False, needs_value=False)
 
 
 # What programs write where a number is none.

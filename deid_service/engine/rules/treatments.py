@@ -25,7 +25,11 @@ _SWEPT: Final = frozenset({"AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR",
 _SWEPT_PRIVATE: Final = frozenset({"OB", "UN"})
 _SWEPT_TEXT: Final = Treatment(Sweep(), "dummy")
 _SWEPT_KEPT: Final = Treatment(Sweep(by_form=False), "dummy")
+_SWEPT_CODE: Final = Treatment(Sweep(is_code=True), "dummy")
 _SWEPT_BYTES: Final = Treatment(Sweep(), "remove")
+
+# Of concepts (PS3.16 8), as terminologies and institutions number them, and of files of a medium.
+_CODES: Final = frozenset({0x00080100, 0x00080119, 0x00041500})
 
 # In these, which hold no text, it is looked whether they do. Not in binary numbers of public
 # elements that are those, nor in numbers of items: of frames there are thousands.
@@ -75,7 +79,9 @@ class Treatments:
         if is_private(tag):
             return _of_private(element, vr, treatment)
         if vr in _SWEPT:
-            return _SWEPT_TEXT if treatment is None else _SWEPT_KEPT
+            if treatment is not None:
+                return _SWEPT_KEPT
+            return _SWEPT_CODE if tag in _CODES else _SWEPT_TEXT
         is_array = vr in OPAQUE_VRS and treatment is None and tag >> 16 != PIXEL_DATA >> 16
         is_strange = vr in FITS and vr_of(tag) not in FITS.keys() | OPAQUE_VRS
         is_number = vr in CHARACTERS and top

@@ -169,7 +169,7 @@ class Values:
         """Does the steps, writes the element, and returns its new value."""
         before, memo, settings = texts, self._notes.memo, self._profile.settings
         is_left = op.sweeps and settings.leftovers != "remove"
-        if is_left and memo.cleaner.finds(texts, place.vr, forms=op.sweeps_by_form):
+        if is_left and memo.cleaner.finds(texts, place.vr, op.sweep):
             allow_leftover(place, settings.leftovers)
             self._splicer.count(op.names)
         texts = apply_steps(

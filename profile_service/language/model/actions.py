@@ -106,11 +106,13 @@ class Sweep:
     Attributes:
         by_form: what tells somebody by its form goes, too, whoever the file is about; not from
             an element that an option keeps, as the address of an institution.
+        is_code: a number by itself is what the element is for, and nobody's.
         whole: a value that is no text stays or goes as a whole: it stays where it is what its VR
             says, or a text that is known to be harmless.
     """
 
     by_form: bool = True
+    is_code: bool = False
     whole: bool = False
 
 

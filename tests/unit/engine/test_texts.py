@@ -91,6 +91,12 @@ FORMS = {
     ],
     "name Magalhães Rêgo^Tomé": ["MAGALHAES REGO^T", "Magalh", "Magalhães R"],
     "name van den Broeke^Jan": ["van de", "VAN DEN BRO"],
+    # All of three initials and more, and two letters beside an initial or a title.
+    "name Zyxel^Jan^Pieter": ["J.P.Z.", "J. P. Z.", "JPZ", "Z.J.P."],
+    "name de la Zyx^Juan^Pablo": ["JPZ", "J.P.Z.", "J.P.d.l.Z."],
+    "name Zyxel^Jan Pieter Marie": ["J.P.M.Z.", "J.P.M."],
+    "name Wu^Xiao Ming": ["Wu X", "X.M. Wu", "X Wu", "Mr Wu", "pt Wu", "patient WU"],
+    "name Ng^Mary": ["Mrs Ng", "NG MARY"],
     "name Źródłowski^Ewa": ["Źródło", "zrodlow"],
     "name Χατζηδάκης^Άννα": ["Χατζηδ", "Hatzid"],
     "name מזרחי^מרדכי": ["למרדכי", "והמזרחי", "שמרדכי"],
@@ -216,7 +222,8 @@ def test_uid_that_names_a_file() -> None:
     [
         "4.1.3 build 1.2.3.4.5", "b0 500 1000 1500", "128/128/64/32", "10 x 5 mm", "5 AXIAL ST",
         "ph 7.35", "TE 30 ms. flow", "1.2.840.10008.5.1.4.1.1.2", "0.625 1.25 2.5 5.0",
-        "w/o, R.O.I.", "2 via RCA", "syngo MR 2004V 4VB28B", "DR Chest", "2019-11-05", "1\\2",
+        "w/o, R.O.I.", "2 via RCA", "PAC 2.5@70%", "90 ml@3ml/s", "3DRODEO", "150CC OMNI 350",
+        "syngo MR 2004V 4VB28B", "DR Chest", "2019-11-05", "1\\2",
     ],
 )  # fmt: skip
 def test_not_told_by_its_form(text: str) -> None:
@@ -255,6 +262,27 @@ def test_not_told_by_its_form(text: str) -> None:
         ("name Roe^Ann", "MUDr. Zyxel břicho", "MUDr. břicho"),
         ("name Roe^Ann", "henvist af Zyxel", "henvist af"),
         ("name Roe^Ann", "from scan to scan", "from scan to scan"),
+        # Where she works or learns, and was before.
+        ("name Roe^Ann", "works at Zyxel, CT", "works at , CT"),
+        ("name Roe^Ann", "teacher at Zyxel Qwertz School", "teacher at School"),
+        ("name Roe^Ann", "transferred from Zyxel", "transferred from"),
+        ("name Roe^Ann", "trabalha na Zyxel", "trabalha na"),
+        ("name Roe^Ann", "verlegt aus Zyxel", "verlegt aus"),
+        ("name Roe^Ann", "baby boy of Zyxel", "baby boy of"),
+        ("name Roe^Ann", "transferred to PACS", "transferred to PACS"),
+        ("name Roe^Ann", "works in motion", "works in motion"),
+        # Numbers alone, but versions, days and sizes; rooms, and what is written out.
+        ("name Roe^Ann", "361591627", ""), ("name Roe^Ann", "B005975026", ""),
+        ("name Roe^Ann", "943 476 5919", ""), ("name Roe^Ann", "046 454 286", ""),
+        ("name Roe^Ann", "X1234567L", ""), ("name Roe^Ann", "90.850.161", ""),
+        ("name Roe^Ann", "256 256 192", "256 256 192"), ("name Roe^Ann", "20190312", "20190312"),
+        ("name Roe^Ann", "51.80.108.010", "51.80.108.010"),
+        ("name Roe^Ann", "00000000", "00000000"),
+        ("name Roe^Ann", "b0 12345678", "b0 12345678"),
+        ("name Roe^Ann", "Rm 402B portable", "portable"), ("name Roe^Ann", "ROOM 3", "ROOM 3"),
+        ("name Roe^Ann", "five five five zero one two seven", ""),
+        ("name Roe^Ann", "a dot zyxel (at) mail dot example", ""),
+        ("name Roe^Ann", "pain at rest", "pain at rest"),
         ("name Roe^Ann", "sister lesion", "sister lesion"),
         ("name Roe^Ann", "pain clinic, breast clinic", "pain clinic, breast clinic"),
         ("name Roe^Ann", "Crohn's disease list",
@@ -311,6 +339,18 @@ def test_names_that_begin_alike(text: str, left: str) -> None:
         identity.add_name(name)
 
     assert sweep(text, identity) == left
+
+
+def test_numbers_of_codes() -> None:
+    """A number by itself is a code where codes stand, and somebody's in all other texts."""
+    code = TextStep("leftover", keeps_known=False, needs_value=False, is_code=True)
+    cleaner = Cleaner(vocabulary(), Identity())
+
+    assert sweep("113091000", Identity(), code) == "113091000"
+    assert cleaner.texts(code, ["77654033"], "CS") == ["77654033"]
+    assert cleaner.texts(replace(code, is_code=False), ["77654033", "HEAD"], "CS") == ["", "HEAD"]
+    assert not cleaner.finds(["113091000"], "SH", code)
+    assert cleaner.finds(["113091000"], "SH", replace(code, is_code=False))
 
 
 @pytest.mark.parametrize("text", ["JD", "dj", "Brien", "pat12345", "12345678"])
@@ -384,6 +424,7 @@ def test_stays(text: str) -> None:
         ("knee 31.12.99", "knee"), ("knee 12/31/1999", "knee"), ("knee 109/3/12", "knee"),
         ("knee 1.5 Sagamore St.", "knee 1.5 St"), ("knee 5 Sagamore St.", "knee"),
         ("IP 10.41.7.192 knee", "IP knee"), ("3.1.3.306 knee", "3.1.3.306 knee"),
+        ("retired teacher at Rovigo High School", "retired"),
         ("Sagt4711", ""), ("LEFTSMITH2 knee", "knee"), ("knee Jos=C3=A9=E2=80=93", "knee"),
         ("knee 11/02", "knee"), ("knee 3.2.", "knee"), ("Tues 4/7 knee", "knee"),
         ("knee since 3/14", "knee"), ("BPP 8/8", "BPP 8/8"), ("1/2 knee 2.5", "1/2 knee 2.5"),
