@@ -73,6 +73,9 @@ _KINDS: Final = frozenset(
      "krankenhaus", "medical", "center", "centre"]
 )  # fmt: skip
 
+# What stands between the words of an institution.
+_FOR: Final = frozenset(["for", "fuer", "fur", "at", "pour", "para", "per", "voor", "et"])
+
 # Ways of writing a word of an address.
 _ALIKE: Final = {
     "street": "st", "avenue": "ave", "road": "rd", "drive": "dr", "boulevard": "blvd",
@@ -293,6 +296,38 @@ def forms_of_phrase(phrase: str, harmless: AbstractSet[str]) -> Iterator[tuple[s
     for word in words_of(phrase)[:_MAX_WORDS]:
         if _is_long(word) and word not in harmless:
             yield from ((spelling,) for spelling in _written(word))
+
+
+# How words begin that say what an institution is.
+_INSTITUTIONS: Final = (
+    "hospi", "hopita", "hopital", "clinic", "clinique", "klini", "krankenhaus", "spital", "center",
+    "centre", "centro", "zentrum", "institut", "istituto", "associates", "universi", "health",
+    "medic", "imaging", "radiolog", "praxis", "ziekenhuis", "sjukhus", "sykehus", "sygehus",
+    "sairaala", "szpital", "nemocnice", "osped", "policlin", "poliklin", "infirmary",
+)  # fmt: skip
+
+# Words of an institution that is called by their first letters: of fewer, they say anything.
+_MIN_ABBREVIATED: Final = 3
+_MAX_ABBREVIATED: Final = 10
+
+
+def abbreviations_of(phrase: str) -> Iterator[str]:
+    """Yields what an institution is called by the first letters of its words: MGH.
+
+    Args:
+        phrase: as it stands, in lower case; of an address there is none.
+    """
+    compared = plain(phrase)
+    if not any(word.startswith(_INSTITUTIONS) for word in words_of(phrase)):
+        return
+    words = list(words_of(phrase))
+    # O'Brien is two words, too.
+    for some in (words, re.findall(r"[^\W\d_]+", compared)):
+        if any(word.isdigit() or word >= FIRST_UNSPACED for word in some):
+            return
+        for told in (some, [word for word in some if word not in _SHARED | PARTICLES | _FOR]):
+            if _MIN_ABBREVIATED <= len(told) <= _MAX_ABBREVIATED:
+                yield "".join(word[0] for word in told)
 
 
 # Cities before their state and postal code, as in the United States; the kinds of streets, with

@@ -46,7 +46,7 @@ from deid_service.engine.rules.forms import (
 from deid_service.engine.rules.in_order import are_cut
 from deid_service.engine.rules.kana import in_latin
 from deid_service.engine.rules.listed import NOTHING_LISTED, WORD, Listed
-from deid_service.engine.rules.sought import DAY, DID, INITIALS, MIN_NUMBER, PATIENT, Sought
+from deid_service.engine.rules.sought import AT, DAY, DID, INITIALS, MIN_NUMBER, PATIENT, Sought
 from deid_service.engine.rules.spelling import located, plain, spellings
 
 # How much may stand between two of them.
@@ -188,7 +188,7 @@ class Identity:
                 if not word.isalpha() and len(word) >= MIN_NUMBER
             )
         spelled = {each for word in found for each in (word, *spellings(word)) if len(each) > 1}
-        return frozenset(spelled | self._sought.alone)
+        return frozenset(spelled | self._sought.alone | self._sought.alone_institutions)
 
     @cached_property
     def _sought(self) -> Sought:
@@ -321,8 +321,13 @@ class Identity:
             return int(is_told or not _touches(text, token))
         if not with_initials:
             return 0
-        if word in self._sought.told_initials and not _touches(text, token):
+        if (
+            word in self._sought.told_initials or word in self._sought.told_institutions
+        ) and not _touches(text, token):
             return 1
+        if word == AT and at + 1 < len(found) and found[at + 1][0] in self._sought.institutions:
+            is_behind = text[token.end() : found[at + 1].start()] == " "
+            return 2 * int(is_behind and not _touches(text, found[at + 1]))
         if word in self._sought.initials and _is_before(
             self._sought.calendar.years, text, found, at
         ):

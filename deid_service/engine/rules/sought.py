@@ -19,6 +19,7 @@ from deid_service.engine.rules.forms import (
     MAX_WORDS_OF_FORM,
     MIN_NAME,
     TITLES,
+    abbreviations_of,
     beside_short,
     forms_of_name,
     forms_of_phrase,
@@ -79,6 +80,15 @@ INITIALS: Final = frozenset(["initials", "initialen", "initiales", "iniziali"])
 DID: Final = frozenset(
     ["by", "dict", "dictated", "mtra", "op", "oper", "operador", "operateur", "operator", "tech",
      "technician", "technologist", "trans", "transcribed", "typed"]
+)  # fmt: skip
+
+# Behind this the abbreviation of an institution is one, whatever else it means.
+AT: Final = "at"
+
+# What institutions are called, too, and stands in every other description.
+_OF_STUDIES: Final = frozenset(
+    ["abd", "adc", "cta", "ctp", "ctv", "cxr", "dwi", "kub", "mip", "mpr", "mra", "mri", "mrv",
+     "pet"]
 )  # fmt: skip
 
 # What is written with points between its letters.
@@ -162,13 +172,30 @@ class Sought:
         """The same, and what initials begin with, or what announces them."""
         letters = {each[0] for each in (*self.told_initials, *self.with_points)}
         before_years = self.initials if self.calendar.years else frozenset()
-        told = self.told_initials | before_years | letters
+        places = {*self.told_institutions, AT} if self.institutions else frozenset[str]()
+        told = self.told_initials | before_years | letters | places
         return self.heads | told | PATIENT | INITIALS | DID
 
     @cached_property
     def told_initials(self) -> frozenset[str]:
         """Initials that are no word; none where it is not known what words are."""
         return self.alone - self.harmless if self.harmless else frozenset()
+
+    @cached_property
+    def institutions(self) -> frozenset[str]:
+        """The abbreviations of institutions; none where it is not known what words are."""
+        phrases = self.phrases if self.harmless else ()
+        return frozenset(each for phrase in phrases for each in abbreviations_of(phrase))
+
+    @cached_property
+    def alone_institutions(self) -> frozenset[str]:
+        """Those of them that stay in no cleaned text."""
+        return self.institutions - _OF_STUDIES
+
+    @cached_property
+    def told_institutions(self) -> frozenset[str]:
+        """Those of them that are no word."""
+        return self.institutions - self.harmless
 
     @cached_property
     def alone(self) -> frozenset[str]:

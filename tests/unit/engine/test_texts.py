@@ -309,6 +309,12 @@ def test_not_told_by_its_form(text: str) -> None:
         ("name Roe^Owen", "W/O Roe, O Roe", "W/O"), ("name Roe^Sam", "mm2/s)/Roe", "mm2/s)"),
         # Latin letters beside those that are written without spaces.
         ("name Zyx^Ann", "患者Ann Zyx 头颅", "患者 头颅"), ("name Zyx^Ann", "患者Zyx氏", "患者 氏"),
+        # What an institution is called by the first letters of its words.
+        ("phrase Zyx, Roe and Doe General Hospital", "ZRADGH, ZRDGH CT", "CT"),
+        ("phrase O'Zyx-Roe Medical Center", "at OZRMC, ORMC, ORMCX", "ORMCX"),
+        ("phrase Main Rad Imaging", "MRI at MRI", "MRI"), ("phrase Mayo Clinic", "MC", "MC"),
+        ("phrase Main Rad Imaging", "MRI at 3T, at the MRI", "MRI at 3T, at the MRI"),
+        ("phrase Zyx Yxy Street", "ZYS", "ZYS"),
         # Cities of two words that are known, and postal codes.
         ("phrase 39 Zyxel Dr Little Rock, AR 72223", "at Little Rock CT", "at CT"),
         ("phrase 39 Zyxel Dr Apt 4B Little Rock AR 72223", "Little Rock CT", "CT"),
@@ -574,6 +580,16 @@ def test_initials_of_whom_nobody_knows(text: str, left: str) -> None:
 def test_initials_that_are_units(name: str, text: str, left: str) -> None:
     """In lower case behind a number they are its unit."""
     assert clean(text, vocabulary(), one(f"name {name}")) == left
+
+
+def test_institutions_by_their_letters() -> None:
+    """A cleaned text does not keep what the institution is called, but where all of them say it."""
+    identity = one("phrase Zyx Imaging Associates")
+    identity.add_phrase("Main Rad Imaging")
+    identity.add_phrase("Toledo Imaging Associates")
+
+    assert clean("MRI TIA, at MRI, ZIA", vocabulary(), identity) == "MRI"
+    assert sweep("MRI TIA, ZIA", identity) == "MRI TIA"
 
 
 def test_initials_before_a_year() -> None:
