@@ -60,6 +60,9 @@ _UBIQUITOUS: Final = frozenset(
      "pt", "re", "rf", "rt", "sc", "sr", "us", "wo", "xa", "xr"]
 )  # fmt: skip
 
+# The same in Spanish, Italian, Portuguese and German, where no point stands between its letters.
+_UBIQUITOUS_ELSEWHERE: Final = frozenset(["km", "rm", "rx", "tc"])
+
 # Words that stand in every sentence, and turn its meaning: no initials unless with points.
 _FUNCTION_WORDS: Final = frozenset(
     ["am", "an", "as", "at", "au", "be", "by", "da", "de", "di", "do", "du", "el", "en", "et", "if",
@@ -200,7 +203,7 @@ class Sought:
     @cached_property
     def alone(self) -> frozenset[str]:
         """Initials that may be told without points."""
-        return self.initials - _UBIQUITOUS - _FUNCTION_WORDS
+        return self.initials - _UBIQUITOUS - _UBIQUITOUS_ELSEWHERE - _FUNCTION_WORDS
 
     @cached_property
     def of_patient(self) -> frozenset[str]:

@@ -525,6 +525,9 @@ def test_initials_that_are_words_and_codes() -> None:
     step = TextStep("leftover", keeps_known=False, needs_value=True)
 
     assert clean("No effusion on CT", vocabulary(), identity) == "No effusion on CT"
+    tc = one("name Cole^Tim")
+    assert clean("TC de tórax, T.C.", vocabulary(), tc) == "TC de tórax"
+    assert sweep("by TC", tc) == ""
     assert clean("knee, N.O.", vocabulary(), identity) == "knee"
     assert sweep("BA knee, pt BA", one("name Abel^Bo")) == "BA knee"
     assert sweep("pt initials BA, CT", one("name Abel^Bo")) == "pt , CT"
