@@ -298,9 +298,7 @@ class Identity:
         """Returns how many tokens belong to what begins with one of them; 0 for nothing."""
         token = found[at]
         word = token[0].translate(APOSTROPHES)
-        before = text[max(token.start() - 1, 0) : token.start()]
-        # Of W/O and mm2/s no letter is an initial.
-        is_of_a_code = len(word) == 1 and (before == "/" or before.isdecimal())
+        is_of_a_code = len(word) == 1 and _ends_a_code(text, token.start())
         if not is_of_a_code and self._may_begin(word, found, at):
             length = self._form_length(_tokens(text, found[at : at + MAX_WORDS_OF_FORM]))
             if length:
@@ -481,6 +479,11 @@ def _touches(text: str, token: re.Match[str]) -> bool:
     return (before.isalnum() and not _are_apart(before, text[start])) or (
         behind.isalnum() and not _are_apart(text[end - 1], behind)
     )
+
+
+def _ends_a_code(text: str, at: int) -> bool:
+    """Whether a letter is no initial by what stands before it: that of W/O, mm2/s, B30f."""
+    return at > 0 and (text[at - 1] == "/" or text[at - 1].isdecimal())
 
 
 def _are_apart(one: str, other: str) -> bool:

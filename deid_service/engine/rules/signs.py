@@ -76,10 +76,15 @@ _MEASURED: Final = (
 
 # That none stands before a value with a point, and one at the end of a sentence: what is looked
 # for behind has one length in a pattern.
+_VALUES: Final = (r"\d\.\d\.", r"\d\d\.\d\.", r"\d\.\d\d\.", r"\d\d\.\d\d\.")
+_SAYS_VALUE: Final = [
+    (len(one) + len(value) // 2, rf"\b{one}[ =]{value}")
+    for one in _MEASURED.split("|")
+    for value in _VALUES
+]
 _NO_VALUE: Final = "".join(
-    rf"(?<!\b(?:{'|'.join(one for one in _MEASURED.split('|') if len(one) == length)})[ =]{value})"
-    for length in sorted(set(map(len, _MEASURED.split("|"))))
-    for value in (r"\d\.\d\.", r"\d\d\.\d\.", r"\d\.\d\d\.", r"\d\d\.\d\d\.")
+    f"(?<!{'|'.join(each for length, each in _SAYS_VALUE if length == some)})"
+    for some in sorted({length for length, _ in _SAYS_VALUE})
 )
 
 # Of ages below, nobody is told; of those above, the law asks that none is said. Digits are those
