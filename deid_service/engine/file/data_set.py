@@ -361,10 +361,8 @@ class DataSet:
             return 0
         self._memo = applied.memo
         self._head.write(applied)
-        parts = self._output.parts
-        parts.append(applied.changed)
         if applied.tail < applied.end:
-            parts.append(memoryview(data)[applied.tail : applied.end])
+            self._output.parts.append(memoryview(data)[applied.tail : applied.end])
         self._applied = applied
         if applied.end < len(data):
             self.go_on(layouts)

@@ -56,10 +56,13 @@ class Head:
         self._meta.use(rules)
 
     def write(self, applied: Applied) -> None:
-        """Writes all of it: a layout that the data set begins with has what it needs."""
-        parts = self._output.parts
-        parts.append(self.preamble)
-        parts += self._meta.write(applied.finals.get(SOP_INSTANCE_UID), applied.count)
+        """Writes all of it, and what was changed behind it.
+
+        A layout that the data set begins with has what it needs. It is one piece: for whoever
+        digests and sends a small file, pieces cost as much as bytes.
+        """
+        written = self._meta.write(applied.finals.get(SOP_INSTANCE_UID), applied.count)
+        self._output.parts.append(b"".join((self.preamble, *written, applied.changed)))
         self.name = self._name_of(applied.finals)
 
     def open(self, walk: Walk, base: int, *, is_directory: bool) -> None:
