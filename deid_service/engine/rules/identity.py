@@ -59,6 +59,12 @@ _ANNOUNCES: Final = PATIENT | INITIALS | DID
 _SIGNS: Final = frozenset("-\u2013\u2014/~")
 _SIGNED: Final = re.compile(r"[.;!?)] *[-\u2013\u2014/~]([^\W\d_]{2})$")
 
+# The same behind a sentence that has no point, of so many words; and what it may be without.
+_SIGNED_BARE: Final = re.compile(r"[^\W\d_]{3} [-\u2013\u2014~]([^\W\d_]{2})$")
+_MIN_SIGNED: Final = 4
+_MAX_SIGNED: Final = 8
+_WITHOUT: Final = frozenset(["cm", "fs", "gd", "km", "mc", "fc"])
+
 # Words of a name of which none is a particle.
 _MIN_PARTICLE: Final = 2
 
@@ -289,6 +295,9 @@ class Identity:
                     yield span
                 at += 1
         signed = _SIGNED.search(text) if with_initials and text[-3:-2] in _SIGNS else None
+        if signed is None and with_initials and len(found) >= _MIN_SIGNED:
+            signed = _SIGNED_BARE.search(text, max(len(text) - _MAX_SIGNED, 0))
+            signed = None if signed and signed[1] in _WITHOUT else signed
         if signed and reached < len(found) and signed[1] in self._sought.initials:
             yield signed.span(1)
 
@@ -353,7 +362,7 @@ class Identity:
         words = tuple([token.text for token in tokens])
         for length in range(len(words), 0, -1):
             some = words[:length]
-            if length > 1 and _is_of_a_code(tokens[length - 1 : length + 1]):
+            if length > 1 and self._is_of_a_code(tokens[length - 1 : length + 1]):
                 continue
             if (some in sought.forms or some in listed) and _are_one(tokens[:length]):
                 return length
@@ -426,10 +435,19 @@ class Identity:
                         break
                     first -= 1
                 if end < len(tokens) and self._belongs(tokens[end], tokens[end].before, of_list):
-                    if _is_of_a_code(tokens[end : end + 2]):
+                    if self._is_of_a_code(tokens[end : end + 2]):
                         break
                     end += 1
         return first, end
+
+    def _is_of_a_code(self, tokens: list[_Token]) -> bool:
+        """Whether the first of two tokens is a letter at the second: C/A/P, V/Q, T2, C-spine."""
+        if len(tokens) == 1 or len(tokens[0].text) > 1:
+            return False
+        between, word = tokens[1].before, tokens[1].text
+        return between in {"", "/", "&"} or (
+            between == "-" and len(word) >= MIN_NAME and word in self.harmless
+        )
 
     def _belongs(self, token: _Token, between: str, of_list: AbstractSet[str]) -> bool:
         word = token.text
@@ -505,11 +523,6 @@ def _stands_at(words: AbstractSet[str], text: str, found: list[re.Match[str]], a
     start, end = found[at].span()
     is_at = at > 0 and found[at - 1].end() == start and not text[end : end + 1].isalnum()
     return is_at and found[at - 1][0] in words
-
-
-def _is_of_a_code(tokens: list[_Token]) -> bool:
-    """Whether the first of two tokens is a letter at the second: of `C/A/P`, `V/Q`, `T2`."""
-    return len(tokens) > 1 and len(tokens[0].text) == 1 and tokens[1].before in {"", "/", "&"}
 
 
 def _literally(tokens: list[_Token]) -> str:

@@ -104,7 +104,7 @@ _QUOTED: Final = re.compile(r"(?:=[89A-F][\dA-F])+")
 # Words of a phrase at the most, and what may stand between them.
 _MAX_WORDS: Final = 4
 _GENITIVE: Final = frozenset("'\u2019")
-_JOINED: Final = re.compile(r"(?:['\u2019]s?)?[ _-]|['\u2019]")
+_JOINED: Final = re.compile(r"(?:['\u2019]s?)?[ _/-]|['\u2019]")
 
 
 def clean(text: str, vocabulary: Vocabulary, identity: Identity) -> str:
@@ -359,7 +359,7 @@ class _Sieve:
     def _is_unit(self, at: int, stays: list[bool]) -> bool:
         """Whether it is the unit of a number before it, and so nobody's initials: 10 kg, mg/dL."""
         token = self._tokens[at]
-        if at < 2 or token[0].isupper() or token.lower() not in _UNIT_WORDS:
+        if at < 2 or token.isupper() or token.lower() not in _UNIT_WORDS:
             return False
         before, between = self._tokens[at - 2 : at]
         if between == "/":

@@ -306,6 +306,7 @@ def test_not_told_by_its_form(text: str) -> None:
         ("name Roe^Ann^C", "Roe_Ann_C/A/P", "C/A/P"), ("name Roe^Ann^C", "Roe Ann C CT", "CT"),
         ("name Roe^Ann", "ROE_A4C", "A4C"), ("name Roe^Ann", "A Roe, B30a Roe", "B30a"),
         ("name Roe^Ann^T", "Roe, Ann T2 map", "T2 map"), ("name Roe^Ann^V", "Roe V/Q", "V/Q"),
+        ("name Roe^Ann^C", "Roe_Ann_C-SPINE", "C-SPINE"), ("name Roe^Ann^C", "Roe, C-Zyx", "Zyx"),
         ("name Roe^Owen", "W/O Roe, O Roe", "W/O"), ("name Roe^Sam", "mm2/s)/Roe", "mm2/s)"),
         # Latin letters beside those that are written without spaces.
         ("name Zyx^Ann", "患者Ann Zyx 头颅", "患者 头颅"), ("name Zyx^Ann", "患者Zyx氏", "患者 氏"),
@@ -499,7 +500,8 @@ def test_goes(text: str, left: str) -> None:
         ("3 weeks Doe", "3 weeks"), ("3 Weeks Doe", "3"), ("Doe, day 3", "3"),
         # A phrase stays as a whole.
         ("Doe X-Ray Report", "X-Ray Report"), ("zzyx: key images", "key images"),
-        ("Doe: X-knie", "X-knie"), ("zzyx Stone", ""),
+        ("Doe: X-knie", "X-knie"), ("zzyx V/Q scan", "V/Q scan"),
+        ("zzyx 3D MAC", "3D MAC"), ("zzyx Stone", ""),
         ("Stone protocol, Stone zzyx", "Stone protocol"),
         # What may be somebody's name beside a day, a number, and what nobody knows.
         ("04.07.1946 Dor", ""), ("MRN 5550123 ROSE", ""), ("zzyx rash", ""), ("Doe rash", ""),
@@ -551,6 +553,9 @@ def test_initials_that_are_words_and_codes() -> None:
         ("Nolan^May", "Tech NM, NM scan", "NM scan"), ("Auer^Uwe", "transcribed au 2 mm", "2 mm"),
         ("Nolan^May", "knee pt NM", "knee"), ("Cole^Tim", "CT, pt CT", "CT, pt CT"),
         ("Moss^Carl", "moved. -CM", "moved."), ("Moss^Carl", "lung -CM", "lung -CM"),
+        ("Roe^Fay", "pain of left knee -RF", "pain of left knee"),
+        ("Roe^Fay", "left knee -RF", "left knee -RF"), ("Roe^Fay", "T2 T1 -RF", "T2 T1 -RF"),
+        ("Moss^Carl", "CT of left knee -CM", "CT of left knee -CM"),
         ("Moss^Carl", "scanned by CM", "scanned"), ("Moss^Carl", "by 3 cm", "by 3 cm"),
         ("Roe^Ann", "performed by MR", "performed by MR"),
     ],
@@ -577,7 +582,8 @@ def test_initials_of_whom_nobody_knows(text: str, left: str) -> None:
     [
         ("Gray^Kim", "loss of 10 kg, KG", "loss of 10 kg"), ("Dale^Lo", "98 mg/dL", "98 mg/dL"),
         ("Cole^Cy", "100 cc, cc", "100 cc"), ("Gray^Kim", "0.2 mL/kg", "0.2 mL/kg"),
-        ("Gray^Kim", "10 KG", "10"), ("Gray^Kim", "knee/kg", "knee"),
+        ("Gray^Kim", "10 KG", "10"), ("Yu^Gil", "60 Gy, GY", "60 Gy"),
+        ("Gray^Kim", "knee/kg", "knee"),
     ],
 )  # fmt: skip
 def test_initials_that_are_units(name: str, text: str, left: str) -> None:
