@@ -33,6 +33,24 @@ _LATIN: Final = _each(
     schmerzen verletzung verletzungen erkrankung erkrankungen insuffizienz muskel muskels
     muskulatur knochen knochens drüse drüsen knorpel sehne sehnen operation operationen
     diagnostik rekonstruktion rekonstruktionen sequenz sequenzen infarkt infarkte
+    ciones siones ología ológico ológica ológicos ológicas ográfico ográfica ográficos ográficas
+    torácica torácico torácicos torácicas hepático hepática gástrico gástrica pélvico pélvica
+    vertebral vertebrales musculares pulmonar pulmonares vasculares vasculaire vasculaires
+    articulares articulaire articulaires cellulaire cellulaires ización izados izadas amientos
+    imientos thoracique thoraciques hépatique hépatiques artériel artérielle artériels artérielles
+    veineuse veineuses osseuse osseuses rachidien rachidienne rachidiens rachidiennes céphalique
+    céphaliques gastrique pelvienne pelviennes abdominale abdominales abdominaux cardiaque
+    cardiaques pulmonaire pulmonaires cérébrale cérébrales isation isations ications toraciche
+    epatica epatico epatiche polmonare polmonari addominale addominali vascolare vascolari cardiache
+    cerebrale cerebrali vertebrale vertebrali ierung ierungen iertes erweiterung verengung
+    verdichtung verdichtungen veränderung veränderungen schwellung vorwölbung vorwölbungen minderung
+    förmig förmige förmiger förmigen seitig seitige seitiger seitigen verlagerung verschattung
+    verschattungen verkalkung verkalkungen einengung lähmung störung störungen messung messungen
+    punktion punktionen resektion läsion läsionen zyste zysten prothesen ontsteking ontstekingen
+    afwijking afwijkingen bloeding bloedingen wervels klieren ization izations ological ologically
+    ographically ification ifications ectomized otomy otomies ectomies oscopies omatous otomía
+    otomie ectasias ectasie ectasies encefálico encefálica myelitis mielitis meningeal ventriculaire
+    ventricolare valvulaire bronchiale bronchique costales
     """
 )
 

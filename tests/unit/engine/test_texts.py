@@ -402,6 +402,13 @@ def test_never_kept(text: str) -> None:
         "b=800 TE=85", "1.5 SAG ST, iDose (3)", "CADstream 3.1.3", "Discovery CT750 HD",
         "LightSpeed16", "5X5AVG", "OSEM 2it8s", "150CC", "ADC 10^-6 mm²/s", "Bloch-Siegert_FA300",
         "LEFTBREAST", "SAGT2FS", "FS3DSAG", "CTSPINE 2", "MR BREAS, UNIT", "CT ABDOM W CONT",
+        # Prose of reports.
+        "Sin evidencia de nódulos ni distorsión en la arquitectura",
+        "ECOCARDIOGRAFÍA transtorácica",
+        "Perméabilité du tronc porte et des veines sus-hépatiques", "pincement discal modéré",
+        "Bandscheibenvorfall, deutlicher Hinweis auf Einengung", "Opacidades reticulares bibasales",
+        "Carcinoma duttale invasivo", "sem sangramento agudo", "双肺门未见明显肿大淋巴结",
+        "建议短期复查观察病灶变化", "3方向(A→P,L→R,タウン)", "躯幹骨単純", "심혈관조영술",
         "Aivot", "OpticNrv_L", "HFS", "CE 90ml @ 3 ml/s", "Brown tumor", "J70f  3",
         "PSA 7.4. Pain", "mean of 3.2.", "E. coli", "A. Long axis. B. Short axis", "90Y therapy",
         "3DWB", "40 pack-years", "Rö-Thorax", "3-pl T2*",
