@@ -391,8 +391,8 @@ class _Sieve:
 
 
 def _without_kind(parts: list[str], words: list[str]) -> list[str]:
-    """Returns the words of what is put together, without a letter for a kind: dADC, eTHRIVE."""
-    is_kind = parts[0] in _KINDS and len(words) > 1 and parts[1].isupper()
+    """Returns the words of what is put together, without a letter for a kind: dADC, sCor."""
+    is_kind = parts[0] in _KINDS and len(words) > 1 and parts[1][0].isupper()
     return words[1:] if is_kind else words
 
 

@@ -409,6 +409,7 @@ def test_never_kept(text: str) -> None:
         "Bandscheibenvorfall, deutlicher Hinweis auf Einengung", "Opacidades reticulares bibasales",
         "Carcinoma duttale invasivo", "sem sangramento agudo", "双肺门未见明显肿大淋巴结",
         "建议短期复查观察病灶变化", "3方向(A→P,L→R,タウン)", "躯幹骨単純", "심혈관조영술",
+        "sCor T2IP", "T2 LSP", "Sono Abdomen",
         "Aivot", "OpticNrv_L", "HFS", "CE 90ml @ 3 ml/s", "Brown tumor", "J70f  3",
         "PSA 7.4. Pain", "mean of 3.2.", "E. coli", "A. Long axis. B. Short axis", "90Y therapy",
         "3DWB", "40 pack-years", "Rö-Thorax", "3-pl T2*",
