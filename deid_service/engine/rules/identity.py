@@ -343,7 +343,9 @@ class Identity:
             behind = self._sought.of_patient if word in PATIENT else self._sought.initials
             if found[at + 1][0] in behind and not _touches(text, found[at + 1]):
                 return 2
-        if len(word) > 1:
+        # Initials, and names letter by letter, have another letter behind the first.
+        is_alone = at + 1 == len(found) or len(found[at + 1][0]) > 1
+        if len(word) > 1 or is_alone or word.isdecimal():
             return 0
         if length := self._spelled_length(found, at):
             return length

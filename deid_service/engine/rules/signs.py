@@ -134,6 +134,9 @@ _YEARS: Final = either(
 
 _NAME: Final = r"(?:[^\W\d_]['\u2019])?[^\W\d_]{3,40}"
 
+# Two of them, with initials.
+_NAMES: Final = rf"(?:[^\W\d_]\. ?)?({_NAME})(?:[ .,-]{{1,2}}(?:[^\W\d_]\. )?({_NAME}))?"
+
 # Who somebody is, or what she did, before her name.
 _ANNOUNCES: Final = either(
     said(
@@ -150,7 +153,6 @@ _ANNOUNCES: Final = either(
     r"(?<!\d)(?<!\d )" + said("cc"),
     said("henvist henvisad remiss") + " (?:af|av)",
     said("from to cc bcc von an de para da till til fra") + "(?=:)",
-    said("c") + "/o",
     said("ref") + r"(?:[. ]phys)?",
     said("\u0434") + "-\u0440",
     said("medico médico medica médica") + r"(?: richiedente)?",
@@ -488,9 +490,9 @@ NUMBERS: Final = Forms(
 # Where a word that no vocabulary has is somebody's name: behind what announces it, joined to a
 # title, before what somebody is, and before an initial.
 ANNOUNCED: Final = Forms(
-    _ANNOUNCES
-    + rf"[.:=]{{0,2}} {{0,2}}{_ALONE}(?:[^\W\d_]\. ?)?({_NAME})"
-    + rf"(?:[ .-]{{1,2}}(?:[^\W\d_]\. )?({_NAME}))?",
+    _ANNOUNCES + rf"[.:=]{{0,2}} {{0,2}}{_ALONE}{_NAMES}",
+    # By itself: many texts have a C in them.
+    said("c") + rf"/o:? {{1,2}}{_NAMES}",
     rf"(?<!{LETTER})(?<!\d)dr([^\W\d_]{{4,40}})",
     rf"{_ALONE}({_NAME}),? "
     + either(

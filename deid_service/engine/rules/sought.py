@@ -60,6 +60,9 @@ _UBIQUITOUS: Final = frozenset(
      "pt", "re", "rf", "rt", "sc", "sr", "us", "wo", "xa", "xr"]
 )  # fmt: skip
 
+# Of these, units, which a cleaned text tells from initials: in capitals, behind no number.
+UNITS: Final = frozenset(["cm", "ml", "mm"])
+
 # The same in Spanish, Italian, Portuguese and German, where no point stands between its letters.
 _UBIQUITOUS_ELSEWHERE: Final = frozenset(["km", "rm", "rx", "tc"])
 
@@ -203,7 +206,8 @@ class Sought:
     @cached_property
     def alone(self) -> frozenset[str]:
         """Initials that may be told without points."""
-        return self.initials - _UBIQUITOUS - _UBIQUITOUS_ELSEWHERE - _FUNCTION_WORDS
+        others = (_UBIQUITOUS - UNITS) | _UBIQUITOUS_ELSEWHERE | _FUNCTION_WORDS
+        return self.initials - others
 
     @cached_property
     def of_patient(self) -> frozenset[str]:

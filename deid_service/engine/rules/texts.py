@@ -21,6 +21,7 @@ from deid_service.engine.rules.dummies import dummy_text
 from deid_service.engine.rules.endings import ends_as_medicine
 from deid_service.engine.rules.forms import FIRST_UNSPACED
 from deid_service.engine.rules.identity import Identity, without
+from deid_service.engine.rules.sought import UNITS
 from deid_service.engine.rules.spelling import plain
 from deid_service.engine.rules.unspaced import is_made_of, runs_of, words_in
 from profile_service.language.model import LINKS, Vocabulary
@@ -359,12 +360,17 @@ class _Sieve:
     def _is_unit(self, at: int, stays: list[bool]) -> bool:
         """Whether it is the unit of a number before it, and so nobody's initials: 10 kg, mg/dL."""
         token = self._tokens[at]
-        if at < 2 or token.isupper() or token.lower() not in _UNIT_WORDS:
+        word = token.lower()
+        if word not in _UNIT_WORDS:
+            return False
+        if word in UNITS and not token.isupper():
+            return True
+        if at < 2:
             return False
         before, between = self._tokens[at - 2 : at]
         if between == "/":
             return before.lower() in _UNIT_WORDS and stays[at - 2]
-        return between == " " and before.isdecimal() and len(before) <= _EXTENSION
+        return between in {" ", "-"} and before.isdecimal() and len(before) <= _EXTENSION
 
     def _has_an_initial(self, at: int) -> bool:
         """Whether a capitalised word stands behind a word and a letter with a point: by B. Young.

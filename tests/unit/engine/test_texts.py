@@ -299,6 +299,7 @@ def test_not_told_by_its_form(text: str) -> None:
         # In care of, and titles before what is a word as well.
         ("name Roe^Ann", "KUB c/o Abel B. Zyxel", "KUB c/o B."),
         ("name Roe^Ann", "KUB c/o E. Zyxel", "KUB c/o E."),
+        ("name Roe^Ann", "c/o Zyxel, Qwertz", "c/o"),
         ("name Roe^Ann", "c/o pain", "c/o pain"),
         ("name Roe^Ann", "por la Dra. Young rodilla", "por la rodilla"),
         ("name Roe^Ann", "Dr Young, Dr YOUNG CT", "CT"), ("name Roe^Ann", "DR Head", "DR Head"),
@@ -590,7 +591,10 @@ def test_initials_of_whom_nobody_knows(text: str, left: str) -> None:
     [
         ("Gray^Kim", "loss of 10 kg, KG", "loss of 10 kg"), ("Dale^Lo", "98 mg/dL", "98 mg/dL"),
         ("Cole^Cy", "100 cc, cc", "100 cc"), ("Gray^Kim", "0.2 mL/kg", "0.2 mL/kg"),
-        ("Gray^Kim", "10 KG", "10"), ("Yu^Gil", "60 Gy, GY", "60 Gy"),
+        ("Gray^Kim", "10 KG, KG", "10 KG"),
+        ("Moss^Cy", "CM lung 5 CM, mass of some cm", "lung 5 CM, mass of some cm"),
+        ("Moss^May", "MM: slices in mm, 3-MM", "slices in mm, 3-MM"),
+        ("Yu^Gil", "60 Gy, GY", "60 Gy"),
         ("Gray^Kim", "knee/kg", "knee"),
     ],
 )  # fmt: skip
