@@ -135,7 +135,7 @@ _YEARS: Final = either(
 _NAME: Final = r"(?:[^\W\d_]['\u2019])?[^\W\d_]{3,40}"
 
 # Two of them, with initials.
-_NAMES: Final = rf"(?:[^\W\d_]\. ?)?({_NAME})(?:[ .,-]{{1,2}}(?:[^\W\d_]\. )?({_NAME}))?"
+_NAMES: Final = rf"(?:[^\W\d_]\. ?)?({_NAME})(?:[ .-]{{1,2}}(?:[^\W\d_]\. )?({_NAME}))?"
 
 # Who somebody is, or what she did, before her name.
 _ANNOUNCES: Final = either(
@@ -492,7 +492,7 @@ NUMBERS: Final = Forms(
 ANNOUNCED: Final = Forms(
     _ANNOUNCES + rf"[.:=]{{0,2}} {{0,2}}{_ALONE}{_NAMES}",
     # By itself: many texts have a C in them.
-    said("c") + rf"/o:? {{1,2}}{_NAMES}",
+    said("c") + rf"/o:? {{1,2}}{_NAMES}(?:, ({_NAME}))?",
     rf"(?<!{LETTER})(?<!\d)dr([^\W\d_]{{4,40}})",
     rf"{_ALONE}({_NAME}),? "
     + either(

@@ -300,6 +300,7 @@ def test_not_told_by_its_form(text: str) -> None:
         ("name Roe^Ann", "KUB c/o Abel B. Zyxel", "KUB c/o B."),
         ("name Roe^Ann", "KUB c/o E. Zyxel", "KUB c/o E."),
         ("name Roe^Ann", "c/o Zyxel, Qwertz", "c/o"),
+        ("name Roe^Ann", "son Zyxel, dtr Qwertz", "son , dtr"),
         ("name Roe^Ann", "c/o pain", "c/o pain"),
         ("name Roe^Ann", "por la Dra. Young rodilla", "por la rodilla"),
         ("name Roe^Ann", "Dr Young, Dr YOUNG CT", "CT"), ("name Roe^Ann", "DR Head", "DR Head"),
