@@ -424,7 +424,10 @@ class Identity:
         """Returns a range of tokens with initials, titles and words of the name around it."""
         words = [token.text for token in tokens[first:end]]
         of_file = not self._sought.in_names.isdisjoint(words) or (
-            len(words) > 1 and all(len(word) == 1 for word in words)
+            len(words) > 1
+            and all(len(word) == 1 for word in words)
+            # Letter by letter, it is a name, and the next may begin another.
+            and "".join(words) not in self._sought.in_names
         )
         of_list = self.listed.beside(words)
         if of_file or of_list:

@@ -309,6 +309,7 @@ def test_not_told_by_its_form(text: str) -> None:
         ("name Roe^Ann", "ROE_A4C", "A4C"), ("name Roe^Ann", "A Roe, B30a Roe", "B30a"),
         ("name Roe^Ann^T", "Roe, Ann T2 map", "T2 map"), ("name Roe^Ann^V", "Roe V/Q", "V/Q"),
         ("name Roe^Ann^C", "Roe_Ann_C-SPINE", "C-SPINE"), ("name Roe^Ann^C", "Roe, C-Zyx", "Zyx"),
+        ("name Roe^Anna", "A n n a A n n a CT", "CT"), ("name Roe^Ann", "R o e A n n CT", "CT"),
         ("name Roe^Owen", "W/O Roe, O Roe", "W/O"), ("name Roe^Sam", "mm2/s)/Roe", "mm2/s)"),
         # Latin letters beside those that are written without spaces.
         ("name Zyx^Ann", "患者Ann Zyx 头颅", "患者 头颅"), ("name Zyx^Ann", "患者Zyx氏", "患者 氏"),
