@@ -48,11 +48,14 @@ _MIN_PHONE: Final = 7
 # insurance, an archive. Versions have points, and a day, which they are called after, too, is none.
 _NUMBER_ALONE: Final = re.compile(
     r"(?!(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?:[0-2]\d(?:[0-5]\d){1,2})?\Z)"
-    r"(?:[A-Z]{1,2})?(?!(\d)\1*\Z)(?:\d{8,18}[A-Z]?|(?<=[A-Z])\d{7}[A-Z])"
+    r"(?:[A-Z]{1,2})?(?!(\d)\1*\Z)(?:\d{8,18}[A-Z]?|(?<=[A-Z])\d{7}[A-Z]|\d{7}[A-W][A-IW])"
     r"|[1-9]\d?(?:\.\d{3}){2}(?:-[\dK])?"
 )
 _NUMBER_IN_GROUPS: Final = re.compile(r"(\d{3}([ -])\d{3}\2\d{3}\d?)")
 _MAX_NUMBER: Final = 21
+# Digests of something, in hexadecimal digits.
+_DIGEST: Final = re.compile("(?:[0-9a-f]+|[0-9A-F]+)")
+_DIGESTS: Final = frozenset({32, 40, 64})
 # What stands in fourth place of both.
 _FOURTH: Final = frozenset("0123456789 -")
 # Of nine digits with a check digit, and of ten: of Canada, Israel, the Netherlands, Portugal and
@@ -107,6 +110,8 @@ def is_long_number(text: str) -> bool:
     In eight digits and more, or with a check digit where it stands in groups, as sizes do.
     """
     text = text.strip()
+    if len(text) in _DIGESTS and _DIGEST.fullmatch(text):
+        return True
     # Most texts are passed here.
     if len(text) > _MAX_NUMBER or text[3:4] not in _FOURTH:
         return False

@@ -148,6 +148,7 @@ _ANNOUNCES: Final = either(
         "rem pr interpreter witness zuweiser überweiser überweisung aanvrager laborant radiolog "
         "radiologe mudr mddr ssk sjuksköterska sykepleier sygeplejerske sairaanhoitaja nurse "
         "lähete odesílá beutaló kezelőorvos orvos trimis uputio liječnik лікар направив направил "
+        "tsrm enfermeira enfermeiro enfermero enfermera infermiere infermiera sho employer "
         "насочен лекар ιατρός παραπέμπων רופא רופאה الدكتور الطبيب دکتر پزشک"
     ),
     r"(?<!\d)(?<!\d )" + said("cc"),
@@ -160,6 +161,9 @@ _ANNOUNCES: Final = either(
     either(said("rücksprache"), said("rückspr") + r"\.?") + r"(?: mit)?",
     said("logged") + " in",
     "(?:read|reported|seen|requested|ordered|reviewed|signed|performed|scanned|sent) " + said("by"),
+    "(?:discussed|spoke|reviewed|seen) " + said("with"),
+    "(?:vue?|discutée?) " + said("avec"),
+    "to be " + said("called"),
     # Relatives, and who is called what.
     said(
         "son daughter dtr wife husband spouse mother mom father dad brother sister aka née hija "

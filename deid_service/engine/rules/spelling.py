@@ -24,6 +24,12 @@ _PLAIN: Final = str.maketrans(
         "œ": "oe",
         "\u0131": "i",
         "ħ": "h",
+        # Digits of Arabic, of Persian and Urdu, of Hindi, Bengali and Thai.
+        **{
+            chr(zero + digit): str(digit)
+            for zero in (0x660, 0x6F0, 0x966, 0x9E6, 0xE50)
+            for digit in range(10)
+        },
     }
 )
 
