@@ -431,7 +431,8 @@ DAYS: Final = Forms(
     ),
     # Not yttrium and technetium.
     _ALONE + r"9[1-9] ?" + said("y"),
-    _OLD + r"(?: ?y\.?,?)?(?= ?" + _ADULT + ")",
+    # Initials that are gone (YO) may have been `yo`.
+    _OLD + r"(?: ?y\.?,?)?(?=[ \0]{0,3}" + _ADULT + ")",
     r"(?-i:" + _ALONE + r"(?!99 ?M)9\d ?" + said("M F") + ")",
     # Dates: with a year of four digits or of two, with month names, and as in DICOM.
     r"(?<!\d)\d{2,4} ?" + said("年 년") + r" ?\d{1,2} ?[月월](?: ?\d{1,2} ?[日일])?",

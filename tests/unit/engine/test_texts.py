@@ -548,6 +548,7 @@ def test_initials_that_are_words_and_codes() -> None:
     tc = one("name Cole^Tim")
     assert clean("TC de tórax, T.C.", vocabulary(), tc) == "TC de tórax"
     assert sweep("by TC", tc) == ""
+    assert clean("knee, 95 yo man", vocabulary(), one("name Otte^Yul")) == "knee, man"
     assert clean("knee, N.O.", vocabulary(), identity) == "knee"
     assert sweep("BA knee, pt BA", one("name Abel^Bo")) == "BA knee"
     assert sweep("pt initials BA, CT", one("name Abel^Bo")) == "pt , CT"
