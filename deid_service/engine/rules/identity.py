@@ -309,7 +309,11 @@ class Identity:
         word = token[0].translate(APOSTROPHES)
         is_of_a_code = len(word) == 1 and _ends_a_code(text, token.start())
         if not is_of_a_code and self._may_begin(word, found, at):
-            length = self._form_length(_tokens(text, found[at : at + MAX_WORDS_OF_FORM]))
+            # One is behind the longest form.
+            most = MAX_WORDS_OF_FORM
+            if word not in self.listed.follow:
+                most = min(self._sought.longest[word] + 1, most)
+            length = self._form_length(_tokens(text, found[at : at + most]))
             if length:
                 return length
         if len(word) >= LONG_NUMBER and word not in self.harmless:

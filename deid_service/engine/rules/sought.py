@@ -228,6 +228,14 @@ class Sought:
         return found
 
     @cached_property
+    def longest(self) -> dict[str, int]:
+        """How many words the longest form has that begins with one."""
+        found: dict[str, int] = {}
+        for form in (*self.forms, *self.short):
+            found[form[0]] = max(found.get(form[0], 0), len(form))
+        return found
+
+    @cached_property
     def spelled_heads(self) -> frozenset[str]:
         """With which letters a form of one word begins that is told letter by letter."""
         return frozenset(form[0][:MIN_NAME] for form in self.right_forms if len(form) == 1)
