@@ -32,6 +32,7 @@ from collections.abc import Set as AbstractSet
 from functools import cached_property
 from typing import Final, NamedTuple
 
+from deid_service.engine.rules.abbreviations import AT, DID, INITIALS, PATIENT
 from deid_service.engine.rules.forms import (
     APOSTROPHES,
     FIRST_UNSPACED,
@@ -46,7 +47,7 @@ from deid_service.engine.rules.forms import (
 from deid_service.engine.rules.in_order import are_cut
 from deid_service.engine.rules.kana import in_latin
 from deid_service.engine.rules.listed import NOTHING_LISTED, WORD, Listed
-from deid_service.engine.rules.sought import AT, DAY, DID, INITIALS, MIN_NUMBER, PATIENT, Sought
+from deid_service.engine.rules.sought import DAY, MIN_NUMBER, Sought
 from deid_service.engine.rules.spelling import located, plain, spellings
 
 # How much may stand between two of them.
@@ -368,7 +369,7 @@ class Identity:
         words = tuple([token.text for token in tokens])
         for length in range(len(words), 0, -1):
             some = words[:length]
-            if length > 1 and self._is_of_a_code(tokens[length - 1 : length + 1]):
+            if length > 1 and _is_of_a_code(tokens[length - 1 : length + 1], self.harmless):
                 continue
             if (some in sought.forms or some in listed) and _are_one(tokens[:length]):
                 return length
@@ -444,19 +445,10 @@ class Identity:
                         break
                     first -= 1
                 if end < len(tokens) and self._belongs(tokens[end], tokens[end].before, of_list):
-                    if self._is_of_a_code(tokens[end : end + 2]):
+                    if _is_of_a_code(tokens[end : end + 2], self.harmless):
                         break
                     end += 1
         return first, end
-
-    def _is_of_a_code(self, tokens: list[_Token]) -> bool:
-        """Whether the first of two tokens is a letter at the second: C/A/P, V/Q, T2, C-spine."""
-        if len(tokens) == 1 or len(tokens[0].text) > 1:
-            return False
-        between, word = tokens[1].before, tokens[1].text
-        return between in {"", "/", "&"} or (
-            between == "-" and len(word) >= MIN_NAME and word in self.harmless
-        )
 
     def _belongs(self, token: _Token, between: str, of_list: AbstractSet[str]) -> bool:
         word = token.text
@@ -505,6 +497,16 @@ def _touches(text: str, token: re.Match[str]) -> bool:
     before, behind = text[max(start - 1, 0) : start], text[end : end + 1]
     return (before.isalnum() and not _are_apart(before, text[start])) or (
         behind.isalnum() and not _are_apart(text[end - 1], behind)
+    )
+
+
+def _is_of_a_code(tokens: list[_Token], harmless: AbstractSet[str]) -> bool:
+    """Whether the first of two tokens is a letter at the second: C/A/P, V/Q, T2, C-spine."""
+    if len(tokens) == 1 or len(tokens[0].text) > 1:
+        return False
+    between, word = tokens[1].before, tokens[1].text
+    return between in {"", "/", "&"} or (
+        between == "-" and len(word) >= MIN_NAME and word in harmless
     )
 
 

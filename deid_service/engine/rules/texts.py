@@ -17,11 +17,11 @@ from typing import Final
 from urllib.parse import unquote
 
 from deid_service.engine.rules import by_form
+from deid_service.engine.rules.abbreviations import UNITS
 from deid_service.engine.rules.dummies import dummy_text
 from deid_service.engine.rules.endings import ends_as_medicine
 from deid_service.engine.rules.forms import FIRST_UNSPACED
 from deid_service.engine.rules.identity import Identity, without
-from deid_service.engine.rules.sought import UNITS
 from deid_service.engine.rules.spelling import plain
 from deid_service.engine.rules.unspaced import is_made_of, runs_of, words_in
 from profile_service.language.model import LINKS, Vocabulary

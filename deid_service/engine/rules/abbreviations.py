@@ -1,0 +1,129 @@
+"""Initials of people and abbreviations of institutions, and where they are told."""
+
+from __future__ import annotations
+
+from collections.abc import Set as AbstractSet
+from functools import cached_property
+from itertools import permutations, product
+from typing import Final
+
+from deid_service.engine.rules.forms import (
+    FIRST_UNSPACED,
+    TITLES,
+    abbreviations_of,
+    initials_of,
+    telling,
+)
+from deid_service.engine.rules.spelling import plain
+
+# Whose initials they are cannot be told: they stand in every other description.
+_UBIQUITOUS: Final = frozenset(
+    ["ap", "ax", "cm", "cr", "ct", "dx", "iv", "lt", "ma", "mg", "ml", "mm", "mr", "nm", "pa",
+     "pt", "re", "rf", "rt", "sc", "sr", "us", "wo", "xa", "xr"]
+)  # fmt: skip
+
+# Of these, units, which a cleaned text tells from initials: in capitals, behind no number.
+UNITS: Final = frozenset(["cm", "ml", "mm"])
+
+# The same in Spanish, Italian, Portuguese and German, where no point stands between its letters.
+_UBIQUITOUS_ELSEWHERE: Final = frozenset(["km", "rm", "rx", "tc"])
+
+# Words that stand in every sentence, and turn its meaning: no initials unless with points.
+_FUNCTION_WORDS: Final = frozenset(
+    ["am", "an", "as", "at", "au", "be", "by", "da", "de", "di", "do", "du", "el", "en", "et", "if",
+     "im", "in", "is", "it", "la", "le", "ma", "ne", "no", "of", "on", "or", "os", "se", "so",
+     "to", "um", "un", "up", "we", "zu"]
+)  # fmt: skip
+
+# Whose initials they are cannot be told even behind `patient`.
+_OF_IMAGES: Final = frozenset(
+    ["ap", "cm", "ct", "iv", "lt", "mg", "ml", "mm", "mr", "rt", "us", "xr"]
+)
+
+# Behind these, initials are those of somebody, whatever else they mean.
+PATIENT: Final = frozenset(["pt", "pat", "patient", "patientin", "paciente"])
+INITIALS: Final = frozenset(["initials", "initialen", "initiales", "iniziali"])
+
+# Behind these they are those of who did something: of all, but for words that often stand there.
+DID: Final = frozenset(
+    ["by", "dict", "dictated", "mtra", "op", "oper", "operador", "operateur", "operator", "tech",
+     "technician", "technologist", "trans", "transcribed", "typed"]
+)  # fmt: skip
+
+# Behind this the abbreviation of an institution is one, whatever else it means.
+AT: Final = "at"
+
+# What institutions are called, too, and stands in every other description.
+_OF_STUDIES: Final = frozenset(
+    ["abd", "adc", "cta", "ctp", "ctv", "cxr", "dwi", "kub", "mip", "mpr", "mra", "mri", "mrv",
+     "pet"]
+)  # fmt: skip
+
+# What is written with points between its letters.
+_WITH_POINTS: Final = frozenset(
+    ["ca", "dv", "eg", "ie", "im", "od", "oe", "os", "po", "ua", "va", "vs", "zb", "zn"]
+)  # fmt: skip
+
+
+class Abbreviations:
+    """What people and institutions are abbreviated to, each made when it is first needed.
+
+    Attributes: those of `Identity`, whose sets they are.
+    """
+
+    names: AbstractSet[tuple[str, ...]]
+    phrases: AbstractSet[str]
+    harmless: AbstractSet[str]
+
+    @cached_property
+    def initials(self) -> frozenset[str]:
+        """The initials of people: two, or all, in the order of the name and the other."""
+        found: set[str] = set()
+        for name in self.names:
+            words = [word for word in name if word not in TITLES]
+            # With a particle as the first letter, too: van der Berg is B., and V.
+            for one, other in permutations(
+                dict.fromkeys((*words[:1], *telling(words), *words[-1:])), 2
+            ):
+                found.update(map("".join, product(initials_of(one), initials_of(other))))
+            for some in (words, telling(words)):
+                letters = [plain(word)[:1] for word in some]
+                found.update(("".join(letters), "".join(letters[1:] + letters[:1])))
+        return frozenset(each for each in found if len(each) > 1 and each[0] < FIRST_UNSPACED)
+
+    @cached_property
+    def told_initials(self) -> frozenset[str]:
+        """Initials that are no word; none where it is not known what words are."""
+        return self.alone - self.harmless if self.harmless else frozenset()
+
+    @cached_property
+    def alone(self) -> frozenset[str]:
+        """Initials that may be told without points."""
+        others = (_UBIQUITOUS - UNITS) | _UBIQUITOUS_ELSEWHERE | _FUNCTION_WORDS
+        return self.initials - others
+
+    @cached_property
+    def of_patient(self) -> frozenset[str]:
+        """Initials that may be told behind `patient`, where images and sides are said, too."""
+        return self.initials - _OF_IMAGES - _FUNCTION_WORDS
+
+    @cached_property
+    def with_points(self) -> frozenset[str]:
+        """Initials that are no abbreviation with points between its letters, as `p.a.` is."""
+        return self.initials - _UBIQUITOUS - _WITH_POINTS if self.harmless else frozenset()
+
+    @cached_property
+    def institutions(self) -> frozenset[str]:
+        """The abbreviations of institutions; none where it is not known what words are."""
+        phrases = self.phrases if self.harmless else ()
+        return frozenset(each for phrase in phrases for each in abbreviations_of(phrase))
+
+    @cached_property
+    def alone_institutions(self) -> frozenset[str]:
+        """Those of them that stay in no cleaned text."""
+        return self.institutions - _OF_STUDIES
+
+    @cached_property
+    def told_institutions(self) -> frozenset[str]:
+        """Those of them that are no word."""
+        return self.institutions - self.harmless
