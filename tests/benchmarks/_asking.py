@@ -2,12 +2,13 @@
 
 Usage: python -m tests.benchmarks._asking OPTIONS
 
-OPTIONS is JSON: `address`, `groups` and `each` (projects of a group), `calls` and
-`callers` at once, and `known`: whether it asks again and again for a few projects, and
-says that it has the texts of their profiles. It shows two API keys, as DeidService does:
-its own, and that of its caller. `tokens` is a file with tokens, a line each, that are shown
-in turn in place of the latter, and `ca` one with an authority, for TLS. Prints median and
-p95 in seconds, and the number of calls, those before the measurement included, as JSON.
+OPTIONS is JSON: `address`, `groups` and `each` (projects of a group), `seed` (with another one,
+it asks for other projects), `calls` and `callers` at once, and `known`: whether it asks again
+and again for a few projects, and says that it has the texts of their profiles. It shows two API
+keys, as DeidService does: its own, and that of its caller. `tokens` is a file with tokens, a
+line each, that are shown in turn in place of the latter, and `ca` one with an authority, for
+TLS. Prints median and p95 in seconds, and the number of calls, those before the measurement
+included, as JSON.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ async def main(
     address: str,
     groups: int,
     each: int,
+    seed: int,
     calls: int,
     callers: int,
     known: bool,
@@ -47,7 +49,7 @@ async def main(
     ca: str = "",
 ) -> None:
     """Asks, and prints what it took."""
-    draw = random.Random(1)  # noqa: S311 - the same projects in each run, no secret
+    draw = random.Random(seed)  # noqa: S311 - the same projects in each run, no secret
     # None of them is one in question.
     digests = [f"{number:064x}" for number in range(DIGESTS)]
 

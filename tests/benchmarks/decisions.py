@@ -64,6 +64,7 @@ def _ask(server: Server, *, known: bool) -> float:
         address=server.address,
         groups=PROJECTS // 100,
         each=100,
+        seed=1,
         calls=CALLS,
         callers=1,
         known=known,

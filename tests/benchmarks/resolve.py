@@ -207,7 +207,8 @@ class _Asked:
 
 def _compare(table: Table, asked: _Asked, servers: dict[str, Server]) -> None:
     rounds = [
-        {name: _round(server, asked) for name, server in servers.items()} for _ in range(ROUNDS)
+        {name: _round(server, asked, number) for name, server in servers.items()}
+        for number in range(ROUNDS)
     ]
     # Not the best: where the system puts processes on cores can make one round lucky.
     middle = {
@@ -226,13 +227,15 @@ def _compare(table: Table, asked: _Asked, servers: dict[str, Server]) -> None:
         table.add_row(*cells)
 
 
-def _round(server: Server, asked: _Asked) -> dict[str, float]:
+def _round(server: Server, asked: _Asked, number: int) -> dict[str, float]:
+    """Asks a server for projects that no other round asks for, but by chance."""
     before = server.cpu_seconds()
     answer = run_client(
         "tests.benchmarks._asking",
         address=server.address,
         groups=asked.projects // PROJECTS_PER_GROUP,
         each=PROJECTS_PER_GROUP,
+        seed=number,
         calls=CALLS,
         callers=asked.callers,
         known=asked.known,
