@@ -11,7 +11,6 @@ import io
 import json
 import os
 import random
-import resource
 import signal
 import subprocess
 import sys
@@ -43,7 +42,18 @@ if TYPE_CHECKING:
     from tests.integration.faults.system import System
     from tests.support.between import Line
 
-COMMAND = [sys.executable, "-c", "from deid_service.cli import main; main()", "upload"]
+NO_LIMIT = -1
+
+# Its first argument is how large files may be that it writes. What was started in the background
+# inherits that nobody interrupts it so. It sees to both by itself: what runs between fork and exec
+# does so beside the threads of gRPC, which may end it.
+COMMAND = [
+    *(sys.executable, "-c"),
+    "import resource, signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler);"
+    " limit = int(sys.argv.pop(1));"
+    " limit < 0 or resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit));"
+    " from deid_service.cli import main; main()",
+]
 
 # Far above what a run takes.
 PATIENCE_SECONDS = 600
@@ -200,7 +210,9 @@ class Interrupted:
         left, in_vain = list(kinds), 0
         while left:
             before = len(left)
-            with child(self._upload(self._limit() if left[0] is Kind.LIMIT else 0)) as client:
+            with child(
+                self._upload(self._limit() if left[0] is Kind.LIMIT else NO_LIMIT)
+            ) as client:
                 if left[0] in OF_DISK:
                     self.happened[left.pop(0)] += 1
                     client.wait(PATIENCE_SECONDS)
@@ -223,15 +235,15 @@ class Interrupted:
         assert client.returncode == 1, client.returncode
         check(self._sources, self._out, self._report)
 
-    def _upload(self, limit: int = 0) -> subprocess.Popen[bytes]:
+    def _upload(self, limit: int = NO_LIMIT) -> subprocess.Popen[bytes]:
         self.runs += 1
-        what = [*COMMAND, "--to", TARGET, "--deid-service", self._line.address]
+        what = [*COMMAND, str(limit), "upload", "--to", TARGET]
+        what += ["--deid-service", self._line.address]
         with self._report.with_suffix(".log").open("ab") as log:
             return subprocess.Popen(
                 [*what, "--out", self._out, "--report", self._report, self._sources.folder],
                 stdout=log,
                 stderr=log,
-                preexec_fn=prepared(limit),
             )
 
     def _limit(self) -> int:
@@ -325,7 +337,7 @@ class InterruptedApply:
         """Begins once for each kind, and interrupts somewhere in what is left to do."""
         every = max(1, len(self._sources.outputs) // (len(kinds) + 1))
         for kind in kinds:
-            limit = SIZES[1] // 2 if kind is Kind.LIMIT else 0
+            limit = SIZES[1] // 2 if kind is Kind.LIMIT else NO_LIMIT
             with child(self._begin(() if kind in OF_DISK else (self._pipe,), limit)) as command:
                 if kind not in OF_DISK:
                     self._wait_for_outputs(self._outputs() + self._draw.randint(1, every), command)
@@ -343,15 +355,14 @@ class InterruptedApply:
         assert command.returncode == 1, command.returncode
         check(self._sources, self._out, self._report)
 
-    def _begin(self, more: tuple[Path, ...] = (), limit: int = 0) -> subprocess.Popen[bytes]:
+    def _begin(self, more: tuple[Path, ...] = (), limit: int = NO_LIMIT) -> subprocess.Popen[bytes]:
         self.runs += 1
-        what: list[str | Path] = [*COMMAND[:-1], "apply", "--profile", self._profile]
+        what: list[str | Path] = [*COMMAND, str(limit), "apply", "--profile", self._profile]
         with self._report.with_suffix(".log").open("ab") as log:
             return subprocess.Popen(
                 [*what, "--out", self._out, "--report", self._report, self._sources.folder, *more],
                 stdout=log,
                 stderr=log,
-                preexec_fn=prepared(limit),
             )
 
     def _outputs(self) -> int:
@@ -379,19 +390,3 @@ class InterruptedApply:
                 os.close(os.open(self._pipe, os.O_WRONLY | os.O_NONBLOCK))
             with suppress(subprocess.TimeoutExpired):
                 command.wait(0.05)
-
-
-def prepared(limit: int) -> Callable[[], None]:
-    """Returns what a process does before it begins.
-
-    Args:
-        limit: how large files may be that it writes; 0 for as large as they are.
-    """
-
-    def prepare() -> None:
-        # What was started in the background inherits that nobody interrupts it so.
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-        if limit:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-
-    return prepare

@@ -103,12 +103,12 @@ def test_the_smallest_quota_counts(
 
 def test_without_control_groups_the_affinity_counts(tmp_path: Path) -> None:
     """A process that is bound to one core uses one, whatever the machine has."""
-    code = "from profile_service.serving.cpus import cores; print(cores())"
-    one = {min(os.sched_getaffinity(0))}
+    code = "import os, sys; os.sched_setaffinity(0, {int(sys.argv[1])})"
+    code += "; from profile_service.serving.cpus import cores; print(cores())"
+    one = min(os.sched_getaffinity(0))
 
     bound = subprocess.run(
-        [sys.executable, "-c", code],
-        preexec_fn=lambda: os.sched_setaffinity(0, one),
+        [sys.executable, "-c", code, str(one)],
         capture_output=True,
         text=True,
         check=True,
