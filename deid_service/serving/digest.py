@@ -116,7 +116,6 @@ class Digest:
         self._waiting: list[Buffer] = []
         # What the thread has to do.
         self._aside: _Job | None = None
-        self._hex = ""
 
     @property
     def is_behind(self) -> bool:
@@ -157,11 +156,9 @@ class Digest:
         self._waiting = []
 
     def hexdigest(self) -> str:
-        """Returns the digest of all that was taken, as lower case hex digits; that is its end."""
-        if not self._hex:
-            self.settle()
-            self._hex = self._digest.hexdigest()
-        return self._hex
+        """Returns the digest of all that was taken, as lower case hex digits."""
+        self.settle()
+        return self._digest.hexdigest()
 
     def _hand_over(self) -> bool:
         """Gives the first that waits to the thread, if that is worth it and possible."""
