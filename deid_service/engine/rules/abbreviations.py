@@ -10,10 +10,10 @@ from typing import Final
 from deid_service.engine.rules.forms import (
     FIRST_UNSPACED,
     TITLES,
-    abbreviations_of,
     initials_of,
     telling,
 )
+from deid_service.engine.rules.institutions import abbreviations_of
 from deid_service.engine.rules.spelling import plain
 
 # Whose initials they are cannot be told: they stand in every other description.
@@ -59,6 +59,9 @@ _OF_STUDIES: Final = frozenset(
      "pet"]
 )  # fmt: skip
 
+# Letters of what a department is called.
+_MIN_OF_DEPARTMENT: Final = 4
+
 # What is written with points between its letters.
 _WITH_POINTS: Final = frozenset(
     ["ca", "dv", "eg", "ie", "im", "od", "oe", "os", "po", "ua", "va", "vs", "zb", "zn"]
@@ -73,6 +76,7 @@ class Abbreviations:
 
     names: AbstractSet[tuple[str, ...]]
     phrases: AbstractSet[str]
+    departments: AbstractSet[str]
     harmless: AbstractSet[str]
 
     @cached_property
@@ -110,13 +114,25 @@ class Abbreviations:
     @cached_property
     def with_points(self) -> frozenset[str]:
         """Initials that are no abbreviation with points between its letters, as `p.a.` is."""
-        return self.initials - _UBIQUITOUS - _WITH_POINTS if self.harmless else frozenset()
+        initials = self.initials - _UBIQUITOUS - _WITH_POINTS if self.harmless else frozenset[str]()
+        return initials | self.institutions
 
     @cached_property
     def institutions(self) -> frozenset[str]:
         """The abbreviations of institutions; none where it is not known what words are."""
-        phrases = self.phrases if self.harmless else ()
-        return frozenset(each for phrase in phrases for each in abbreviations_of(phrase))
+        if not self.harmless:
+            return frozenset()
+        of_phrases = (
+            each for phrase in self.phrases for each in abbreviations_of(phrase, self.harmless)
+        )
+        # Of a department two or three letters are those of what is done there.
+        of_departments = (
+            each
+            for department in self.departments
+            for each in abbreviations_of(department, self.harmless)
+            if len(each) >= _MIN_OF_DEPARTMENT
+        )
+        return frozenset((*of_phrases, *(set(of_departments) - self.harmless)))
 
     @cached_property
     def alone_institutions(self) -> frozenset[str]:

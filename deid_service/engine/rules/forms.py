@@ -45,7 +45,7 @@ TOKEN: Final = re.compile(
 APOSTROPHES: Final = str.maketrans("", "", "'\u2019\u00b4`")
 
 # Parts of names that many share, and what stands before and behind names.
-_SHARED: Final = frozenset(
+SHARED: Final = frozenset(
     ["van", "von", "der", "den", "del", "della", "des", "dos", "das", "las", "los", "bin", "ibn",
      "abu", "the", "and", "und"]
 )  # fmt: skip
@@ -73,14 +73,17 @@ _KINDS: Final = frozenset(
      "krankenhaus", "medical", "center", "centre"]
 )  # fmt: skip
 
-# What stands between the words of an institution.
-_FOR: Final = frozenset(["for", "fuer", "fur", "at", "pour", "para", "per", "voor", "et"])
-
 # Ways of writing a word of an address.
 _ALIKE: Final = {
     "street": "st", "avenue": "ave", "road": "rd", "drive": "dr", "boulevard": "blvd",
     "strasse": "str", "saint": "st", "sankt": "st",
 }  # fmt: skip
+
+# Words that towns begin with, and that are in no vocabulary.
+_IN_TOWNS: Final = frozenset(
+    ["bad", "el", "fort", "la", "lake", "las", "los", "mount", "new", "north", "port", "saint",
+     "san", "sankt", "santa", "santo", "sao", "south", "st", "ste", "west", "east"]
+)  # fmt: skip
 
 # Of a postal code in the Netherlands.
 _POSTAL_DIGITS: Final = 4
@@ -97,7 +100,7 @@ def forms_of_name(name: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
     """Yields the forms of a name, given in its words in lower case."""
     words = [word for word in name if not word.isdigit()][:_MAX_WORDS]
     for word in words:
-        if len(word) >= MIN_NAME and word not in _SHARED and word not in TITLES:
+        if len(word) >= MIN_NAME and word not in SHARED and word not in TITLES:
             for each in _written(word):
                 yield (each,)
                 if len(each) >= _MIN_WORD:
@@ -135,7 +138,7 @@ def telling(words: list[str]) -> list[str]:
     if len(words) > MAX_PARTS:
         # An apostrophe stands behind a single letter.
         words = re.sub(r"\b(\w) (?=\w)", r"\1", " ".join(words)).split()
-        long = [word for word in words if len(word) >= MIN_NAME and word not in _SHARED]
+        long = [word for word in words if len(word) >= MIN_NAME and word not in SHARED]
         words = long if len(long) > 1 else words
     return words[:MAX_PARTS]
 
@@ -168,7 +171,7 @@ def long_vowels(name: tuple[str, ...], harmless: AbstractSet[str]) -> Iterator[t
             is no form.
     """
     for word in map(plain, name[:_MAX_WORDS] if harmless else ()):
-        if len(word) < MIN_NAME or word in _SHARED | TITLES or not _ROMANISED.fullmatch(word):
+        if len(word) < MIN_NAME or word in SHARED | TITLES or not _ROMANISED.fullmatch(word):
             continue
         short = _LONG.sub(lambda found: found[0][0], word)
         vowels = [found.start() for found in _VOWEL.finditer(short)]
@@ -289,50 +292,25 @@ def forms_of_phrase(phrase: str, harmless: AbstractSet[str]) -> Iterator[tuple[s
     if not harmless:
         return
     if city := _IN_A_STATE.search(phrase):
-        # Of two words and more it is told whatever they mean: Little Rock.
+        # Of two words and more it is told whatever they mean: Little Rock. Of one, where its state
+        # stands behind it: Reading, PA.
         words = words_of(_STREET.split(city[1])[-1])
-        if 1 < len(words) <= MAX_PARTS and not any(word.isdigit() for word in words):
-            yield words
+        if 0 < len(words) <= MAX_PARTS and not any(word.isdigit() for word in words):
+            yield words if len(words) > 1 else (*words, city[2])
+            yield *words, city[3]
+        yield city[2], city[3]
+    before = ""
     for word in words_of(phrase)[:_MAX_WORDS]:
         if _is_long(word) and word not in harmless:
             yield from ((spelling,) for spelling in _written(word))
-
-
-# How words begin that say what an institution is.
-_INSTITUTIONS: Final = (
-    "hospi", "hopita", "hopital", "clinic", "clinique", "klini", "krankenhaus", "spital", "center",
-    "centre", "centro", "zentrum", "institut", "istituto", "associates", "universi", "health",
-    "medic", "imaging", "radiolog", "praxis", "ziekenhuis", "sjukhus", "sykehus", "sygehus",
-    "sairaala", "szpital", "nemocnice", "osped", "policlin", "poliklin", "infirmary",
-)  # fmt: skip
-
-# Words of an institution that is called by their first letters: of fewer, they say anything.
-_MIN_ABBREVIATED: Final = 3
-_MAX_ABBREVIATED: Final = 10
-
-
-def abbreviations_of(phrase: str) -> Iterator[str]:
-    """Yields what an institution is called by the first letters of its words: MGH.
-
-    Args:
-        phrase: as it stands, in lower case; of an address there is none.
-    """
-    compared = plain(phrase)
-    if not any(word.startswith(_INSTITUTIONS) for word in words_of(phrase)):
-        return
-    words = list(words_of(phrase))
-    # O'Brien is two words, too.
-    for some in (words, re.findall(r"[^\W\d_]+", compared)):
-        if any(word.isdigit() or word >= FIRST_UNSPACED for word in some):
-            return
-        for told in (some, [word for word in some if word not in _SHARED | PARTICLES | _FOR]):
-            if _MIN_ABBREVIATED <= len(told) <= _MAX_ABBREVIATED:
-                yield "".join(word[0] for word in told)
+            if before in _IN_TOWNS:
+                yield before, word
+        before = word
 
 
 # Cities before their state and postal code, as in the United States; the kinds of streets, with
 # what is behind in them, as often no comma ends the street.
-_IN_A_STATE: Final = re.compile(r"([^,;^\\]{3,64}),? [a-z]{2}\.?,? {1,2}\d{5}(?:-\d{4})?(?!\d)")
+_IN_A_STATE: Final = re.compile(r"([^,;^\\]{3,64}),? ([a-z]{2})\.?,? {1,2}(\d{5})(?:-\d{4})?(?!\d)")
 _STREET: Final = re.compile(
     r"\b(?:st|street|rd|road|ave|avenue|dr|drive|ln|lane|way|blvd|boulevard|ct|court|cir|circle|pl"
     r"|place|ter|terrace|trl|trail|pkwy|parkway|hwy|highway|sq|square|loop|run|pike|cv|xing)\b\.?"

@@ -165,7 +165,7 @@ class Identity:
     def add_phrase(self, text: str, *, is_department: bool = False) -> None:
         """Adds a name or an address."""
         text = " ".join(text.split())
-        if len(text) >= MIN_NUMBER:
+        if len(text) >= MIN_NAME:
             (self.departments if is_department else self.phrases).add(text.lower())
 
     def add_date(self, text: str) -> None:
@@ -333,9 +333,10 @@ class Identity:
             return int(is_told or not _touches(text, token))
         if not with_initials:
             return 0
-        if (
-            word in self._sought.told_initials or word in self._sought.told_institutions
-        ) and not _touches(text, token):
+        if word in self._sought.told_initials and not _touches(text, token):
+            return 1
+        # Machines are numbered: MGH1.
+        if word in self._sought.told_institutions and not _touches_letter(text, token):
             return 1
         if word == AT and at + 1 < len(found) and found[at + 1][0] in self._sought.institutions:
             is_behind = text[token.end() : found[at + 1].start()] == " "
@@ -498,6 +499,12 @@ def _touches(text: str, token: re.Match[str]) -> bool:
     return (before.isalnum() and not _are_apart(before, text[start])) or (
         behind.isalnum() and not _are_apart(text[end - 1], behind)
     )
+
+
+def _touches_letter(text: str, token: re.Match[str]) -> bool:
+    """Whether a letter that is none of it stands at a token."""
+    start, end = token.span()
+    return (text[max(start - 1, 0) : start] + text[end : end + 1]).isalpha()
 
 
 def _is_of_a_code(tokens: list[_Token], harmless: AbstractSet[str]) -> bool:

@@ -211,6 +211,24 @@ _DIGIT_IN_WORDS: Final = (
     "een twee drie vijf zes zeven negen"
 )
 
+# Institutions by their letters, in capitals, that mean nothing else in texts of images; with the
+# digits of their machines and protocols.
+_WELL_KNOWN: Final = (
+    "(?-i:"
+    + said(
+        "AIIMS AKH APHP AUH BCCH BIDMC BJC BJH BWH CGMH CHCO CHLA CHOA CHRU CHUM CHUS CHUV CSMC "
+        "CUIMC CUMC CWRU DFCI DKFZ DUH DUMC FHCC FHCRC GSTT HCFMUSP HGUGM HIAE HUP HUVH JHACH "
+        "JHBMC JHH JHMI JHU KSSG KUMC LHSC LLUH LLUMC LMU LUMC MCW MDACC MGB MGH MHH MSKCC "
+        "MSKMC MSSM MUHC MUMC NCCH NIMHANS NKI NMFF NMH NTUH NUHS NYP NYPH NYU NYUMC OHSU OICI "
+        "OPBG OSUCCC OSUMC OUH OUS PGIMER PLAGH PMCC POWH PUMCH RBWH RLUH RPAH RUMC RWJ RWJUH "
+        "SBUH SGPGI SHSC SNUBH SNUH SUNY SYSUCC TPEVGH TTSH TYKS UAMS UCDMC UCHSC UCLA UCLH UCSD "
+        "UCSF UHCMC UHN UIHC UKER UKGM UKHD UKSH UMASS UMCG UMCU UMDNJ UMICH UMMC UMMS UNMC UNMH "
+        "UPENN UPMC USZ UTHSC UTHSCSA UTMB UTMDACC UTSW UVAHS UWHC UWMC UZA VCU VCUHS VGH VGHTPE "
+        "VUMC WUSM WUSTL"
+    )
+    + ")"
+)
+
 # Each looks no further from where it begins than a bound, or goes on behind what it has found.
 _ANYWHERE: Final[tuple[Form, ...]] = (
     # Where a rate or a share stands, none begins.
@@ -249,6 +267,19 @@ _ANYWHERE: Final[tuple[Form, ...]] = (
     # In capitals it is digital radiography.
     "(?-i:" + said("Dr") + r" [A-Z][^\W\d_]{1,40})",
     _ROLE + r"[:=] {0,3}(?:[^\W\d_]\. ?){0,2}[^\W\d_]{2,40}",
+    _WELL_KNOWN,
+    # And by the names of their founders or towns, which are those of diseases, too.
+    either(
+        said("cleveland mayo") + " clinic",
+        said("sloan") + "[ -]kettering",
+        said("johns") + " hopkins",
+        said("dana") + "[ -]farber",
+        said("cedars") + "[ -]sinai",
+        said("mount mt") + "[. ]{1,2}sinai",
+        said("md") + " anderson",
+        said("mass") + " gen(?:eral)?",
+    )
+    + _ENDS,
     # Phone numbers and e-mail addresses in words.
     said(_DIGIT_IN_WORDS) + rf"(?:[ .,-]{{1,2}}(?:{_DIGIT_IN_WORDS.replace(' ', '|')})){{6,15}}",
     r"(?<![\w.+-])(?:[\w+-]{1,64} dot )?[\w.+-]{1,64} ?[\[({< ]"

@@ -20,7 +20,7 @@ TRIED_BY_WORD: Final = [
     if isinstance(form, Form)
 ]
 
-# With one of the words of each form in place of braces, small or with a capital.
+# With one of the words of each form in place of braces, small, in capitals, or with one.
 EXAMPLES: Final = (
     *("ann{}example.org", "http{}//pacs", "{}.example", r"{}\pacs\new", r"c{}\new", "x {}home/ann"),
     *(
@@ -112,6 +112,7 @@ EXAMPLES: Final = (
         "{} in Oak",
     ),
     *("{} Ann ab", "{} الهوية 4711234", "{} البطاقة 4711234"),
+    *("{} clinic", "{} hopkins", "{}-kettering", "{} farber", "{} sinai", "{} anderson", "{} gen"),
     *("Annika, {}", "95 {}", "{}/o Ann"),
     *("Ann {}(r)", "Ann's {}", "Ann{} B.", "Ann{}B", "Ann{} Bell"),
 )
@@ -124,7 +125,7 @@ def test_each_word_of_a_pattern_is_found(forms: Forms, form: Form) -> None:
     found = {
         word
         for word in form.words
-        for written in (word, word.capitalize())
+        for written in (word, word.capitalize(), word.upper())
         for text in (example.replace("{}", written) for example in EXAMPLES)
         if pattern in forms.of(words_in(text)) and pattern.search(text)
     }
