@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from deid_service.cli.console import readable
 from deid_service.cli.results import FileReport, Word, reason_to_skip
 from deid_service.cli.waiting import Beside, StoppedError
-from deid_service.engine import Deidentifier, DicomError
+from deid_service.engine import Deidentifier, DicomError, deidentify_alike
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -58,7 +58,7 @@ def treat(
         OSError: it cannot be read.
         StoppedError: it may not go on.
     """
-    deidentifier = _deidentifier(source, plan)
+    deidentifier = Deidentifier(plan, filename=_filename(source))
     size = 0
     with Beside(source.open, may_go_on) if source.waits else source.open() as file:
         while may_go_on() and (chunk := file.read(CHUNK_BYTES)):
@@ -76,7 +76,11 @@ def treat(
 
 def treat_whole(source: Source, data: bytes, plan: Plan, put: Callable[[Buffer], None]) -> Treated:
     """De-identifies a file that has been read; otherwise as `treat`."""
-    deidentifier = _deidentifier(source, plan)
+    alike = deidentify_alike(plan, data, 0, len(data), filename=_filename(source))
+    if alike is not None:
+        _put(alike.tail, put)
+        return Treated(alike, len(data))
+    deidentifier = Deidentifier(plan, filename=_filename(source))
     buffers = deidentifier.receive(data)
     while deidentifier.pending:
         _put(buffers, put)
@@ -87,9 +91,9 @@ def treat_whole(source: Source, data: bytes, plan: Plan, put: Callable[[Buffer],
     return Treated(result, len(data))
 
 
-def _deidentifier(source: Source, plan: Plan) -> Deidentifier:
+def _filename(source: Source) -> str:
     name = readable(source.name)
-    return Deidentifier(plan, filename=PurePosixPath(name).name if "/" in name else name)
+    return PurePosixPath(name).name if "/" in name else name
 
 
 def _put(buffers: Sequence[Buffer], put: Callable[[Buffer], None]) -> None:

@@ -75,11 +75,15 @@ class RequestPart(NamedTuple):
         file: begins a file, where it is there.
         chunk: the next bytes of the file, which may be none.
         ends: whether the file ends.
+        within: the bytes that the chunk is a slice of.
+        at: where in them it begins.
     """
 
     file: pb.FileStart | None
     chunk: memoryview
     ends: bool
+    within: bytes
+    at: int
 
 
 _NO_BYTES = memoryview(b"")
@@ -140,10 +144,10 @@ def read_parts(message: bytes) -> list[RequestPart] | None:
         if request.WhichOneof("message") != "batch":
             return None
         return [
-            RequestPart(
+            _part_of(
                 part.file if part.HasField("file") else None,
-                memoryview(part.chunk),
-                part.HasField("file_end"),
+                part.chunk,
+                ends=part.HasField("file_end"),
             )
             for part in request.batch.parts
         ]
@@ -157,19 +161,23 @@ def read_as_parts(message: bytes) -> list[RequestPart]:
     """
     chunk = read_chunk(message)
     if chunk is not None:
-        return [RequestPart(None, chunk, ends=False)]
+        return [RequestPart(None, chunk, ends=False, within=message, at=len(message) - len(chunk))]
     parts = read_parts(message)
     if parts is not None:
         return parts
     request = read_request(message)
     kind = request.WhichOneof("message")
     if kind == "file":
-        return [RequestPart(request.file, _NO_BYTES, ends=False)]
+        return [_part_of(request.file, b"", ends=False)]
     if kind == "chunk":
-        return [RequestPart(None, memoryview(request.chunk), ends=False)]
+        return [_part_of(None, request.chunk, ends=False)]
     if kind == "file_end":
-        return [RequestPart(None, _NO_BYTES, ends=True)]
+        return [_part_of(None, b"", ends=True)]
     raise ProtocolError("A message holds nothing that is said of files.")
+
+
+def _part_of(file: pb.FileStart | None, chunk: bytes, *, ends: bool) -> RequestPart:
+    return RequestPart(file, memoryview(chunk), ends, chunk, 0)
 
 
 def _read_parts(message: bytes) -> list[RequestPart]:
@@ -190,7 +198,7 @@ def _read_parts(message: bytes) -> list[RequestPart]:
 
 
 def _read_part(message: bytes, view: memoryview, at: int, end: int) -> RequestPart:
-    file, chunk, ends = None, _NO_BYTES, False
+    file, chunk, start, ends = None, _NO_BYTES, 0, False
     last = 0
     while at < end:
         key = message[at]
@@ -198,7 +206,7 @@ def _read_part(message: bytes, view: memoryview, at: int, end: int) -> RequestPa
         if key <= last or field_end > end:
             raise _UnusualError
         if key == _PART_CHUNK:
-            chunk = view[at:field_end]
+            chunk, start = view[at:field_end], at
         elif key == _PART_FILE:
             file = pb.FileStart.FromString(message[at:field_end])
         elif key == _PART_FILE_END and at == field_end:
@@ -206,7 +214,7 @@ def _read_part(message: bytes, view: memoryview, at: int, end: int) -> RequestPa
         else:
             raise _UnusualError
         at, last = field_end, key
-    return RequestPart(file, chunk, ends)
+    return RequestPart(file, chunk, ends, message, start)
 
 
 def read_request(message: bytes) -> pb.DeidentifyRequest:

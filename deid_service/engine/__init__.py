@@ -12,6 +12,7 @@ or, in pieces of any size and in constant memory:
     send(*result.tail)
 """
 
+from deid_service.engine.alike import deidentify_alike
 from deid_service.engine.deidentifier import Deidentifier, Result, deidentify
 from deid_service.engine.errors import DicomError, Reason
 from deid_service.engine.file.kind import HEAD_BYTES, is_dicom
@@ -45,6 +46,7 @@ __all__ = [
     "code_digest",
     "compile_plan",
     "deidentify",
+    "deidentify_alike",
     "is_dicom",
     "knowing",
     "known_of",

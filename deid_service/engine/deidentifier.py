@@ -34,10 +34,10 @@ from deid_service.engine.rules.budget import Budget, spend_from
 from deid_service.engine.rules.ops import AGE_NOT_COMPUTED, MISPLACED_FILE_META, STALE_LENGTH
 from deid_service.engine.walk.output import Buffer, Output
 
-_FILE_HEADER: Final = PREAMBLE_LENGTH + len(MAGIC)
+FILE_HEADER: Final = PREAMBLE_LENGTH + len(MAGIC)
 
 # PS3.10 7.5: the preamble can hold another file format, or a text.
-_EMPTY_PREAMBLE: Final = bytes(PREAMBLE_LENGTH) + MAGIC
+EMPTY_PREAMBLE: Final = bytes(PREAMBLE_LENGTH) + MAGIC
 
 # How long one call works, in seconds, before its caller, who may have several files,
 # has a turn again. What has begun then is done first.
@@ -104,7 +104,7 @@ class Deidentifier:
         self._state = _State.UNCHANGED if blank else _State.START
         # What was not read of the input, as more must come first: so many bytes in all.
         self._tail = bytearray()
-        self._need = _FILE_HEADER
+        self._need = FILE_HEADER
         # Input that there was no time for, and how far it is read. It is not copied: what
         # is passed on of it are slices of it.
         self._rest = b""
@@ -218,11 +218,7 @@ class Deidentifier:
         assert name is not None
         counts, applied_bytes = self._data_set.tally()
         warnings = self._data_set.warnings
-        counts.pop(STALE_LENGTH, None)
-        if counts.pop(MISPLACED_FILE_META, 0) or self._meta.misplaced:
-            warnings.append("elements of the file meta in the data set were left out")
-        if counts.pop(AGE_NOT_COMPUTED, 0):
-            warnings.append("PatientAge was not computed: a date that it needs is none")
+        warnings += warnings_of(counts, misplaced=self._meta.misplaced)
         self._data_set.show()
         self._end_as(_State.FINISHED)
         return Result(tail, counts, tuple(warnings), name, applied_bytes)
@@ -313,8 +309,8 @@ class Deidentifier:
         self._offset -= start
         position = start
         if self._state is _State.START:
-            if len(data) < _FILE_HEADER and not ended:
-                self._need = _FILE_HEADER
+            if len(data) < FILE_HEADER and not ended:
+                self._need = FILE_HEADER
                 return 0
             position = self._begin(data)
         if self._state is _State.FILE_META:
@@ -352,10 +348,10 @@ class Deidentifier:
 
     def _begin(self, data: bytes) -> int:
         """Reads the preamble, if there is one, and returns where the elements begin."""
-        if data[PREAMBLE_LENGTH:_FILE_HEADER] == MAGIC:
-            self._head.preamble = _EMPTY_PREAMBLE
+        if data[PREAMBLE_LENGTH:FILE_HEADER] == MAGIC:
+            self._head.preamble = EMPTY_PREAMBLE
             self._state = _State.FILE_META
-            return _FILE_HEADER
+            return FILE_HEADER
         if data[: len(MAGIC)] == MAGIC:
             self._head.preamble = MAGIC
             self._state = _State.FILE_META
@@ -409,6 +405,22 @@ class Deidentifier:
         data_set.go_on()
         self._settle()
         data_set.finish(data)
+
+
+def warnings_of(counts: dict[str, int], *, misplaced: bool) -> list[str]:
+    """Takes out of counts what is no action, and returns what the caller should know of that.
+
+    Args:
+        counts: how many elements each action changed, and what else was counted with them.
+        misplaced: whether elements of the file meta stood behind its end.
+    """
+    counts.pop(STALE_LENGTH, None)
+    warnings = []
+    if counts.pop(MISPLACED_FILE_META, 0) or misplaced:
+        warnings.append("elements of the file meta in the data set were left out")
+    if counts.pop(AGE_NOT_COMPUTED, 0):
+        warnings.append("PatientAge was not computed: a date that it needs is none")
+    return warnings
 
 
 def _lasting(data: bytes | bytearray | memoryview) -> Buffer:

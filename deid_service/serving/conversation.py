@@ -26,7 +26,7 @@ from deidcascade.v1 import deid_service_pb2 as pb
 
 from deid_service.contract import wire
 from deid_service.contract.errors import ProtocolError
-from deid_service.engine import Deidentifier, DicomError, known_of
+from deid_service.engine import Deidentifier, DicomError, deidentify_alike, known_of
 from deid_service.serving.answers import AROUND_CHUNK, Answers, Batches, Messages
 from deid_service.serving.digest import Digest, NoDigest
 from deid_service.serving.lookout import Lookout, Sighting, remember
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from deid_service.contract.wire import Buffer, RequestPart
-    from deid_service.engine import Given, Plan
+    from deid_service.engine import Given, Plan, Result
     from deid_service.serving.limits import Limits
     from deid_service.serving.resolver import AppliedProfile
 
@@ -254,6 +254,7 @@ class Conversation:
         kind = request.WhichOneof("message")
         if kind == "file":
             self._start(request.file)
+            self._guarded(self._file.begin)
         elif kind == "chunk":
             self._chunk(memoryview(request.chunk), None)
             yield from self._turns()
@@ -275,6 +276,9 @@ class Conversation:
                 ends = time.perf_counter() + TURN_SECONDS
             if part.file is not None:
                 self._start(part.file)
+                if part.ends and self._at_once(part):
+                    continue
+                self._guarded(self._file.begin)
             if part.chunk:
                 self._chunk(part.chunk, None)
                 if self._file.pending:
@@ -298,7 +302,19 @@ class Conversation:
             self._applied, self._receipts, self._limits, self._terms, file_id, start, sighting
         )
         self._state = _State.IN_FILE
-        self._guarded(self._file.begin)
+
+    def _at_once(self, part: RequestPart) -> bool:
+        """Takes a file that is there as a whole; False where it is begun like any other."""
+        if self.lookout is not None:
+            return False
+        file = self._file
+        self._guarded(file.take_whole, part, self._answers)
+        if self._state is _State.IN_FILE:
+            if not file.is_done:
+                return False
+            self._over.append((file, None, ""))
+        self._state = _State.BETWEEN
+        return True
 
     def _chunk(self, chunk: memoryview, message: bytes | None) -> None:
         """Takes bytes of a file; there may be turns left to take for them."""
@@ -379,7 +395,12 @@ def rejection_of(error: DicomError) -> pb.Rejection:
 
 
 class _File:
-    """One file on its way through the engine."""
+    """One file on its way through the engine.
+
+    Attributes:
+        digest: of its output.
+        is_done: it was there as a whole, and all is answered.
+    """
 
     def __init__(
         self,
@@ -394,11 +415,13 @@ class _File:
         self._applied = applied
         self._receipts = receipts
         self._max_bytes = limits.max_file_bytes
+        self._max_held = limits.max_held_bytes
         self._file_id = file_id
+        self._filename = start.filename
         self._size = start.size
-        self._engine = Deidentifier(
-            applied.plan, filename=start.filename, max_held_bytes=limits.max_held_bytes
-        )
+        # Once it is begun.
+        self._engine: Deidentifier
+        self.is_done = False
         self._began = time.perf_counter()
         self.digest = Digest() if terms.digest else NoDigest()
         self._bytes_in = 0
@@ -431,9 +454,33 @@ class _File:
         sighting = self._sighting
         return self._engine.pending or (sighting is not None and sighting.is_settled)
 
+    def take_whole(self, part: RequestPart, answers: Answers) -> None:
+        """Takes all of the file and answers, if it is laid out as others were.
+
+        Whatever is not as it should be is left to be told where the file is begun.
+        """
+        size = len(part.chunk)
+        if 0 < self._size != size or 0 < self._max_bytes < size:
+            return
+        result = deidentify_alike(
+            self._applied.plan,
+            part.within,
+            part.at,
+            part.at + size,
+            filename=self._filename,
+            max_held_bytes=self._max_held,
+        )
+        if result is not None:
+            self._bytes_in = size
+            self._complete(result, answers)
+            self.is_done = True
+
     def begin(self) -> None:
-        """Looks at what is announced."""
+        """Looks at what is announced, and prepares for the first bytes."""
         self._check_limit(self._size)
+        self._engine = Deidentifier(
+            self._applied.plan, filename=self._filename, max_held_bytes=self._max_held
+        )
 
     def receive(self, chunk: memoryview, message: bytes | None, answers: Answers) -> None:
         """Takes the next bytes and answers.
@@ -494,8 +541,13 @@ class _File:
 
     def finish(self, answers: Answers) -> None:
         """Gives the last answers."""
-        result = self._engine.finish()
+        self._complete(self._engine.finish(), answers)
+
+    def _complete(self, result: Result, answers: Answers) -> None:
+        """Answers with what the engine has made of all of it."""
         self._applied_bytes = result.applied_bytes
+        if not self._announced:
+            self._announce(result.suggested_filename, answers)
         self._write(result.tail, sum(map(len, result.tail)), answers)
         self._actions = result.actions
         digest = self.digest
@@ -540,10 +592,7 @@ class _File:
 
     def _write(self, output: Sequence[Buffer], size: int, answers: Answers) -> None:
         if not self._announced:
-            self._announced = True
-            blank = self._applied.plan.blank
-            name = "" if blank else self._engine.suggested_filename or ""
-            answers.file(file_output(self._file_id, name))
+            self._announce(self._engine.suggested_filename or "", answers)
         if self._gathered:
             size += len(self._gathered)
             output = [self._gathered, *output]
@@ -551,6 +600,10 @@ class _File:
         if size:
             answers.chunk(output, size, self.digest)
         self._bytes_out += size
+
+    def _announce(self, name: str, answers: Answers) -> None:
+        self._announced = True
+        answers.file(file_output(self._file_id, name))
 
     def _check_limit(self, size: int) -> None:
         if 0 < self._max_bytes < size:

@@ -20,12 +20,13 @@ from deid_service.engine.file.bodies import (
     Learner,
     PlainBody,
 )
+from deid_service.engine.file.cleaning import cleaner_for, memo_along
 from deid_service.engine.file.deflate import beginning_of
 from deid_service.engine.file.directory import MEDIA_DIRECTORY
 from deid_service.engine.file.head import Head
 from deid_service.engine.file.meta import FileMeta
 from deid_service.engine.file.outlook import look
-from deid_service.engine.file.people import IDENTIFYING, people_along, people_of
+from deid_service.engine.file.people import IDENTIFYING, people_of
 from deid_service.engine.file.transfer_syntax import TransferSyntax, guessed_encoding
 from deid_service.engine.layouts.layout import Applied
 from deid_service.engine.layouts.learning import Layouts
@@ -33,10 +34,8 @@ from deid_service.engine.layouts.trails import Trails
 from deid_service.engine.rules.budget import Budget
 from deid_service.engine.rules.earlier import Earlier
 from deid_service.engine.rules.facts import Facts
-from deid_service.engine.rules.identity import Identity
 from deid_service.engine.rules.memo import Memo
 from deid_service.engine.rules.rules import Rules
-from deid_service.engine.rules.texts import Cleaner
 from deid_service.engine.walk.output import Buffer, Output
 from deid_service.engine.walk.patient import PatientFinder
 from deid_service.engine.walk.walk import Walk
@@ -198,7 +197,8 @@ class DataSet:
             self._meta.note_learned(layouts)
         if identity is None:
             return False
-        self._take_memo(self._memo.of(self._cleaner(identity)))
+        profile = self._rules.profile
+        self._take_memo(self._memo.of(cleaner_for(identity, profile, self._memo, self._earlier)))
         return True
 
     def _use(self, facts: Facts) -> None:
@@ -208,15 +208,11 @@ class DataSet:
 
     def _follow(self, trails: Trails, data: bytes, position: int) -> bool:
         """Learns along a trail who the file is about; False where it has none."""
-        found = trails.follow(data, position, position + self._max_held)
-        if found is None:
-            return False
-        trail, elements = found
-        # Of other earlier files, another is meant.
-        known = (found, None if self._earlier is None else self._earlier.version)
-        memo = self._memo.along(known)
+        end = position + self._max_held
+        profile = self._rules.profile
+        memo = memo_along(trails, data, position, end, profile, self._memo, self._earlier)
         if memo is None:
-            memo = self._memo.of(self._cleaner(people_along(trail, elements)), known)
+            return False
         self._take_memo(memo)
         return True
 
@@ -226,16 +222,6 @@ class DataSet:
         earlier = self._earlier
         if earlier is not None and not earlier.is_whole(memo.cleaner.identity):
             self.warnings.append(_NOT_ALL_LOOKED_FOR)
-
-    def _cleaner(self, identity: Identity) -> Cleaner:
-        """Returns what cleans the texts of files about the same people."""
-        profile = self._rules.profile
-        if self._earlier is not None:
-            self._earlier.join(identity)
-        identity.harmless = profile.vocabulary.terms
-        identity.listed = self._memo.listed
-        identity.hides_uids = profile.hides_uids
-        return Cleaner(profile.vocabulary, identity)
 
     def begin(self, data: bytes, position: int, offset: int) -> int:
         """Prepares for the data set, of which the first elements are seen.

@@ -58,11 +58,9 @@ class Head:
     def write(self, applied: Applied) -> None:
         """Writes all of it, and what was changed behind it.
 
-        A layout that the data set begins with has what it needs. It is one piece: for whoever
-        digests and sends a small file, pieces cost as much as bytes.
+        A layout that the data set begins with has what it needs.
         """
-        written = self._meta.write(applied.finals.get(SOP_INSTANCE_UID), applied.count)
-        self._output.parts.append(b"".join((self.preamble, *written, applied.changed)))
+        self._output.parts.append(written_head(self.preamble, self._meta, applied))
         self.name = self._name_of(applied.finals)
 
     def open(self, walk: Walk, base: int, *, is_directory: bool) -> None:
@@ -128,3 +126,20 @@ class Head:
     def _name_of(self, finals: Mapping[int, str | None]) -> str:
         profile = self._rules.profile
         return output_name(profile.filenames, self._filename, finals, profile.settings)
+
+
+def written_head(preamble: bytes, meta: FileMeta, applied: Applied) -> bytes:
+    """Returns what stands before a data set along a layout, and what was changed behind that.
+
+    It is one piece: for whoever digests and sends a small file, pieces cost as much as bytes.
+
+    Args:
+        preamble: with the prefix behind it; empty where there is none.
+        meta: the file meta.
+        applied: the layout, which the data set begins with. It counts what changes before it.
+
+    Raises:
+        DicomError: a rule cannot transform a value of the file meta.
+    """
+    written = meta.write(applied.finals.get(SOP_INSTANCE_UID), applied.count)
+    return b"".join((preamble, *written, applied.changed))

@@ -154,7 +154,7 @@ class FileMeta:
         """
         size = len(data)
         self.need = HEADER
-        if not self._held and (end := self._recognize(data, position, base)):
+        if not self._held and (end := self.recognize(data, position, size, base)):
             return end, True
         read = 0
         while size - position >= HEADER:
@@ -242,11 +242,17 @@ class FileMeta:
                 element.offset,
             )
 
-    def _recognize(self, data: bytes, position: int, base: int) -> int:
+    def recognize(self, data: bytes, position: int, size: int, base: int) -> int:
         """Tells a file meta that differs from a known one in the instance UID only.
 
         What stands before and behind the UID is byte for byte what was read
         element by element before, so it need not be read again.
+
+        Args:
+            data: the input.
+            position: where the file meta begins in it.
+            size: where the input ends in it.
+            base: the offset of `data` in the file.
 
         Returns:
             Where it ends in the input, or 0.
@@ -256,7 +262,7 @@ class FileMeta:
             return 0
         end = start + int.from_bytes(data[start - 4 : start], "little")
         uid = data.find(_INSTANCE_UID_HEADER, start, end)
-        if uid < 0 or len(data) < end + 2 or data[end : end + 2] == _FILE_META_GROUP:
+        if uid < 0 or size < end + 2 or data[end : end + 2] == _FILE_META_GROUP:
             return 0
         behind = uid + 8 + int.from_bytes(data[uid + 6 : uid + 8], "little")
         known = self._metas.get((data[start:uid], data[behind:end]))

@@ -113,7 +113,7 @@ class Layout:
     """What is done along elements that follow each other.
 
     Attributes:
-        match: the compiled expression, asked at an offset of the input. All that
+        match: the compiled expression, asked at an offset of the input, and with an end. All that
             comes out, but for what rules change or insert, is in its groups, and
             behind the last of them.
         tail: the number of the last group.
@@ -141,7 +141,7 @@ class Layout:
         used: how often it was found, of late.
     """
 
-    match: Callable[[bytes, int], re.Match[bytes] | None]
+    match: Callable[[bytes, int, int], re.Match[bytes] | None]
     tail: int
     encoding: Encoding
     constants: tuple[tuple[int, bytes], ...]
@@ -261,6 +261,7 @@ def apply_first(
     charsets: CharacterSets,
     settings: Settings,
     memo: Memo,
+    whole_until: int | None = None,
 ) -> Applied | None:
     """Applies the first layout that is found at a position; None where there is none.
 
@@ -273,10 +274,15 @@ def apply_first(
         charsets: in force.
         settings: of the profile.
         memo: what became of elements before.
+        whole_until: where the input ends, if no layout will do that is not all of the data
+            set up to there; None where any will.
     """
+    end = len(buffer) if whole_until is None else whole_until
     for layout in layouts:
-        match = layout.match(buffer, position)
+        match = layout.match(buffer, position, end)
         if match is not None:
+            if whole_until is not None and not (layout.ends and match.end() == end):
+                return None
             before = grown()
             if memo.awaits_patient:
                 of_patient = _of_patient(layout, match, charsets, memo)

@@ -116,7 +116,12 @@ class Layouts:
         self._turns = Turns()
 
     def apply_at_beginning(
-        self, buffer: bytes, position: int, rules: Rules, memo: Memo
+        self,
+        buffer: bytes,
+        position: int,
+        rules: Rules,
+        memo: Memo,
+        whole_until: int | None = None,
     ) -> Applied | None:
         """Applies a layout that a data set begins with; None where it has none of them.
 
@@ -125,9 +130,16 @@ class Layouts:
             position: where the data set begins.
             rules: of the profile.
             memo: what became of elements before.
+            whole_until: as for `apply_first`.
         """
         applied = apply_first(
-            self.beginnings, buffer, position, DEFAULT_CHARACTER_SETS, rules.profile.settings, memo
+            self.beginnings,
+            buffer,
+            position,
+            DEFAULT_CHARACTER_SETS,
+            rules.profile.settings,
+            memo,
+            whole_until,
         )
         if applied is not None:
             self._turns.came_again = True
@@ -243,7 +255,7 @@ class Layouts:
     ) -> None:
         """Makes a layout of a draft, and tries it on the file at hand before it is used."""
         layout = draft.compile(rules, encoding)
-        if layout.match(buffer, sample.start) is None:
+        if layout.match(buffer, sample.start, len(buffer)) is None:
             # It looks closer than the walk did, which is of no use here, and no harm.
             self._drafts[draft.key].remove(draft)
             return

@@ -1,7 +1,8 @@
 """The one way in which the tests of the engine de-identify: every way that there is.
 
 A file is de-identified whole, byte by byte, and in random pieces of several
-types. All must end alike, in the same output or in the same error.
+types. All must end alike, in the same output or in the same error. Where it is laid out
+as others were, it is also done at once, out of the middle of other bytes.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from deid_service.engine import Deidentifier, DicomError, Plan, deidentify
+from deid_service.engine import Deidentifier, DicomError, Plan, deidentify, deidentify_alike
 from deid_service.engine.limits import MAX_HELD_BYTES
 from profile_service.language import parse_profile
 from tests.support.engine.keys import compiled_with_keys
@@ -29,6 +30,10 @@ _RANDOM_CUTS = 4
 # The second and third file of a kind are learned from, the fourth is told by what was
 # learned.
 _AGAIN = 3
+
+# What else can stand around a file: another, of which the beginning would go on well.
+_BEFORE = b"\x02\0\x01\0OB\2\0"
+_BEHIND = b"\x10\0\x10\0PN\2\0\xff\xff\xff\xff"
 
 _Piece = bytes | bytearray | memoryview
 
@@ -111,6 +116,29 @@ def run(
     )
 
 
+def at_once(
+    plan: Plan, data: bytes, *, filename: str = "", max_held: int = MAX_HELD_BYTES
+) -> Outcome | None:
+    """De-identifies a file in one step; None where it is not laid out as others were."""
+    result = deidentify_alike(
+        plan,
+        _BEFORE + data + _BEHIND,
+        len(_BEFORE),
+        len(_BEFORE) + len(data),
+        filename=filename,
+        max_held_bytes=max_held,
+    )
+    if result is None:
+        return None
+    return Outcome(
+        b"".join(result.tail),
+        tuple(sorted(result.actions.items())),
+        result.warnings,
+        result.suggested_filename,
+        applied_bytes=result.applied_bytes,
+    )
+
+
 def every_way(
     data: bytes,
     plan: Plan,
@@ -124,6 +152,8 @@ def every_way(
     for _ in range(_AGAIN):
         again = run(plan, [data[:0], data, data[:0]], filename=filename, max_held=max_held)
         assert again == whole, "once more, with what was learned, and empty pieces around it"
+    once = at_once(plan, data, filename=filename, max_held=max_held)
+    assert once in (None, whole), "at once"
     if filename == "" and max_held == MAX_HELD_BYTES and whole.error is None:
         assert deidentify(data, plan) == whole.output
     if byte_by_byte and len(data) <= MAX_BYTE_BY_BYTE:

@@ -11,7 +11,7 @@ from unittest.mock import patch
 
 from deid_service.engine import MAX_HELD_BYTES, compile_plan
 from profile_service.language import parse_profile
-from tests.support.engine.every_way import run
+from tests.support.engine.every_way import at_once, run
 from tests.support.engine.keys import with_keys
 from tests.tools.fuzz.alike import family, file_of
 from tests.tools.fuzz.checking import BrokenError
@@ -43,7 +43,8 @@ def check_family(seed: int) -> Counter[str]:
         seed: that all of it is drawn from.
 
     Returns:
-        How many files and bytes went by layouts, and how many ended in an error.
+        How many files and bytes went by layouts, how many files at once, and how many
+        ended in an error.
 
     Raises:
         BrokenError: the two are not alike.
@@ -66,8 +67,9 @@ def check_family(seed: int) -> Counter[str]:
         pieces = [data] if rng.random() < 0.8 else [data[:cut], data[cut:]]
         # A stream that goes on, with values of its own, or a new one.
         plan = streams[keys] if rng.random() < 0.5 else another(taught, keys)
+        whole = None if rng.random() < 0.5 else at_once(plan, data, max_held=max_held)
         with _pausing(rng, _PAUSES):
-            outcome = run(plan, pieces, max_held=max_held)
+            outcome = whole or run(plan, pieces, max_held=max_held)
         if outcome != alone:
             raise BrokenError(
                 f"seed {seed}, file {number}: "
@@ -75,6 +77,7 @@ def check_family(seed: int) -> Counter[str]:
             )
         counted["files"] += 1
         counted["files by layouts"] += outcome.applied_bytes > 0
+        counted["files at once"] += whole is not None
         counted["bytes by layouts"] += outcome.applied_bytes
         counted["errors"] += outcome.error is not None
     if refused := _refused(taught):

@@ -12,7 +12,7 @@ from deid_service.engine.rules import earlier
 from deid_service.engine.rules.identity import Identity
 from profile_service.language import parse_profile
 from tests.support.engine.build import El, Sq, dicom, el, sq
-from tests.support.engine.every_way import Outcome, cut, run
+from tests.support.engine.every_way import Outcome, at_once, cut, run
 from tests.unit.engine.test_base import profile, texts
 
 if TYPE_CHECKING:
@@ -270,9 +270,13 @@ def test_however_they_are_cut(seed: int, monkeypatch: pytest.MonkeyPatch) -> Non
 
     def outcomes() -> list[Outcome]:
         plan = taught.for_stream()
-        return [run(plan, [data] if rng.random() < 0.5 else cut(data, rng, [])) for data in files]
+        return [
+            (at_once(plan, data) if rng.random() < 0.5 else None)
+            or run(plan, [data] if rng.random() < 0.5 else cut(data, rng, []))
+            for data in files
+        ]
 
-    assert [outcomes() for _ in range(4)] == [expected] * 4
+    assert [outcomes() for _ in range(6)] == [expected] * 6
     assert any(outcome.output for outcome in expected)
 
 

@@ -17,4 +17,6 @@ def test_families_of_files_come_out_as_without_learning() -> None:
         counted += check_family(seed)
 
     assert counted["files by layouts"] > counted["files"] / 10
+    # Few of them are as others to the last byte.
+    assert counted["files at once"] > FAMILIES / 20
     assert 0 < counted["errors"] < counted["files"] / 2
