@@ -52,12 +52,17 @@ def deidentify_alike(
     Returns:
         What was done, with all of the output as its tail; None for any other file, and for
         one that is to be rejected: a `Deidentifier` says what becomes of it.
+
+    Raises:
+        ValueError: the profile needs keys or lists, and the plan has none.
     """
+    plan.check_complete()
     if not start + FILE_HEADER < end <= start + min(_MAX_BYTES, max_held_bytes):
         return None
     position = start + FILE_HEADER
     if data[start + PREAMBLE_LENGTH : position] != MAGIC:
         return None
+    # What is spent here on a file that is rejected is not taken from what may be spent then.
     spend_from(Budget())
     try:
         return _along(plan, data, position, start, end, filename, max_held_bytes)

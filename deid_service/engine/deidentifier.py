@@ -96,10 +96,7 @@ class Deidentifier:
         Raises:
             ValueError: the profile needs keys or lists, and the plan has none.
         """
-        if (plan.key_purposes or plan.columns) and plan.memo.pseudonyms is None:
-            raise ValueError("the profile needs keys: see Plan.for_stream")
-        if plan.lists and not plan.memo.listed.has_lists:
-            raise ValueError("the profile needs lists: see Plan.for_stream")
+        plan.check_complete()
         blank = plan.blank
         self._state = _State.UNCHANGED if blank else _State.START
         # What was not read of the input, as more must come first: so many bytes in all.

@@ -111,6 +111,17 @@ class Plan:
         earlier = Earlier() if self.rules.profile.settings.earlier_files else None
         return replace(self, memo=memo, earlier=earlier)
 
+    def check_complete(self) -> None:
+        """Looks whether all is there that it needs.
+
+        Raises:
+            ValueError: the profile needs keys or lists, and there are none: see `for_stream`.
+        """
+        if (self.key_purposes or self.columns) and self.memo.pseudonyms is None:
+            raise ValueError("the profile needs keys: see Plan.for_stream")
+        if self.lists and not self.memo.listed.has_lists:
+            raise ValueError("the profile needs lists: see Plan.for_stream")
+
     def forget(self) -> None:
         """Forgets all that is remembered of files."""
         self.metas.forget()

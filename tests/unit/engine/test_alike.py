@@ -117,6 +117,16 @@ def test_limits_hold() -> None:
     assert at_once(plan, NAMED, max_held=len(NAMED) - 1) is None
 
 
+def test_what_a_plan_needs_must_be_there() -> None:
+    """A plan that has not been given its keys does nothing, whatever others have taught it."""
+    plan = compile_plan(parse_profile(BASE))
+    for _ in range(4):
+        run(with_keys(plan), [NAMED])
+    assert at_once(with_keys(plan), NAMED) is not None
+    with pytest.raises(ValueError, match="keys"):
+        at_once(plan, NAMED)
+
+
 def test_a_profile_that_asks_what_a_file_says_of_itself_reads_it() -> None:
     """Conditions hold or not by the file at hand, known layout or not."""
     plan = plan_of("name: PatientName, remove: true, when: {modality: [MR]}")
