@@ -12,10 +12,10 @@ or, in pieces of any size and in constant memory:
     send(*result.tail)
 """
 
-from deid_service.engine.alike import deidentify_alike
-from deid_service.engine.deidentifier import Deidentifier, Result, deidentify
+from deid_service.engine.deidentifier import Deidentifier, Result
 from deid_service.engine.errors import DicomError, Reason
 from deid_service.engine.file.kind import HEAD_BYTES, is_dicom
+from deid_service.engine.in_memory import deidentify, deidentify_alike
 from deid_service.engine.limits import MAX_HELD_BYTES
 from deid_service.engine.plan import Plan, compile_plan
 from deid_service.engine.probe import (

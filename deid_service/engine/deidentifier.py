@@ -425,14 +425,3 @@ def _lasting(data: bytes | bytearray | memoryview) -> Buffer:
     if isinstance(data, memoryview) and isinstance(data.obj, bytes) and data.format == "B":
         return data if data.c_contiguous else bytes(data)
     return data if isinstance(data, bytes) else bytes(data)
-
-
-def deidentify(data: bytes, plan: Plan, *, filename: str = "") -> bytes:
-    """De-identifies a file that is in memory.
-
-    Raises:
-        DicomError: the file is rejected.
-    """
-    deidentifier = Deidentifier(plan, filename=filename)
-    buffers = deidentifier.receive(data)
-    return b"".join([*buffers, *deidentifier.finish().tail])

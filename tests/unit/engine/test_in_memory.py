@@ -1,4 +1,4 @@
-"""A small file that is there as a whole is done at once, where it is laid out as others were.
+"""A file that is there as a whole is done at once, where it is laid out as others were.
 
 That it comes out as in any other way is held wherever the engine is tested: see `every_way`,
 and the files that learned and untaught plans are given side by side.

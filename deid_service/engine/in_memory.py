@@ -1,16 +1,22 @@
-"""A small file that is there as a whole, and laid out as others of its series were.
+"""A file that is there as a whole.
 
-Most files of a batch are such. All that is done to one then is to find a file meta, what
-identifies people, and a layout that others had, and to put the pieces together: it needs no
-state between calls, and nothing that waits. Each of these steps is the one that
-`Deidentifier` takes; what does not fit them is left to it.
+Most such files are small, and laid out as others of their series were. All that is done to one
+then is to find a file meta, what identifies people, and a layout that others had, and to put
+the pieces together: it needs no state between calls, and nothing that waits. Each of these
+steps is the one that `Deidentifier` takes; what does not fit them is left to it.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-from deid_service.engine.deidentifier import EMPTY_PREAMBLE, FILE_HEADER, Result, warnings_of
+from deid_service.engine.deidentifier import (
+    EMPTY_PREAMBLE,
+    FILE_HEADER,
+    Deidentifier,
+    Result,
+    warnings_of,
+)
 from deid_service.engine.encoding.headers import BEGINNING
 from deid_service.engine.errors import DicomError
 from deid_service.engine.file.cleaning import memo_along
@@ -26,6 +32,20 @@ from deid_service.engine.walk.output import Buffer
 
 # Layouts are learned of so much, so a longer file is not along one as a whole.
 _MAX_BYTES: Final = FILE_HEADER + MAX_BYTES
+
+
+def deidentify(data: bytes, plan: Plan, *, filename: str = "") -> bytes:
+    """De-identifies a file that is in memory.
+
+    Raises:
+        DicomError: the file is rejected.
+    """
+    alike = deidentify_alike(plan, data, 0, len(data), filename=filename)
+    if alike is not None:
+        return b"".join(alike.tail)
+    deidentifier = Deidentifier(plan, filename=filename)
+    buffers = deidentifier.receive(data)
+    return b"".join([*buffers, *deidentifier.finish().tail])
 
 
 def deidentify_alike(
