@@ -33,8 +33,9 @@ _PLAIN: Final = str.maketrans(
     }
 )
 
-# What stands within words and nobody sees: soft hyphens, joiners, and marks of direction.
-_UNSEEN: Final = dict.fromkeys(
+# What stands within words and nobody sees: soft hyphens, joiners, marks of direction, and of
+# the order of bytes.
+UNSEEN: Final = dict.fromkeys(
     [
         0xAD,
         0x34F,
@@ -88,7 +89,7 @@ def plain(text: str) -> str:
     """Returns a text as it is compared; of letters that are no more than ASCII at once."""
     if text.isascii():
         return text.lower()
-    decomposed = unicodedata.normalize("NFKD", text.casefold().translate(_UNSEEN).translate(_PLAIN))
+    decomposed = unicodedata.normalize("NFKD", text.casefold().translate(UNSEEN).translate(_PLAIN))
     kept = "".join([char for char in decomposed if not unicodedata.combining(char)])
     return unicodedata.normalize("NFC", kept.casefold()).translate(_KANA)
 

@@ -22,7 +22,7 @@ from deid_service.engine.rules.dummies import dummy_text
 from deid_service.engine.rules.endings import ends_as_medicine
 from deid_service.engine.rules.forms import FIRST_UNSPACED
 from deid_service.engine.rules.identity import Identity, without
-from deid_service.engine.rules.spelling import plain
+from deid_service.engine.rules.spelling import UNSEEN, plain
 from deid_service.engine.rules.unspaced import is_made_of, runs_of, words_in
 from profile_service.language.model import LINKS, Vocabulary
 
@@ -95,9 +95,6 @@ _SINGLE: Final = frozenset("acfhilnoprstw")
 
 # Modalities and the like; before a name they are titles.
 _TITLES: Final = frozenset(("dr", "fr", "hr", "mr", "ms", "sr"))
-
-# Soft hyphens, joiners, marks of direction, and the mark of the order of bytes.
-_UNSEEN: Final = dict.fromkeys((0xAD, 0x200B, 0x200C, 0x200D, 0x200E, 0x200F, 0x2060, 0xFEFF), None)
 
 # Quoted-printable: letters beyond ASCII, in their bytes.
 _QUOTED: Final = re.compile(r"(?:=[89A-F][\dA-F])+")
@@ -455,7 +452,7 @@ def _readings(text: str) -> Iterator[str]:
 
 def _meant(text: str) -> str:
     """Returns a text without what nobody sees, and with the letters that entities stand for."""
-    text = text.translate(_UNSEEN)
+    text = text.translate(UNSEEN)
     if "&" in text and ";" in text:
         text = unescape(text)
     return _QUOTED.sub(_unquoted, text) if "=" in text else text

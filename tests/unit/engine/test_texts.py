@@ -816,7 +816,9 @@ def test_names_that_are_words(shows: tuple[str, str], text: str, cleaned: str, s
         ("8-3057-59530-07-3", ""), ("89-4944-4679-4989", ""), ("310104197303145844 x", "x"),
         ("order ORD1434758 stat", "stat"), ("donor UNOS141728", ""), ("ZIP 73644 asthma", "asthma"),
         ("tél. 071/55.12.96 urgent", "urgent"), ("call 555.014.2238. ok", ". ok"),
-        ("D&#111;e knee", "knee"), ("D\xadoe knee", "knee"), ("M=C3=BCller knee", "knee"),
+        ("D&#111;e knee", "knee"), ("D\xadoe knee", "knee"),
+        ("D\u034foe knee", "knee"), ("D\u061coe knee", "knee"), ("D\u202aoe knee", "knee"),
+        ("D\u2061oe knee", "knee"), ("M=C3=BCller knee", "knee"),
     ],
 )  # fmt: skip
 def test_what_tells_by_its_form_where_a_text_stays(text: str, left: str) -> None:
