@@ -15,6 +15,7 @@ from deid_service.engine.rules.forms import FIRST_UNSPACED
 from deid_service.engine.rules.signs import (
     ANNOUNCED,
     BEHIND_DAYS,
+    CALLED,
     DAYS,
     IN_ANY_TEXT,
     IN_CLEANED,
@@ -84,6 +85,9 @@ def spans(
     words = words_in(text)
     if harmless:
         yield from _of_people(text, words, harmless)
+        for pattern in CALLED.of(words):
+            for found in pattern.finditer(text):
+                yield from _groups(found)
     for pattern in IN_ANY_TEXT.of(words):
         yield from (found.span() for found in pattern.finditer(text))
     if _DIGIT.search(text) is None:
@@ -142,6 +146,8 @@ def without(text: str, instead: str, of_days: str = "") -> str:
     words = words_in(text)
     for pattern in IN_CLEANED.of(words):
         text = pattern.sub(instead, text)
+    for pattern in CALLED.of(words):
+        text = pattern.sub(lambda found: _without_groups(found, instead), text)
     if _DIGIT.search(text) is None:
         return text
     text = _UID.sub(instead, text)
@@ -174,6 +180,19 @@ def _of_people(text: str, words: set[str], harmless: AbstractSet[str]) -> Iterat
         for found in pattern.finditer(text):
             if not any(name.lower() in harmless for name in found.groups()):
                 yield found.span()
+
+
+def _groups(found: re.Match[str]) -> Iterator[tuple[int, int]]:
+    """Yields where the groups of a pattern are that found something."""
+    yield from (span for span in found.regs[1:] if span[0] >= 0)
+
+
+def _without_groups(found: re.Match[str], instead: str) -> str:
+    """Returns what a pattern found, with something else for each of its groups."""
+    kept, reached = "", found.start()
+    for start, end in _groups(found):
+        kept, reached = kept + found.string[reached:start] + instead, end
+    return kept + found.string[reached : found.end()]
 
 
 def _known_before(name: str, harmless: AbstractSet[str]) -> int:

@@ -113,6 +113,9 @@ EXAMPLES: Final = (
     ),
     *("{} Ann ab", "{} الهوية 4711234", "{} البطاقة 4711234"),
     *("{} clinic", "{} hopkins", "{}-kettering", "{} farber", "{} sinai", "{} anderson", "{} gen"),
+    *("{} A. Ann", "{} DR Ann", "{}: Ann, Bob", "{} Ann went", "Ann ({})", "Ann {}.D.", "Ann {}-C"),
+    *("Ann {}(R)", "Ann, {}", "A. Ann {}", "{} Ann RN", "{}/o Ann", "{} AB", "{} Oak Ave"),
+    *("Oak {} Group", "Oak & Elm {}", "Oak {} Health", "{}生Ann", "{}사 Ann"),
     *("Annika, {}", "95 {}", "{}/o Ann"),
     *("Ann {}(r)", "Ann's {}", "Ann{} B.", "Ann{}B", "Ann{} Bell"),
 )

@@ -1,0 +1,69 @@
+"""People are told by who announces them and what they are, whatever their names mean."""
+
+from __future__ import annotations
+
+import pytest
+
+from deid_service.engine.rules.identity import Identity
+from deid_service.engine.rules.texts import clean, sweep
+from profile_service.language.standard import vocabulary
+
+NAMED = [
+    # Relatives and staff: in small letters, or at the begin of a sentence.
+    ("son RAYMOND LONG, knee", "son , knee"), ("wife Art with knee", "wife with knee"),
+    ("daughter Head in knee", "daughter in knee"), ("Mother, Art Long, knee", "Mother, , knee"),
+    ("Nurse Head at knee", "Nurse at knee"), ("knee c/o Short Long", "knee c/o"),
+    # With an initial.
+    ("knee by W. Short", "knee by"), ("Contact W. SHORT: knee", "Contact : knee"),
+    ("knee per A. B. Limb", "knee per"), ("Attn: D. Limb", "Attn"),
+    ("knee by DR HAND of", "knee by DR of"), ("ordering: Head, Limb", "ordering"),
+    ("医生\uff1aBone 头颅", "医生\uff1a 头颅"),
+    # Before who or what somebody is.
+    ("SHORT LONG (daughter), knee", "(daughter), knee"),
+    ("Limb Long, PA-C knee", "PA-C knee"), ("Limb Head M.D. knee", "M.D. knee"),
+    ("knee: Limb, Long, DO", "knee: , DO"), ("Head, Limb NP: knee", "NP: knee"),
+    ("knee D. Limb MD", "knee MD"), ("by ART LONG RN, knee", "by RN, knee"),
+    ("Long Limb, RT(R) knee", "RT(R) knee"),
+    # Two letters of who took the images.
+    ("tech RM knee", "tech knee"), ("Technologist S.C.: knee", "Technologist : knee"),
+    # Streets and practices.
+    ("Pharmacy on Old Mill Ave has", "Pharmacy on has"), ("at 7729 Old Mill Dr", "at Dr"),
+    ("Little Rock Radiology Associates", "Radiology Associates"),
+    ("Long & Sharp Orthopedics", "& Orthopedics"),
+    ("Sharp Family Imaging, knee", "Family Imaging, knee"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "left"), NAMED)
+def test_who_is_called_by_words(text: str, left: str) -> None:
+    """Their names go from texts that stay, and nothing else does; no cleaned text keeps them."""
+    identity = Identity()
+    identity.harmless = vocabulary().terms
+
+    assert sweep(text, identity) == left
+    kept = clean(text, vocabulary(), identity)
+    assert not {"long", "art", "head", "limb", "short", "sharp", "mill", "old"} & {
+        word.lower() for word in kept.replace(",", " ").split()
+    }
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        # No name stands there, or not as one is written.
+        "Tech Left pa", "tech CT knee", "wife with knee pain", "MOTHER WITH BREAST CANCER",
+        "sister CT normal", "Mother Infant", "son of knee", "Nurse Report of knee",
+        "by Long axis", "PERFORMED BY MR", "contact: skin, bone", "knee DR Chest",
+        # Maps of diffusion, and what is not to be done.
+        "FA MD ADC", "Brain MD map", "ADC FA, MD, RD", "Chest, DO NOT repeat", "Liver RN scan",
+        # Soft tissue, and what is imaged.
+        "5 Axial Dr", "on Axial", "Chest Imaging", "Radiology Group", "Head and Neck Imaging",
+        "Hand and Foot Orthopedics", "CT Family history",
+    ],
+)  # fmt: skip
+def test_what_is_not_called_so(text: str) -> None:
+    """Words of images and of medicine stay."""
+    identity = Identity()
+    identity.harmless = vocabulary().terms
+
+    assert sweep(text, identity) == text
