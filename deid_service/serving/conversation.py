@@ -476,11 +476,11 @@ class _File:
             self.is_done = True
 
     def begin(self) -> None:
-        """Looks at what is announced, and prepares for the first bytes."""
-        self._check_limit(self._size)
+        """Prepares for the first bytes, and looks at what is announced."""
         self._engine = Deidentifier(
             self._applied.plan, filename=self._filename, max_held_bytes=self._max_held
         )
+        self._check_limit(self._size)
 
     def receive(self, chunk: memoryview, message: bytes | None, answers: Answers) -> None:
         """Takes the next bytes and answers.

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deid_service.contract.errors import ProtocolError
-from deid_service.engine import compile_plan
+from deid_service.engine import compile_plan, deidentify_alike
 from deid_service.serving import conversation as conversation_module
 from deid_service.serving.conversation import (
     MIN_RESPONSE_BYTES,
@@ -180,6 +180,77 @@ def test_a_lying_size_is_a_rejection() -> None:
     ]
 
 
+def slice_of(number: int) -> bytes:
+    """Returns a file of a series."""
+    return dicom(
+        el("SOPInstanceUID", f"1.2.{number:04}"),
+        el("PatientName", "A^B"),
+        el("InstanceNumber", f"{number:04}"),
+        el("PixelData", number.to_bytes(2, "big") * 100, "OW"),
+    )
+
+
+SERIES = [slice_of(number) for number in range(12)]
+
+# Those of the series are known when they come, and are done at once where they are whole.
+OF_EVERY_KIND = [*FILES, *SERIES[:3]]
+
+
+def test_what_is_known_is_done_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files like those before are answered as by messages, and nothing is begun for them."""
+    said = plain(SERIES)
+    monkeypatch.setattr(conversation_module, "Deidentifier", None)
+    parts = [whole(data, str(n)) for n, data in enumerate(SERIES)]
+
+    assert heard(answers_to(conversation(), [batch(parts)])) == said
+    assert said[0].output not in (b"", SERIES[0])
+
+
+def test_what_is_known_is_not_taken_on_trust() -> None:
+    """A file like those before is rejected for its size as any other."""
+    plain(SERIES)
+    lies = [whole(SERIES[0], "short"), whole(SERIES[1], "long"), whole(SERIES[2], "true")]
+    lies[0].file.size += 1
+    lies[1].file.size -= 1
+    reasons = [
+        one.result.rejection.reason for one in heard(answers_to(conversation(), [batch(lies)]))
+    ]
+
+    assert reasons == [
+        pb.REJECTION_REASON_SIZE_MISMATCH,
+        pb.REJECTION_REASON_SIZE_MISMATCH,
+        pb.REJECTION_REASON_UNSPECIFIED,
+    ]
+    limits = replace(Limits(), max_file_bytes=len(SERIES[0]) - 1)
+    talk = Conversation(APPLIED, limits, lambda _: None, Terms())
+    (said,) = heard(answers_to(talk, [batch([whole(SERIES[0], "f")])]))
+    assert said.result.rejection.reason == pb.REJECTION_REASON_LIMIT_EXCEEDED
+
+
+def test_an_unforeseen_error_in_what_is_known_rejects_one_file(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nothing of it goes out, its place in the program is told, and the next one comes out."""
+    plain(SERIES)
+    real = deidentify_alike
+    calls: list[int] = []
+
+    def fails_once(*given: object, **named: object) -> object:
+        calls.append(1)
+        if len(calls) == 2:
+            raise ZeroDivisionError
+        return real(*given, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(conversation_module, "deidentify_alike", fails_once)
+    records: list[FileRecord] = []
+    talk = Conversation(APPLIED, Limits(), records.append, Terms())
+    said = heard(answers_to(talk, [batch([whole(SERIES[n], str(n)) for n in range(3)])]))
+
+    assert [bool(one.output) for one in said] == [True, False, True]
+    assert said[1].result.rejection.reason == pb.REJECTION_REASON_INTERNAL
+    assert [record.origin.split("@")[0] for record in records] == ["", "ZeroDivisionError", ""]
+
+
 @pytest.mark.parametrize(
     "parts",
     [
@@ -249,7 +320,7 @@ def cuttings(draw: st.DrawFn) -> list[pb.DeidentifyRequest]:
     """Returns the files as messages, cut and put into batches anyhow."""
     messages: list[pb.DeidentifyRequest] = []
     parts: list[pb.RequestPart] = []
-    for number, data in enumerate(FILES):
+    for number, data in enumerate(OF_EVERY_KIND):
         cuts = sorted(draw(st.lists(st.integers(0, len(data)), max_size=4)))
         pieces = [data[a:b] for a, b in zip([0, *cuts], [*cuts, len(data)], strict=True)]
         begin, finish = start(str(number), size=len(data)), end()
@@ -277,7 +348,7 @@ def test_any_cutting_gives_the_same(messages: list[pb.DeidentifyRequest], most: 
     """Outputs and receipts are those of the files alone, however they travel."""
     said = heard(answers_to(conversation(Terms(max_response_bytes=most)), messages))
 
-    assert said == plain(FILES)
+    assert said == plain(OF_EVERY_KIND)
 
 
 def test_earlier_files_are_those_of_the_stream() -> None:
