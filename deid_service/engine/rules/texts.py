@@ -62,8 +62,10 @@ _UNITS: Final = (
 _UNIT_WORDS: Final = frozenset(_UNITS.split("|"))
 _QUANTITY: Final = re.compile(rf"\d{{1,4}}(?:{_UNITS})?", re.IGNORECASE)
 
-# What a token is put together of: digits, and words as their capitals show them, or all letters.
+# What a token is put together of: digits, and words as their capitals show them (AbdRoutine, or
+# PTVboost), or all letters.
 _PART: Final = re.compile(r"\d+|[A-Z]+(?![^\W\d_A-Z])|[A-Z]?[^\W\d_A-Z]+")
+_BY_CASE: Final = re.compile(r"\d+|[A-Z]+|[a-z]+")
 _LETTERS: Final = re.compile(r"\d+|[^\W\d_]+")
 _MAX_PARTS: Final = 4
 _MAX_DIGITS: Final = 3
@@ -78,8 +80,9 @@ _SHORT_STEMS: Final = frozenset(
     "ac ax bh bx ct dw fb fs hd hr lr lt mr nd nm pd pt sd wb xr".split()  # noqa: SIM905
 )
 
-# Calculated, enhanced, modified, in single shots.
+# Calculated, enhanced, modified, in single shots; sides, as structures of plans have them.
 _KINDS: Final = frozenset("cdems")
+_SIDES: Final = frozenset(("l", "r", "lt", "rt"))
 
 # Digits of an extension, and of a postal code; longer numbers stay nowhere, and values of a
 # diffusion are in steps.
@@ -278,22 +281,24 @@ class _Sieve:
         parts = _PART.findall(token)
         if self._are_words(parts):
             return True
+        if token.isascii() and self._are_words(_BY_CASE.findall(token)):
+            return True
         letters = [] if token.isalpha() else _LETTERS.findall(token)
         return len(letters) < len(parts) and self._are_words(letters)
 
     def _are_words(self, parts: list[str]) -> bool:
-        words = [part.lower() for part in parts if not part.isdigit()]
         digits = sum(len(part) for part in parts if part.isdigit())
+        words = _words_of(parts)
         return (
             1 < len(parts) <= _MAX_PARTS
             and digits <= _MAX_DIGITS
-            and all(len(word) >= _MIN_PART for word in _without_kind(parts, words))
+            and len(words) > 0
             and all(
-                word in self._terms and word not in self._names
-                for word in _without_kind(parts, words)
+                len(word) >= _MIN_PART and word in self._terms and word not in self._names
+                for word in words
             )
             and _PARTICLES.isdisjoint(words)
-            and not any(self._identifies(word) for word in words)
+            and not any(self._identifies(part.lower()) for part in parts)
         )
 
     def _in_phrases(self, words: list[int], gone: set[int]) -> set[int]:
@@ -393,10 +398,24 @@ class _Sieve:
         return len(behind) == 2 and not stays[at + 2] and _NUMBER_GONE not in behind[0]
 
 
-def _without_kind(parts: list[str], words: list[str]) -> list[str]:
-    """Returns the words of what is put together, without a letter for a kind: dADC, sCor."""
-    is_kind = parts[0] in _KINDS and len(words) > 1 and parts[1][0].isupper()
-    return words[1:] if is_kind else words
+def _words_of(parts: list[str]) -> list[str]:
+    """Returns the words of what is put together.
+
+    Without a letter for a kind (dADC, sCor), one side (ParotidR, LtLung), and units behind a
+    number (PTV54Gy).
+    """
+    words = [
+        part.lower()
+        for at, part in enumerate(parts)
+        if not part.isdigit()
+        and not (at > 0 and parts[at - 1].isdigit() and part.lower() in _UNIT_WORDS)
+    ]
+    if len(words) <= 1:
+        return words
+    if words[-1] in _SIDES and parts[-1][0].isupper():
+        return words[:-1]
+    is_kind = parts[0] in _KINDS and parts[1][0].isupper()
+    return words[1:] if is_kind or (words[0] in _SIDES and parts[0][0].isupper()) else words
 
 
 def sweep(text: str, identity: Identity, step: TextStep | None = None) -> str:

@@ -420,6 +420,12 @@ def test_never_kept(text: str) -> None:
         "Carcinoma duttale invasivo", "sem sangramento agudo", "双肺门未见明显肿大淋巴结",
         "建议短期复查观察病灶变化", "3方向(A→P,L→R,タウン)", "躯幹骨単純", "심혈관조영술",
         "sCor T2IP", "T2 LSP", "Sono Abdomen",
+        "Patient could not hold breath, use with caution.", "TR increased to reduce SAR",
+        "The findings were discussed with the patient, who declined contrast.",
+        "Drug-eluting stent deployed to the mid LAD with excellent result.",
+        "Monte Carlo, 1% uncertainty", "FUO, weight loss 10 lbs", "Lump noticed while showering.",
+        # Structures of plans: a side at either end, capitals before a word, units.
+        "ParotidR", "LtLung", "LVentricle", "PTVboost", "PTV54Gy", "Ring2cm", "FemHeadR",
         "Aivot", "OpticNrv_L", "HFS", "CE 90ml @ 3 ml/s", "Brown tumor", "J70f  3",
         "PSA 7.4. Pain", "mean of 3.2.", "E. coli", "A. Long axis. B. Short axis", "90Y therapy",
         "3DWB", "40 pack-years", "Rö-Thorax", "3-pl T2*",
@@ -650,7 +656,7 @@ def test_particles_and_digits_of_a_file() -> None:
     ("name", "text", "left"),
     [
         ("正位^明", "胸部正位", "胸部"), ("Rundherd^Ann", "Wadenrundherd", ""),
-        ("Map^Ann", "t2mapfs", ""),
+        ("Map^Ann", "t2mapfs", ""), ("Lung^Ann", "LungR", ""), ("Roe^Ann", "WalkerR SmithL", ""),
         ("Roe^Ann", "胸部正位 Wadenrundherd t2mapfs", "胸部正位 Wadenrundherd t2mapfs"),
     ],
 )  # fmt: skip
@@ -768,7 +774,7 @@ def test_long_vowels_of_words(name: str, stays: str) -> None:
     [
         # Parts of names go, whatever else they mean, in phrases too.
         (("PatientName", "Brain^Head"), "CT brain, head coil", "CT coil", "CT coil"),
-        (("PatientName", "White^May"), "white matter may fade", "matter", "matter fade"),
+        (("PatientName", "White^May"), "white matter may fade", "matter fade", "matter fade"),
         (("PatientName", "Young^Rose"), "young adult", "adult", "adult"),
         (("ReferringPhysicianName", "Short^Ann"), "short axis", "axis", "axis"),
         (("InstitutionName", "Chest Clinic"), "chest clinic a", "a", "a"),
