@@ -594,7 +594,7 @@ def _capitalised(words: str) -> str:
 CALLED: Final = Forms(
     # Relatives, and who helps: in small letters, or at the begin of what goes on.
     "(?-i:" + said(f"{_RELATIVES} {_STAFF}") + rf",? {_WHO})",
-    "(?-i:" + said(f"{_RELATIVES} {_STAFF}".title()) + rf",? {_WHO}(?=[,.;]| [a-z(\d]))",
+    "(?-i:" + said(f"{_RELATIVES} {_STAFF}".title()) + rf",? {_WHO}(?=[,.;]| [a-z(\d\0]))",
     said("c") + rf"/o:? (?-i:{_WHO})",
     # Who is announced, and has an initial.
     "(?-i:"
