@@ -145,7 +145,8 @@ _ANNOUNCES: Final = either(
         "læge laege lege läkare lakare lääkäri laakari lek lekarz médecin medecin prescripteur "
         "demandeur solicita anf vidiert gez attn signed cosigned paged notified user username "
         "login verified anesth anes sonographer radiographer radiograf röntgenhoitaja mtr mtra "
-        "rem pr interpreter witness zuweiser überweiser überweisung aanvrager laborant radiolog "
+        "rem pr interpreter witness guarantor attorney lawyer subscriber policyholder zuweiser "
+        "überweiser überweisung aanvrager laborant radiolog "
         "radiologe mudr mddr ssk sjuksköterska sykepleier sygeplejerske sairaanhoitaja nurse "
         "lähete odesílá beutaló kezelőorvos orvos trimis uputio liječnik лікар направив направил "
         "tsrm enfermeira enfermeiro enfermero enfermera infermiere infermiera sho employer "
@@ -295,6 +296,12 @@ _AGES: Final[tuple[Form, ...]] = (
     _OLD + " ?-? ?(?:de )?" + _YEARS + "(?:-old)?",
     _AGED + rf"[ :=]{{0,3}}(?:(?:of|de|di|von|van|på|ca)[. ] ?)?{_OLD}(?!\d)",
     _YEARS_OF + rf":? {_OLD}(?![\d.,])",
+    # As PatientAge has it, which is no yttrium; and with the sex, before what she has.
+    r"(?<![^\W_])(?!90)0?" + _OLD_NUMBER + "(?-i:" + said("Y") + r")(?![^\W_])",
+    rf"(?<![^\W_]){_OLD_NUMBER} ?(?:yo ?)?(?-i:[MF])(?= (?:w|s|c|h)" + sign("/") + "[po ])",
+    rf"(?<![^\W_]){_OLD_NUMBER} ?(?:yo ?)?(?-i:[MF])(?= "
+    + said("with who presents presenting pt patient admitted complaining hx")
+    + ")",
 )
 
 # Days with a year of four digits, or of two behind strokes or letters: nothing else is written so,
@@ -473,7 +480,8 @@ DAYS: Final = Forms(
     r"(?:,?[ -]{1,3}\d{4}|-\d{2})(?!\d)",
     r"(?<!\d)\d{1,2}" + said("st nd rd th") + rf" (?:of )?{_MONTH}(?!{LETTER})",
     r"(?<!\d)(?:19|20)\d{2}(?:[-./]\d{1,3}|_\d{1,2}_\d{1,2})(?!\d)",
-    r"(?<!\d)(?:\d{1,2}_\d{1,2}_)?(?:19|20)\d{2}(?!\d)",
+    # But for a value of a diffusion.
+    r"(?<!\d)(?:\d{1,2}_\d{1,2}_)?(?!(?<=\bb)2000|(?<=\bb[ =_])2000)(?:19|20)\d{2}(?!\d)",
     # Without a year: with a zero that no fraction has, as in German, and behind a weekday.
     r"(?<![\d./])"
     + either(
@@ -483,7 +491,8 @@ DAYS: Final = Forms(
     + r"(?![\d/])",
     # Nor behind what is measured, at the end of a sentence.
     r"(?<![\d.])(?:0?[1-9]|[12]\d|3[01])" + sign(".") + rf"(?:0?[1-9]|1[0-2])\.(?!\d){_NO_VALUE}",
-    _SAYS_DAY + r":? \d{1,2}([-./])\d{1,2}(?!\d)",
+    # No size or field strength is a day.
+    _SAYS_DAY + r":? \d{1,2}([-./])\d{1,2}(?!\d| ?%| ?(?:[cm]?m|t|kg|m[gl]|c?gy|x)(?![^\W_]))",
     # Not in capitals, in which months are abbreviations, too.
     said("on since until till from before after")
     + rf" {_CAPITALISED_MONTH}"
@@ -576,7 +585,9 @@ _RELATIVES: Final = (
     "wife husband spouse son daughter mother father mom dad brother sister uncle aunt niece nephew "
     "grandson granddaughter grandmother grandfather girlfriend boyfriend fiance cousin guardian"
 )
-_STAFF: Final = "nurse interpreter translator caregiver chaperone resident"
+_STAFF: Final = (
+    "nurse interpreter translator caregiver chaperone resident attorney lawyer guarantor"
+)
 _TECHNOLOGISTS: Final = "tech technologist technician radiographer sonographer"
 
 # Two letters behind these are initials, but for what images and sides are called.
@@ -594,8 +605,15 @@ def _capitalised(words: str) -> str:
 CALLED: Final = Forms(
     # Relatives, and who helps: in small letters, or at the begin of what goes on.
     "(?-i:" + said(f"{_RELATIVES} {_STAFF}") + rf",? {_WHO})",
-    "(?-i:" + said(f"{_RELATIVES} {_STAFF}".title()) + rf",? {_WHO}(?=[,.;]| [a-z(\d\0]))",
+    "(?-i:" + said(f"{_RELATIVES} {_STAFF}".title()) + rf",? {_WHO}(?=[,.;]| [a-z(\d]))",
     said("c") + rf"/o:? (?-i:{_WHO})",
+    # What she was called before, and is called by others.
+    said("maiden previous former legal preferred birth last family given")
+    + rf" name(?: was| is)?:? (?-i:{_WHO})",
+    said("surname alias nickname") + rf"(?: was| is)?:? (?-i:{_WHO})",
+    said("name") + rf"(?: was)? (?:changed|corrected|updated) from (?-i:{_WHO})",
+    said("patient pt") + rf"(?:['\u2019]s)? name from (?-i:{_WHO})",
+    "goes " + said("by") + rf" (?-i:{_WHO})",
     # Who is announced, and has an initial.
     "(?-i:"
     + said(
@@ -640,7 +658,7 @@ CALLED: Final = Forms(
     + " ((?:[A-Z][a-z]{1,20} ){1,3}(?:Ave|Avenue|St|Street|Rd|Road|Dr|Drive|Ln|Lane|Blvd|Way))"
     + r"(?![^\W_]))",
     rf"(?-i:{_ALONE}(\d{{2,5}} (?:[NSEW]\.? )?(?:[A-Z][a-z]{{1,20}} ){{1,3}})"
-    + said("Dr Ln Cir Ter Trl Sq")
+    + said("Dr Ln Ct Pl Cir Ter Trl Sq")
     + ")",
     r"(?-i:(?<![^\W_])((?:[A-Z][a-z]{2,20} (?:& )?){1,3})(?:Family )?"
     + said("Radiology Imaging Orthopedics Cardiology Oncology Urology Neurology")

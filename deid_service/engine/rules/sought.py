@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
-from deid_service.engine.rules.abbreviations import AT, DID, INITIALS, REVIEWED, Abbreviations
+from deid_service.engine.rules.abbreviations import AT, DID, INITIALS, PATIENT, Abbreviations
 from deid_service.engine.rules.calendar import Dates
 from deid_service.engine.rules.forms import (
     FIRST_UNSPACED,
@@ -28,7 +28,6 @@ from deid_service.engine.rules.forms import (
     words_of,
 )
 from deid_service.engine.rules.in_order import NamesInWords
-from deid_service.engine.rules.parted import is_of_one_letter, of_family, parted
 from deid_service.engine.rules.spelling import plain, spellings
 
 MIN_NUMBER: Final = 4
@@ -90,7 +89,6 @@ class Sought(Abbreviations):
             forms.update(long_vowels(name, self.harmless))
             forms.update(with_prefixes(name, self.harmless))
             forms.update(beside_short(name, self.harmless))
-            forms.update(parted(name, self.harmless))
         for phrase in self.phrases:
             forms.update(forms_of_phrase(phrase, self.harmless))
         for department in self.departments:
@@ -101,11 +99,7 @@ class Sought(Abbreviations):
             if len("".join(words_of(number))) >= LONG_NUMBER:
                 forms.add(words_of(number)[:MAX_WORDS_OF_FORM])
             forms.update((run,) for run in re.findall(r"\d+", number) if len(run) >= LONG_NUMBER)
-        return frozenset(
-            form
-            for form in forms
-            if form and (len("".join(form)) >= self.shortest or _are_of_one_letter(form))
-        )
+        return frozenset(form for form in forms if form and len("".join(form)) >= self.shortest)
 
     @cached_property
     def heads(self) -> frozenset[str]:
@@ -118,10 +112,8 @@ class Sought(Abbreviations):
         letters = {each[0] for each in (*self.told_initials, *self.with_points)}
         before_years = self.initials if self.calendar.years else frozenset()
         places = {*self.told_institutions, AT} if self.institutions else frozenset[str]()
-        told = self.initials | before_years | letters | places
-        short = {each for of_name in self.of_two_letters.values() for each in of_name}
-        short.update(self.of_two_letters, self.families)
-        return self.heads | told | short | REVIEWED | INITIALS | DID
+        told = self.told_initials | before_years | letters | places
+        return self.heads | told | PATIENT | INITIALS | DID
 
     @cached_property
     def follow(self) -> dict[str, set[str]]:
@@ -189,20 +181,12 @@ class Sought(Abbreviations):
     def unspaced(self) -> tuple[str, ...]:
         """What is looked for within words: scripts that leave no spaces between them."""
         forms = {"".join(form) for form in self.right_forms}
-        for family in self.families:
-            forms.update(map(plain, of_family(family)))
         for name in self.names:
             words = [plain(word) for word in name]
             forms.update((*words, "".join(words), "".join(reversed(words))))
         return tuple(
             sorted((form for form in forms if len(form) > 1 and form[0] >= FIRST_UNSPACED), key=len)
         )[::-1]
-
-    @cached_property
-    def families(self) -> frozenset[str]:
-        """Those of one letter, in scripts that leave no spaces."""
-        first = (plain(name[0]) for name in self.names)
-        return frozenset(each for each in first if is_of_one_letter(each))
 
     @cached_property
     def in_names(self) -> frozenset[str]:
@@ -264,8 +248,3 @@ class Sought(Abbreviations):
     def whole(self) -> list[str]:
         """Names as a whole in order, with spaces between their words; none without a vocabulary."""
         return sorted(" ".join(map(plain, name)) for name in self.names if self.harmless)
-
-
-def _are_of_one_letter(form: tuple[str, ...]) -> bool:
-    """Whether a family and a given name have one letter each: 李 伟."""
-    return len(form) > 1 and all(map(is_of_one_letter, form))

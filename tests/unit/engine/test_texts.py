@@ -426,6 +426,7 @@ def test_never_kept(text: str) -> None:
         "Monte Carlo, 1% uncertainty", "FUO, weight loss 10 lbs", "Lump noticed while showering.",
         # Structures of plans: a side at either end, capitals before a word, units.
         "ParotidR", "LtLung", "LVentricle", "PTVboost", "PTV54Gy", "Ring2cm", "FemHeadR",
+        "FOCUS DWI b2000", "b=2000",
         "Aivot", "OpticNrv_L", "HFS", "CE 90ml @ 3 ml/s", "Brown tumor", "J70f  3",
         "PSA 7.4. Pain", "mean of 3.2.", "E. coli", "A. Long axis. B. Short axis", "90Y therapy",
         "3DWB", "40 pack-years", "Rö-Thorax", "3-pl T2*",
@@ -508,6 +509,14 @@ def test_stays(text: str) -> None:
         ("seen by B. Young", "seen by"), ("and R. STONE, MD: hip", "and : hip"),
         ("am 7.4. MRT", "am MRT"),
         ("Steinkopf Knie", "Knie"), ("Ganapathy knee", "knee"), ("Åse knee", "knee"),
+        # Ages as PatientAge has them, and with the sex; former names; no sizes.
+        ("right hip 94Y", "right hip"), ("102Y patient", "patient"), ("90Y therapy", "90Y therapy"),
+        ("92F with fall", "with fall"), ("95 M s/p fall", "s/p fall"),
+        ("Her previous surname was Gray.", "Her previous was"),
+        ("Corrected patient name from Chambers to", "Corrected patient from to"),
+        ("maiden name Head", ""), ("patient goes by Hope", "patient goes by"),
+        ("guarantor Young knee", "knee"), ("2.5 mm on 1.5 T", "2.5 mm on 1.5 T"),
+        ("on 2.5 mm grid", "on 2.5 mm grid"), ("on 2.5 in knee", "in knee"),
     ],
 )  # fmt: skip
 def test_goes(text: str, left: str) -> None:

@@ -34,7 +34,17 @@ EXAMPLES: Final = (
     *("{}. Ann", "{} Ann", "{}: Ann", "12 Oak {}", "Oak {} Home", "Oak {} Center", "Oak {} Living"),
     *("Oak {}", "ann {} example dot org", "ann[{}]example", "{} 4711", "number {} 4711"),
     *("{} 4 1234", "{} no 4711", "00{}11:22:33", "93 {}", "93 {}.", "93 {}/o", "{}: 93", "{}/93"),
-    *("93 {}. ż", "93{}f", "93 {}", "{} 93"),
+    *(
+        "93 {}. ż",
+        "93{}f",
+        "93 {}",
+        "{} 93",
+        "93F {}",
+        "93{}",
+        "93F s{}p",
+        "{} name Gray",
+        "goes {} Gray",
+    ),
     # Words without spaces are tried where their first letter stands.
     *(
         "{}齢93",
@@ -53,6 +63,8 @@ EXAMPLES: Final = (
     ),
     *(
         "12{} of May",
+        "{} name from Gray",
+        "{} changed from Gray",
         "{} 4711234",
         "3{}12/16",
         "4 {} 2007",
