@@ -231,6 +231,8 @@ _WELL_KNOWN: Final = (
 )
 
 # Each looks no further from where it begins than a bound, or goes on behind what it has found.
+# The second of two names, where a title or a role stands before the first.
+_SECOND: Final = r"(?:[A-Z]\. ?)?[A-Z][a-z'\u2019-]{1,30}"
 _ANYWHERE: Final[tuple[Form, ...]] = (
     # Where a rate or a share stands, none begins.
     r"[^\s@]{1,64}" + sign("@") + r"(?=[\w.-]{0,64}(?:[^\W\d_]{3}|\.[^\W\d_]{2}))\S{1,255}",
@@ -266,8 +268,10 @@ _ANYWHERE: Final[tuple[Form, ...]] = (
     )
     + r" {0,3}(?:[^\W\d_]\. ?){0,2}[^\W\d_]{1,40}(?:[ -](?-i:[A-Z])[^\W\d_]{1,40})?",
     # In capitals it is digital radiography.
-    "(?-i:" + said("Dr") + r" [A-Z][^\W\d_]{1,40})",
-    _ROLE + r"[:=] {0,3}(?:[^\W\d_]\. ?){0,2}[^\W\d_]{2,40}",
+    "(?-i:" + said("Dr") + rf" [A-Z][^\W\d_]{{1,40}}(?: {_SECOND}(?=[,.;)]| [a-z(]))?)",
+    _ROLE
+    + r"[:=] {0,3}(?:[^\W\d_]\. ?){0,2}[^\W\d_]{2,40}"
+    + rf"(?-i:,? (?:{_SECOND}(?=[,.;)]| *$| [a-z(])|[A-Z]{{2,30}}(?= *$)))?",
     _WELL_KNOWN,
     # And by the names of their founders or towns, which are those of diseases, too.
     either(

@@ -96,6 +96,24 @@ _PARTICLES: Final = frozenset(
 # Sides and directions, and the letters of `w/o`: they stay beside what goes.
 _SINGLE: Final = frozenset("acfhilnoprstw")
 
+# Before names of people, and behind them; and what stands in them.
+_DOES: Final = frozenset(
+    [
+        "attending", "by", "fellow", "operator", "pcp", "physician", "pt", "radiologist",
+        "referring", "resident", "sonographer", "surgeon", "tech", "technologist", "under",
+    ]
+)  # fmt: skip
+_ANNOUNCING: Final = (_DOES - {"under"}) | frozenset(
+    [
+        "call", "called", "caregiver", "cc", "contact", "dr", "employee", "interpreter", "miss",
+        "mr", "mrs", "ms", "name", "np", "nurse", "ordering", "patient", "per", "reader", "rn",
+        "technician", "to",
+    ]
+)  # fmt: skip
+_DEGREES: Final = frozenset(("do", "md", "np", "phd", "rn"))
+_IN_NAMES: Final = frozenset((" ", ", "))
+_BESIDE: Final = 2
+
 # Modalities and the like; before a name they are titles.
 _TITLES: Final = frozenset(("dr", "fr", "hr", "mr", "ms", "sr"))
 
@@ -175,9 +193,15 @@ class _Sieve:
         known = self._in_phrases(words, gone) if gone else set()
         for at in known:
             stays[at] = True
+        for at in list(self._other_halves(words, gone - known)) if gone else ():
+            stays[at] = False
         weak = [at for at in words if stays[at] and at not in known and self._is_weak(at)]
         for at in (*weak, *reversed(weak)):
-            if self._is_beside_what_went(at, stays) or self._has_an_initial(at):
+            if (
+                self._is_beside_what_went(at, stays)
+                or self._has_an_initial(at)
+                or self._is_announced(at)
+            ):
                 stays[at] = False
         # A phrase stays as a whole: X-ray, key images.
         gone = {at for at in weak if not stays[at]}
@@ -186,6 +210,27 @@ class _Sieve:
         if not all(stays):
             self._drop_numbers(words, stays)
         return stays
+
+    def _other_halves(self, words: list[int], gone: set[int]) -> Iterator[int]:
+        """Yields words that are half of a name of which nobody knows the other: Stacey Main.
+
+        Both are written as names, and announced, before what somebody is, or parted by a comma
+        at the begin.
+        """
+        for place, (first, second) in enumerate(itertools.pairwise(words)):
+            if (first in gone) != (second in gone) and second - first == _BESIDE:
+                between, halves = self._tokens[first + 1], self._tokens[first : second + 1 : 2]
+                if between in _IN_NAMES and (
+                    all(map(str.istitle, halves)) or all(map(str.isupper, halves))
+                ):
+                    before = self._tokens[words[place - 1]].lower() if place else ""
+                    behind = self._tokens[second + 2 : second + 3]
+                    if (
+                        (before in _ANNOUNCING and len(self._tokens[first - 1]) <= _BESIDE)
+                        or (not before and between != " ")
+                        or (behind and behind[0].lower() in _DEGREES)
+                    ):
+                        yield first if second in gone else second
 
     def _drop_numbers(self, words: list[int], stays: list[bool]) -> None:
         """Drops long numbers beside words that went: of a phone, or a postal code."""
@@ -383,6 +428,17 @@ class _Sieve:
             return False
         before, letter, point = self._tokens[at - 3 : at]
         return point in {".", ". "} and len(letter) == 1 and letter.isupper() and before == " "
+
+    def _is_announced(self, at: int) -> bool:
+        """Whether a word that many are called by is written as a name behind who did something."""
+        word, before = self._tokens[at], self._tokens[max(at - 2, 0) : at]
+        return (
+            len(before) == _BESIDE
+            and len(before[1]) <= _BESIDE
+            and len(word) > 1
+            and (word.istitle() or (word.isupper() and before[0].lower() == "by"))
+            and before[0].lower() in _DOES
+        )
 
     def _is_beside_what_went(self, at: int, stays: list[bool]) -> bool:
         tokens = self._tokens

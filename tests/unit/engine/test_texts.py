@@ -517,6 +517,15 @@ def test_stays(text: str) -> None:
         ("maiden name Head", ""), ("patient goes by Hope", "patient goes by"),
         ("guarantor Young knee", "knee"), ("2.5 mm on 1.5 T", "2.5 mm on 1.5 T"),
         ("on 2.5 mm grid", "on 2.5 mm grid"), ("on 2.5 in knee", "in knee"),
+        # Of a name of two words the one that means something, too; and those that many are called
+        # by, behind who did it; not where the next words are those of the image.
+        ("Tech: Stacey Main", ""), ("Dr Justin Bravo notified", "notified"),
+        ("images sent to Bobby Bravo", "images sent to"),
+        ("STACEY LONG MD reviewed", "MD reviewed"),
+        ("Swan, Renee - CT chest", "CT chest"), ("Scanned by Young", "Scanned by"),
+        ("Ordered by: HILL", "Ordered by"), ("Dr Xaverian Chest CT", "Chest CT"),
+        ("performed by Interventional Radiology", "performed by Interventional Radiology"),
+        ("Definizion Head", "Head"),
     ],
 )  # fmt: skip
 def test_goes(text: str, left: str) -> None:
