@@ -424,6 +424,8 @@ def test_never_kept(text: str) -> None:
         "The findings were discussed with the patient, who declined contrast.",
         "Drug-eluting stent deployed to the mid LAD with excellent result.",
         "Monte Carlo, 1% uncertainty", "FUO, weight loss 10 lbs", "Lump noticed while showering.",
+        "Untersuchung ohne Komplikationen durchgeführt", "Esame eseguito senza mezzo di contrasto",
+        "Elevated troponin, on Eliquis", "ARIA RadOnc Plans", "PET Amyloid SUVR",
         # Structures of plans: a side at either end, capitals before a word, units.
         "ParotidR", "LtLung", "LVentricle", "PTVboost", "PTV54Gy", "Ring2cm", "FemHeadR",
         "FOCUS DWI b2000", "b=2000",
