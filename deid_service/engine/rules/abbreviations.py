@@ -9,6 +9,7 @@ from typing import Final
 
 from deid_service.engine.rules.forms import (
     FIRST_UNSPACED,
+    PARTICLES,
     TITLES,
     initials_of,
     telling,
@@ -17,7 +18,7 @@ from deid_service.engine.rules.institutions import abbreviations_of
 from deid_service.engine.rules.spelling import plain
 
 # Whose initials they are cannot be told: they stand in every other description.
-_UBIQUITOUS: Final = frozenset(
+UBIQUITOUS: Final = frozenset(
     ["ap", "ax", "cm", "cr", "ct", "dx", "iv", "lt", "ma", "mg", "ml", "mm", "mr", "nm", "pa",
      "pt", "re", "rf", "rt", "sc", "sr", "us", "wo", "xa", "xr"]
 )  # fmt: skip
@@ -29,20 +30,23 @@ UNITS: Final = frozenset(["cm", "ml", "mm"])
 _UBIQUITOUS_ELSEWHERE: Final = frozenset(["km", "rm", "rx", "tc"])
 
 # Words that stand in every sentence, and turn its meaning: no initials unless with points.
-_FUNCTION_WORDS: Final = frozenset(
+FUNCTION_WORDS: Final = frozenset(
     ["am", "an", "as", "at", "au", "be", "by", "da", "de", "di", "do", "du", "el", "en", "et", "if",
      "im", "in", "is", "it", "la", "le", "ma", "ne", "no", "of", "on", "or", "os", "se", "so",
      "to", "um", "un", "up", "we", "zu"]
 )  # fmt: skip
 
 # Whose initials they are cannot be told even behind `patient`.
-_OF_IMAGES: Final = frozenset(
+OF_IMAGES: Final = frozenset(
     ["ap", "cm", "ct", "iv", "lt", "mg", "ml", "mm", "mr", "rt", "us", "xr"]
 )
 
 # Behind these, initials are those of somebody, whatever else they mean.
 PATIENT: Final = frozenset(["pt", "pat", "patient", "patientin", "paciente"])
-INITIALS: Final = frozenset(["initials", "initialen", "initiales", "iniziali"])
+INITIALS: Final = frozenset(["init", "initials", "initialen", "initiales", "iniziali"])
+
+# Behind these, unless they are what images and sides are called.
+REVIEWED: Final = PATIENT | {"checked", "reviewed"}
 
 # Behind these they are those of who did something: of all, but for words that often stand there.
 DID: Final = frozenset(
@@ -58,6 +62,8 @@ _OF_STUDIES: Final = frozenset(
     ["abd", "adc", "cta", "ctp", "ctv", "cxr", "dwi", "kub", "mip", "mpr", "mra", "mri", "mrv",
      "pet"]
 )  # fmt: skip
+
+_TWO: Final = 2
 
 # Letters of what a department is called.
 _MIN_OF_DEPARTMENT: Final = 4
@@ -93,6 +99,8 @@ class Abbreviations:
             for some in (words, telling(words)):
                 letters = [plain(word)[:1] for word in some]
                 found.update(("".join(letters), "".join(letters[1:] + letters[:1])))
+                # A given name behind two others: unless that is a word, as few write it so.
+                found.update({"".join(letters[-1:] + letters[:-1])} - self.harmless)
         return frozenset(each for each in found if len(each) > 1 and each[0] < FIRST_UNSPACED)
 
     @cached_property
@@ -103,19 +111,36 @@ class Abbreviations:
     @cached_property
     def alone(self) -> frozenset[str]:
         """Initials that may be told without points."""
-        others = (_UBIQUITOUS - UNITS) | _UBIQUITOUS_ELSEWHERE | _FUNCTION_WORDS
+        others = (UBIQUITOUS - UNITS) | _UBIQUITOUS_ELSEWHERE | FUNCTION_WORDS
         return self.initials - others
 
     @cached_property
     def of_patient(self) -> frozenset[str]:
-        """Initials that may be told behind `patient`, where images and sides are said, too."""
-        return self.initials - _OF_IMAGES - _FUNCTION_WORDS
+        """Initials that may be told behind `patient`, where images and sides are said, too.
+
+        In small letters they are no words that stand in every sentence.
+        """
+        return self.initials - OF_IMAGES - FUNCTION_WORDS
 
     @cached_property
     def with_points(self) -> frozenset[str]:
         """Initials that are no abbreviation with points between its letters, as `p.a.` is."""
-        initials = self.initials - _UBIQUITOUS - _WITH_POINTS if self.harmless else frozenset[str]()
+        initials = self.initials - UBIQUITOUS - _WITH_POINTS if self.harmless else frozenset[str]()
         return initials | self.institutions
+
+    @cached_property
+    def of_two_letters(self) -> dict[str, frozenset[str]]:
+        """Words of names of two letters, and with what the others of a name begin."""
+        found: dict[str, set[str]] = {}
+        for name in self.names if self.harmless else ():
+            words = [plain(word) for word in name if word not in TITLES]
+            for at, word in enumerate(words):
+                if len(words) > _TWO and word in PARTICLES:
+                    continue
+                if len(word) == _TWO and word < FIRST_UNSPACED:
+                    others = [other[0] for other in words[:at] + words[at + 1 :] if other]
+                    found.setdefault(word, set()).update(others)
+        return {word: frozenset(letters) for word, letters in found.items()}
 
     @cached_property
     def institutions(self) -> frozenset[str]:

@@ -70,7 +70,7 @@ _BEFORE_OTHERS_TOO: Final = ("mr", "ms", "patient", "pt")
 # What institutions are.
 _KINDS: Final = frozenset(
     ["hospital", "clinic", "university", "universitaetsklinikum", "klinikum", "klinik",
-     "krankenhaus", "medical", "center", "centre"]
+     "krankenhaus", "medical", "center", "centre", "orthopedics", "orthopaedics", "associates"]
 )  # fmt: skip
 
 # Ways of writing a word of an address.
@@ -301,7 +301,7 @@ def forms_of_phrase(phrase: str, harmless: AbstractSet[str]) -> Iterator[tuple[s
         yield city[2], city[3]
     before = ""
     for word in words_of(phrase)[:_MAX_WORDS]:
-        if _is_long(word) and word not in harmless:
+        if _is_long(word) and word not in harmless and word not in _KINDS:
             yield from ((spelling,) for spelling in _written(word))
             if before in _IN_TOWNS:
                 yield before, word

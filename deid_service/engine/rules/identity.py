@@ -32,7 +32,8 @@ from collections.abc import Set as AbstractSet
 from functools import cached_property
 from typing import Final, NamedTuple
 
-from deid_service.engine.rules.abbreviations import AT, DID, INITIALS, PATIENT
+from deid_service.engine.rules.abbreviations import AT
+from deid_service.engine.rules.beside import Beside
 from deid_service.engine.rules.forms import (
     APOSTROPHES,
     FIRST_UNSPACED,
@@ -53,8 +54,8 @@ from deid_service.engine.rules.spelling import located, plain, spellings
 # How much may stand between two of them.
 _MAX_BETWEEN: Final = 4
 
-# Behind these stand initials, whatever else they mean.
-_ANNOUNCES: Final = PATIENT | INITIALS | DID
+# Titles that are kinds of images, in capitals behind another word: CAD SR.
+_OF_IMAGES: Final = frozenset(["dr", "mr", "ms", "sr"])
 
 # What stands before initials at the end of a text: of who wrote it.
 _SIGNS: Final = frozenset("-\u2013\u2014/~")
@@ -88,11 +89,13 @@ class _Token(NamedTuple):
         before: what stands between it and the one before.
         text: without apostrophes.
         touches: a letter or digit that is none of it stands at it.
+        is_in_capitals: it is written in capitals.
     """
 
     before: str
     text: str
     touches: bool
+    is_in_capitals: bool
 
 
 class Identity:
@@ -220,8 +223,9 @@ class Identity:
             with_initials: initials alone do, too.
         """
         compared, origins = located(text)
+        written = text if origins is None else "".join([text[at] for at in origins])
         found = [
-            *self._in_words(compared, with_initials=with_initials),
+            *self._in_words(compared, written, with_initials=with_initials),
             *self._in_unspaced(compared),
             *self._sought.calendar.spans(compared),
         ]
@@ -262,9 +266,12 @@ class Identity:
 
     # --- Looking ---
 
-    def _in_words(self, text: str, *, with_initials: bool = False) -> Iterator[tuple[int, int]]:
+    def _in_words(
+        self, text: str, written: str = "", *, with_initials: bool = False
+    ) -> Iterator[tuple[int, int]]:
         """Yields where it stands in a text as it is compared, from the left to the right."""
         found = list(TOKEN.finditer(text))
+        beside = Beside(self._sought, text, written, found) if with_initials else None
         heads = self._sought.heads_and_initials if with_initials else self._sought.heads
         listed = self.listed.follow
         dates = self._sought.calendar
@@ -283,10 +290,10 @@ class Identity:
                 or (len(token) >= LONG_NUMBER and token not in harmless and joins(text, found[at]))
                 or not token.isalnum()
             ):
-                length = self._length(text, found, at, with_initials=with_initials)
+                length = self._length(text, found, at, beside)
             if length:
                 before = max(reached, at - MAX_PARTS)
-                tokens = _tokens(text, found[before : at + length + MAX_PARTS])
+                tokens = _tokens(text, found[before : at + length + MAX_PARTS], written)
                 first = at - before
                 start, stop = self._with_what_is_beside(tokens, first, first + length)
                 at = reached = before + stop
@@ -302,9 +309,7 @@ class Identity:
         if signed and reached < len(found) and signed[1] in self._sought.initials:
             yield signed.span(1)
 
-    def _length(
-        self, text: str, found: list[re.Match[str]], at: int, *, with_initials: bool
-    ) -> int:
+    def _length(self, text: str, found: list[re.Match[str]], at: int, beside: Beside | None) -> int:
         """Returns how many tokens belong to what begins with one of them; 0 for nothing."""
         token = found[at]
         word = token[0].translate(APOSTROPHES)
@@ -331,7 +336,7 @@ class Identity:
             # Of eight digits it is none by chance: DOB19700203.
             is_told = len(word) >= DAY or _stands_at(self._sought.called, text, found, at)
             return int(is_told or not _touches(text, token))
-        if not with_initials:
+        if beside is None:
             return 0
         if word in self._sought.told_initials and not _touches(text, token):
             return 1
@@ -345,10 +350,8 @@ class Identity:
             self._sought.calendar.years, text, found, at
         ):
             return 2
-        if word in _ANNOUNCES and at + 1 < len(found):
-            behind = self._sought.of_patient if word in PATIENT else self._sought.initials
-            if found[at + 1][0] in behind and not _touches(text, found[at + 1]):
-                return 2
+        if told := beside.length(at):
+            return told
         # Initials, and names letter by letter, have another letter behind the first.
         is_alone = at + 1 == len(found) or len(found[at + 1][0]) > 1
         if len(word) > 1 or is_alone or word.isdecimal():
@@ -410,7 +413,7 @@ class Identity:
         """Returns how many tokens are initials, with points or spaces between them."""
         letters, told = "", 0
         for length, token in enumerate(tokens, 1):
-            if len(token.text) > 1 or (length > 1 and token.before not in {".", ". ", " "}):
+            if len(token.text) > 1 or (length > 1 and token.before not in {".", ". ", " ", ".-"}):
                 break
             if told:
                 # Of more names, those that nobody has seen in an order of their own.
@@ -444,9 +447,13 @@ class Identity:
                         tokens[first - 1].touches or tokens[first - 1].before == "/"
                     ):
                         break
+                    if first > 1 and _is_of_images(tokens[first - 1]):
+                        break
                     first -= 1
                 if end < len(tokens) and self._belongs(tokens[end], tokens[end].before, of_list):
                     if _is_of_a_code(tokens[end : end + 2], self.harmless):
+                        break
+                    if end + 1 < len(tokens) and _is_of_images(tokens[end]):
                         break
                     end += 1
         return first, end
@@ -483,13 +490,20 @@ def without(text: str, spans: Iterable[tuple[int, int]], instead: Callable[[str]
     return "".join([*kept, text[reached:]])
 
 
-def _tokens(text: str, found: list[re.Match[str]]) -> list[_Token]:
+def _tokens(text: str, found: list[re.Match[str]], written: str = "") -> list[_Token]:
     tokens: list[_Token] = []
     for at, each in enumerate(found):
         start = each.start()
         before = text[found[at - 1].end() : start] if at else ""
-        tokens.append(_Token(before, each[0].translate(APOSTROPHES), _touches(text, each)))
+        word = each[0].translate(APOSTROPHES)
+        is_in_capitals = written[start : each.end()].isupper()
+        tokens.append(_Token(before, word, _touches(text, each), is_in_capitals))
     return tokens
+
+
+def _is_of_images(token: _Token) -> bool:
+    """Whether a title is a kind of images where it stands in capitals: KNEE MR."""
+    return token.is_in_capitals and token.text in _OF_IMAGES
 
 
 def _touches(text: str, token: re.Match[str]) -> bool:

@@ -609,7 +609,7 @@ def _capitalised(words: str) -> str:
 CALLED: Final = Forms(
     # Relatives, and who helps: in small letters, or at the begin of what goes on.
     "(?-i:" + said(f"{_RELATIVES} {_STAFF}") + rf",? {_WHO})",
-    "(?-i:" + said(f"{_RELATIVES} {_STAFF}".title()) + rf",? {_WHO}(?=[,.;]| [a-z(\d]))",
+    "(?-i:" + said(f"{_RELATIVES} {_STAFF}".title()) + rf",? {_WHO}(?=[,.;]| [a-z(\d\0]))",
     said("c") + rf"/o:? (?-i:{_WHO})",
     # What she was called before, and is called by others.
     said("maiden previous former legal preferred birth last family given")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
-from deid_service.engine.rules.abbreviations import AT, DID, INITIALS, PATIENT, Abbreviations
+from deid_service.engine.rules.abbreviations import AT, DID, INITIALS, REVIEWED, Abbreviations
 from deid_service.engine.rules.calendar import Dates
 from deid_service.engine.rules.forms import (
     FIRST_UNSPACED,
@@ -112,8 +112,10 @@ class Sought(Abbreviations):
         letters = {each[0] for each in (*self.told_initials, *self.with_points)}
         before_years = self.initials if self.calendar.years else frozenset()
         places = {*self.told_institutions, AT} if self.institutions else frozenset[str]()
-        told = self.told_initials | before_years | letters | places
-        return self.heads | told | PATIENT | INITIALS | DID
+        told = self.initials | before_years | letters | places
+        short = {each for of_name in self.of_two_letters.values() for each in of_name}
+        short.update(self.of_two_letters)
+        return self.heads | told | short | REVIEWED | INITIALS | DID
 
     @cached_property
     def follow(self) -> dict[str, set[str]]:
