@@ -71,6 +71,9 @@ class Beside:
 
     def length(self, at: int) -> int:
         """Returns how many words from one on are told by what stands beside them."""
+        if self._word(at) in self._sought.families:
+            is_word = self._word(at) in self._sought.harmless
+            return int(not is_word and self._stands_alone(at))
         return self._announced(at) or self._initials(at) or self._two_letters(at)
 
     def _word(self, at: int) -> str:

@@ -48,6 +48,7 @@ from deid_service.engine.rules.forms import (
 from deid_service.engine.rules.in_order import are_cut
 from deid_service.engine.rules.kana import in_latin
 from deid_service.engine.rules.listed import NOTHING_LISTED, WORD, Listed
+from deid_service.engine.rules.parted import in_capitals
 from deid_service.engine.rules.sought import DAY, MIN_NUMBER, Sought
 from deid_service.engine.rules.spelling import located, plain, spellings
 
@@ -147,9 +148,11 @@ class Identity:
     def add_name(self, text: str) -> None:
         """Adds a person name (PS3.5 6.2.1): each of its groups; kana in Latin letters, too."""
         for group in text.split("="):
-            words = tuple(word.lower() for word in WORD.findall(group))
+            written = WORD.findall(group)
+            words = tuple(word.lower() for word in written)
             if words:
                 self.names.add(words)
+                self.names.add(tuple(word.lower() for word in in_capitals(written)))
             latin = () if group.isascii() else tuple(map(in_latin, words))
             if latin and all(latin):
                 self.names.add(latin)

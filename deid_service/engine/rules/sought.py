@@ -28,6 +28,7 @@ from deid_service.engine.rules.forms import (
     words_of,
 )
 from deid_service.engine.rules.in_order import NamesInWords
+from deid_service.engine.rules.parted import is_of_one_letter, of_family, parted
 from deid_service.engine.rules.spelling import plain, spellings
 
 MIN_NUMBER: Final = 4
@@ -89,6 +90,7 @@ class Sought(Abbreviations):
             forms.update(long_vowels(name, self.harmless))
             forms.update(with_prefixes(name, self.harmless))
             forms.update(beside_short(name, self.harmless))
+            forms.update(parted(name, self.harmless))
         for phrase in self.phrases:
             forms.update(forms_of_phrase(phrase, self.harmless))
         for department in self.departments:
@@ -99,7 +101,11 @@ class Sought(Abbreviations):
             if len("".join(words_of(number))) >= LONG_NUMBER:
                 forms.add(words_of(number)[:MAX_WORDS_OF_FORM])
             forms.update((run,) for run in re.findall(r"\d+", number) if len(run) >= LONG_NUMBER)
-        return frozenset(form for form in forms if form and len("".join(form)) >= self.shortest)
+        return frozenset(
+            form
+            for form in forms
+            if form and (len("".join(form)) >= self.shortest or _are_of_one_letter(form))
+        )
 
     @cached_property
     def heads(self) -> frozenset[str]:
@@ -114,7 +120,7 @@ class Sought(Abbreviations):
         places = {*self.told_institutions, AT} if self.institutions else frozenset[str]()
         told = self.initials | before_years | letters | places
         short = {each for of_name in self.of_two_letters.values() for each in of_name}
-        short.update(self.of_two_letters)
+        short.update(self.of_two_letters, self.families)
         return self.heads | told | short | REVIEWED | INITIALS | DID
 
     @cached_property
@@ -183,12 +189,20 @@ class Sought(Abbreviations):
     def unspaced(self) -> tuple[str, ...]:
         """What is looked for within words: scripts that leave no spaces between them."""
         forms = {"".join(form) for form in self.right_forms}
+        for family in self.families:
+            forms.update(map(plain, of_family(family)))
         for name in self.names:
             words = [plain(word) for word in name]
             forms.update((*words, "".join(words), "".join(reversed(words))))
         return tuple(
             sorted((form for form in forms if len(form) > 1 and form[0] >= FIRST_UNSPACED), key=len)
         )[::-1]
+
+    @cached_property
+    def families(self) -> frozenset[str]:
+        """Those of one letter, in scripts that leave no spaces."""
+        first = (plain(name[0]) for name in self.names)
+        return frozenset(each for each in first if is_of_one_letter(each))
 
     @cached_property
     def in_names(self) -> frozenset[str]:
@@ -250,3 +264,8 @@ class Sought(Abbreviations):
     def whole(self) -> list[str]:
         """Names as a whole in order, with spaces between their words; none without a vocabulary."""
         return sorted(" ".join(map(plain, name)) for name in self.names if self.harmless)
+
+
+def _are_of_one_letter(form: tuple[str, ...]) -> bool:
+    """Whether a family and a given name have one letter each: 李 伟."""
+    return len(form) > 1 and all(map(is_of_one_letter, form))
