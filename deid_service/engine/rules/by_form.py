@@ -54,6 +54,19 @@ _NUMBER_ALONE: Final = re.compile(
 )
 _NUMBER_IN_GROUPS: Final = re.compile(r"(\d{3}([ -])\d{3}\2\d{3}\d?)")
 _MAX_NUMBER: Final = 21
+
+# A number among words, with nothing joined to it, as people are given one; no day, and not round.
+_AMONG_WORDS: Final = re.compile(
+    r"(?:([^\W\d_]+)[. :#]{0,2})?(?<![^\s(\[,;])"
+    r"((?!(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?!\d))"
+    r"(?:\d{7,10}|[A-Z]{1,3}\d{6,10})(?<!000))(?![^\s)\],;])"
+)
+# Longer texts are those of machines, which say all of themselves; behind these it is a thing's.
+_MAX_AMONG_WORDS: Final = 256
+_OF_THINGS: Final = frozenset(
+    ["n", "no", "p", "pn", "s", "sn", "part", "serial", "model", "rev", "revision", "ver", "v",
+     "version", "build", "release", "sw", "fw", "kit", "coil", "type", "voxels", "pixels"]
+)  # fmt: skip
 # Digests of something, in hexadecimal digits.
 _DIGEST: Final = re.compile("(?:[0-9a-f]+|[0-9A-F]+)")
 _DIGESTS: Final = frozenset({32, 40, 64})
@@ -94,6 +107,8 @@ def spans(
         return
     for pattern in WITH_DIGITS_IN_ANY_TEXT.of(words):
         yield from (found.span() for found in pattern.finditer(text))
+    if harmless and len(text) <= _MAX_AMONG_WORDS and "=" not in text:
+        yield from _among_words(text)
     yield from (
         found.span() for found in _CERTAIN_PHONE.finditer(text) if _has_digits_of_phone(found[0])
     )
@@ -180,6 +195,15 @@ def _of_people(text: str, words: set[str], harmless: AbstractSet[str]) -> Iterat
         for found in pattern.finditer(text):
             if not any(name.lower() in harmless for name in found.groups()):
                 yield found.span()
+
+
+def _among_words(text: str) -> Iterator[tuple[int, int]]:
+    """Yields numbers among words, of which none says that they are those of a thing."""
+    for found in _AMONG_WORDS.finditer(text):
+        start, end = found.span(2)
+        has_words = any(map(str.isalpha, text[:start])) or any(map(str.isalpha, text[end:]))
+        if has_words and (found[1] or "").lower() not in _OF_THINGS:
+            yield start, end
 
 
 def _groups(found: re.Match[str]) -> Iterator[tuple[int, int]]:

@@ -273,6 +273,27 @@ _ANYWHERE: Final[tuple[Form, ...]] = (
     + r"[:=] {0,3}(?:[^\W\d_]\. ?){0,2}[^\W\d_]{2,40}"
     + rf"(?-i:,? (?:{_SECOND}(?=[,.;)]| *$| [a-z(])|[A-Z]{{2,30}}(?= *$)))?",
     _WELL_KNOWN,
+    # Towns that are called by two words.
+    either(
+        said("little round white") + " rock",
+        said("long palm") + " beach",
+        said("spring rock cherry crest broken") + " hill",
+        said("forest crystal silver horn prior round") + " lake",
+        said("wake lake park") + " forest",
+        said("forest deer echo") + " park",
+        said("great twin post central river") + " falls",
+        said("silver big") + " spring",
+        said("fall pearl") + " river",
+        said("red") + " (?:deer|wing)",
+        said("costa la") + " mesa",
+        said("park") + " ridge",
+        said("palm") + " harbor",
+        said("bowling wood") + " green",
+        said("grand") + " junction",
+        said("american") + " fork",
+        said("fair") + " lawn",
+    )
+    + _ENDS,
     # And by the names of their founders or towns, which are those of diseases, too.
     either(
         said("cleveland mayo") + " clinic",
@@ -351,6 +372,15 @@ _NUMBERED: Final = (
         "αφμ אזהות teudat donor inmate unos acct account order zip plz addr postcode postnummer"
     )
     + r"(?:[ .:#-]|n[or°º]\.?){0,4}[a-z]{0,4}\d(?:[a-z\d]|[./ -]{1,2}(?=\d)){4,24}",
+    # Of hospitals, whose labels mean something else before fewer digits.
+    said(
+        "id pid accession acc patid patientid patnr patientnr patientennummer fallnummer fallnr "
+        "auftragsnummer nhc ipp hn csn fin har empi chi mpi urn ur hkid encounter visit chart case "
+        "prontuário prontuario cartella dossier historia"
+    )
+    + r"(?:[ .:#=-]|n[or°º]\.?|(?:id|number|num)(?![a-z])){0,4}[a-z]{0,3}-?\d{5,12}(?![\d.])",
+    said("病历号 病歷號 住院号 住院號 门诊号 病案号 登録番号 患者番号 カルテ番号 등록번호 환자번호")
+    + r"[ :\uff1a#]{0,3}[a-z]{0,3}-?\d{4,12}(?!\d)",
     said("r") + r"\. ?č\.:? ?\d{6}/?\d{3,4}",
     said("c") + r"\. ?c\.:? ?\d{1,3}(?:\.\d{3}){2,3}",
     said("c") + r"\.f\. ?[a-z]{6}\d\d[a-z]\d\d[a-z]\d{3}[a-z]",
@@ -434,6 +464,8 @@ IN_CLEANED: Final = Forms(
 
 # In those of them that have digits.
 WITH_DIGITS_IN_CLEANED: Final = Forms(
+    # With the letters of who gives them.
+    r"(?-i:(?<![^\W_])[A-Z]{1,3}\d{6,10}(?![^\W_]))",
     # Numbers of somebody, behind what says so.
     _OF + rf"[ .:#=_-]{{0,3}}(?:{_NUMBER_SIGN}[ .:#=-]{{0,3}})?{_CODE}",
     _ALONE
