@@ -65,6 +65,9 @@ _OF_STUDIES: Final = frozenset(
 
 _TWO: Final = 2
 
+# Words of sentences, which seldom stand where a text stays.
+_PRONOUNS: Final = frozenset(["he", "me", "my"])
+
 # Letters of what a department is called.
 _MIN_OF_DEPARTMENT: Final = 4
 
@@ -106,7 +109,7 @@ class Abbreviations:
     @cached_property
     def told_initials(self) -> frozenset[str]:
         """Initials that are no word; none where it is not known what words are."""
-        return self.alone - self.harmless if self.harmless else frozenset()
+        return self.alone - (self.harmless - _PRONOUNS) if self.harmless else frozenset()
 
     @cached_property
     def alone(self) -> frozenset[str]:

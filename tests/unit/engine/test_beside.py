@@ -36,7 +36,8 @@ def named(name: str) -> Identity:
         ("Nolan^May", "ready for NM, CT", "ready for NM, CT"),
         # All of three, whichever stands first; a hyphen in a given name.
         ("Zyx-Yxy^Ann", "AZY knee", "knee"), ("Roe^Jean-Pierre", "J.-P. R. knee", ". knee"),
-        # Where nothing tells them.
+        # Words of sentences, and where nothing tells them.
+        ("Yu^Mia", "MY L MLO", "L MLO"),
         ("Arnold^Lee", "CINE LA, (LA)", "CINE LA, (LA)"), ("Roe^Fay", "W&WO RF", "W&WO RF"),
     ],
 )  # fmt: skip

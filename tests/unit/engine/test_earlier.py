@@ -62,13 +62,13 @@ LATER = file_of(text="chest of GRUBER")
     [
         (NAMED, "chest of A. Gruber", "chest of"),
         (el("OperatorsName", "Gruber^Anna"), "AnnaGruber chest", "chest"),
-        (el("AccessionNumber", "ACC-77812"), "chest acc 77812", "chest"),
+        (el("AccessionNumber", "ZZC-77812"), "chest zzc 77812", "chest"),
         (el("PatientID", "P1"), "chest P1", "chest P1"),
         (el("PatientTelephoneNumbers", "+49 30 1234567"), "at 030-1234567 chest", "at chest"),
         (el("PatientAddress", "Lindenhof 5, Bad Aibling"), "in Bad Aibling", "in"),
         (el("PatientBirthDate", "19610203"), "born 19610203", "born"),
         (el("StudyDate", "20190504"), "as on 20190504", "as on"),
-        (sq("OtherPatientIDsSequence", [el("PatientID", "RID-448812")]), "RID448812 a", "a"),
+        (sq("OtherPatientIDsSequence", [el("PatientID", "RIDX-448812")]), "RIDX448812 a", "a"),
     ],
 )
 def test_what_is_found(shown: El | Sq, text: str, swept: str) -> None:

@@ -125,7 +125,16 @@ EXAMPLES: Final = (
     ),
     *("{} Ann ab", "{} الهوية 4711234", "{} البطاقة 4711234"),
     *("{} clinic", "{} hopkins", "{}-kettering", "{} farber", "{} sinai", "{} anderson", "{} gen"),
-    *("{} A. Ann", "{} DR Ann", "{}: Ann, Bob", "{} Ann went", "Ann ({})", "Ann {}.D.", "Ann {}-C"),
+    *(
+        "{} \0 Ann",
+        "{} A. Ann",
+        "{} DR Ann",
+        "{}: Ann, Bob",
+        "{} Ann went",
+        "Ann ({})",
+        "Ann {}.D.",
+        "Ann {}-C",
+    ),
     *("Ann {}(R)", "Ann, {}", "A. Ann {}", "{} Ann RN", "{}/o Ann", "{} AB", "{} Oak Ave"),
     *(
         "little {}",
