@@ -1,5 +1,5 @@
 -- Every statement that the service sends. A block begins with its name and says what
--- it is for; parameters are written $1, $2, ...
+-- it is for; parameters are written $1, $2, ... A part stands where {its name} is.
 
 
 -- The service answers when this one does.
@@ -266,14 +266,18 @@ ORDER BY v.version DESC
 -- name: get_source
 SELECT source FROM profile_version WHERE container_id = $1 AND version = $2
 
--- What has been committed when it is asked, and the time. Nothing was committed between two
--- moments that are the same: a snapshot says of every transaction whether it is seen, and belongs to
--- a server as long as that runs. A standby's says less, so there is none there.
+-- What has been committed when it is asked. Nothing was committed between two moments at which this
+-- is the same: a snapshot says of every transaction whether it is seen, and belongs to a server as
+-- long as that runs. A standby's says less, so there is none there.
+-- part: committed
+CASE WHEN NOT pg_is_in_recovery() THEN
+    pg_snapshot_send(pg_current_snapshot()) || timestamptz_send(pg_postmaster_start_time())
+END
+
+-- The moment at which it is asked, and the time.
 -- name: moment
 SELECT
-    CASE WHEN NOT pg_is_in_recovery() THEN
-        pg_snapshot_send(pg_current_snapshot()) || timestamptz_send(pg_postmaster_start_time())
-    END,
+    {committed},
     timestamptz_send(now())
 
 -- What the cascade asks, and whether it may be asked: first at which moment (as above) that is, and
@@ -287,9 +291,7 @@ SELECT
 -- steps of a plan in place of eleven.
 -- name: resolve
 SELECT
-    CASE WHEN NOT pg_is_in_recovery() THEN
-        pg_snapshot_send(pg_current_snapshot()) || timestamptz_send(pg_postmaster_start_time())
-    END,
+    {committed},
     in_force.until, in_force.ids,
     (SELECT string_agg(principal || E'\t' || words || coalesce(E'\t' || container_id, ''), E'\n')
         FROM binding
@@ -317,9 +319,7 @@ LEFT JOIN profile_version AS v ON v.container_id = c.id AND v.version = c.curren
 -- that is, and the time; and then what comes of them there. Half of the work.
 -- name: resolve_below
 SELECT
-    CASE WHEN NOT pg_is_in_recovery() THEN
-        pg_snapshot_send(pg_current_snapshot()) || timestamptz_send(pg_postmaster_start_time())
-    END,
+    {committed},
     timestamptz_send(now()),
     c.name, c.profile_locked, c.id, c.profile_revision,
     v.version, v.sha256, v.create_time,
