@@ -206,10 +206,13 @@ def cascade(levels: Sequence[Level], *, enforced: bool) -> Resolution:
     """
     selected: ProfileVersion | None = None
     verdicts = []
-    locked = max([place for place, level in enumerate(levels) if level.locked], default=0)
+    locked = 0
+    for place, level in enumerate(levels):
+        if level.locked and enforced:
+            locked = place
     for place, level in enumerate(levels):
         profile = level.profile
-        if enforced and place < locked:
+        if place < locked:
             verdict = LevelVerdict(level.container, Verdict.OVERRIDDEN_BY_LOCK)
         elif not enforced or selected is not None:
             verdict = LevelVerdict(level.container, Verdict.NOT_CONSULTED)

@@ -7,7 +7,7 @@ from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple
 
-from profile_service import messages
+from profile_service import answers
 from profile_service.access.judging import OF_CALLER
 from profile_service.bulkheads import Bulkhead
 from profile_service.errors import (
@@ -67,7 +67,7 @@ class Answer(NamedTuple):
     """
 
     resolution: Resolution
-    written: bytes
+    written: answers.Written
     key_source: KeySource
 
 
@@ -83,7 +83,7 @@ class Profiles:
         # By targets, and the text of none: what the database says of each, and what that comes to.
         # It is asked each time; what it says in the same words need not be read again.
         self._answering = threading.Lock()
-        self._answers: dict[str, tuple[tuple[Row, list[Row]], Answer]] = {}
+        self._answers: OrderedDict[str, tuple[tuple[Row, list[Row]], Answer]] = OrderedDict()
         self._recorder = ThreadPoolExecutor(1, thread_name_prefix="record")
         self._records = threading.Semaphore(MAX_RECORDS_WAITING)
 
@@ -253,6 +253,7 @@ class Profiles:
         shown: Shown,
         of_caller: frozenset[Permission] = OF_CALLER,
         known: Container[str] = (),
+        meanwhile: Callable[[], None] = lambda: None,
     ) -> tuple[Answer, str | None]:
         """Says which profile applies to an upload, and why, and from what that was read.
 
@@ -260,7 +261,8 @@ class Profiles:
             target: the project or the device.
             shown: the credentials of who asks, which are judged by what is read here.
             of_caller: what the one needs in whose name DeidService asks.
-            known: digests of texts that need not be told, in hex.
+            known: digests of texts that need not be told, in hex; looked at in the end.
+            meanwhile: is done while the database works.
 
         Returns:
             The answer, and the text of its profile; None where there is none, or it is known.
@@ -270,8 +272,9 @@ class Profiles:
             PermissionDeniedError: see `judge_resolution`.
             ServiceRefusedError: see `judge_resolution`.
             TargetNotFoundError: the target does not exist.
+            Exception: what `meanwhile` raises.
         """
-        told = self._resolutions.ask(target, *shown, of_caller)
+        told = self._resolutions.ask(target, *shown, of_caller, meanwhile)
         if not told.exists:
             raise TargetNotFoundError(target.text)
         text = None
@@ -303,14 +306,14 @@ class Profiles:
         if outdated:
             levels = [self._level_decided(level, found.texts) for level in levels]
         resolution = cascade(levels, enforced=found.enforced)
-        written = messages.resolution(resolution).SerializeToString()
+        written = answers.write(resolution)
         answer = Answer(resolution, written, found.key_source)
         # Where a text was sent it comes to the same without it the next time.
         if not (outdated or told.with_text) and sum(map(_said, levels)) <= MAX_SAID:
             with self._answering:
                 self._answers[told.target.text] = told.said[-2:], answer
                 if len(self._answers) > MAX_ANSWERS:
-                    del self._answers[next(iter(self._answers))]
+                    self._answers.popitem(last=False)
         profile = resolution.profile
         return answer, None if profile is None else found.texts[profile.sha256]
 

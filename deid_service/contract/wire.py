@@ -19,6 +19,7 @@ from deidcascade.v1 import deid_service_pb2 as pb
 from google.protobuf.message import DecodeError
 
 from deid_service.contract.errors import ProtocolError
+from profile_service.serving.fields import varint
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -268,12 +269,7 @@ def write_request_chunk(data: Buffer) -> bytes:
 @lru_cache(maxsize=1024)
 def field_header(key: int, size: int) -> bytes:
     """Returns what stands before the bytes of a field: its key and how many they are."""
-    header = bytearray((key,))
-    while size > 0x7F:
-        header.append(size & 0x7F | 0x80)
-        size >>= 7
-    header.append(size)
-    return bytes(header)
+    return bytes((key,)) + varint(size)
 
 
 def number_field(key: int, number: int) -> bytes:

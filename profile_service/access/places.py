@@ -23,26 +23,31 @@ class Place(NamedTuple):
     """Where a permission is asked for.
 
     Attributes:
-        names: those of the container and of what it is in, nearest first; none for all
-            sites, and `*` for wherever the caller has it.
+        name: that of the container; empty for all sites, and `*` for wherever the caller has it.
     """
 
-    names: tuple[str, ...]
+    name: str
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Its name, and those of what it is in, nearest first; none for all sites."""
+        parts = self.name.split("/") if self.name else ()
+        # Of `*` there is one part.
+        return tuple("/".join(parts[:count]) for count in range(len(parts), 0, -2))
 
 
-ALL_SITES = Place(())
-ANYWHERE = Place(("*",))
+ALL_SITES = Place("")
+ANYWHERE = Place("*")
 
 
 def place_of(name: ContainerName) -> Place:
     """Returns the place that a container is; it need not exist."""
-    parts = name.text.split("/")
-    return Place(tuple("/".join(parts[:count]) for count in range(len(parts), 0, -2)))
+    return Place(name.text)
 
 
 def place_above(name: ContainerName) -> Place:
     """Returns where a container is."""
-    return Place(place_of(name).names[1:])
+    return Place(name.parent or "")
 
 
 def parse_optional(text: str, *, field: str) -> ContainerName | None:

@@ -55,7 +55,6 @@ asked for where that is, by the permissions that were found here.
 
 from __future__ import annotations
 
-from functools import lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -63,6 +62,7 @@ from deidcascade.v1 import access_service_pb2 as access_pb
 from deidcascade.v1 import profile_service_pb2 as pb
 from deidcascade.v1 import table_service_pb2 as table_pb
 
+from profile_service.access.judging import OF_VIEWER
 from profile_service.access.permissions import Permission
 from profile_service.access.places import (
     ALL_SITES,
@@ -217,13 +217,8 @@ def _read_profile(request: pb.GetProfileRequest | pb.ListProfileVersionsRequest)
 
 
 def _resolve_profile(request: pb.ResolveProfileRequest) -> Asked:
-    return _of_target(request.target)
-
-
-# The one that is asked very often, for few targets.
-@lru_cache(maxsize=4096)
-def _of_target(text: str) -> Asked:
-    return _on(place_of(parse_name(text, field="target", kinds=TARGETS)), Permission.PROFILES_VIEW)
+    target = parse_name(request.target, field="target", kinds=TARGETS)
+    return Asked(place_of(target), OF_VIEWER)
 
 
 def _propose_change(request: pb.ProposeChangeRequest) -> Asked:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from deidcascade.v1 import profile_service_pb2 as pb
 
-from profile_service import messages, paging
+from profile_service import answers, messages, paging
 from profile_service.access.judging import OF_CALLER, OF_PREVIEW
 from profile_service.access.permissions import Permission
 from profile_service.errors import InvalidDigestError, InvalidVersionError
@@ -133,24 +133,27 @@ class ProfileCalls:
 
     def ResolveProfile(  # noqa: N802, D102
         self, request: pb.ResolveProfileRequest, call: Call
-    ) -> pb.ResolveProfileResponse:
+    ) -> bytes:
         target = parse_name(request.target, field="target", kinds=TARGETS)
-        known = request.known_sha256[:]
-        # A caller says the same with each call, until it has seen another text.
-        if known != self._known:
-            _check_digests(known)
-            self._known = known
+        known: list[str] = []
+
+        def read_digests() -> None:
+            known[:] = request.known_sha256
+            # A caller says the same with each call, until it has seen another text.
+            if known != self._known:
+                _check_digests(known)
+                self._known = known
+
         needed = OF_PREVIEW if request.preview else OF_CALLER
-        answer, text = self._profiles.answer(target, call.shown, needed, known)
-        message = pb.ResolveProfileResponse.FromString(answer.written)
-        if call.shown.for_caller is not None:
-            message.caller = call.shown.for_caller.name
-        if text is not None:
-            message.profile.source = text
+        answer, text = self._profiles.answer(target, call.shown, needed, known, read_digests)
+        for_caller = call.shown.for_caller
+        caller = "" if for_caller is None else for_caller.name
+        written = answers.answer(answer.written, text, caller)
         profile = answer.resolution.profile
         use = None if profile is None else profile.decision.key_use
         if use is None:
-            return message
+            return written
+        message = pb.ResolveProfileResponse()
         tables = self._tables.in_force(use.columns, containers_of_tables(target, answer.resolution))
         message.tables.extend(map(messages.resolved_table, tables))
         if request.key_request:
@@ -163,7 +166,7 @@ class ProfileCalls:
                 lambda: self._tables.finding_keys(tables),
             )
             messages.fill_keys(message.keys, given)
-        return message
+        return written + message.SerializeToString()
 
     def _with_tables(self, name: ContainerName, data: ProfileVersion) -> pb.Profile:
         """Returns a version with warnings of tables that it needs and that are not there."""

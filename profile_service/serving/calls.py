@@ -123,9 +123,13 @@ def calls(
         handlers[method.name] = cast("Any", make)(
             call,
             message_factory.GetMessageClass(method.input_type).FromString,
-            message_factory.GetMessageClass(method.output_type).SerializeToString,
+            _written,
         )
     return grpc.method_handlers_generic_handler(service.full_name, handlers)
+
+
+def _written(answer: Message | bytes) -> bytes:
+    return answer if isinstance(answer, bytes) else answer.SerializeToString()
 
 
 def _answering(behaviour: Behaviour, arrivals: Arrivals) -> Behaviour:

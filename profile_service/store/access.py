@@ -34,7 +34,7 @@ from profile_service.store.existing import hold_container, require_approval
 from profile_service.store.writers import Rollback, execute
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
     from datetime import datetime
 
     from profile_service.access.actor import Actor
@@ -79,26 +79,22 @@ class AccessStore:
         ((keys, lines),) = self._read(
             "standing_of_both", *shown, principals, "\n".join(place.names)
         )
-        one, other = self.standings((asking, caller), keys, lines)
-        return one, other
+        return self.standings(asking, caller, keys, lines)
 
     def standings(
-        self, claims: Sequence[Claims], keys: str | None, lines: str | None
-    ) -> list[Standing]:
-        """Reads what a resolution is told of some credentials; see the query.
+        self, asking: Claims, caller: Claims, keys: str | None, lines: str | None
+    ) -> tuple[Standing, Standing]:
+        """Reads what a resolution is told of two credentials; see the query.
 
         Args:
-            claims: what they say.
+            asking: what the one says.
+            caller: what the other says.
             keys: the ids of the API keys among them that are in force.
             lines: what their principals have.
         """
-        in_force = keys.split() if keys else ()
+        in_force = tuple(keys.split()) if keys else ()
         self._used.update(in_force)
-        lines = lines or ""
-        return [
-            Standing("" if each.key_id in in_force else None, _granted(each.principals, lines))
-            for each in claims
-        ]
+        return _standings(asking, caller, in_force, lines or "")
 
     def record_uses(self) -> None:
         """Stores which API keys were used since the last time."""
@@ -363,7 +359,18 @@ class AccessStore:
         return StoredBinding(*row)
 
 
+# The same is said of the same two until something changes.
 @lru_cache(maxsize=1024)
+def _standings(
+    asking: Claims, caller: Claims, in_force: tuple[str, ...], lines: str
+) -> tuple[Standing, Standing]:
+    one, other = (
+        Standing("" if each.key_id in in_force else None, _granted(each.principals, lines))
+        for each in (asking, caller)
+    )
+    return one, other
+
+
 def _granted(principals: tuple[str, ...], lines: str) -> frozenset[Permission]:
     """Reads what some principals have: a line for each binding, of theirs and of others."""
     found = [line.split("\t") for line in lines.splitlines()]

@@ -17,6 +17,7 @@ from profile_service.store.conninfo import complete
 from profile_service.store.faults import translate, translated
 from profile_service.store.migrate import migrate, migrations
 from profile_service.store.readers import KNOWN_TO_BE_GONE, Readers
+from profile_service.store.statement import nothing
 from profile_service.store.writers import Writers, WritingConnection
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from profile_service.store.rows import Row
-    from profile_service.store.statement import Parameter
+    from profile_service.store.statement import Meanwhile, Parameter
 
 # SQLSTATE insufficient_privilege.
 _NO_RIGHT = "42501"
@@ -33,8 +34,10 @@ _NO_RIGHT = "42501"
 class Reading(Protocol):
     """Executes a statement that reads."""
 
-    def __call__(self, query: str, *parameters: Parameter) -> list[Row]:
-        """Returns its rows."""
+    def __call__(
+        self, query: str, *parameters: Parameter, meanwhile: Meanwhile = nothing
+    ) -> list[Row]:
+        """Returns its rows; see `ReadingConnection.rows`."""
         ...
 
 
@@ -144,10 +147,10 @@ class Database:
         ((could,),) = self.read("may_change_audit")
         return bool(could)
 
-    def read(self, query: str, *parameters: Parameter) -> list[Row]:
-        """Executes a statement that reads, and returns its rows."""
+    def read(self, query: str, *parameters: Parameter, meanwhile: Meanwhile = nothing) -> list[Row]:
+        """Executes a statement that reads, and returns its rows; see `ReadingConnection.rows`."""
         try:
-            return self._readers.rows(query, *parameters)
+            return self._readers.rows(query, *parameters, meanwhile=meanwhile)
         except psycopg.Error as error:
             fault = translate(error)
         raise self._explained(fault) if isinstance(fault, StoreFaultError) else fault

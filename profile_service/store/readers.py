@@ -19,12 +19,13 @@ import psycopg
 from profile_service.errors import StoreUnavailableError
 from profile_service.serving.tracing import TRACING
 from profile_service.store.faults import translated
-from profile_service.store.statement import Parameter, ReadingConnection, Sharing
+from profile_service.store.statement import ReadingConnection, Sharing, nothing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from profile_service.store.rows import Row
+    from profile_service.store.statement import Meanwhile, Parameter
 
 # How long a read waits for a connection.
 CHECKOUT_SECONDS = 1.0
@@ -69,17 +70,19 @@ class Readers:
         for _ in range(connections):
             self._give(None)
 
-    def rows(self, query: str, *parameters: Parameter) -> list[Row]:
-        """Executes a statement that reads, and returns its rows.
+    def rows(self, query: str, *parameters: Parameter, meanwhile: Meanwhile = nothing) -> list[Row]:
+        """Executes a statement that reads, and returns its rows; see `ReadingConnection.rows`.
 
         Raises:
             StoreUnavailableError: the database does not answer.
             psycopg.Error: the statement failed, or no connection could be made.
         """
         with TRACING.querying(query):
-            return self._rows(query, *parameters)
+            return self._rows(query, parameters, meanwhile)
 
-    def _rows(self, query: str, *parameters: Parameter) -> list[Row]:
+    def _rows(
+        self, query: str, parameters: tuple[Parameter, ...], meanwhile: Meanwhile
+    ) -> list[Row]:
         connection = self._take()
         try:
             if connection is None or not connection.usable:
@@ -87,14 +90,14 @@ class Readers:
                     raise StoreUnavailableError(KNOWN_TO_BE_GONE)
                 connection = self._connect()
             try:
-                return connection.rows(query, *parameters)
+                return connection.rows(query, *parameters, meanwhile=meanwhile)
             except psycopg.OperationalError:
                 if connection.usable:
                     raise
             # What happened to this one may have happened to those that are kept as well.
             self._drop_kept()
             connection = self._connect()
-            return connection.rows(query, *parameters)
+            return connection.rows(query, *parameters, meanwhile=meanwhile)
         finally:
             self._give(connection)
 

@@ -16,10 +16,11 @@ from profile_service.hierarchy import ContainerName, Kind, Level
 from profile_service.model import FileAudit
 from profile_service.store import rows
 from profile_service.store.recent import Read, RecentVersions
+from profile_service.store.statement import nothing
 from profile_service.store.unchanged import Moment
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from profile_service.access.credentials import Claims
     from profile_service.access.permissions import Permission
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from profile_service.store.access import AccessStore
     from profile_service.store.database import Reading
     from profile_service.store.rows import Row
+    from profile_service.store.statement import Meanwhile
     from profile_service.store.unchanged import Key, Unchanged
 
 # Where in a row of the query stands when it was answered, until when that holds, which API keys are
@@ -38,6 +40,8 @@ _NAME, _LOCKED, _ID, _TEXT = 0, 1, 2, -1
 # The same of the query about a target and what it is in: when it was answered, and what is said.
 _WHEN_BELOW, _BELOW = slice(2), slice(2, None)
 
+_REFUSALS = (UnauthenticatedError, PermissionDeniedError, ServiceRefusedError)
+
 # By how they are stored.
 _FILE_AUDITS = {each.value: each for each in FileAudit}
 
@@ -46,14 +50,24 @@ class KeySource(NamedTuple):
     """What the keys of a stream are made from.
 
     Attributes:
-        site: of the target.
+        site_name: that of the site of the target.
         ids: of the target and the containers that it is in, by their names.
-        keys: the generations of the key of the site, encrypted.
+        sealed: the generations of the key of the site, encrypted, one after the other.
     """
 
-    site: ContainerName
+    site_name: str
     ids: dict[str, int]
-    keys: dict[int, Sealed]
+    sealed: bytes
+
+    @property
+    def site(self) -> ContainerName:
+        """The site of the target."""
+        return ContainerName(self.site_name, Kind.SITE)
+
+    @property
+    def keys(self) -> dict[int, Sealed]:
+        """The generations of the key of the site, encrypted."""
+        return rows.to_site_keys(self.sealed)
 
 
 class Found(NamedTuple):
@@ -134,6 +148,7 @@ class ResolutionStore:
         asking: Claims,
         caller: Claims | None,
         of_caller: frozenset[Permission],
+        meanwhile: Meanwhile = nothing,
     ) -> Told:
         """Asks for what the cascade needs, and whether that may be asked: one query.
 
@@ -145,11 +160,13 @@ class ResolutionStore:
             asking: who asks.
             caller: in whose name, or None.
             of_caller: what that one needs.
+            meanwhile: is done while the database works, before anything is judged.
 
         Raises:
             UnauthenticatedError: see `judge_resolution`.
             PermissionDeniedError: see `judge_resolution`.
             ServiceRefusedError: see `judge_resolution`.
+            Exception: what `meanwhile` raises.
         """
         # The site of a device stands for a group as well.
         names = (target.text, target.parent or "", target.site)
@@ -159,9 +176,19 @@ class ResolutionStore:
         shown = (asking.key_id, asking.key_hash, second.key_id, second.key_hash)
 
         def judge(said: Said) -> None:
-            one, other = self._access.standings((asking, second), said.keys, said.lines)
+            one, other = self._access.standings(asking, second, said.keys, said.lines)
             pair = None if caller is None else (caller, other)
             judge_resolution((asking, one), pair, of_caller)
+
+        judged = False
+
+        def judge_known(said: Said) -> None:
+            nonlocal judged
+            meanwhile()
+            # Who is refused by what is known is so only if that still stands.
+            with suppress(*_REFUSALS):
+                judge(said)
+                judged = True
 
         # Who may be told for one purpose may not be for another, nor who asks in another's name.
         who = (of_caller, *shown, asking.principals, second.principals)
@@ -169,26 +196,37 @@ class ResolutionStore:
         site = recent.get(names[2])
         above = (names[2], None if site is None else site.version.sha256, *who)
         connected = self._unchanged.connected()
-        said = self._unchanged.said(asked) or self._below(names, known, above)
+        said = self._unchanged.said(asked, judge_known)
+        if said is None:
+            said = self._below(names, known, above, judge_known)
         whole = said is None
         if said is None:
             principals = "\n".join(asking.principals + second.principals)
-            answer = self._read("resolve", *names, known, *shown, principals)
+            answer = self._read("resolve", *names, known, *shown, principals, meanwhile=meanwhile)
             said = _said(answer, names[2])
-        judge(said)
+        if whole or not judged:
+            judge(said)
         exists = names[0] in [row[_NAME] for row in said.rows]
         texts = [row[_TEXT] for row in said.rows if row[_TEXT] is not None]
         moment = Moment(said.committed, connected)
         if exists and not texts:
             self._unchanged.keep(asked, said, moment, said.until)
         if whole and (alone := _site_alone(said, names[2])) is not None:
-            with suppress(UnauthenticatedError, PermissionDeniedError, ServiceRefusedError):
+            with suppress(*_REFUSALS):
                 judge(alone)
                 self._unchanged.keep(above, alone, moment, said.until)
         return Told(target, names, exists, bool(texts), said, recent)
 
-    def _below(self, names: tuple[str, str, str], known: bytes, above: Key) -> Said | None:
+    def _below(
+        self,
+        names: tuple[str, str, str],
+        known: bytes,
+        above: Key,
+        meanwhile: Callable[[Said], None],
+    ) -> Said | None:
         """Reads the target and what it is in, where the rest is known and still stands.
+
+        Meanwhile that is looked at.
 
         Returns:
             What the whole query would say, without the bindings of the target and of what it is
@@ -197,7 +235,9 @@ class ResolutionStore:
         kept = self._unchanged.kept(above)
         if kept is None:
             return None
-        found = self._read("resolve_below", *names[:2], known)
+        found = self._read(
+            "resolve_below", *names[:2], known, meanwhile=lambda: meanwhile(kept.said)
+        )
         if not self._unchanged.stands(kept, *found[0][_WHEN_BELOW]):
             return None
         rows = [row[_BELOW] for row in found]
@@ -228,11 +268,7 @@ class ResolutionStore:
             enforced,
             levels if told.target.kind is Kind.PROJECT else levels[:1],
             texts,
-            KeySource(
-                ContainerName(told.names[2], Kind.SITE),
-                {name: row[_ID] for name, row in found.items()},
-                rows.to_site_keys(keys or b""),
-            ),
+            KeySource(told.names[2], {row[_NAME]: row[_ID] for row in told.said.rows}, keys or b""),
         )
 
     def _version_in(self, container: str, row: Row, told: Told) -> Read | None:
@@ -240,13 +276,14 @@ class ResolutionStore:
         before = told.recent.get(container)
         if before is not None and before.row == row:
             return before
-        *said, source = row
-        version = rows.to_version(container, (*said[_ID:], None))
+        source = row[_TEXT]
+        said = row if source is None else (*row[:_TEXT], None)
+        version = rows.to_version(container, said[_ID:])
         if version is None:
             return None
         # Where it is said to be known it is not sent: of whichever container.
         text = told.text_of(version.sha256) if source is None else source.decode()
-        read = Read((*said, None), version, text)
+        read = Read(said, version, text)
         if text is not None:
             self._recent.keep(read)
         return read

@@ -12,6 +12,7 @@ import select
 import struct
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from functools import lru_cache
 from typing import TYPE_CHECKING, Self
@@ -29,6 +30,13 @@ if TYPE_CHECKING:
     from profile_service.store.rows import Row
 
 Parameter = str | int | bytes
+
+Meanwhile = Callable[[], None]
+
+
+def nothing() -> None:
+    """Is done while a statement is executed where there is nothing to do."""
+
 
 # How long an answer is waited for. A statement that reads takes a millisecond; what a
 # server has not answered by then it will not answer on this connection.
@@ -96,15 +104,18 @@ class ReadingConnection:
         if not self._given_up:
             self._pgconn.finish()
 
-    def rows(self, query: str, *parameters: Parameter) -> list[Row]:
+    def rows(self, query: str, *parameters: Parameter, meanwhile: Meanwhile = nothing) -> list[Row]:
         """Executes a statement and returns its rows.
 
         Args:
             query: its name, of one with parameters written $1, $2, ...
             parameters: each of the type that it has in the statement.
+            meanwhile: is done while the server works, on a core of its own: what takes some
+                microseconds. More than once where the statement is sent again.
 
         Raises:
             psycopg.Error: it failed; the connection is closed where it is of no more use.
+            Exception: what `meanwhile` raises, when the answer is there.
         """
         pgconn = self._pgconn
         name, text = _named(QUERIES[query])
@@ -120,10 +131,13 @@ class ReadingConnection:
                     self._answer()
                     self._prepared.add(name)
                 pgconn.send_query_prepared(name, values, formats, pq.Format.BINARY)
-            answer = self._answer()
+            try:
+                meanwhile()
+            finally:
+                answer = self._answer()
         except _NOT_PREPARED_HERE:
             self._sharing.found = True
-            return self.rows(query, *parameters)
+            return self.rows(query, *parameters, meanwhile=meanwhile)
         except psycopg.OperationalError as error:
             # Whatever ends it says so first.
             if error.diag.severity_nonlocalized != "ERROR":

@@ -8,6 +8,7 @@ of a transaction that has ended since, no row is missing. See
 from __future__ import annotations
 
 import threading
+from collections import OrderedDict
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
@@ -62,16 +63,22 @@ class Unchanged(Generic[T]):
         self._read = read
         self.connected = connected
         self._lock = threading.Lock()
-        self._kept: dict[Key, Kept[T]] = {}
+        # From such a one the first is taken at once; a dict looks for it behind all that have gone.
+        self._kept: OrderedDict[Key, Kept[T]] = OrderedDict()
         # When it was looked last: what is from before need not be asked about.
         self._last = Moment(None, 0)
 
-    def said(self, parameters: Key) -> T | None:
-        """Returns what a statement with these parameters would read now, if known."""
+    def said(self, parameters: Key, meanwhile: Callable[[T], None]) -> T | None:
+        """Returns what a statement with these parameters would read now, if known.
+
+        Args:
+            parameters: see there.
+            meanwhile: is given what is known, while the database is asked whether it stands.
+        """
         kept = self.kept(parameters)
         if kept is None:
             return None
-        ((committed, now),) = self._read("moment")
+        ((committed, now),) = self._read("moment", meanwhile=lambda: meanwhile(kept.said))
         return kept.said if self.stands(kept, committed, now) else None
 
     def kept(self, parameters: Key) -> Kept[T] | None:
@@ -107,4 +114,4 @@ class Unchanged(Generic[T]):
             self._kept.pop(parameters, None)
             self._kept[parameters] = Kept(said, moment, until)
             if len(self._kept) > MAX_ENTRIES:
-                del self._kept[next(iter(self._kept))]
+                self._kept.popitem(last=False)

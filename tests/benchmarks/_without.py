@@ -18,7 +18,7 @@ from profile_service.serving import processes, supervisor
 if TYPE_CHECKING:
     from deid_service.contract.wire import Buffer
     from profile_service.store.rows import Row
-    from profile_service.store.statement import Parameter
+    from profile_service.store.statement import Meanwhile, Parameter
 
 
 def tuning() -> None:
@@ -64,9 +64,12 @@ def statement_path() -> None:
     import psycopg
 
     from profile_service.store.queries import QUERIES
-    from profile_service.store.statement import ReadingConnection
+    from profile_service.store.statement import ReadingConnection, nothing
 
-    def rows(self: ReadingConnection, query: str, *parameters: Parameter) -> list[Row]:
+    def rows(
+        self: ReadingConnection, query: str, *parameters: Parameter, meanwhile: Meanwhile = nothing
+    ) -> list[Row]:
+        meanwhile()
         with psycopg.RawCursor(self._connection) as cursor:
             return cursor.execute(QUERIES[query].encode(), parameters, binary=True).fetchall()
 

@@ -25,6 +25,7 @@ from profile_service.store.access import AccessStore
 from profile_service.store.database import Database
 from profile_service.store.profiles import ProfileStore
 from profile_service.store.resolutions import ResolutionStore, Said
+from profile_service.store.statement import nothing
 from profile_service.store.unchanged import Unchanged
 from tests.contract.access.conftest import (
     DEVICE,
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from profile_service.store.rows import Row
-    from profile_service.store.statement import Parameter
+    from profile_service.store.statement import Meanwhile, Parameter
 
 GET = pb.GetContainerRequest(name=SITE)
 RESOLVE = pb.ResolveProfileRequest(target=PROJECT)
@@ -210,9 +211,9 @@ def test_an_unknown_key_is_looked_for_as_a_wrong_one(gateway: Gateway) -> None:
     database = Database(gateway.database, readers=1, writers=1)
     asked: list[str] = []
 
-    def read(query: str, *parameters: Parameter) -> list[Row]:
+    def read(query: str, *parameters: Parameter, meanwhile: Meanwhile = nothing) -> list[Row]:
         asked.append(query)
-        return database.read(query, *parameters)
+        return database.read(query, *parameters, meanwhile=meanwhile)
 
     access = AccessStore(read, database.change)
     kept: Unchanged[Said] = Unchanged(read, database.connected)

@@ -110,6 +110,36 @@ def test_a_connection_that_is_gone_is_told(connection: ReadingConnection, databa
 
 
 @pytest.mark.parametrize("query", ["SELECT pg_advisory_lock($1) IS NULL"], indirect=True)
+def test_something_is_done_while_the_server_works(
+    connection: ReadingConnection, database: str, query: str
+) -> None:
+    """The statement is on its way by then, and may be answered because of it."""
+    with psycopg.connect(database, autocommit=True) as other:
+        other.execute(HOLD)
+        found = connection.rows(
+            query, 7, meanwhile=lambda: other.execute("SELECT pg_advisory_unlock(7)").close()
+        )
+
+    assert found == [(False,)]
+
+
+@pytest.mark.parametrize("query", ["SELECT 6 / $1"], indirect=True)
+@pytest.mark.parametrize("number", [2, 0])
+def test_what_fails_meanwhile_leaves_the_connection_usable(
+    connection: ReadingConnection, query: str, number: int
+) -> None:
+    """The answer is read all the same; where that is a failure, this one is told."""
+
+    def fail() -> None:
+        raise KeyError
+
+    with pytest.raises(KeyError if number else psycopg.errors.DivisionByZero):
+        connection.rows(query, number, meanwhile=fail)
+
+    assert rows(connection, query, 3) == [(2,)]
+
+
+@pytest.mark.parametrize("query", ["SELECT pg_advisory_lock($1) IS NULL"], indirect=True)
 def test_what_is_not_answered_is_ended_there_too(
     connection: ReadingConnection,
     database: str,

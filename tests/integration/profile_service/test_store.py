@@ -30,7 +30,7 @@ from profile_service.store import Store
 from profile_service.store.migrate import migrate, migrations
 from profile_service.store.queries import QUERIES
 from profile_service.store.resolutions import ResolutionStore
-from profile_service.store.statement import ReadingConnection
+from profile_service.store.statement import ReadingConnection, nothing
 from tests.support.callers import SHOWN, THIS_MACHINE
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from profile_service.model import Decision, ProfileVersion
     from profile_service.store.resolutions import Found, Told
     from profile_service.store.rows import Row
+    from profile_service.store.statement import Meanwhile
     from tests.support.databases import Databases
 
 NEWER = str(int(VALIDATOR_VERSION) + 1)
@@ -340,8 +341,13 @@ def test_a_text_is_read_once(
     sent: list[bytes] = []
     execute = ReadingConnection.rows
 
-    def listen(connection: ReadingConnection, query: str, *parameters: str | bytes) -> list[Row]:
-        rows = execute(connection, query, *parameters)
+    def listen(
+        connection: ReadingConnection,
+        query: str,
+        *parameters: str | bytes,
+        meanwhile: Meanwhile = nothing,
+    ) -> list[Row]:
+        rows = execute(connection, query, *parameters, meanwhile=meanwhile)
         if query in {"resolve", "resolve_below"}:
             sent.extend(row[-1] for row in rows if row[-1] is not None)
         return rows

@@ -26,6 +26,7 @@ from profile_service.service import Profiles
 from profile_service.store import Store, unchanged
 from profile_service.store.migrate import migrate
 from profile_service.store.readers import Readers
+from profile_service.store.statement import nothing
 from profile_service.store.unchanged import Moment, Unchanged
 from tests.support.callers import SHOWN, THIS_MACHINE
 
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from profile_service.store.rows import Row
-    from profile_service.store.statement import Parameter
+    from profile_service.store.statement import Meanwhile, Parameter
 
 VALID = "dicom:\n  fields:\n  - name: PatientName\n    remove: true\n"
 SITE, GROUP, PROJECT, DEVICE = (
@@ -78,9 +79,9 @@ def resolver(conninfo: str) -> Iterator[Resolver]:
     asked: list[str] = []
     read = store.database.read
 
-    def listening(query: str, *parameters: Parameter) -> list[Row]:
+    def listening(query: str, *parameters: Parameter, meanwhile: Meanwhile = nothing) -> list[Row]:
         asked.append(query)
-        return read(query, *parameters)
+        return read(query, *parameters, meanwhile=meanwhile)
 
     store.resolutions._read = listening
     store.resolutions._unchanged._read = listening
@@ -393,7 +394,7 @@ def test_a_standby_is_always_asked(tmp_path: Path) -> None:
         ((said, *_),) = readers.rows("resolve", *ASKED)
         kept: Unchanged[list[Row]] = Unchanged(readers.rows, lambda: readers.connected)
         kept.keep(ASKED, [()], Moment(committed, readers.connected), None)
-        rows = kept.said(ASKED)
+        rows = kept.said(ASKED, lambda _: None)
         readers.close()
 
     assert (committed, said, rows) == (None, None, None)
