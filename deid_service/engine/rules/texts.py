@@ -470,8 +470,9 @@ def _words_of(parts: list[str]) -> list[str]:
         return words
     if words[-1] in _SIDES and parts[-1][0].isupper():
         return words[:-1]
-    is_kind = parts[0] in _KINDS and parts[1][0].isupper()
-    return words[1:] if is_kind or (words[0] in _SIDES and parts[0][0].isupper()) else words
+    # Before a word with a capital: Romero has none within.
+    is_letter = parts[0] in _KINDS or (words[0] in _SIDES and parts[0][0].isupper())
+    return words[1:] if is_letter and parts[1][0].isupper() else words
 
 
 def sweep(text: str, identity: Identity, step: TextStep | None = None) -> str:

@@ -676,7 +676,8 @@ def test_particles_and_digits_of_a_file() -> None:
     ("name", "text", "left"),
     [
         ("正位^明", "胸部正位", "胸部"), ("Rundherd^Ann", "Wadenrundherd", ""),
-        ("Map^Ann", "t2mapfs", ""), ("Lung^Ann", "LungR", ""), ("Roe^Ann", "WalkerR SmithL", ""),
+        ("Map^Ann", "t2mapfs", ""), ("Lung^Ann", "LungR", ""), ("Roe^Ann", "Romero", ""),
+        ("Roe^Ann", "WalkerR SmithL", ""),
         ("Roe^Ann", "胸部正位 Wadenrundherd t2mapfs", "胸部正位 Wadenrundherd t2mapfs"),
     ],
 )  # fmt: skip
