@@ -184,6 +184,8 @@ class ResolutionStore:
 
         def judge_known(said: Said) -> None:
             nonlocal judged
+            # What was known before may not have stood.
+            judged = False
             meanwhile()
             # Who is refused by what is known is so only if that still stands.
             with suppress(*_REFUSALS):
