@@ -48,8 +48,8 @@ SEND_CHUNK_BYTES = 1024 * 1024
 # gRPC's default.
 MAX_RESPONSE_BYTES = 4 * 1024 * 1024
 
-# How long a service that was there may be away, or say that it has no room, before the
-# upload is given up; and how long one is waited for that was never there.
+# How long a service that was there may be away, or say that it has no room, or that what it
+# needs is away, before the upload is given up; and how long one is waited for that was never there.
 PATIENCE_SECONDS = 60.0
 FIRST_PATIENCE_SECONDS = 6.0
 # A stream that breaks is opened again after a wait that doubles from the first.
@@ -126,7 +126,8 @@ class Stream:
         """Tells whether to try again: the cause may pass, and has not been there for too long."""
         if refused.retry_after is None:
             return False
-        there = self._job.opened or refused.reason == "TOO_MANY_STREAMS"
+        # A connection that is not made, or breaks, has no reason: who gives one is there.
+        there = self._job.opened or refused.reason != ""
         patience = PATIENCE_SECONDS if there else FIRST_PATIENCE_SECONDS
         again_at = time.monotonic() + refused.retry_after
         return again_at - max(broken_since, self._job.last_answer) < patience

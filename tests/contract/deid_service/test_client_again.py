@@ -130,19 +130,36 @@ def test_what_does_not_pass_in_time_is_told_at_once(tmp_path: Path, first: Statu
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("reason", ["TOO_MANY_STREAMS", "PROFILE_SERVICE_UNAVAILABLE"])
 def test_the_wait_is_as_long_as_the_service_says(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reason: str
 ) -> None:
-    """Between two attempts passes what the service asks for, and something besides."""
+    """Between two attempts passes what the service asks for, and something besides.
+
+    Who gives a reason is there, though no stream was open yet: so is what it needs, soon.
+    """
+    assert stream_module.FIRST_PATIENCE_SECONDS < 7
     waited: list[float] = []
     monkeypatch.setattr(Job, "wait", lambda _, seconds: waited.append(seconds))
-    refusals = [refusal("TOO_MANY_STREAMS", 4_000), refusal("TOO_MANY_STREAMS", 7_000)]
+    refusals = [refusal(reason, 4_000), refusal(reason, 7_000)]
 
     with answering_always(ANSWERS, refusals) as address:
         (result,) = upload(address, tmp_path)
 
     assert result.complete
     assert [4 < waited[0] < 5, 7 < waited[1] < 8] == [True, True]
+
+
+def test_who_never_answered_is_not_waited_for_as_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The address may be a wrong one: nobody gives a reason there."""
+    monkeypatch.setattr(rpc_errors, "BROKEN_RETRY_MS", 7_000)
+    number: int = grpc.StatusCode.UNAVAILABLE.value[0]
+    refused = Status(code=number, message="Connection refused")
+
+    with answering_always(ANSWERS, [refused]) as address, pytest.raises(StreamRefusedError):
+        upload(address, tmp_path)
 
 
 def test_an_audit_that_is_away_fails_no_file(

@@ -13,7 +13,6 @@ import psutil
 import pytest
 
 from deid_service.client import FileResult, Source, Upload
-from deid_service.client import stream as stream_module
 from deid_service.client.outputs import PARTIAL_SUFFIX
 from tests.integration.faults.files import (
     LARGE_BYTES,
@@ -182,11 +181,8 @@ def assert_new_upload_outlasts(system: System, folder: Path, recover: Callable[[
     channel = open_channel(system.deid_service.address)
 
     def run(sources: Sequence[Source]) -> None:
-        # However long a busy machine takes to start something.
-        with pytest.MonkeyPatch.context() as patient:
-            patient.setattr(stream_module, "FIRST_PATIENCE_SECONDS", PATIENCE_SECONDS)
-            with Upload([channel], TARGET, sources, folder) as upload:
-                results.extend(upload)
+        with Upload([channel], TARGET, sources, folder) as upload:
+            results.extend(upload)
 
     thread = threading.Thread(target=run, args=(SMALL,))
     thread.start()
