@@ -109,7 +109,9 @@ class Abbreviations:
     @cached_property
     def told_initials(self) -> frozenset[str]:
         """Initials that are no word; none where it is not known what words are."""
-        return self.alone - (self.harmless - _PRONOUNS) if self.harmless else frozenset()
+        if not self.harmless:
+            return frozenset()
+        return (self.alone - self.harmless) | (self.alone & _PRONOUNS)
 
     @cached_property
     def alone(self) -> frozenset[str]:

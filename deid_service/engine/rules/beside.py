@@ -32,6 +32,7 @@ _BEFORE_NAMES: Final = DID | PATIENT | {
 }  # fmt: skip
 
 _GENITIVE: Final = frozenset("'\u2019")
+_WORDS: Final = PARTICLES | FUNCTION_WORDS
 _PRONOUNS: Final = frozenset(["he", "it", "we"])
 
 # Letters that stand with points, as many as names have.
@@ -168,7 +169,7 @@ class Beside:
             return 2
         if self._word(at - 1) in _BEFORE_NAMES and self._before(at) in {" ", ". ", ": ", ":"}:
             return int(written.istitle() or not self._written(at - 1).isupper())
-        is_word = word in self._sought.harmless or word in PARTICLES | FUNCTION_WORDS
+        is_word = word in self._sought.harmless or word in _WORDS
         return int(not is_word)
 
     def _ends_a_name(self, at: int) -> bool:

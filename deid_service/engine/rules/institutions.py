@@ -73,7 +73,8 @@ def abbreviations_of(phrase: str, harmless: AbstractSet[str]) -> Iterator[str]:
             for word in words:
                 # The name of a town, or of who founded it, and letters that are its name.
                 is_short = _MIN_LETTERS <= len(word) <= _MAX_LETTERS and word.isalpha()
-                if is_short and word < FIRST_UNSPACED and word not in harmless | _BETWEEN:
+                is_word = word in harmless or word in _BETWEEN
+                if is_short and word < FIRST_UNSPACED and not is_word:
                     yield word
 
 
