@@ -323,6 +323,7 @@ _AGES: Final[tuple[Form, ...]] = (
     _YEARS_OF + rf":? {_OLD}(?![\d.,])",
     # As PatientAge has it, which is no yttrium; and with the sex, before what she has.
     r"(?<![^\W_])(?!90)0?" + _OLD_NUMBER + "(?-i:" + said("Y") + r")(?![^\W_])",
+    r"(?<![^\W_])90(?-i:Y)(?= " + said("patient pt man woman male female old") + ")",
     rf"(?<![^\W_]){_OLD_NUMBER} ?(?:yo ?)?(?-i:[MF])(?= (?:w|s|c|h)" + sign("/") + "[po ])",
     rf"(?<![^\W_]){_OLD_NUMBER} ?(?:yo ?)?(?-i:[MF])(?= "
     + said("with who presents presenting pt patient admitted complaining hx")
@@ -437,6 +438,9 @@ IN_CLEANED: Final = Forms(
         said("Assisted") + " Living",
     )
     + ")",
+    "(?-i:"
+    + said("Mount Mt Saint St")
+    + r"\.? [A-Z][a-z]{2,20} (?:Health|Healthcare|Medical|Imaging))",
     # Places that are called by words, too: born in Moose Jaw.
     said(
         "born lives living resides resident visiting moved works worked working employed teaches "
@@ -611,10 +615,12 @@ _NO_NAME: Final = (
     r"|Order|Orders|Physician|Practitioner|Report|Request|Reports|Services|Signature|Station|Study"
     r"|CT|MR|MRI|CTA|MRA|XR|US|NM|PET|NOT|PAIN|AND|OF|FOR|WITH|THE|IN)\b)"
 )
+_UPPER: Final = "[A-ZÀ-ÖØ-Þ]"
 _CALLED: Final = (
-    rf"{_NO_NAME}[A-Z](?:[a-z'\u2019]{{1,30}}(?:[A-Z-][a-z]{{2,30}})?|[A-Z'\u2019-]{{2,30}})"
+    rf"{_NO_NAME}{_UPPER}(?:[a-zß-öø-ÿ'\u2019]{{1,30}}(?:[A-Z-][a-zß-öø-ÿ]{{2,30}})?"
+    rf"|[A-ZÀ-ÖØ-Þ'\u2019-]{{2,30}})"
 )
-_TITLED: Final = rf"{_NO_NAME}[A-Z][a-z'\u2019]{{2,30}}"
+_TITLED: Final = rf"{_NO_NAME}{_UPPER}[a-zß-öø-ÿ'\u2019]{{2,30}}"
 _WHO: Final = rf"((?:[A-Z]\. ?){{0,2}}{_CALLED}(?:,? {_CALLED}| [A-Z]\. ?{_CALLED})?)(?![^\W_])"
 _WITH_INITIAL: Final = rf"((?:[A-Z]\. ?){{1,2}}{_CALLED})(?![^\W_])"
 _RELATIVES: Final = (

@@ -45,7 +45,7 @@ _TOKEN: Final = re.compile(r"[^\W_]+|[\W_]+")
 # tfl3d1, 16ns, b1000t, 2i21s; times and angles with their numbers, matrices, stages, weeks and
 # days of a pregnancy: TR2000, Sn100kV, 256x192, pT2N0M0, 37w2d.
 _CODE: Final = re.compile(
-    r"b\d{2,4}t?|(?:ct|mr)\d{3}w?|[a-z]{1,3}\d{1,2}[a-z]?|\d{1,2}[a-z]{1,2}\d?|[a-z]{1,2}\d[a-z]{1,2}\d?"
+    r"b\d{2,4}t?|\d{1,2}[05]0b|[ct]id\d{2,5}|(?:ct|mr)\d{3}w?|[a-z]{1,3}\d{1,2}[a-z]?|\d{1,2}[a-z]{1,2}\d?|[a-z]{1,2}\d[a-z]{1,2}\d?"
     r"|[a-z]{2,5}[23]d\d{0,2}|[23]d[a-z]{2,4}|\d{1,3}(?:ns|b\d{1,4}|i\d{1,2}s?|it(?:\d{1,3}s(?:ub)?)?|s\d{1,2}i)"
     r"|(?:te|tr|ti|td|fa|sn)\d{1,4}(?:kv)?|\d{1,4}(?:mm)?x\d{1,4}(?:x\d{1,4})?(?:mm|cm|avg|mip|mpr)?"
     r"|[cpry]{0,2}t(?:[0-4][a-d]?|is|x)(?:n[0-3x][a-c]?)?(?:m[01x][a-d]?)?|[1-4]?\d(?:w\d?)?d",
@@ -83,6 +83,7 @@ _SHORT_STEMS: Final = frozenset(
 # Calculated, enhanced, modified, in single shots; sides, as structures of plans have them.
 _KINDS: Final = frozenset("cdems")
 _SIDES: Final = frozenset(("l", "r", "lt", "rt"))
+_WEIGHTED: Final = frozenset(("T1", "T2"))
 
 # Digits of an extension, and of a postal code; longer numbers stay nowhere, and values of a
 # diffusion are in steps.
@@ -105,9 +106,9 @@ _DOES: Final = frozenset(
 )  # fmt: skip
 _ANNOUNCING: Final = (_DOES - {"under"}) | frozenset(
     [
-        "call", "called", "caregiver", "cc", "contact", "dr", "employee", "interpreter", "miss",
-        "mr", "mrs", "ms", "name", "np", "nurse", "ordering", "patient", "per", "reader", "rn",
-        "technician", "to",
+        "attn", "call", "called", "caregiver", "cc", "contact", "dr", "employee", "interpreter",
+        "miss", "mr", "mrs", "ms", "name", "np", "nurse", "ordering", "patient", "per", "reader",
+        "rn", "technician", "to",
     ]
 )  # fmt: skip
 _DEGREES: Final = frozenset(("do", "md", "np", "phd", "rn"))
@@ -457,14 +458,15 @@ class _Sieve:
 def _words_of(parts: list[str]) -> list[str]:
     """Returns the words of what is put together.
 
-    Without a letter for a kind (dADC, sCor), one side (ParotidR, LtLung), and units behind a
-    number (PTV54Gy).
+    Without a letter for a kind (dADC, sCor), one side (ParotidR, LtLung), units behind a number
+    (PTV54Gy), and the weighting of an image (ProstateT2).
     """
     words = [
         part.lower()
         for at, part in enumerate(parts)
         if not part.isdigit()
         and not (at > 0 and parts[at - 1].isdigit() and part.lower() in _UNIT_WORDS)
+        and "".join(parts[at : at + 2]) not in _WEIGHTED
     ]
     if len(words) <= 1:
         return words

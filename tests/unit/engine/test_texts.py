@@ -428,7 +428,7 @@ def test_never_kept(text: str) -> None:
         "Elevated troponin, on Eliquis", "ARIA RadOnc Plans", "PET Amyloid SUVR",
         # Structures of plans: a side at either end, capitals before a word, units.
         "ParotidR", "LtLung", "LVentricle", "PTVboost", "PTV54Gy", "Ring2cm", "FemHeadR",
-        "FOCUS DWI b2000", "b=2000",
+        "FOCUS DWI b2000", "b=2000", "Ax DWI 1000b", "TID1500 report", "ProstateT2 coil",
         "Aivot", "OpticNrv_L", "HFS", "CE 90ml @ 3 ml/s", "Brown tumor", "J70f  3",
         "PSA 7.4. Pain", "mean of 3.2.", "E. coli", "A. Long axis. B. Short axis", "90Y therapy",
         "3DWB", "40 pack-years", "Rö-Thorax", "3-pl T2*",
@@ -528,6 +528,9 @@ def test_stays(text: str) -> None:
         ("Ordered by: HILL", "Ordered by"), ("Dr Xaverian Chest CT", "Chest CT"),
         ("performed by Interventional Radiology", "performed by Interventional Radiology"),
         ("Definizion Head", "Head"),
+        ("This 90Y patient was", "This patient was"), ("90Y SIRT", "90Y SIRT"),
+        ("transfer from Mount Cross Health", "transfer from"), ("Attn: Tyrone Chambers", "Attn"),
+        ("seen with Ute Böhmermann M.D.", "seen with"),
     ],
 )  # fmt: skip
 def test_goes(text: str, left: str) -> None:

@@ -40,6 +40,8 @@ EXAMPLES: Final = (
         "93 {}",
         "{} 93",
         "93F {}",
+        "90Y {}",
+        "{} Cross Health",
         "93{}",
         "93F s{}p",
         "{} name Gray",
