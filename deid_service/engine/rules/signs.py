@@ -233,6 +233,11 @@ _WELL_KNOWN: Final = (
 # Each looks no further from where it begins than a bound, or goes on behind what it has found.
 # The second of two names, where a title or a role stands before the first.
 _SECOND: Final = r"(?:[A-Z]\. ?)?[A-Z][a-z'\u2019-]{1,30}"
+# What goes on behind who somebody is, and not behind what is examined.
+_GOES_ON: Final = (
+    r" (?:agreed|asked|at|called|gave|has|informed|is|notified|on|ordered|paged|requested|reviewed"
+    r"|saw|was|who|will|\()"
+)
 _ANYWHERE: Final[tuple[Form, ...]] = (
     # Where a rate or a share stands, none begins.
     r"[^\s@]{1,64}" + sign("@") + r"(?=[\w.-]{0,64}(?:[^\W\d_]{3}|\.[^\W\d_]{2}))\S{1,255}",
@@ -268,7 +273,9 @@ _ANYWHERE: Final[tuple[Form, ...]] = (
     )
     + r" {0,3}(?:[^\W\d_]\. ?){0,2}[^\W\d_]{1,40}(?:[ -](?-i:[A-Z])[^\W\d_]{1,40})?",
     # In capitals it is digital radiography.
-    "(?-i:" + said("Dr") + rf" [A-Z][^\W\d_]{{1,40}}(?: {_SECOND}(?=[,.;)]| [a-z(]))?)",
+    "(?-i:"
+    + said("Dr")
+    + rf" (?:[A-Z][a-z'\u2019-]{{1,40}} {_SECOND}(?=[,;)]|{_GOES_ON})|[A-Z][^\W\d_]{{1,40}}))",
     _ROLE
     + r"[:=] {0,3}(?:[^\W\d_]\. ?){0,2}[^\W\d_]{2,40}"
     + rf"(?-i:,? (?:{_SECOND}(?=[,.;)]| *$| [a-z(])|[A-Z]{{2,30}}(?= *$)))?",

@@ -526,6 +526,7 @@ def test_stays(text: str) -> None:
         ("STACEY LONG MD reviewed", "MD reviewed"),
         ("Swan, Renee - CT chest", "CT chest"), ("Scanned by Young", "Scanned by"),
         ("Ordered by: HILL", "Ordered by"), ("Dr Xaverian Chest CT", "Chest CT"),
+        ("Dr Xaverian Foot weightbearing", "Foot weightbearing"),
         ("performed by Interventional Radiology", "performed by Interventional Radiology"),
         ("Definizion Head", "Head"),
         ("This 90Y patient was", "This patient was"), ("90Y SIRT", "90Y SIRT"),
