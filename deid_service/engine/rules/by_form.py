@@ -61,6 +61,7 @@ _AMONG_WORDS: Final = re.compile(
     r"((?!(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?!\d))"
     r"(?:\d{7,10}|[A-Z]{1,3}\d{6,10})(?<!000))(?![^\s)\],;])"
 )
+_LONG: Final = re.compile(r"\d{6}")
 # Longer texts are those of machines, which say all of themselves; behind these it is a thing's.
 _MAX_AMONG_WORDS: Final = 256
 _OF_THINGS: Final = frozenset(
@@ -107,7 +108,7 @@ def spans(
         return
     for pattern in WITH_DIGITS_IN_ANY_TEXT.of(words):
         yield from (found.span() for found in pattern.finditer(text))
-    if harmless and len(text) <= _MAX_AMONG_WORDS and "=" not in text:
+    if harmless and len(text) <= _MAX_AMONG_WORDS and "=" not in text and _LONG.search(text):
         yield from _among_words(text)
     yield from (
         found.span() for found in _CERTAIN_PHONE.finditer(text) if _has_digits_of_phone(found[0])
