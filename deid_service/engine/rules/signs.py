@@ -699,6 +699,7 @@ CALLED: Final = Forms(
     + said("MD DO NP RN")
     + r"(?= ?(?:$|[.,;:)(])))",
     "(?-i:" + said("by By per Per") + rf" {_WHO},? (?:MD|DO|NP|RN|RT)(?![^\W_]))",
+    rf"(?-i:{_ALONE}{_WITH_INITIAL},? " + said("MD") + "(?= [a-z]))",
     # Initials of whom nobody knows.
     said(_TECHNOLOGISTS + " mtra")
     + rf" ((?-i:{_NO_INITIALS}(?:[A-Z]{{2}}|[A-Z]\.[A-Z]\.)))(?![^\W_])",

@@ -22,7 +22,8 @@ NAMED = [
     ("SHORT LONG (daughter), knee", "(daughter), knee"),
     ("Limb Long, PA-C knee", "PA-C knee"), ("Limb Head M.D. knee", "M.D. knee"),
     ("knee: Limb, Long, DO", "knee: , DO"), ("Head, Limb NP: knee", "NP: knee"),
-    ("knee D. Limb MD", "knee MD"), ("by ART LONG RN, knee", "by RN, knee"),
+    ("knee D. Limb MD", "knee MD"), ("M. Limb MD knee", "MD knee"),
+    ("by ART LONG RN, knee", "by RN, knee"),
     ("Long Limb, RT(R) knee", "RT(R) knee"),
     # Two letters of who took the images.
     ("tech RM knee", "tech knee"), ("Technologist S.C.: knee", "Technologist : knee"),
@@ -42,6 +43,10 @@ def test_who_is_called_by_words(text: str, left: str) -> None:
 
     assert sweep(text, identity) == left
     kept = clean(text, vocabulary(), identity)
+    assert (
+        clean("Dr Zyx Bone age, Dr Zyx Head requested", vocabulary(), identity)
+        == "Bone age, requested"
+    )
     assert clean("seen by Dr Zyx Head", vocabulary(), identity) == "seen by"
     assert not {"long", "art", "head", "limb", "short", "sharp", "mill", "old"} & {
         word.lower() for word in kept.replace(",", " ").split()
