@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from deidcascade.v1 import profile_service_pb2 as pb
 
 from profile_service import messages
-from profile_service.serving.fields import bytes_key, length, number_key, varint
+from profile_service.serving.fields import bytes_field, bytes_key, number_key, varint
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -77,38 +77,33 @@ def answer(written: Written, text: str | None, caller: str) -> bytes:
     """
     rest, profile = written
     if text is not None:
-        source = text.encode()
-        profile += _SOURCE + length(source) + source
+        profile += bytes_field(_SOURCE, text.encode())
     if profile:
-        rest += _PROFILE + length(profile) + profile
+        rest += bytes_field(_PROFILE, profile)
     if caller:
-        name = caller.encode()
-        rest += _CALLER + length(name) + name
+        rest += bytes_field(_CALLER, caller.encode())
     return rest
 
 
 def _level(data: LevelVerdict) -> bytes:
     """Returns a verdict as a field of the answer."""
-    name = data.container.encode()
-    said = _CONTAINER + length(name) + name + _VERDICTS[data.verdict]
+    said = bytes_field(_CONTAINER, data.container.encode()) + _VERDICTS[data.verdict]
     if data.version:
         said += _VERDICT_VERSION + varint(data.version)
     if data.violations:
         why = pb.LevelVerdict(violations=map(messages.violation, data.violations))
         said += why.SerializeToString()
-    return _LEVELS + length(said) + said
+    return bytes_field(_LEVELS, said)
 
 
 def _profile(data: ProfileVersion) -> bytes:
     """Returns a version without its text, a Profile."""
-    name, etag = data.container.encode() + b"/profile", data.etag.encode()
-    sha256, moment = data.sha256.hex().encode(), _time(data.create_time)
     said = (
-        *(_NAME, length(name), name),
-        *(_VERSION, varint(data.version)),
-        *(_SHA256, length(sha256), sha256),
-        *(_CREATE_TIME, length(moment), moment),
-        *(_ETAG, length(etag), etag),
+        bytes_field(_NAME, data.container.encode() + b"/profile"),
+        _VERSION + varint(data.version),
+        bytes_field(_SHA256, data.sha256.hex().encode()),
+        bytes_field(_CREATE_TIME, _time(data.create_time)),
+        bytes_field(_ETAG, data.etag.encode()),
         _decision(data.decision),
     )
     return b"".join(said)

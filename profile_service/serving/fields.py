@@ -36,6 +36,11 @@ def length(data: bytes) -> bytes:
     return _VARINTS[size] if size < _SMALL else _written(size)
 
 
+def bytes_field(key: bytes, data: bytes) -> bytes:
+    """Returns a field that is a text in UTF-8, bytes or a message."""
+    return key + length(data) + data
+
+
 def _written(number: int) -> bytes:
     written = bytearray()
     while number > 0x7F:

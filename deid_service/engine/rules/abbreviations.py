@@ -54,6 +54,9 @@ DID: Final = frozenset(
      "technician", "technologist", "trans", "transcribed", "typed"]
 )  # fmt: skip
 
+# Behind these stand initials, whatever else they mean.
+ANNOUNCES: Final = REVIEWED | INITIALS | DID
+
 # Behind this the abbreviation of an institution is one, whatever else it means.
 AT: Final = "at"
 

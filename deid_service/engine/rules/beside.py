@@ -10,9 +10,9 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from deid_service.engine.rules.abbreviations import (
+    ANNOUNCES,
     DID,
     FUNCTION_WORDS,
-    INITIALS,
     OF_IMAGES,
     PATIENT,
     REVIEWED,
@@ -22,9 +22,6 @@ from deid_service.engine.rules.forms import PARTICLES
 
 if TYPE_CHECKING:
     from deid_service.engine.rules.sought import Sought
-
-# Behind these stand initials, whatever else they mean.
-_ANNOUNCES: Final = REVIEWED | INITIALS | DID
 
 # Behind these stands a name of two letters with a capital.
 _BEFORE_NAMES: Final = DID | PATIENT | {
@@ -100,7 +97,7 @@ class Beside:
     def _announced(self, at: int) -> int:
         """Initials behind who they are of, or what somebody did."""
         word, behind = self._word(at), self._word(at + 1)
-        if word not in _ANNOUNCES or not behind:
+        if word not in ANNOUNCES or not behind:
             return 0
         sought = self._sought
         told = sought.of_patient if word in REVIEWED else sought.initials

@@ -230,7 +230,6 @@ _WELL_KNOWN: Final = (
     + ")"
 )
 
-# Each looks no further from where it begins than a bound, or goes on behind what it has found.
 # The second of two names, where a title or a role stands before the first.
 _SECOND: Final = r"(?:[A-Z]\. ?)?[A-Z][a-z'\u2019-]{1,30}"
 # What goes on behind who somebody is, and not behind what is examined.
@@ -238,6 +237,8 @@ _GOES_ON: Final = (
     r" (?:agreed|asked|at|called|gave|has|informed|is|notified|on|ordered|paged|requested|reviewed"
     r"|saw|was|who|will|\()"
 )
+
+# Each looks no further from where it begins than a bound, or goes on behind what it has found.
 _ANYWHERE: Final[tuple[Form, ...]] = (
     # Where a rate or a share stands, none begins.
     r"[^\s@]{1,64}" + sign("@") + r"(?=[\w.-]{0,64}(?:[^\W\d_]{3}|\.[^\W\d_]{2}))\S{1,255}",

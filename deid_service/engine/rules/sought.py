@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
-from deid_service.engine.rules.abbreviations import AT, DID, INITIALS, REVIEWED, Abbreviations
+from deid_service.engine.rules.abbreviations import ANNOUNCES, AT, Abbreviations
 from deid_service.engine.rules.calendar import Dates
 from deid_service.engine.rules.forms import (
     FIRST_UNSPACED,
@@ -121,7 +121,7 @@ class Sought(Abbreviations):
         told = self.initials | before_years | letters | places
         short = {each for of_name in self.of_two_letters.values() for each in of_name}
         short.update(self.of_two_letters, self.families)
-        return self.heads | told | short | REVIEWED | INITIALS | DID
+        return self.heads | told | short | ANNOUNCES
 
     @cached_property
     def follow(self) -> dict[str, set[str]]:
