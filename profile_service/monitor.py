@@ -71,6 +71,7 @@ class Monitor:
             SchemaTooNewError: a newer build has used the database.
             StoreFaultError: the role of the service may not migrate it.
         """
+        self._tell()
         try:
             if not self._migrated:
                 for number in self._database.migrate():
@@ -105,13 +106,13 @@ class Monitor:
             SchemaTooNewError: see `look`.
         """
         while not stop.wait(INTERVAL_SECONDS):
-            self._tell()
             try:
                 self.look()
             except StoreFaultError as error:
                 self._set(serving=False, cause=error.cause)
 
     def _tell(self) -> None:
+        """Tells how many connections there may be and are, from before the first call on."""
         readers, writers = self._database.busy()
         LOG.tell(
             "connections",
