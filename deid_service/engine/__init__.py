@@ -26,8 +26,8 @@ from deid_service.engine.probe import (
     seeking,
     table_digests,
 )
-from deid_service.engine.rules.listed import Listed
 from deid_service.engine.rules.pseudonyms import Given, Keys
+from deid_service.engine.texts.listed import Listed
 from deid_service.engine.version import ENGINE_VERSION
 
 __all__ = [

@@ -19,11 +19,11 @@ from dataclasses import dataclass, replace
 
 from deid_service.engine.errors import DicomError
 from deid_service.engine.file.metas import Metas
-from deid_service.engine.rules.earlier import Earlier
-from deid_service.engine.rules.listed import Listed
 from deid_service.engine.rules.memo import Memo
 from deid_service.engine.rules.pseudonyms import Keys, Pseudonyms
 from deid_service.engine.rules.rules import Rules
+from deid_service.engine.texts.earlier import Earlier
+from deid_service.engine.texts.listed import Listed
 from profile_service.language.model import CodePattern, Column, KeyPurpose, Profile
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from deid_service.engine.plan import Plan
     from deid_service.engine.rules.pseudonyms import Patient
-    from deid_service.engine.rules.texts import Cleaner
+    from deid_service.engine.texts.cleaner import Cleaner
     from deid_service.engine.walk.output import Buffer
 
 

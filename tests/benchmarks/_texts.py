@@ -6,8 +6,8 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from deid_service.engine.rules.identity import Identity
-from deid_service.engine.rules.texts import clean
+from deid_service.engine.texts.cleaner import clean
+from deid_service.engine.texts.identity import Identity
 from profile_service.language.standard import vocabulary
 
 if TYPE_CHECKING:

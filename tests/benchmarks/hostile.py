@@ -24,8 +24,8 @@ from rich.table import Table
 
 from deid_service.engine import Deidentifier, DicomError, Plan, compile_plan
 from deid_service.engine.limits import MAX_VALUES
-from deid_service.engine.rules.identity import MAX_OF_A_KIND
-from deid_service.engine.rules.texts import MAX_CHARACTERS
+from deid_service.engine.texts.cleaner import MAX_CHARACTERS
+from deid_service.engine.texts.identity import MAX_OF_A_KIND
 from deid_service.engine.walk.output import Buffer
 from profile_service.language import parse_profile
 from tests.support.engine.build import El, Part, dicom, el, sq

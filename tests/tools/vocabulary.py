@@ -48,7 +48,7 @@ from typing import TYPE_CHECKING, Final, NoReturn, cast
 from pydicom._dicom_dict import DicomDictionary
 from pydicom.sr._concepts_dict import concepts
 
-from deid_service.engine.rules.spelling import without_accents
+from deid_service.engine.texts.spelling import without_accents
 from tests.tools.standard import PACKAGE, SOURCES
 
 if TYPE_CHECKING:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from deid_service.engine.file.people import people_along
 from deid_service.engine.layouts.trails import Trails
-from deid_service.engine.rules.earlier import Earlier
-from deid_service.engine.rules.identity import Identity
 from deid_service.engine.rules.memo import Memo
 from deid_service.engine.rules.profile import CompiledProfile
-from deid_service.engine.rules.texts import Cleaner
+from deid_service.engine.texts.cleaner import Cleaner
+from deid_service.engine.texts.earlier import Earlier
+from deid_service.engine.texts.identity import Identity
 
 
 def cleaner_for(

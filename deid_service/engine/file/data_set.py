@@ -32,10 +32,10 @@ from deid_service.engine.layouts.layout import Applied
 from deid_service.engine.layouts.learning import Layouts
 from deid_service.engine.layouts.trails import Trails
 from deid_service.engine.rules.budget import Budget
-from deid_service.engine.rules.earlier import Earlier
 from deid_service.engine.rules.facts import Facts
 from deid_service.engine.rules.memo import Memo
 from deid_service.engine.rules.rules import Rules
+from deid_service.engine.texts.earlier import Earlier
 from deid_service.engine.walk.output import Buffer, Output
 from deid_service.engine.walk.patient import PatientFinder
 from deid_service.engine.walk.walk import Walk

@@ -32,7 +32,7 @@ from deid_service.engine.encoding.tags import SPECIFIC_CHARACTER_SET, STUDY_INST
 from deid_service.engine.encoding.values import read_value
 from deid_service.engine.errors import DicomError, Reason
 from deid_service.engine.layouts.trails import Footsteps, Taken, Trail
-from deid_service.engine.rules.identity import MAX_OF_A_KIND, Identity
+from deid_service.engine.texts.identity import MAX_OF_A_KIND, Identity
 from profile_service.language.model import PATIENT_ID
 
 # Behind it come overlays, functional groups, waveforms and pixels.

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from deid_service.engine.encoding.dummies import dummy_text
 from deid_service.engine.encoding.numbers import jitter
 from deid_service.engine.encoding.values import NUMBER_VRS, OPAQUE_VRS
 from deid_service.engine.rules.dates import shift_date, shift_datetime
-from deid_service.engine.rules.dummies import dummy_text
 from deid_service.engine.rules.errors import NotTransformableError
 from deid_service.engine.rules.hashing import hasher
 from deid_service.engine.rules.pseudonyms import Pseudonyms

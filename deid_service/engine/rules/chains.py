@@ -7,7 +7,7 @@ from typing import Final
 from deid_service.engine.rules.actions import KeyedStep, ValueStep, step_of
 from deid_service.engine.rules.ops import ANY_VALUE, AnyStep, Insertion, OnSequence, RegexSubStep
 from deid_service.engine.rules.selection import selects_many
-from deid_service.engine.rules.texts import TextStep
+from deid_service.engine.texts.cleaner import TextStep
 from profile_service.language.model import (
     ACTION_NAMES,
     Action,

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Final
 
 from deid_service.engine.encoding.charsets import CharacterSetError
 from deid_service.engine.rules.fits import CHARACTERS, FITS, FLOATS, is_numbers
-from deid_service.engine.rules.texts import ANY_TEXT
+from deid_service.engine.texts.cleaner import ANY_TEXT
 
 if TYPE_CHECKING:
     from deid_service.engine.encoding.charsets import CharacterSets
-    from deid_service.engine.rules.identity import Identity
-    from deid_service.engine.rules.texts import Cleaner
+    from deid_service.engine.texts.cleaner import Cleaner
+    from deid_service.engine.texts.identity import Identity
 
 _LATIN: Final = frozenset({"latin_1", "utf_8"})
 

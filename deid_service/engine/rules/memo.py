@@ -7,10 +7,10 @@ from typing import Final
 
 from deid_service.engine.encoding.charsets import CharacterSetError, CharacterSets
 from deid_service.engine.encoding.headers import Encoding
-from deid_service.engine.rules.listed import NOTHING_LISTED, Listed
 from deid_service.engine.rules.ops import CharacterSet, Kept, Rewritten
 from deid_service.engine.rules.pseudonyms import Patient, Pseudonyms, patient_from
-from deid_service.engine.rules.texts import Cleaner
+from deid_service.engine.texts.cleaner import Cleaner
+from deid_service.engine.texts.listed import NOTHING_LISTED, Listed
 
 # What became of an element: the new one (None where it stays as it came), what a
 # receipt counts, and the resulting value.

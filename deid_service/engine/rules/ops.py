@@ -44,7 +44,7 @@ from typing import Final, assert_never
 
 from deid_service.engine.rules.actions import KeyedStep, ValueStep
 from deid_service.engine.rules.fits import Fit
-from deid_service.engine.rules.texts import TextStep
+from deid_service.engine.texts.cleaner import TextStep
 from profile_service.language.model import OnError, RegexSub
 
 

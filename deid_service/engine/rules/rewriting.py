@@ -13,6 +13,7 @@ from deid_service.engine.encoding.charsets import (
     CharacterSets,
     UndefinedTermError,
 )
+from deid_service.engine.encoding.dummies import WITHOUT_TEXT, dummy_bytes, dummy_text
 from deid_service.engine.encoding.headers import HEADER, LONG_HEADER, SHORT_VRS, Encoding
 from deid_service.engine.encoding.tags import PIXEL_DATA, SPECIFIC_CHARACTER_SET
 from deid_service.engine.encoding.values import (
@@ -31,7 +32,6 @@ from deid_service.engine.limits import (
 )
 from deid_service.engine.rules.actions import KeyedStep, ValueStep, step_of
 from deid_service.engine.rules.budget import begin_element, match, may_grow
-from deid_service.engine.rules.dummies import WITHOUT_TEXT, dummy_bytes, dummy_text
 from deid_service.engine.rules.errors import NotTransformableError
 from deid_service.engine.rules.fits import MAX_NUMBERS, is_vouched_for
 from deid_service.engine.rules.in_bytes import blanked, may_stay
@@ -45,7 +45,7 @@ from deid_service.engine.rules.ops import (
     Rewritten,
 )
 from deid_service.engine.rules.pseudonyms import Pseudonyms
-from deid_service.engine.rules.texts import Cleaner, TextStep
+from deid_service.engine.texts.cleaner import Cleaner, TextStep
 from profile_service.language.model import (
     Capture,
     Element,

@@ -10,8 +10,8 @@ import pytest
 
 from deid_service.engine import compile_plan, deidentify
 from deid_service.engine.rules.fits import FITS, MAX_BYTES, is_numbers
-from deid_service.engine.rules.identity import Identity
 from deid_service.engine.rules.in_bytes import blanked
+from deid_service.engine.texts.identity import Identity
 from profile_service.language import parse_profile
 from tests.support.engine.build import El, dicom, el
 from tests.support.engine.every_way import every_way

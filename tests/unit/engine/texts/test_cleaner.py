@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 
 from deid_service.engine import compile_plan, deidentify
-from deid_service.engine.rules.identity import Identity
-from deid_service.engine.rules.texts import MAX_CHARACTERS, Cleaner, TextStep, clean, sweep
+from deid_service.engine.texts.cleaner import MAX_CHARACTERS, Cleaner, TextStep, clean, sweep
+from deid_service.engine.texts.identity import Identity
 from profile_service.language import parse_profile
 from profile_service.language.model import LINKS
 from profile_service.language.standard import vocabulary

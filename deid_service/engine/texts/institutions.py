@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from typing import Final
 
-from deid_service.engine.rules.forms import FIRST_UNSPACED, PARTICLES, SHARED, words_of
-from deid_service.engine.rules.spelling import plain
+from deid_service.engine.texts.forms import FIRST_UNSPACED, PARTICLES, SHARED, words_of
+from deid_service.engine.texts.spelling import plain
 
 # How words begin that say what an institution is.
 _INSTITUTIONS: Final = (

@@ -7,15 +7,15 @@ from functools import cached_property
 from itertools import permutations, product
 from typing import Final
 
-from deid_service.engine.rules.forms import (
+from deid_service.engine.texts.forms import (
     FIRST_UNSPACED,
     PARTICLES,
     TITLES,
     initials_of,
     telling,
 )
-from deid_service.engine.rules.institutions import abbreviations_of
-from deid_service.engine.rules.spelling import plain
+from deid_service.engine.texts.institutions import abbreviations_of
+from deid_service.engine.texts.spelling import plain
 
 # Whose initials they are cannot be told: they stand in every other description.
 UBIQUITOUS: Final = frozenset(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from deid_service.engine.rules.texts import sweep
-from tests.unit.engine.test_beside import named
+from deid_service.engine.texts.cleaner import sweep
+from tests.unit.engine.texts.test_beside import named
 
 FORMS = {
     "Van-Zyx^Ann": ["Van Zyx", "VanZyx", "van_zyx", "V. Zyx", "VZYX", "Zyx", "A. Van Zyx", "AVZ"],

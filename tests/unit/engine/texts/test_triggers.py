@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deid_service.engine.rules import by_form, signs
-from deid_service.engine.rules.triggers import Form, Forms, either, said, sign, words_in
+from deid_service.engine.texts import by_form, signs
+from deid_service.engine.texts.triggers import Form, Forms, either, said, sign, words_in
 
 ALL: Final = {name: forms for name, forms in vars(signs).items() if isinstance(forms, Forms)}
 TRIED_BY_WORD: Final = [

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from deid_service.engine import Plan, compile_plan
-from deid_service.engine.rules import earlier
-from deid_service.engine.rules.identity import Identity
+from deid_service.engine.texts import earlier
+from deid_service.engine.texts.identity import Identity
 from profile_service.language import parse_profile
 from tests.support.engine.build import El, Sq, dicom, el, sq
 from tests.support.engine.every_way import Outcome, at_once, cut, run

@@ -32,9 +32,9 @@ from collections.abc import Set as AbstractSet
 from functools import cached_property
 from typing import Final, NamedTuple
 
-from deid_service.engine.rules.abbreviations import AT
-from deid_service.engine.rules.beside import Beside
-from deid_service.engine.rules.forms import (
+from deid_service.engine.texts.abbreviations import AT
+from deid_service.engine.texts.beside import Beside
+from deid_service.engine.texts.forms import (
     APOSTROPHES,
     FIRST_UNSPACED,
     LONG_NUMBER,
@@ -45,12 +45,12 @@ from deid_service.engine.rules.forms import (
     PARTICLES,
     TOKEN,
 )
-from deid_service.engine.rules.in_order import are_cut
-from deid_service.engine.rules.kana import in_latin
-from deid_service.engine.rules.listed import NOTHING_LISTED, WORD, Listed
-from deid_service.engine.rules.parted import in_capitals
-from deid_service.engine.rules.sought import DAY, MIN_NUMBER, Sought
-from deid_service.engine.rules.spelling import located, plain, spellings
+from deid_service.engine.texts.in_order import are_cut
+from deid_service.engine.texts.kana import in_latin
+from deid_service.engine.texts.listed import NOTHING_LISTED, WORD, Listed
+from deid_service.engine.texts.parted import in_capitals
+from deid_service.engine.texts.sought import DAY, MIN_NUMBER, Sought
+from deid_service.engine.texts.spelling import located, plain, spellings
 
 # How much may stand between two of them.
 _MAX_BETWEEN: Final = 4

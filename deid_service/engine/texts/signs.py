@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from deid_service.engine.rules.triggers import LETTER, Form, Forms, either, said, sign
+from deid_service.engine.texts.triggers import LETTER, Form, Forms, either, said, sign
 
 # No letter or digit stands before, or behind: of `_` nobody knows what it joins.
 _ALONE: Final = r"(?<![^\W_])"

@@ -16,14 +16,14 @@ from html import unescape
 from typing import Final
 from urllib.parse import unquote
 
-from deid_service.engine.rules import by_form
-from deid_service.engine.rules.abbreviations import UNITS
-from deid_service.engine.rules.dummies import dummy_text
-from deid_service.engine.rules.endings import ends_as_medicine
-from deid_service.engine.rules.forms import FIRST_UNSPACED
-from deid_service.engine.rules.identity import Identity, without
-from deid_service.engine.rules.spelling import UNSEEN, plain
-from deid_service.engine.rules.unspaced import is_made_of, runs_of, words_in
+from deid_service.engine.encoding.dummies import dummy_text
+from deid_service.engine.texts import by_form
+from deid_service.engine.texts.abbreviations import UNITS
+from deid_service.engine.texts.endings import ends_as_medicine
+from deid_service.engine.texts.forms import FIRST_UNSPACED
+from deid_service.engine.texts.identity import Identity, without
+from deid_service.engine.texts.spelling import UNSEEN, plain
+from deid_service.engine.texts.unspaced import is_made_of, runs_of, words_in
 from profile_service.language.model import LINKS, Vocabulary
 
 # Longer texts are none that a person reads before it is sent on; of them nothing stays.

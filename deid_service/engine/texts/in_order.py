@@ -9,7 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Sequence
 
-from deid_service.engine.rules.forms import LONG_NUMBER
+from deid_service.engine.texts.forms import LONG_NUMBER
 
 
 class NamesInWords:

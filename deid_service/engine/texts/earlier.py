@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Final, TypeVar
 
-from deid_service.engine.rules.identity import Identity
+from deid_service.engine.texts.identity import Identity
 
 # Names, numbers, addresses and dates of one patient: those of some fifty studies. Each takes
 # up to fifty forms, which are made anew whenever something is added.

@@ -17,8 +17,8 @@ from collections.abc import Set as AbstractSet
 from itertools import pairwise
 from typing import Final
 
-from deid_service.engine.rules.forms import FIRST_UNSPACED, MIN_NAME, PARTICLES
-from deid_service.engine.rules.spelling import plain
+from deid_service.engine.texts.forms import FIRST_UNSPACED, MIN_NAME, PARTICLES
+from deid_service.engine.texts.spelling import plain
 
 # What names begin with in one word, and in which words it is written too.
 _PREFIXES: Final[dict[str, tuple[tuple[str, ...], ...]]] = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from deid_service.engine.rules.unspaced import is_made_of, runs_of, words_in
+from deid_service.engine.texts.unspaced import is_made_of, runs_of, words_in
 
 JOINTS = frozenset(["x", "yx", "d"])
 WORDS = frozenset(["ab", "abc", "cd", "def"]) | JOINTS

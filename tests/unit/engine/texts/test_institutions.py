@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from deid_service.engine.rules.identity import Identity
-from deid_service.engine.rules.texts import clean, sweep
+from deid_service.engine.texts.cleaner import clean, sweep
+from deid_service.engine.texts.identity import Identity
 from profile_service.language.standard import vocabulary
 
 

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from typing import Final
 
-from deid_service.engine.rules.forms import FIRST_UNSPACED
-from deid_service.engine.rules.signs import (
+from deid_service.engine.texts.forms import FIRST_UNSPACED
+from deid_service.engine.texts.signs import (
     ANNOUNCED,
     BEHIND_DAYS,
     CALLED,
@@ -25,7 +25,7 @@ from deid_service.engine.rules.signs import (
     WITH_DIGITS_IN_ANY_TEXT,
     WITH_DIGITS_IN_CLEANED,
 )
-from deid_service.engine.rules.triggers import LETTER, words_in
+from deid_service.engine.texts.triggers import LETTER, words_in
 
 _DIGIT: Final = re.compile(r"\d")
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
-from deid_service.engine.rules.abbreviations import ANNOUNCES, AT, Abbreviations
-from deid_service.engine.rules.calendar import Dates
-from deid_service.engine.rules.forms import (
+from deid_service.engine.texts.abbreviations import ANNOUNCES, AT, Abbreviations
+from deid_service.engine.texts.calendar import Dates
+from deid_service.engine.texts.forms import (
     FIRST_UNSPACED,
     LONG_NUMBER,
     MAX_WORDS_OF_FORM,
@@ -27,9 +27,9 @@ from deid_service.engine.rules.forms import (
     with_prefixes,
     words_of,
 )
-from deid_service.engine.rules.in_order import NamesInWords
-from deid_service.engine.rules.parted import is_of_one_letter, of_family, parted
-from deid_service.engine.rules.spelling import plain, spellings
+from deid_service.engine.texts.in_order import NamesInWords
+from deid_service.engine.texts.parted import is_of_one_letter, of_family, parted
+from deid_service.engine.texts.spelling import plain, spellings
 
 MIN_NUMBER: Final = 4
 

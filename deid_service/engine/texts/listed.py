@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from typing import Final
 
-from deid_service.engine.rules.forms import (
+from deid_service.engine.texts.forms import (
     FIRST_UNSPACED,
     MAX_WORDS_OF_FORM,
     MIN_NAME,
@@ -20,7 +20,7 @@ from deid_service.engine.rules.forms import (
     with_prefixes,
     words_of,
 )
-from deid_service.engine.rules.spelling import spellings
+from deid_service.engine.texts.spelling import spellings
 from profile_service.language.model import NAMES, Column
 
 WORD: Final = re.compile(r"[^\W_]+")

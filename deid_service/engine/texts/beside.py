@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from deid_service.engine.rules.abbreviations import (
+from deid_service.engine.texts.abbreviations import (
     ANNOUNCES,
     DID,
     FUNCTION_WORDS,
@@ -18,10 +18,10 @@ from deid_service.engine.rules.abbreviations import (
     REVIEWED,
     UBIQUITOUS,
 )
-from deid_service.engine.rules.forms import PARTICLES
+from deid_service.engine.texts.forms import PARTICLES
 
 if TYPE_CHECKING:
-    from deid_service.engine.rules.sought import Sought
+    from deid_service.engine.texts.sought import Sought
 
 # Behind these stands a name of two letters with a capital.
 _BEFORE_NAMES: Final = DID | PATIENT | {

@@ -12,7 +12,7 @@ from collections.abc import Set as AbstractSet
 from itertools import pairwise, permutations, product
 from typing import Final
 
-from deid_service.engine.rules.spelling import plain, spellings
+from deid_service.engine.texts.spelling import plain, spellings
 
 MIN_NAME: Final = 3
 

@@ -1,0 +1,1 @@
+"""Who a file is about, and texts without them."""

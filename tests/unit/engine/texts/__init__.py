@@ -1,0 +1,1 @@
+"""Tests of what identifies people, and of texts without them."""
