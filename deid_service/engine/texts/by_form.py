@@ -11,11 +11,11 @@ from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from typing import Final
 
+from deid_service.engine.texts.called import CALLED
 from deid_service.engine.texts.forms import FIRST_UNSPACED
 from deid_service.engine.texts.signs import (
     ANNOUNCED,
     BEHIND_DAYS,
-    CALLED,
     DAYS,
     IN_ANY_TEXT,
     IN_CLEANED,

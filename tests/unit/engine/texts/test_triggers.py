@@ -9,10 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deid_service.engine.texts import by_form, signs
+from deid_service.engine.texts import by_form, called, signs
 from deid_service.engine.texts.triggers import Form, Forms, either, said, sign, words_in
 
-ALL: Final = {name: forms for name, forms in vars(signs).items() if isinstance(forms, Forms)}
+ALL: Final = {
+    name: forms
+    for name, forms in {**vars(signs), **vars(called)}.items()
+    if isinstance(forms, Forms)
+}
 TRIED_BY_WORD: Final = [
     pytest.param(forms, form, id=f"{name}-{at}")
     for name, forms in ALL.items()

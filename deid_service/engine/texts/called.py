@@ -1,0 +1,122 @@
+"""Who is named whatever her name means: by what announces her, or what she is, as patterns.
+
+Names are told by how they are written, with a capital or in capitals, beside words without
+which they are none (see `triggers`). What is in the groups goes.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from deid_service.engine.texts.triggers import Forms, either, said
+
+# No letter or digit stands before: of `_` nobody knows what it joins.
+_ALONE: Final = r"(?<![^\W_])"
+
+# A word as a name is written, with a capital or in capitals, alone or as given name and surname;
+# and what stands at names and is none.
+_NO_NAME: Final = (
+    r"(?!(?:Aide|Anesthetist|Assistant|Call|Case|Education|History|Interpretation|Name|Note|Notes|Only"
+    r"|Order|Orders|Physician|Practitioner|Report|Request|Reports|Services|Signature|Station|Study"
+    r"|CT|MR|MRI|CTA|MRA|XR|US|NM|PET|NOT|PAIN|AND|OF|FOR|WITH|THE|IN)\b)"
+)
+_UPPER: Final = "[A-ZÀ-ÖØ-Þ]"
+_CALLED: Final = (
+    rf"{_NO_NAME}{_UPPER}(?:[a-zß-öø-ÿ'\u2019]{{1,30}}(?:[A-Z-][a-zß-öø-ÿ]{{2,30}})?"
+    rf"|[A-ZÀ-ÖØ-Þ'\u2019-]{{2,30}})"
+)
+_TITLED: Final = rf"{_NO_NAME}{_UPPER}[a-zß-öø-ÿ'\u2019]{{2,30}}"
+_WHO: Final = rf"((?:[A-Z]\. ?){{0,2}}{_CALLED}(?:,? {_CALLED}| [A-Z]\. ?{_CALLED})?)(?![^\W_])"
+_WITH_INITIAL: Final = rf"((?:[A-Z]\. ?){{1,2}}{_CALLED})(?![^\W_])"
+_RELATIVES: Final = (
+    "wife husband spouse son daughter mother father mom dad brother sister uncle aunt niece nephew "
+    "grandson granddaughter grandmother grandfather girlfriend boyfriend fiance cousin guardian"
+)
+_STAFF: Final = (
+    "nurse interpreter translator caregiver chaperone resident attorney lawyer guarantor"
+)
+_TECHNOLOGISTS: Final = "tech technologist technician radiographer sonographer"
+
+# Two letters behind these are initials, but for what images and sides are called.
+_NO_INITIALS: Final = (
+    "(?!AP|PA|LT|RT|US|MR|CT|IV|IN|AT|ON|OF|TO|BY|IS|RE|NO|OR|UP|AS|MG|NM|XR|ID|QA|QC|OK|DR|AN|IF)"
+)
+
+
+def _capitalised(words: str) -> str:
+    """Returns words with a capital behind the same without."""
+    return f"{words} {words.title()}"
+
+
+# Where somebody is named whatever the words mean: what is in the groups goes.
+CALLED: Final = Forms(
+    # Relatives, and who helps: in small letters, or at the begin of what goes on.
+    "(?-i:" + said(f"{_RELATIVES} {_STAFF}") + rf",? {_WHO})",
+    "(?-i:" + said(f"{_RELATIVES} {_STAFF}".title()) + rf",? {_WHO}(?=[,.;]| [a-z(\d\0]))",
+    said("c") + rf"/o:? (?-i:{_WHO})",
+    # What she was called before, and is called by others.
+    said("maiden previous former legal preferred birth last family given")
+    + rf" name(?: was| is)?:? (?-i:{_WHO})",
+    said("surname alias nickname") + rf"(?: was| is)?:? (?-i:{_WHO})",
+    said("name") + rf"(?: was)? (?:changed|corrected|updated) from (?-i:{_WHO})",
+    said("patient pt") + rf"(?:['\u2019]s)? name from (?-i:{_WHO})",
+    "goes " + said("by") + rf" (?-i:{_WHO})",
+    # Who is announced, and has an initial.
+    "(?-i:"
+    + said(
+        _capitalised(
+            f"{_TECHNOLOGISTS} by per with contact attn cc pcp attending ordering referring "
+            "physician surgeon oncologist radiologist provider reader"
+        )
+    )
+    + rf"[:,]? {_WITH_INITIAL})",
+    "(?-i:" + said("by By per Per with") + r" (?:DR|Dr)\.? (" + _CALLED + r")(?![^\W_]))",
+    "(?-i:" + said("by By per Per") + rf" \0 ({_TITLED})(?![^\W_]))",
+    "(?-i:"
+    + said("contact Contact attn Attn ordering Ordering")
+    + rf": ?({_CALLED}, {_CALLED})(?![^\W_]))",
+    "(?-i:"
+    + said("врач Врач лікар Лікар лекар 医生 医師 医师 의사")
+    + rf"[\uff1a:]? ?({_CALLED})(?![^\W_]))",
+    # Before who somebody is.
+    rf"(?-i:{_ALONE}{_WHO} \(" + said(_RELATIVES) + r"\))",
+    # Before what somebody is.
+    rf"(?-i:{_ALONE}{_WHO},? "
+    + either(
+        said("M") + r"\.D\.",
+        said("PA") + "-C",
+        said("RT") + r"\(R\)",
+        said("CRNA APRN ARNP DNP PharmD PHARMD FRCR FACR MBBS MBChB MBCHB"),
+    )
+    + ")",
+    # Of letters that are no maps of diffusion.
+    rf"(?-i:{_ALONE}(?:{_WITH_INITIAL}|({_TITLED}(?:,? {_TITLED})?)|({_CALLED},? {_CALLED})), "
+    + said("MD DO NP RN")
+    + r"(?= ?(?:$|[.,;:)(])))",
+    rf"(?-i:{_ALONE}(?:{_WITH_INITIAL}|({_CALLED}, {_CALLED})|({_TITLED} {_TITLED})) "
+    + said("MD DO NP RN")
+    + r"(?= ?(?:$|[.,;:)(])))",
+    "(?-i:" + said("by By per Per") + rf" {_WHO},? (?:MD|DO|NP|RN|RT)(?![^\W_]))",
+    rf"(?-i:{_ALONE}{_WITH_INITIAL},? " + said("MD") + "(?= [a-z]))",
+    # Initials of whom nobody knows.
+    said(_TECHNOLOGISTS + " mtra")
+    + rf" ((?-i:{_NO_INITIALS}(?:[A-Z]{{2}}|[A-Z]\.[A-Z]\.)))(?![^\W_])",
+    # Streets and practices that are called by words.
+    "(?-i:"
+    + said("on at near off")
+    + " ((?:[A-Z][a-z]{1,20} ){1,3}(?:Ave|Avenue|St|Street|Rd|Road|Dr|Drive|Ln|Lane|Blvd|Way))"
+    + r"(?![^\W_]))",
+    rf"(?-i:{_ALONE}(\d{{2,5}} (?:[NSEW]\.? )?(?:[A-Z][a-z]{{1,20}} ){{1,3}})"
+    + said("Dr Ln Ct Pl Cir Ter Trl Sq")
+    + ")",
+    r"(?-i:(?<![^\W_])((?:[A-Z][a-z]{2,20} (?:& )?){1,3})(?:Family )?"
+    + said("Radiology Imaging Orthopedics Cardiology Oncology Urology Neurology")
+    + " (?:Associates|Group|Partners|Consultants|Specialists|Physicians|PLLC|LLC))",
+    "(?-i:(?!Hand|Foot|Head|Neck|Bone|Joint|Heart|Spine|Brain|Chest|Women)"
+    + rf"(?:{_ALONE}({_TITLED})|\0) (?:&|and) ({_TITLED}) "
+    + said("Orthopedics Orthopaedics Cardiology Urology Pediatrics Dermatology Associates")
+    + ")",
+    r"(?-i:(?<![^\W_])([A-Z][a-z]{2,20}) "
+    + said("Family")
+    + " (?:Imaging|Medicine|Practice|Health|Dental|Clinic))",
+)
