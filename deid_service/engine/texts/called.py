@@ -8,10 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from deid_service.engine.texts.triggers import Forms, either, said
-
-# No letter or digit stands before: of `_` nobody knows what it joins.
-_ALONE: Final = r"(?<![^\W_])"
+from deid_service.engine.texts.triggers import ALONE, Forms, either, said
 
 # A word as a name is written, with a capital or in capitals, alone or as given name and surname;
 # and what stands at names and is none.
@@ -79,9 +76,9 @@ CALLED: Final = Forms(
     + said("врач Врач лікар Лікар лекар 医生 医師 医师 의사")
     + rf"[\uff1a:]? ?({_CALLED})(?![^\W_]))",
     # Before who somebody is.
-    rf"(?-i:{_ALONE}{_WHO} \(" + said(_RELATIVES) + r"\))",
+    rf"(?-i:{ALONE}{_WHO} \(" + said(_RELATIVES) + r"\))",
     # Before what somebody is.
-    rf"(?-i:{_ALONE}{_WHO},? "
+    rf"(?-i:{ALONE}{_WHO},? "
     + either(
         said("M") + r"\.D\.",
         said("PA") + "-C",
@@ -90,14 +87,14 @@ CALLED: Final = Forms(
     )
     + ")",
     # Of letters that are no maps of diffusion.
-    rf"(?-i:{_ALONE}(?:{_WITH_INITIAL}|({_TITLED}(?:,? {_TITLED})?)|({_CALLED},? {_CALLED})), "
+    rf"(?-i:{ALONE}(?:{_WITH_INITIAL}|({_TITLED}(?:,? {_TITLED})?)|({_CALLED},? {_CALLED})), "
     + said("MD DO NP RN")
     + r"(?= ?(?:$|[.,;:)(])))",
-    rf"(?-i:{_ALONE}(?:{_WITH_INITIAL}|({_CALLED}, {_CALLED})|({_TITLED} {_TITLED})) "
+    rf"(?-i:{ALONE}(?:{_WITH_INITIAL}|({_CALLED}, {_CALLED})|({_TITLED} {_TITLED})) "
     + said("MD DO NP RN")
     + r"(?= ?(?:$|[.,;:)(])))",
     "(?-i:" + said("by By per Per") + rf" {_WHO},? (?:MD|DO|NP|RN|RT)(?![^\W_]))",
-    rf"(?-i:{_ALONE}{_WITH_INITIAL},? " + said("MD") + "(?= [a-z]))",
+    rf"(?-i:{ALONE}{_WITH_INITIAL},? " + said("MD") + "(?= [a-z]))",
     # Initials of whom nobody knows.
     said(_TECHNOLOGISTS + " mtra")
     + rf" ((?-i:{_NO_INITIALS}(?:[A-Z]{{2}}|[A-Z]\.[A-Z]\.)))(?![^\W_])",
@@ -106,14 +103,14 @@ CALLED: Final = Forms(
     + said("on at near off")
     + " ((?:[A-Z][a-z]{1,20} ){1,3}(?:Ave|Avenue|St|Street|Rd|Road|Dr|Drive|Ln|Lane|Blvd|Way))"
     + r"(?![^\W_]))",
-    rf"(?-i:{_ALONE}(\d{{2,5}} (?:[NSEW]\.? )?(?:[A-Z][a-z]{{1,20}} ){{1,3}})"
+    rf"(?-i:{ALONE}(\d{{2,5}} (?:[NSEW]\.? )?(?:[A-Z][a-z]{{1,20}} ){{1,3}})"
     + said("Dr Ln Ct Pl Cir Ter Trl Sq")
     + ")",
     r"(?-i:(?<![^\W_])((?:[A-Z][a-z]{2,20} (?:& )?){1,3})(?:Family )?"
     + said("Radiology Imaging Orthopedics Cardiology Oncology Urology Neurology")
     + " (?:Associates|Group|Partners|Consultants|Specialists|Physicians|PLLC|LLC))",
     "(?-i:(?!Hand|Foot|Head|Neck|Bone|Joint|Heart|Spine|Brain|Chest|Women)"
-    + rf"(?:{_ALONE}({_TITLED})|\0) (?:&|and) ({_TITLED}) "
+    + rf"(?:{ALONE}({_TITLED})|\0) (?:&|and) ({_TITLED}) "
     + said("Orthopedics Orthopaedics Cardiology Urology Pediatrics Dermatology Associates")
     + ")",
     r"(?-i:(?<![^\W_])([A-Z][a-z]{2,20}) "

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from deid_service.engine.texts.triggers import LETTER, Form, Forms, either, said, sign
+from deid_service.engine.texts.triggers import ALONE, LETTER, Form, Forms, either, said, sign
 
-# No letter or digit stands before, or behind: of `_` nobody knows what it joins.
-_ALONE: Final = r"(?<![^\W_])"
+# No letter or digit stands behind.
 _ENDS: Final = r"(?![^\W_])"
 
 _MONTH: Final = (
@@ -253,7 +252,7 @@ _ANYWHERE: Final[tuple[Form, ...]] = (
     + sign(".")
     + rf"(?:[a-z0-9-]{{1,63}}\.){{0,4}}{_DOMAIN}(?:/\S*|:\d{{2,5}}\b)",
     either(
-        _ALONE + r"p\.? ?o\.? ?" + said("box"),
+        ALONE + r"p\.? ?o\.? ?" + said("box"),
         said("pobox postfach apartado"),
         said("casella") + " postale",
     )
@@ -395,22 +394,22 @@ _NUMBERED: Final = (
     said("c") + r"\.f\. ?[a-z]{6}\d\d[a-z]\d\d[a-z]\d{3}[a-z]",
     said("ת") + r"\.ז\.? ?\d{7,9}",
     said("n") + r"[°º] ?ss[ :]{0,2}[12](?: ?\d){12,14}",
-    rf"{_ALONE}(?<![-.])(?:\d{{3}}-\d\d-\d{{4}}|\d{{3}}\.\d{{3}}\.\d{{3}}-\d\d"
+    rf"{ALONE}(?<![-.])(?:\d{{3}}-\d\d-\d{{4}}|\d{{3}}\.\d{{3}}\.\d{{3}}-\d\d"
     r"|\d{3}-\d{3}-\d{3} \d\d|\d{6}-[1-4]\d{6}|[12] \d\d (?:0[1-9]|1[0-2]) \d\d \d{3} \d{3} \d\d"
     r"|(?!(?:\d\d[05]0 ?){3})\d{4} \d{4} \d{4})(?![^\W_]|[-.]\d)",
     # Of Switzerland and Belgium, of the insurance of the United States and Ontario, of Mexico, of
     # India and Thailand, and those that begin with the day of a birth.
-    rf"{_ALONE}(?<![-.])(?:756\.\d{{4}}\.\d{{4}}\.\d\d|\d\d\.[01]\d\.[0-3]\d-\d{{3}}\.\d\d"
+    rf"{ALONE}(?<![-.])(?:756\.\d{{4}}\.\d{{4}}\.\d\d|\d\d\.[01]\d\.[0-3]\d-\d{{3}}\.\d\d"
     r"|\d-\d{4}-\d{5}-\d\d-\d|(?!\d\d(?:-\d\d[05]0){3})\d\d-\d{4}-\d{4}-\d{4}"
     r"|(?-i:[1-9][A-Z][A-Z\d]\d-[A-Z][A-Z\d]\d-[A-Z]{2}\d\d|\d{4}-\d{3}-\d{3}-[A-Z]{2}"
     r"|[A-Z]{4}\d\d[01]\d[0-3]\d[HM][A-Z]{5}[A-Z\d]\d|[0-3]\d[01]\d{3}[-+A]\d{3}[\dA-FHJ-NPR-Y]"
     r"|[1-9]\d{5}(?:19|20)\d\d[01]\d[0-3]\d{4}[\dX])"
     r"|(?:[0-3]\d[01]\d{3}|\d\d[01]\d[0-3]\d)-\d{4}|\d\d[0156]\d[0-3]\d/\d{4})"
     r"(?![^\W_]|[-.]\d)",
-    rf"(?-i:{_ALONE}[A-Z]{{6}}\d\d[A-EHLMPRST]\d\d[A-Z]\d{{3}}[A-Z](?![^\W_]))",
+    rf"(?-i:{ALONE}[A-Z]{{6}}\d\d[A-EHLMPRST]\d\d[A-Z]\d{{3}}[A-Z](?![^\W_]))",
     # Identifiers that programs make, and addresses of machines.
-    rf"{_ALONE}[\da-f]{{8}}-(?:[\da-f]{{4}}-){{3}}[\da-f]{{12}}(?![^\W_])",
-    rf"{_ALONE}(?:[\da-f]{{2}}([:-]))(?:[\da-f]{{2}}\1){{4}}[\da-f]{{2}}(?![^\W_])",
+    rf"{ALONE}[\da-f]{{8}}-(?:[\da-f]{{4}}-){{3}}[\da-f]{{12}}(?![^\W_])",
+    rf"{ALONE}(?:[\da-f]{{2}}([:-]))(?:[\da-f]{{2}}\1){{4}}[\da-f]{{2}}(?![^\W_])",
     r"(?<![\d.])(?:10|127|169|172|192)\.(?:[12]?\d?\d\.){2}[12]?\d?\d(?![\d]|\.\d)",
 )
 
@@ -424,7 +423,7 @@ WITH_DIGITS_IN_ANY_TEXT: Final = Forms(
     *_AGES,
     *_WHOLE_DAYS,
     *_NUMBERED,
-    _ALONE + r"\d{1,5}[a-z]? {1,3}(?:(?-i:[A-Z][a-z])[^\W\d_]{1,40} {1,3}){1,2}" + _STREET + r"\.?",
+    ALONE + r"\d{1,5}[a-z]? {1,3}(?:(?-i:[A-Z][a-z])[^\W\d_]{1,40} {1,3}){1,2}" + _STREET + r"\.?",
     rf"(?-i:(?<!{LETTER})[^\W\d_a-z])[^\W\d_]{{1,40}}(?:stra(?:ss|ß)e|str\.|weg|platz|gasse)"
     r" {0,3}\d{1,4}" + _ENDS,
 )
@@ -436,7 +435,7 @@ IN_CLEANED: Final = Forms(
     r" {0,3}\d{0,5}",
     r"(?-i:" + said("Hr Fr") + r" [A-Z][^\W\d_A-Z]{1,40})",
     # Somebody who is called by a word, before what she is: B. Young, MD.
-    rf"(?-i:{_ALONE}(?:[A-Z]\. ?){{0,2}}[A-Z][^\W\d_]{{2,40}}), " + said("md phd rn np frcr facr"),
+    rf"(?-i:{ALONE}(?:[A-Z]\. ?){{0,2}}[A-Z][^\W\d_]{{2,40}}), " + said("md phd rn np frcr facr"),
     # Institutions that are called by words: Sacred Heart Hospital.
     rf"(?-i:(?<!{LETTER})(?:[A-Z][a-z'\u2019]{{2,40}} ){{1,3}}"
     + either(
@@ -480,7 +479,7 @@ WITH_DIGITS_IN_CLEANED: Final = Forms(
     r"(?-i:(?<![^\W_])[A-Z]{1,3}\d{6,10}(?![^\W_]))",
     # Numbers of somebody, behind what says so.
     _OF + rf"[ .:#=_-]{{0,3}}(?:{_NUMBER_SIGN}[ .:#=-]{{0,3}})?{_CODE}",
-    _ALONE
+    ALONE
     + "(?:licen[cs]e|number) "
     + said("plate")
     + r":? (?:[a-z]{1,3}[ -])?(?=[a-z]{0,3} ?\d)[a-z\d]{1,8}(?: \d{1,4})?",
@@ -516,10 +515,10 @@ DAYS: Final = Forms(
         _OLD + " ?" + sign("/") + rf" ?[mfwhk](?!{LETTER})",
     ),
     # Not yttrium and technetium.
-    _ALONE + r"9[1-9] ?" + said("y"),
+    ALONE + r"9[1-9] ?" + said("y"),
     # Initials that are gone (YO) may have been `yo`.
     _OLD + r"(?: ?y\.?,?)?(?=[ \0]{0,3}" + _ADULT + ")",
-    r"(?-i:" + _ALONE + r"(?!99 ?M)9\d ?" + said("M F") + ")",
+    r"(?-i:" + ALONE + r"(?!99 ?M)9\d ?" + said("M F") + ")",
     # Dates: with a year of four digits or of two, with month names, and as in DICOM.
     r"(?<!\d)\d{2,4} ?" + said("年 년") + r" ?\d{1,2} ?[月월](?: ?\d{1,2} ?[日일])?",
     *_IN_DIGITS,
@@ -554,11 +553,11 @@ BEHIND_DAYS: Final = Forms(
     r"(?<![\d.])\d{2,5}" + sign(".") + r"\d{2,5}(?:\.\d{2,5}){1,5}(?![\d.])",
     either(
         # Soft tissue in a plane is no street.
-        _ALONE
+        ALONE
         + r"(?<!\d[.,])\d{1,5}[a-z]? {1,3}(?!(?:ax|axial|cor|coronal|sag|sagittal|tra) st(?!\.))"
         + r"(?:(?:[^\W\d_]{1,40}|\d{1,3}(?:st|nd|rd|th)) {1,3}){1,2}"
         + _STREET,
-        _ALONE + r"\d{1,3}(?:st|nd|rd|th) " + _STREET,
+        ALONE + r"\d{1,3}(?:st|nd|rd|th) " + _STREET,
     )
     + r"\.?",
     # Extensions and pagers, and what is in groups as a number of somebody.
@@ -569,7 +568,7 @@ BEHIND_DAYS: Final = Forms(
     + r"[ .:#_-]{0,4}\d{3,6}(?![ ()/.-]{0,2}\d)",
     # Not the values of a diffusion.
     said("dw") + r"[ .:_-]{1,3}(?!\d{1,3}[05]0(?!\d))\d{3,5}(?!\d)",
-    rf"{_ALONE}(?<!-)(?=[a-z\d-]{{0,20}}\d[a-z]+\d)(?:{_GROUP}-){{2,4}}{_GROUP}{_ENDS}(?!-)",
+    rf"{ALONE}(?<!-)(?=[a-z\d-]{{0,20}}\d[a-z]+\d)(?:{_GROUP}-){{2,4}}{_GROUP}{_ENDS}(?!-)",
 )
 
 # What is left of numbers where dates and phone numbers are gone: with zeros before them, as no
@@ -583,11 +582,11 @@ NUMBERS: Final = Forms(
 # Where a word that no vocabulary has is somebody's name: behind what announces it, joined to a
 # title, before what somebody is, and before an initial.
 ANNOUNCED: Final = Forms(
-    _ANNOUNCES + rf"[.:=]{{0,2}} {{0,2}}{_ALONE}{_NAMES}",
+    _ANNOUNCES + rf"[.:=]{{0,2}} {{0,2}}{ALONE}{_NAMES}",
     # By itself: many texts have a C in them.
     said("c") + rf"/o:? {{1,2}}{_NAMES}(?:, ({_NAME}))?",
     rf"(?<!{LETTER})(?<!\d)dr([^\W\d_]{{4,40}})",
-    rf"{_ALONE}({_NAME}),? "
+    rf"{ALONE}({_NAME}),? "
     + either(
         said("md phd rn np facr frcr mbbs rdms cnmt"),
         said("m ph") + r"\.d",
@@ -595,13 +594,13 @@ ANNOUNCED: Final = Forms(
         said("rt") + r"\(r\)",
     )
     + r"(?![^\W_])",
-    rf"{_ALONE}({_NAME})"
+    rf"{ALONE}({_NAME})"
     + either(
         " " + said("proto"),
         r"['\u2019]s? " + said("pt pat patient clinic proto protocol preset list"),
     ),
     # Institutions of which no vocabulary has what they are called.
-    rf"{_ALONE}(?:({_NAME}) )?({_NAME}) "
+    rf"{ALONE}(?:({_NAME}) )?({_NAME}) "
     + said(
         "hospital clinic hospice infirmary klinikum krankenhaus ziekenhuis sykehus sjukhus "
         "lasarett sygehus sairaala nemocnice kórház szpital clinique ospedale"
@@ -613,7 +612,7 @@ ANNOUNCED: Final = Forms(
     + rf" ({_NAME})(?: ({_NAME}))?",
     r"([\u30a1-\u30fe\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af]{2,8})"
     + said("医院 病院 醫院 クリニック 診療所 诊所 병원 의원 의료원"),
-    rf"{_ALONE}({_NAME})" + either(sign(",") + r" ?[^\W\d_](?:\.|$)", sign("^") + r"(?=[^\W\d_])"),
+    rf"{ALONE}({_NAME})" + either(sign(",") + r" ?[^\W\d_](?:\.|$)", sign("^") + r"(?=[^\W\d_])"),
 )
 
 # All of a text: two words, neither of which any vocabulary has.

@@ -20,6 +20,10 @@ _IS_UNSPACED: Final = re.compile(f"[{_UNSPACED}]")
 
 # A letter of what is written with spaces: there a word ends at all others, and at `_`.
 LETTER: Final = rf"[^\W\d_{_UNSPACED}]"
+
+# No letter or digit stands before what a pattern finds: of `_` nobody knows what it joins.
+ALONE: Final = r"(?<![^\W_])"
+
 _WORD: Final = re.compile(rf"{LETTER}+|[{_UNSPACED}{re.escape(_SIGNS)}]")
 _WORD_IN_ASCII: Final = re.compile(rf"[a-z]+|[{re.escape(_SIGNS)}]")
 _LETTERS: Final = re.compile(r"[^\W\d_]+")
