@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import threading
 from collections import Counter
@@ -38,6 +39,19 @@ BATCH, AHEAD = 16, 4
 PATIENT_ID = 0x00100020
 
 _OWN_CONNECTION = [("grpc.use_local_subchannel_pool", 1)]
+
+# Asked for again as docs/clients.md has it: a worker finds out by and by that PostgreSQL is back.
+_ASKED_AGAIN = {
+    "name": [{"service": "deidcascade.v1.ProfileService", "method": "ListSubjects"}],
+    "retryPolicy": {
+        "maxAttempts": 5,
+        "initialBackoff": "0.5s",
+        "maxBackoff": "2s",
+        "backoffMultiplier": 2,
+        "retryableStatusCodes": ["UNAVAILABLE"],
+    },
+}
+_READING = [("grpc.service_config", json.dumps({"methodConfig": [_ASKED_AGAIN]}))]
 
 
 class Victim(Enum):
@@ -91,7 +105,7 @@ class Storm:
         )
         deid.wait_for("event=health status=SERVING", times=WORKERS)
         self._services = {Victim.PROFILE: profile, Victim.DEID: deid}
-        channel = running.enter_context(callers.open_channel(profile.address))
+        channel = running.enter_context(callers.channel(profile.address, _READING))
         self._service = ProfileServiceStub(channel)
 
     def prepare(self, assign: str) -> None:
