@@ -143,9 +143,9 @@ class Cleaner:
 
     def is_harmless(self, text: str) -> bool:
         """Whether a text says nothing but what is known to be harmless."""
-        values = [each.strip().lower() for each in text.split("\\")]
+        values = [each.strip() for each in text.split("\\")]
         return all(
-            value.lstrip("+-") in _NO_NUMBERS
+            value.lower().lstrip("+-") in _NO_NUMBERS
             or clean(value, self.vocabulary, self.identity) == value
             for value in values
         )
