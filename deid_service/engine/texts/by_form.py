@@ -13,6 +13,7 @@ from typing import Final
 
 from deid_service.engine.texts.called import CALLED
 from deid_service.engine.texts.forms import FIRST_UNSPACED
+from deid_service.engine.texts.labelled import LABELLED
 from deid_service.engine.texts.signs import (
     ANNOUNCED,
     BEHIND_DAYS,
@@ -157,7 +158,7 @@ def without(text: str, instead: str, of_days: str = "") -> str:
     Args:
         text: one value.
         instead: stands for what is gone.
-        of_days: stands for days and ages; the same unless given.
+        of_days: stands for days, ages and numbers that are labelled; the same unless given.
     """
     words = words_in(text)
     for pattern in IN_CLEANED.of(words):
@@ -167,6 +168,8 @@ def without(text: str, instead: str, of_days: str = "") -> str:
     if _DIGIT.search(text) is None:
         return text
     text = _UID.sub(instead, text)
+    for pattern in LABELLED.of(words):
+        text = pattern.sub(lambda found: _without_groups(found, of_days or instead), text)
     for pattern in WITH_DIGITS_IN_CLEANED.of(words):
         text = pattern.sub(instead, text)
     for pattern in DAYS.of(words):

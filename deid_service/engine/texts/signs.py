@@ -519,6 +519,10 @@ DAYS: Final = Forms(
     # Initials that are gone (YO) may have been `yo`.
     _OLD + r"(?: ?y\.?,?)?(?=[ \0]{0,3}" + _ADULT + ")",
     r"(?-i:" + ALONE + r"(?!99 ?M)9\d ?" + said("M F") + ")",
+    # Above 99: at the begin, before what brings her; of no fever, and nothing that is counted.
+    r"(?-i:\A1[01]\d ?"
+    + said("M F")
+    + r")(?= [a-z]|, )(?!,? (?:fever|febrile|temp|voxels|pixels|counts|oral|rectal|degrees))",
     # Dates: with a year of four digits or of two, with month names, and as in DICOM.
     r"(?<!\d)\d{2,4} ?" + said("年 년") + r" ?\d{1,2} ?[月월](?: ?\d{1,2} ?[日일])?",
     *_IN_DIGITS,

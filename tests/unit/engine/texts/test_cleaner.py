@@ -514,6 +514,9 @@ def test_stays(text: str) -> None:
         # Ages as PatientAge has them, and with the sex; former names; no sizes.
         ("right hip 94Y", "right hip"), ("102Y patient", "patient"), ("90Y therapy", "90Y therapy"),
         ("92F with fall", "with fall"), ("95 M s/p fall", "s/p fall"),
+        ("100F fall, hip pain", "fall, hip pain"), ("103 M, hip pain", "hip pain"),
+        ("102F fever", "102F fever"), ("110M voxels", "110M voxels"),
+        ("CT 110F scan", "CT 110F scan"),
         ("Her previous surname was Gray.", "Her previous surname was"),
         ("Corrected patient name from Chambers to", "Corrected patient from to"),
         ("maiden name Head", ""), ("patient goes by Hope", "patient goes by"),

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deid_service.engine.texts import by_form, called, signs
+from deid_service.engine.texts import by_form, called, labelled, signs
 from deid_service.engine.texts.triggers import Form, Forms, either, said, sign, words_in
 
 ALL: Final = {
     name: forms
-    for name, forms in {**vars(signs), **vars(called)}.items()
+    for name, forms in {**vars(signs), **vars(called), **vars(labelled)}.items()
     if isinstance(forms, Forms)
 }
 TRIED_BY_WORD: Final = [
@@ -168,6 +168,7 @@ EXAMPLES: Final = (
     "A. Ann {} knee",
     *("Oak {} Group", "Oak & Elm {}", "Oak {} Health", "{}生Ann", "{}사 Ann"),
     *("Annika, {}", "95 {}", "{}/o Ann"),
+    *("103{} fall", "{} 3/14", "{} seen 3/14"),
     *("Ann {}(r)", "Ann's {}", "Ann{} B.", "Ann{}B", "Ann{} Bell"),
 )
 
