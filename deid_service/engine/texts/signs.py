@@ -478,7 +478,10 @@ WITH_DIGITS_IN_CLEANED: Final = Forms(
     # With the letters of who gives them.
     r"(?-i:(?<![^\W_])[A-Z]{1,3}\d{6,10}(?![^\W_]))",
     # Numbers of somebody, behind what says so.
-    _OF + rf"[ .:#=_-]{{0,3}}(?:{_NUMBER_SIGN}[ .:#=-]{{0,3}})?{_CODE}",
+    # The bed of a tumour is none of a ward.
+    r"(?<!tumor )(?<!tumour )"
+    + _OF
+    + rf"[ .:#=_-]{{0,3}}(?:{_NUMBER_SIGN}[ .:#=-]{{0,3}})?{_CODE}",
     ALONE
     + "(?:licen[cs]e|number) "
     + said("plate")

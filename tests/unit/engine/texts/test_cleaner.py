@@ -737,6 +737,9 @@ def test_phrase_of_somebody() -> None:
         "A. Aa MD" * 8_000,
         "Aaa & " * 10_000,
         "on Aaa Aaa " * 6_000,
+        "onset of a" * 6_000,
+        "path S12-" * 7_000,
+        "412 bed " * 8_000,
     ],
 )
 def test_long_texts(text: str) -> None:

@@ -33,3 +33,36 @@ def test_days_without_a_year(text: str, left: str) -> None:
 def test_no_days(text: str) -> None:
     """What only looks like one stays."""
     assert clean(text, vocabulary(), Identity()) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        # Rooms, and the bed in one.
+        ("bedside 639", "bedside"), ("bedside 250B, knee", "bedside , knee"),
+        ("bedside 4W-55A", "bedside"), ("pt in 412", "pt in"),
+        ("patient is in 9W-36B", "patient is in"),
+        ("690 bed 2", "bed"), ("knee 467B, bed A", "knee , bed"), ("ward: 412 knee", "ward: knee"),
+        # Specimens, with or without what says so.
+        ("pathology S13-9984", "pathology"), ("path # S13-99841, carcinoma", "path # , carcinoma"),
+        ("biopsy 22-S-1234", "biopsy"), ("cytology: C21-123", "cytology"),
+        ("knee S13-9984", "knee"), ("carcinoma (SP22-12345)", "carcinoma"),
+    ],
+)  # fmt: skip
+def test_rooms_and_specimens(text: str, left: str) -> None:
+    """Their numbers go."""
+    assert clean(text, vocabulary(), Identity()) == left
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "CXR bedside 1 view", "bedside 120 kV", "patient in 512 matrix", "pt in 512x512",
+        "ICU 2 days", "floor 3", "pathology T11-12", "biopsy 12-14 gauge", "pathology 10-15 mm",
+        "S10-120", "Ser S1-1000", "tumor bed 50 Gy", "tumour bed 2 cm",
+        "slice s10-1200",
+    ],
+)  # fmt: skip
+def test_no_rooms_and_specimens(text: str) -> None:
+    """Sizes, doses, counts, levels of the spine and slices stay."""
+    assert clean(text, vocabulary(), Identity()) == text
