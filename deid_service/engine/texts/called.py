@@ -39,6 +39,21 @@ _NO_INITIALS: Final = (
     "(?!AP|PA|LT|RT|US|MR|CT|IV|IN|AT|ON|OF|TO|BY|IS|RE|NO|OR|UP|AS|MG|NM|XR|ID|QA|QC|OK|DR|AN|IF)"
 )
 
+_INITIALS: Final = rf"{_NO_INITIALS}(?:[A-Z]{{2}}|[A-Z]\.[A-Z]\.?(?:[A-Z]\.?)?)(?![^\W_])"
+
+# What people sign with their initials, the day on which they did, and programs that did it.
+_SIGNING: Final = (
+    "contoured contours edited segmented annotated drawn traced dictated transcribed typed qa qc"
+)
+_DAY: Final = (
+    r"(?:\x01|\d{1,4}[-./]\d{1,2}[-./]\d{1,4}|\d{8}|\d{1,2}[- ]?[A-Z]?[a-z]{2,8}[- ]?\d{2,4}"
+    r"|[A-Z][a-z]{2,8}\.? \d{1,2},? \d{4})(?!\d)"
+)
+_SIGNS: Final = (
+    r"(?!AI|MRI|MRA|PET|CTA|CAD|MIM|ROI|DIR|SAM|CNN|TPS|CMD|ROS)"
+    rf"(?:{_INITIALS}|[A-Z]{{3}}(?![^\W_]))"
+)
+
 
 def _capitalised(words: str) -> str:
     """Returns words with a capital behind the same without."""
@@ -95,9 +110,16 @@ CALLED: Final = Forms(
     + r"(?= ?(?:$|[.,;:)(])))",
     "(?-i:" + said("by By per Per") + rf" {_WHO},? (?:MD|DO|NP|RN|RT)(?![^\W_]))",
     rf"(?-i:{ALONE}{_WITH_INITIAL},? " + said("MD") + "(?= [a-z]))",
-    # Initials of whom nobody knows.
-    said(_TECHNOLOGISTS + " mtra")
-    + rf" ((?-i:{_NO_INITIALS}(?:[A-Z]{{2}}|[A-Z]\.[A-Z]\.)))(?![^\W_])",
+    # Initials of whom nobody knows: of one and of another.
+    said(_TECHNOLOGISTS + " techs technologists mtra")
+    + rf":? (?-i:({_INITIALS})(?: ?[/,&+] ?({_INITIALS}))?)",
+    said("techs technologists") + rf":? (?-i:(?:{_INITIALS}|\0) ({_INITIALS}))",
+    said(_TECHNOLOGISTS + " techs technologists mtra") + rf":? (?-i:\0 ?[/,&+] ?({_INITIALS}))",
+    # Of who did what is signed: where no more is said, and before its day or behind it.
+    said(_SIGNING) + rf" by:? (?-i:({_SIGNS})(?= *(?:$|[.,;)])| and [A-Z]|[ ,]{{1,2}}{_DAY}))",
+    said(_SIGNING) + rf":? (?-i:({_INITIALS})(?=[ ,]{{1,2}}{_DAY}))",
+    said(_SIGNING) + rf":? (?-i:{_DAY}[ ,]{{1,2}}({_INITIALS})(?= *$))",
+    said("check checked") + rf":? (?-i:({_INITIALS})(?=[ ,]{{1,2}}{_DAY}))",
     # Streets and practices that are called by words.
     "(?-i:"
     + said("on at near off")

@@ -278,7 +278,9 @@ _ANYWHERE: Final[tuple[Form, ...]] = (
     + rf" (?:[A-Z][a-z'\u2019-]{{1,40}} {_SECOND}(?=[,;)]|{_GOES_ON})|[A-Z][^\W\d_]{{1,40}}))",
     _ROLE
     + r"[:=] {0,3}(?:[^\W\d_]\. ?){0,2}[^\W\d_]{2,40}"
-    + rf"(?-i:,? (?:{_SECOND}(?=[,.;)]| *$| [a-z(])|[A-Z]{{2,30}}(?= *$)))?",
+    + rf"(?-i:,? (?:{_SECOND}(?=[,.;)]| *$| [a-z(])|[A-Z]{{2,30}}(?= *$)))?"
+    # And another's initials.
+    + r"(?: ?[/&+] ?(?-i:(?!AP|PA|LT|RT|US|MR|CT|XR)[A-Z]{2})(?![^\W_]))?",
     _WELL_KNOWN,
     # Towns that are called by two words.
     either(

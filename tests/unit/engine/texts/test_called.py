@@ -27,6 +27,14 @@ NAMED = [
     ("Long Limb, RT(R) knee", "RT(R) knee"),
     # Two letters of who took the images.
     ("tech RM knee", "tech knee"), ("Technologist S.C.: knee", "Technologist : knee"),
+    ("Tech: PH / DB, knee", "knee"),
+    ("techs PH P.C. knee", "techs knee"), ("tech PH/DB knee", "tech / knee"),
+    # And of who contoured, wrote or looked at something.
+    ("contoured by EL", "contoured by"), ("edited by ACT, knee", "edited by , knee"),
+    ("contours A.R. 12/28/19", "contours"), ("QA RS 08-06-2017", "QA"),
+    ("QA PC Dec 31 2019", "QA"), ("Transcribed by BD 20131024", "Transcribed by 20131024"),
+    ("edited 19-06-2018 A.L.", "edited"), ("Physics check PC 1 Dec 2019", "Physics check"),
+    ("contoured by EL and MD", "contoured by and MD"),
     # Streets and practices.
     ("Pharmacy on Old Mill Ave has", "Pharmacy on has"), ("at 7729 Old Mill Dr", "at Dr"),
     ("Little Rock Radiology Associates", "Radiology Associates"),
@@ -65,6 +73,10 @@ def test_who_is_called_by_words(text: str, left: str) -> None:
         # Soft tissue, and what is imaged.
         "5 Axial Dr", "on Axial", "Chest Imaging", "Radiology Group", "Head and Neck Imaging",
         "Hand and Foot Orthopedics", "CT Family history",
+        # No initials: what did something, and what it did it on.
+        "edited by AI", "contoured by MRI", "contours CT 5.1.2", "segmented by CAD, edited",
+        "drawn by RT", "tech CT / MR", "contours LN 5", "QA IO 5", "techs IV start",
+        "edited by hand",
     ],
 )  # fmt: skip
 def test_what_is_not_called_so(text: str) -> None:

@@ -620,7 +620,9 @@ def test_initials_that_are_announced(name: str, text: str, left: str) -> None:
 @pytest.mark.parametrize(
     ("text", "left"),
     [
-        ("knee Op:SC", "knee"), ("typed=en knee", "knee"), ("Op: TEP", "Op: TEP"),
+        ("knee Op:SC", "knee"), ("Tech: SC / DB, knee", "knee"), ("Tech: AB / CT", "CT"),
+        ("contours LR 20131024, knee", "contours , knee"), ("QA LR 1 May 2020", "QA"),
+        ("typed=en knee", "knee"), ("Op: TEP", "Op: TEP"),
         ("op CT", "op CT"),
     ],
 )  # fmt: skip
@@ -737,6 +739,8 @@ def test_phrase_of_somebody() -> None:
         "A. Aa MD" * 8_000,
         "Aaa & " * 10_000,
         "on Aaa Aaa " * 6_000,
+        "qa 1/1/1 " * 7_000,
+        "tech AB / " * 6_000,
         "onset of a" * 6_000,
         "path S12-" * 7_000,
         "412 bed " * 8_000,
