@@ -29,6 +29,7 @@ Words of everyday English are a table of their own: they stay as they are writte
 sentence alone. What is no noun is no name of an institution either, and stays in capitals, too.
 
     lemminflect: words and their forms                words, and which are no nouns
+    common words in ten languages (faker)             words
     sources/everyday.txt                              words, against any names
 
 Usage: python -m tests.tools.vocabulary FOLDER      where these packages are installed
@@ -172,6 +173,11 @@ BRITISH: Final = (
     (r"(?<=fib)er(?=s?$)|(?<=^cent)er(?=s?$)|(?<=^lit)er(?=s?$)", "re"),
 )
 
+# Languages of which everyday words are known.
+LOCALES: Final = (
+    "cs_CZ", "da_DK", "de_DE", "es_ES", "fr_FR", "it_IT", "nl_NL", "pl_PL", "ru_RU", "uk_UA",
+)  # fmt: skip
+
 # Languages that write words together, and what they do not share with names of people and
 # places, of which none is put together of the others.
 COMPOUNDING: Final = ("german", "dutch", "swedish", "danish")
@@ -236,7 +242,8 @@ def main(arguments: list[str]) -> int:
     marked = {"name": called, "stem": stems, "part": _parts() & words}
     _write(VOCABULARY, words | phrases, marked)
     everyday, no_nouns = _in_english(folder)
-    everyday = {word for word in everyday if word not in names}
+    everyday |= set(_in_other_languages(folder))
+    everyday = {word for word in everyday if folded(word) not in names}
     written = {
         word for line in _lines("everyday.txt", behind=": ") for word in line.split()
     } - everyday
@@ -306,6 +313,14 @@ def _in_english(folder: Path) -> tuple[set[str], set[str]]:
                 if kind == "noun":
                     nouns |= found
     return words, {word for word in words - nouns if len(word) >= _NO_INITIALS}
+
+
+def _in_other_languages(folder: Path) -> Iterator[str]:
+    """Yields common words of languages in which capitals tell names from words."""
+    sys.path.append(str(folder))
+    for locale in LOCALES:
+        provider = import_module(f"faker.providers.lorem.{locale}").Provider
+        yield from (word for word in words_of(provider.word_list) if len(word) > 2)
 
 
 def _inflected() -> Iterator[tuple[str, str]]:

@@ -75,7 +75,7 @@ class Vocabulary:
         stems: those of the words of which names of sequences are put together (`t2map`).
         parts: those of which words of German and the like are (`handwurzelfraktur`), and the
             links between them, which are no terms.
-        everyday: words of everyday English that are no terms, as in capitals they may be
+        everyday: words of everyday sentences that are no terms, as in capitals they may be
             anybody's name; they stay in small letters.
         any_case: those of them that are no nouns, and so no institution: they stay in capitals,
             too, and where a sentence begins.

