@@ -22,8 +22,16 @@ _CALLED: Final = (
     rf"{_NO_NAME}{_UPPER}(?:[a-zß-öø-ÿ'\u2019]{{1,30}}(?:[A-Z-][a-zß-öø-ÿ]{{2,30}})?"
     rf"|[A-ZÀ-ÖØ-Þ'\u2019-]{{2,30}})"
 )
+# Parts of a name that stand before a name.
+_PARTICLES: Final = (
+    "(?:(?:[Dd](?:as?|el?|ella|en|er|i|os?|u)|[Ll](?:as?|os|e)|[Vv][ao]n|[Tt]e[rn]|[AaEe]l"
+    "|D(?:AS?|EL?|ELLA|EN|ER|I|OS?|U)|L(?:AS?|OS|E)|V[AO]N) )"
+)
 _TITLED: Final = rf"{_NO_NAME}{_UPPER}[a-zß-öø-ÿ'\u2019]{{2,30}}"
-_WHO: Final = rf"((?:[A-Z]\. ?){{0,2}}{_CALLED}(?:,? {_CALLED}| [A-Z]\. ?{_CALLED})?)(?![^\W_])"
+_WHO: Final = (
+    rf"({_PARTICLES}{{0,2}}(?:[A-Z]\. ?){{0,2}}{_CALLED}"
+    rf"(?:,? {_PARTICLES}{{0,2}}{_CALLED}| [A-Z]\. ?{_CALLED})?)(?![^\W_])"
+)
 _WITH_INITIAL: Final = rf"((?:[A-Z]\. ?){{1,2}}{_CALLED})(?![^\W_])"
 _RELATIVES: Final = (
     "wife husband spouse son daughter mother father mom dad brother sister uncle aunt niece nephew "
@@ -90,6 +98,10 @@ CALLED: Final = Forms(
     "(?-i:"
     + said("врач Врач лікар Лікар лекар 医生 医師 医师 의사")
     + rf"[\uff1a:]? ?({_CALLED})(?![^\W_]))",
+    # With a part of a name before it; da Vinci is a robot.
+    "(?-i:"
+    + said("by By per Per attn Attn Dr Mr Mrs Ms Miss Prof")
+    + rf"[.:]? (?!da Vinci)({_PARTICLES}{{1,2}}{_TITLED})(?![^\W_]))",
     # Before who somebody is.
     rf"(?-i:{ALONE}{_WHO} \(" + said(_RELATIVES) + r"\))",
     # Before what somebody is.

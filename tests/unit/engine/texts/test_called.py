@@ -25,6 +25,10 @@ NAMED = [
     ("knee D. Limb MD", "knee MD"), ("M. Limb MD knee", "MD knee"),
     ("by ART LONG RN, knee", "by RN, knee"),
     ("Long Limb, RT(R) knee", "RT(R) knee"),
+    # Parts of a name, before it.
+    ("wife Ana da Costa, knee", "wife , knee"), ("nurse da Costa knee", "nurse knee"),
+    ("knee by de la Costa", "knee by"), ("Dr da Costa: knee", "Dr : knee"),
+    ("Mr van der Head, knee", "Mr , knee"), ("son VAN DER LIMB, knee", "son , knee"),
     # Two letters of who took the images.
     ("tech RM knee", "tech knee"), ("Technologist S.C.: knee", "Technologist : knee"),
     ("Tech: PH / DB, knee", "knee"),
@@ -56,7 +60,7 @@ def test_who_is_called_by_words(text: str, left: str) -> None:
         == "Bone age, requested"
     )
     assert clean("seen by Dr Zyx Head", vocabulary(), identity) == "seen by"
-    assert not {"long", "art", "head", "limb", "short", "sharp", "mill", "old"} & {
+    assert not {"long", "art", "head", "limb", "short", "sharp", "mill", "old", "costa"} & {
         word.lower() for word in kept.replace(",", " ").split()
     }
 
@@ -73,6 +77,7 @@ def test_who_is_called_by_words(text: str, left: str) -> None:
         # Soft tissue, and what is imaged.
         "5 Axial Dr", "on Axial", "Chest Imaging", "Radiology Group", "Head and Neck Imaging",
         "Hand and Foot Orthopedics", "CT Family history",
+        "by da Vinci robot", "TC de la Costa", "with von Willebrand disease", "sister de novo",
         # No initials: what did something, and what it did it on.
         "edited by AI", "contoured by MRI", "contours CT 5.1.2", "segmented by CAD, edited",
         "drawn by RT", "tech CT / MR", "contours LN 5", "QA IO 5", "techs IV start",

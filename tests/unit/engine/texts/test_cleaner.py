@@ -740,6 +740,8 @@ def test_phrase_of_somebody() -> None:
         "Aaa & " * 10_000,
         "on Aaa Aaa " * 6_000,
         "qa 1/1/1 " * 7_000,
+        "son de la Aa " * 6_000,
+        "by de de " * 8_000,
         "tech AB / " * 6_000,
         "onset of a" * 6_000,
         "path S12-" * 7_000,
