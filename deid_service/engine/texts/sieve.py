@@ -57,6 +57,13 @@ _JOINED: Final = re.compile(r"(?:['\u2019]s?)?[ _/-]|['\u2019]")
 
 _BETWEEN_SENTENCES: Final = frozenset((". ", "? ", "! ", "; ", ".", " - "))
 
+# Words of a text that is written in capitals, at the least.
+_TEXT: Final = 3
+
+# What stands before the name of an employer.
+_WORKS: Final = frozenset(["employed", "employee", "work", "worked", "working", "works"])
+_OF_WORK: Final = frozenset(["at", "by", "for", "of"])
+
 # What is called by words of a sentence; in small letters and in capitals nothing else tells.
 _CALLED_BY_WORDS: Final = frozenset(
     [
@@ -80,11 +87,16 @@ class Sieve:
         """Takes a text in tokens; each word is one, and what stands between two."""
         self._tokens = tokens
         self._words = words
+        written = [token for token in tokens if token.isalpha()]
+        self._in_capitals = len(written) >= _TEXT and all(map(str.isupper, written))
 
     def stays(self) -> list[bool]:
         """Tells of each token whether it stays; takes time by their number alone."""
         tokens = self._tokens
-        stays = [not token[0].isalnum() or self._words.is_harmless(token) for token in tokens]
+        stays = [
+            not token[0].isalnum() or self._words.is_harmless(token) or self._is_everyday(token)
+            for token in tokens
+        ]
         for run in self._dotted():
             if not self._words.is_harmless("".join(tokens[at] for at in run)):
                 for at in run:
@@ -94,7 +106,9 @@ class Sieve:
             if not stays[at] and (self._is_unit(at, stays) or self._begins(at)):
                 stays[at] = True
         for at in reversed(words):
-            if stays[at] and self._is_of_an_address(at, stays):
+            if stays[at] and (
+                self._is_of_an_address(at, stays) or self._is_where_somebody_works(at)
+            ):
                 stays[at] = False
         gone = {at for at in words if not stays[at]}
         known = self._in_phrases(words, gone) if gone else set()
@@ -180,12 +194,26 @@ class Sieve:
         return (
             len(behind) == _BESIDE
             and behind[0] in _IN_ADDRESSES
-            and self._words.is_everyday(self._tokens[at])
+            and self._is_everyday(self._tokens[at])
             and (
                 behind[1].lower() in _CALLED_BY_WORDS
                 or (not stays[at + 2] and self._words.is_noun(self._tokens[at]))
             )
         )
+
+    def _is_where_somebody_works(self, at: int) -> bool:
+        """Whether an everyday word is the name of an employer: works at oracle."""
+        before = self._tokens[max(at - 4, 0) : at]
+        return (
+            len(before) == 2 * _BESIDE
+            and before[1] == before[3] == " "
+            and before[2].lower() in _OF_WORK
+            and before[0].lower() in _WORKS
+            and self._is_everyday(self._tokens[at])
+        )
+
+    def _is_everyday(self, token: str) -> bool:
+        return self._words.is_everyday(token, in_capitals=self._in_capitals)
 
     def _in_phrases(self, words: list[int], gone: set[int]) -> set[int]:
         """Returns which words are those of a phrase that has one of those that would go."""

@@ -59,6 +59,9 @@ _KINDS: Final = frozenset("cdems")
 _SIDES: Final = frozenset(("l", "r", "lt", "rt"))
 _WEIGHTED: Final = frozenset(("T1", "T2"))
 
+# In capitals, shorter words are anybody's initials.
+_NO_INITIALS: Final = 4
+
 # With these begin names of people that are written as one.
 _PARTICLES: Final = frozenset(
     ["mac", "van", "von", "fitz", "del", "della", "des", "dos", "san", "der", "den", "las", "saint"]
@@ -93,8 +96,6 @@ class Words:
             return True
         if self._has_its_form(token, word) or self._is_put_together(word):
             return True
-        if self.is_everyday(token):
-            return True
         if word.isascii():
             return False
         # In Latin letters an accent tells words apart: `Åse` is no `ase`.
@@ -103,9 +104,26 @@ class Words:
             compared in self.terms or ends_as_medicine(compared) or self._is_unspaced(compared)
         )
 
-    def is_everyday(self, token: str) -> bool:
-        """Whether a word is of everyday English, and written as one."""
-        return token in self._everyday or (token.isupper() and token.lower() in self._any_case)
+    def is_everyday(self, token: str, *, in_capitals: bool) -> bool:
+        """Whether a word is of everyday English, written as one, and none of the file's.
+
+        Args:
+            token: a word as it is written.
+            in_capitals: so is the whole text, and capitals tell no name from a word.
+        """
+        word = token.lower()
+        if word == token:
+            is_one = token in self._everyday
+        elif token.isupper():
+            is_one = word in self._any_case or (
+                in_capitals
+                and len(token) >= _NO_INITIALS
+                and word in self._everyday
+                and word not in self.names
+            )
+        else:
+            return False
+        return is_one and not self.identifies(word)
 
     def is_noun(self, token: str) -> bool:
         """Whether an everyday word may be what somebody or something is called."""
