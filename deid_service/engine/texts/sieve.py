@@ -87,16 +87,14 @@ class Sieve:
         """Takes a text in tokens; each word is one, and what stands between two."""
         self._tokens = tokens
         self._words = words
-        written = [token for token in tokens if token.isalpha()]
-        self._in_capitals = len(written) >= _TEXT and all(map(str.isupper, written))
 
     def stays(self) -> list[bool]:
         """Tells of each token whether it stays; takes time by their number alone."""
         tokens = self._tokens
-        stays = [
-            not token[0].isalnum() or self._words.is_harmless(token) or self._is_everyday(token)
-            for token in tokens
-        ]
+        stays = [not token[0].isalnum() or self._words.is_harmless(token) for token in tokens]
+        everyday = self._everyday([at for at, is_known in enumerate(stays) if not is_known])
+        for at in everyday:
+            stays[at] = True
         for run in self._dotted():
             if not self._words.is_harmless("".join(tokens[at] for at in run)):
                 for at in run:
@@ -105,10 +103,8 @@ class Sieve:
         for at in words:
             if not stays[at] and (self._is_unit(at, stays) or self._begins(at)):
                 stays[at] = True
-        for at in reversed(words):
-            if stays[at] and (
-                self._is_of_an_address(at, stays) or self._is_where_somebody_works(at)
-            ):
+        for at in reversed(everyday):
+            if self._is_of_an_address(at, stays) or self._is_where_somebody_works(at):
                 stays[at] = False
         gone = {at for at in words if not stays[at]}
         known = self._in_phrases(words, gone) if gone else set()
@@ -188,13 +184,24 @@ class Sieve:
             and self._words.begins(self._tokens[at])
         )
 
+    def _everyday(self, unknown: list[int]) -> list[int]:
+        """Returns which of these are everyday words, as this text writes words."""
+        if not unknown:
+            return []
+        written = [token for token in self._tokens if token.isalpha()]
+        in_capitals = len(written) >= _TEXT and all(map(str.isupper, written))
+        return [
+            at
+            for at in unknown
+            if self._words.is_everyday(self._tokens[at], in_capitals=in_capitals)
+        ]
+
     def _is_of_an_address(self, at: int, stays: list[bool]) -> bool:
         """Whether an everyday word is a name of what stands behind it: rolling meadows clinic."""
         behind = self._tokens[at + 1 : at + 3]
         return (
             len(behind) == _BESIDE
             and behind[0] in _IN_ADDRESSES
-            and self._is_everyday(self._tokens[at])
             and (
                 behind[1].lower() in _CALLED_BY_WORDS
                 or (not stays[at + 2] and self._words.is_noun(self._tokens[at]))
@@ -209,11 +216,7 @@ class Sieve:
             and before[1] == before[3] == " "
             and before[2].lower() in _OF_WORK
             and before[0].lower() in _WORKS
-            and self._is_everyday(self._tokens[at])
         )
-
-    def _is_everyday(self, token: str) -> bool:
-        return self._words.is_everyday(token, in_capitals=self._in_capitals)
 
     def _in_phrases(self, words: list[int], gone: set[int]) -> set[int]:
         """Returns which words are those of a phrase that has one of those that would go."""
