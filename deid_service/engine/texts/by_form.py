@@ -13,7 +13,7 @@ from typing import Final
 
 from deid_service.engine.texts.called import CALLED
 from deid_service.engine.texts.forms import FIRST_UNSPACED
-from deid_service.engine.texts.labelled import LABELLED
+from deid_service.engine.texts.labelled import LABELLED, LABELLED_WITH_DIGITS
 from deid_service.engine.texts.signs import (
     ANNOUNCED,
     BEHIND_DAYS,
@@ -165,10 +165,12 @@ def without(text: str, instead: str, of_days: str = "") -> str:
         text = pattern.sub(instead, text)
     for pattern in CALLED.of(words):
         text = pattern.sub(lambda found: _without_groups(found, instead), text)
+    for pattern in LABELLED.of(words):
+        text = pattern.sub(lambda found: _without_groups(found, instead), text)
     if _DIGIT.search(text) is None:
         return text
     text = _UID.sub(instead, text)
-    for pattern in LABELLED.of(words):
+    for pattern in LABELLED_WITH_DIGITS.of(words):
         text = pattern.sub(lambda found: _without_groups(found, of_days or instead), text)
     for pattern in WITH_DIGITS_IN_CLEANED.of(words):
         text = pattern.sub(instead, text)

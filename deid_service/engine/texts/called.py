@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from deid_service.engine.texts.triggers import ALONE, Forms, either, said
+from deid_service.engine.texts.triggers import ALONE, Forms, either, said, sign
 
 # A word as a name is written, with a capital or in capitals, alone or as given name and surname;
 # and what stands at names and is none.
@@ -127,6 +127,9 @@ CALLED: Final = Forms(
     + rf":? (?-i:({_INITIALS})(?: ?[/,&+] ?({_INITIALS}))?)",
     said("techs technologists") + rf":? (?-i:(?:{_INITIALS}|\0) ({_INITIALS}))",
     said(_TECHNOLOGISTS + " techs technologists mtra") + rf":? (?-i:\0 ?[/,&+] ?({_INITIALS}))",
+    "(?-i:\\0 ?" + sign("/") + rf" ?({_INITIALS})(?= *(?:$|[,;.])))",
+    # Who drew a target.
+    said("gtv ctv ptv itv") + r" (?-i:([A-Z]\.[A-Z]\.?))(?= *$)",
     # Of who did what is signed: where no more is said, and before its day or behind it.
     said(_SIGNING) + rf" by:? (?-i:({_SIGNS})(?= *(?:$|[.,;)])| and [A-Z]|[ ,]{{1,2}}{_DAY}))",
     said(_SIGNING) + rf":? (?-i:({_INITIALS})(?=[ ,]{{1,2}}{_DAY}))",

@@ -1,4 +1,4 @@
-"""Numbers and days behind a word that says of what they are, as patterns.
+"""Numbers, days, employers and places behind a word that says of what they are, as patterns.
 
 The word says nothing of anybody, and stays; what is in the groups goes. This is for texts that are
 cleaned: elsewhere the same may be a size, a version or a step of a protocol.
@@ -24,7 +24,64 @@ _ROOM: Final = (
     r"(?! ?(?:x|by|matrix|kvp?|ma|mas|ms|mm|cm|ml|gy|days?|hours?|min|minutes|patients|views?)\b)"
 )
 
+# Words as names are written; and what is no place, nor what makes machines and agents is called.
+_NAMED: Final = r"[A-Z][a-z]{2,20}(?: [A-Z][a-z]{2,20}){0,2}"
+_NO_PLACE: Final = (
+    r"(?!(?:Acute|Bed|Clinic|Department|Emergency|Floor|Home|Hospital|Inpatient|Intensive|Nursing|Other"
+    r"|Outpatient|Outside|Radiology|Recovery|Rehab|Stretcher|Surgery|Table|Unit|Ward)(?![^\W_]))"
+)
+_NO_MAKER: Final = (
+    "(?!Agfa|Bayer|Bracco|Brainlab|Canon|Carestream|Elekta|Esaote|Fujifilm|Guerbet|Healthcare|Hitachi"
+    "|Hologic|Imaging|Konica|Medical|Mirada|Philips|Samsung|Shimadzu|Siemens|Software|Solutions|Systems"
+    "|Technologies|Toshiba|Varian)"
+)
+
+# States of the United States, by letters that mean nothing else; and all others.
+_STATE: Final = "AK AZ IL KS KY MN NJ NY OH TN UT WI WV WY"
+_ANY_STATE: Final = (
+    f"{_STATE} AL AR CA CO CT DC DE FL GA HI IA ID IN LA MA MD ME MI MO MS MT NC ND NE NH NM NV "
+    "OK OR PA RI SC SD TX VA VT WA"
+)
+
+# For whom somebody works, by letters that may mean something else; and what is no employer.
+_BY_LETTERS: Final = (
+    "((?!(?:ED|ER|EMS|HR|ICU|IT|OR|PACU|PT|VA|CT|MR|MRI|US|XR|IR|NM|RT|HS|OB|PE|MD|RN)(?![A-Z]))"
+    r"[A-Z]{2,6})(?![^\W_])"
+)
+
 LABELLED: Final = Forms(
+    # For whom she works, and who speaks for her.
+    "(?-i:"
+    + said("works worked working employed employee engineer driver clerk mechanic manager")
+    + rf" (?:for|at|by) {_BY_LETTERS})",
+    "(?-i:"
+    + said("retired Retired work job driver Driver engineer Engineer clerk employer Employer")
+    + r"[,:] (UPS|IBM|GE|DHL|BMW|KFC|TSA|NASA|USPS))(?![^\W_])",
+    "(?-i:"
+    + either(said("law Law") + " [Ff]irm", said("employer Employer"))
+    + r":? ((?:[A-Z][a-z]{2,30}(?:-|,? (?:and |& )?)){0,3}[A-Z][a-z]{2,30}))(?![^\W_])",
+    rf"(?-i:{ALONE}{_NO_MAKER}([A-Z][a-z]{{2,30}}(?:[ -]{_NO_MAKER}[A-Z][a-z]{{2,30}})?) "
+    + said("Ltd PLC LLP LLC")
+    + ")",
+    # Where she comes from or goes to, with the state too.
+    said("transfer transferred travel travels traveled travelled immigrant immigrated emigrated")
+    + rf" (?-i:from {_NO_PLACE}({_NAMED}))(?![^\W_])",
+    said("travel travels traveled travelled traveling travelling trip")
+    + rf" (?-i:(?:in|to) ({_NAMED}))(?![^\W_])",
+    said("farmer mayor") + rf" (?-i:(?:in|of) ({_NAMED}))(?![^\W_])",
+    rf"(?-i:{ALONE}(?:from|near|visiting|by|at) ({_NAMED}, ?" + said(_ANY_STATE) + r"))(?! ?\d)",
+    rf"(?-i:{ALONE}({_NAMED}, ?" + said(_STATE) + r"))(?! ?\d)",
+    # Institutions, in the languages in which what they are stands first.
+    "(?-i:"
+    + either(
+        said("Clínica Clinique Hôpital Hopital Ospedale Policlinico Klinikum Szpital")
+        + " (?:(?:da|de|di|do|du|del|della|van|von|la|San|Santa) ){0,2}",
+        said("Hospital") + " (?:(?:da|de|di|do|du|del|della|la|San|Santa) ){1,2}",
+    )
+    + r"([A-ZÀ-ÖØ-Þ][^\W\d_A-Z]{2,40}(?: [A-ZÀ-ÖØ-Þ][^\W\d_A-Z]{2,40})?))",
+)
+
+LABELLED_WITH_DIGITS: Final = Forms(
     # Days on which something began or was.
     either(
         said("onset") + " of [a-z]{2,20}",

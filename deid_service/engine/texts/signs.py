@@ -443,8 +443,10 @@ IN_CLEANED: Final = Forms(
     + either(
         said("Hospital Clinic Hospice Nursing Manor Klinikum Krankenhaus"),
         said("Medical") + " Cent(?:er|re)",
-        said("Care") + " Home",
-        said("Assisted") + " Living",
+        said("Care Cancer Dialysis Rehab Rehabilitation Retirement")
+        + " (?:Home|Cent(?:er|re)|Community|Institute)",
+        said("Assisted Senior") + " Living",
+        said("Community") + " (?:Health|Healthcare)",
     )
     + ")",
     "(?-i:"

@@ -33,6 +33,7 @@ NAMED = [
     ("tech RM knee", "tech knee"), ("Technologist S.C.: knee", "Technologist : knee"),
     ("Tech: PH / DB, knee", "knee"),
     ("techs PH P.C. knee", "techs knee"), ("tech PH/DB knee", "tech / knee"),
+    ("GTV L.P.", "GTV"),
     # And of who contoured, wrote or looked at something.
     ("contoured by EL", "contoured by"), ("edited by ACT, knee", "edited by , knee"),
     ("contours A.R. 12/28/19", "contours"), ("QA RS 08-06-2017", "QA"),

@@ -66,3 +66,45 @@ def test_rooms_and_specimens(text: str, left: str) -> None:
 def test_no_rooms_and_specimens(text: str) -> None:
     """Sizes, doses, counts, levels of the spine and slices stay."""
     assert clean(text, vocabulary(), Identity()) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        # For whom somebody works, and who speaks for her.
+        ("works for UPS, knee", "works for , knee"), ("engineer at IBM", "engineer at"),
+        ("retired, UPS", "retired"), ("injured at work, UPS", "injured at work"),
+        ("Employer: Head Motor, knee", "Employer: , knee"),
+        ("Law firm Stone, Hall and Head: knee", "knee"), ("exposed at Long Ltd", "exposed at Ltd"),
+        # Where she comes from or goes to.
+        ("travel to Mobile, fever", "travel to , fever"),
+        ("immigrant from Cross", "immigrant from"),
+        ("Transfer from Mobile for care", "Transfer from for care"),
+        ("farmer in Bath", "farmer in"),
+        ("from Mobile, CA with knee", "from with knee"), ("Mobile, OH: knee", "knee"),
+        # Institutions.
+        ("prior RT at Ospedale San Raffaele", "prior RT at"),
+        ("RT at Clínica Lima", "RT at Clínica"),
+        ("at Hospital de la Head, knee", "at de la , knee"),
+        ("from Autumn Ridge Senior Living", "from"), ("Mobile Community Health MRI", "MRI"),
+    ],
+)  # fmt: skip
+def test_employers_places_and_institutions(text: str, left: str) -> None:
+    """What they are called goes, although it means something else."""
+    assert clean(text, vocabulary(), Identity()) == left
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        # Wards, machines and makers; no place, no state, and no employer.
+        "Transfer from Emergency Department", "nerve transfer to Biceps", "transfer from Outside",
+        "transfer to CT", "Siemens Ltd", "Imaging Systems, Ltd", "works at ER", "retired, HTN",
+        "engineer for MRI", "Mobile, AP", "Breast, CA", "mass in Left Lung, CA 125",
+        "Chest, PA view",
+        "WORKED AT NIGHT", "by Breast, CA 125", "trip and fall", "Lung, IL 6",
+    ],
+)  # fmt: skip
+def test_no_employers_places_and_institutions(text: str) -> None:
+    """They stay."""
+    assert clean(text, vocabulary(), Identity()) == text
