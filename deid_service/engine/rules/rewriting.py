@@ -69,6 +69,10 @@ _cached_step = lru_cache(maxsize=4096)(step_of)
 # Of a text about nobody, where none is cleaned.
 _NOBODY: Final = Cleaner()
 
+# Of no character set (PS3.5 6.1.2.2), and texts all the same.
+_IN_ASCII: Final = frozenset({"AE", "CS", "UR"})
+_READ_IN_SETS: Final = CHARSET_VRS | _IN_ASCII
+
 
 class Place:
     """The element that is rewritten, for what an error says about it.
@@ -326,6 +330,9 @@ def became(
         if op.is_whole:
             return _looked_at(op, place, found_vr, element, start, around)
         readable = readable_texts(place, value, charsets, big=big)
+        if place.vr in _IN_ASCII and not value.isascii():
+            # No code has such letters: they are those of the other texts.
+            readable = _texts_among_bytes(value, charsets) or readable
         if readable is None or settings.leftovers != "remove":
             texts = readable or []
             told = texts if readable is not None else _texts_among_bytes(value, charsets)
@@ -348,7 +355,7 @@ def became(
             new = element_of(encoding, place, found_vr, value)
             count_growth(place, new, len(element))
             result = (new, op.names, "\\".join(texts))
-    if place.vr not in CHARSET_VRS or (element[8:].isascii() and b"\x1b" not in element):
+    if place.vr not in _READ_IN_SETS or (element[8:].isascii() and b"\x1b" not in element):
         memo.remember(op, encoding, element, result)
     return result
 

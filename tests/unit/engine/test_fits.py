@@ -200,3 +200,18 @@ def test_numbers_are_told_at_once() -> None:
     for value in (b" " * 65_000 + b"x", b"1" * 65_000 + b"x", b"1 \\" * 20_000 + b"x"):
         assert not is_numbers(value)
     assert is_numbers(b" 1.5\\-.25E+3 ")
+
+
+@pytest.mark.parametrize("syntax", [EXPLICIT, IMPLICIT])
+@pytest.mark.parametrize("tag", [0x00180022, 0x20051037])
+def test_codes_in_letters_of_the_file(tag: int, syntax: Syntax) -> None:
+    """A name that stands where a code does is read in the character set of the file's texts."""
+    name, word = "Κολοβός^Αιμιλιανός".encode("iso8859_7"), "κοιλιά".encode("iso8859_7")
+    for value, stays in ((name, False), (word, True)):
+        parts = [
+            el("SpecificCharacterSet", "ISO_IR 126"), El(0x00100010, "PN", name),
+            El(tag, "CS", value), El(0x20050010, "LO", b"Philips MR Imaging DD 001 "),
+        ]  # fmt: skip
+        data = dicom(*sorted(parts, key=attrgetter("tag")), syntax=syntax)
+
+        assert (value in every_way(data, a_plan(), byte_by_byte=False).output) is stays
