@@ -26,9 +26,12 @@ from deid_service.engine.texts.signs import (
     WITH_DIGITS_IN_ANY_TEXT,
     WITH_DIGITS_IN_CLEANED,
 )
-from deid_service.engine.texts.triggers import LETTER, words_in
+from deid_service.engine.texts.triggers import LETTER, Forms, words_in
 
 _DIGIT: Final = re.compile(r"\d")
+
+# Both at once: which patterns may find something is asked of each text.
+_CALLED_IN_CLEANED: Final = Forms(*CALLED.written, *LABELLED.written)
 
 # Letters of a word in a script that leaves no spaces.
 _MAX_UNSPACED: Final = 5
@@ -163,9 +166,7 @@ def without(text: str, instead: str, of_days: str = "") -> str:
     words = words_in(text)
     for pattern in IN_CLEANED.of(words):
         text = pattern.sub(instead, text)
-    for pattern in CALLED.of(words):
-        text = pattern.sub(lambda found: _without_groups(found, instead), text)
-    for pattern in LABELLED.of(words):
+    for pattern in _CALLED_IN_CLEANED.of(words):
         text = pattern.sub(lambda found: _without_groups(found, instead), text)
     if _DIGIT.search(text) is None:
         return text

@@ -69,7 +69,10 @@ LABELLED: Final = Forms(
     said("travel travels traveled travelled traveling travelling trip")
     + rf" (?-i:(?:in|to) ({_NAMED}))(?![^\W_])",
     said("farmer mayor") + rf" (?-i:(?:in|of) ({_NAMED}))(?![^\W_])",
-    rf"(?-i:{ALONE}(?:from|near|visiting|by|at) ({_NAMED}, ?" + said(_ANY_STATE) + r"))(?! ?\d)",
+    # Looked for by what stands before: the letters of a state are those of common words.
+    "(?-i:"
+    + said("from near visiting by at")
+    + rf" ({_NAMED}, ?(?:{'|'.join(_ANY_STATE.split())})))(?![^\W_]| ?\d)",
     rf"(?-i:{ALONE}({_NAMED}, ?" + said(_STATE) + r"))(?! ?\d)",
     # Institutions, in the languages in which what they are stands first.
     "(?-i:"

@@ -170,7 +170,7 @@ EXAMPLES: Final = (
     *("Annika, {}", "95 {}", "{}/o Ann"),
     *("{} AB CD", "{} \0/CD", "{} by AB", "{} AB 12/28/2019", "{} 12/28/2019 AB"),
     *("{} for ABC", "{}, UPS", "{} firm Ann", "Ann {}", "{} from Oak", "{} to Oak", "{} of Oak"),
-    *("from Oak, {}", "Oak, {}", "{} de Oak", "\0{}AB", "{} A.B.", "Oak Rehab {}"),
+    *("{} Oak, CA", "Oak, {}", "{} de Oak", "\0{}AB", "{} A.B.", "Oak Rehab {}"),
     *("103{} fall", "{} 3/14", "{} seen 3/14"),
     *("{} 412", "{} in 412", "412 {} 2", "{} S13-9984", "{}13-9984"),
     *("Ann {}(r)", "Ann's {}", "Ann{} B.", "Ann{}B", "Ann{} Bell"),
