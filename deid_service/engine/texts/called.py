@@ -17,6 +17,10 @@ _NO_NAME: Final = (
     r"|Order|Orders|Physician|Practitioner|Report|Request|Reports|Services|Signature|Station|Study"
     r"|CT|MR|MRI|CTA|MRA|XR|US|NM|PET|NOT|PAIN|AND|OF|FOR|WITH|THE|IN)\b)"
 )
+_NO_ROLE: Final = (
+    "(?!(?:[Aa]ttend|[Oo]ncolog|[Pp]harm|[Pp]hysic|[Pp]rotocol|[Rr]adiolog|[Rr]adonc|[Ss]urg|ATTEND"
+    "|ONCOLOG|PHARM|PHYSIC|PROTOCOL|RADIOLOG|RADONC|SURG|RT|MD|PO))"
+)
 _UPPER: Final = "[A-ZÀ-ÖØ-Þ]"
 _CALLED: Final = (
     rf"{_NO_NAME}{_UPPER}(?:[a-zß-öø-ÿ'\u2019]{{1,30}}(?:[A-Z-][a-zß-öø-ÿ]{{2,30}})?"
@@ -102,6 +106,9 @@ CALLED: Final = Forms(
     "(?-i:"
     + said("by By per Per attn Attn Dr Mr Mrs Ms Miss Prof")
     + rf"[.:]? (?!da Vinci)({_PARTICLES}{{1,2}}{_TITLED})(?![^\W_]))",
+    # Whose patient she is, with an initial; and who prescribed, where no more is said.
+    "(?-i:" + said("patient Patient pt Pt") + rf" of ({_CALLED} [A-Z]\.? {_CALLED}))(?![^\W_])",
+    said("rx prescribed replan replanned") + rf" (?:by|per):? (?-i:{_NO_ROLE}{_WHO})(?=[,;.]? *$)",
     # Before who somebody is.
     rf"(?-i:{ALONE}{_WHO} \(" + said(_RELATIVES) + r"\))",
     # Before what somebody is.

@@ -37,9 +37,13 @@ _DOES: Final = frozenset(
 )  # fmt: skip
 _ANNOUNCING: Final = (_DOES - {"under"}) | frozenset(
     [
-        "attn", "call", "called", "caregiver", "cc", "contact", "dr", "employee", "interpreter",
-        "miss", "mr", "mrs", "ms", "name", "np", "nurse", "ordering", "patient", "per", "reader",
-        "rn", "technician", "to",
+        "adjuster", "anesthesiologist", "attn", "attorney", "call", "called", "cardiologist",
+        "caregiver", "cc", "contact", "dermatologist", "dosimetrist", "dr", "employee",
+        "endocrinologist", "gastroenterologist", "gynecologist", "hematologist", "hepatologist",
+        "interpreter", "miss", "mr", "mrs", "ms", "name", "nephrologist", "neurologist",
+        "neurosurgeon", "np", "nurse", "obstetrician", "oncologist", "ordering", "patient",
+        "pediatrician", "per", "physicist", "podiatrist", "psychiatrist", "pulmonologist", "reader",
+        "rheumatologist", "rn", "technician", "to", "urologist",
     ]
 )  # fmt: skip
 _DEGREES: Final = frozenset(("do", "md", "np", "phd", "rn"))
@@ -132,7 +136,7 @@ class Sieve:
         """Yields words that are half of a name of which nobody knows the other: Stacey Main.
 
         Both are written as names, and announced, before what somebody is, or parted by a comma
-        at the begin.
+        at the begin. A third may stand before them of which nobody knows either.
         """
         for place, (first, second) in enumerate(itertools.pairwise(words)):
             if (first in gone) != (second in gone) and second - first == _BESIDE:
@@ -140,10 +144,14 @@ class Sieve:
                 if between in _IN_NAMES and (
                     all(map(str.istitle, halves)) or all(map(str.isupper, halves))
                 ):
-                    before = self._tokens[words[place - 1]].lower() if place else ""
+                    begin = place
+                    if place and words[place - 1] in gone and self._tokens[first - 1] == " ":
+                        begin -= 1
+                    before = self._tokens[words[begin - 1]].lower() if begin else ""
+                    gap = self._tokens[words[begin] - 1] if begin else ""
                     behind = self._tokens[second + 2 : second + 3]
                     if (
-                        (before in _ANNOUNCING and len(self._tokens[first - 1]) <= _BESIDE)
+                        (before in _ANNOUNCING and len(gap) <= _BESIDE)
                         or (not before and between != " ")
                         or (behind and behind[0].lower() in _DEGREES)
                     ):

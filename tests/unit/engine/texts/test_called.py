@@ -29,6 +29,9 @@ NAMED = [
     ("wife Ana da Costa, knee", "wife , knee"), ("nurse da Costa knee", "nurse knee"),
     ("knee by de la Costa", "knee by"), ("Dr da Costa: knee", "Dr : knee"),
     ("Mr van der Head, knee", "Mr , knee"), ("son VAN DER LIMB, knee", "son , knee"),
+    # Whose patient she is, and who prescribed.
+    ("patient of LIMB T SHORT", "patient of"), ("pt of Head B. Long, knee", "pt of , knee"),
+    ("rx by SHORT", "rx by"), ("replan per Long.", "replan per ."),
     # Two letters of who took the images.
     ("tech RM knee", "tech knee"), ("Technologist S.C.: knee", "Technologist : knee"),
     ("Tech: PH / DB, knee", "knee"),
@@ -78,6 +81,7 @@ def test_who_is_called_by_words(text: str, left: str) -> None:
         # Soft tissue, and what is imaged.
         "5 Axial Dr", "on Axial", "Chest Imaging", "Radiology Group", "Head and Neck Imaging",
         "Hand and Foot Orthopedics", "CT Family history",
+        "rx by Radiology", "rx by mouth", "replan per protocol", "patient of age 50",
         "by da Vinci robot", "TC de la Costa", "with von Willebrand disease", "sister de novo",
         # No initials: what did something, and what it did it on.
         "edited by AI", "contoured by MRI", "contours CT 5.1.2", "segmented by CAD, edited",

@@ -535,6 +535,10 @@ def test_stays(text: str) -> None:
         ("This 90Y patient was", "This patient was"), ("90Y SIRT", "90Y SIRT"),
         ("transfer from Mount Cross Health", "transfer from"), ("Attn: Tyrone Chambers", "Attn"),
         ("seen with Ute Böhmermann M.D.", "seen with"),
+        # Also of three, and behind what more people are.
+        ("Oncologist Xaverian Main: knee", "Oncologist knee"),
+        ("adjuster Xaverian Zzyx Long", "adjuster"),
+        ("Xaverian Zzyx Chest CT", "Chest CT"),
     ],
 )  # fmt: skip
 def test_goes(text: str, left: str) -> None:
@@ -742,6 +746,8 @@ def test_phrase_of_somebody() -> None:
         "qa 1/1/1 " * 7_000,
         "son de la Aa " * 6_000,
         "by de de " * 8_000,
+        "rx by Aaa " * 6_000,
+        "Zzyx Aaa " * 6_000,
         "law firm Aaa, " * 5_000,
         "from Aaa Aaa " * 5_000,
         "Hospital de " * 6_000,

@@ -171,6 +171,7 @@ EXAMPLES: Final = (
     *("{} AB CD", "{} \0/CD", "{} by AB", "{} AB 12/28/2019", "{} 12/28/2019 AB"),
     *("{} for ABC", "{}, UPS", "{} firm Ann", "Ann {}", "{} from Oak", "{} to Oak", "{} of Oak"),
     *("{} Oak, CA", "Oak, {}", "{} de Oak", "\0{}AB", "{} A.B.", "Oak Rehab {}"),
+    *("{} of Ann B Bell", "{} by Ann"),
     *("103{} fall", "{} 3/14", "{} seen 3/14"),
     *("{} 412", "{} in 412", "412 {} 2", "{} S13-9984", "{}13-9984"),
     *("Ann {}(r)", "Ann's {}", "Ann{} B.", "Ann{}B", "Ann{} Bell"),
