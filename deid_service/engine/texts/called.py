@@ -96,6 +96,8 @@ CALLED: Final = Forms(
     + rf"[:,]? {_WITH_INITIAL})",
     "(?-i:" + said("by By per Per with") + r" (?:DR|Dr)\.? (" + _CALLED + r")(?![^\W_]))",
     "(?-i:" + said("by By per Per") + rf" \0 ({_TITLED})(?![^\W_]))",
+    said("adjuster attorney lawyer guarantor guardian interpreter caregiver")
+    + rf" (?-i:(?:({_TITLED}) )?\0 ({_TITLED}))(?![^\W_])",
     "(?-i:"
     + said("contact Contact attn Attn ordering Ordering")
     + rf": ?({_CALLED}, {_CALLED})(?![^\W_]))",

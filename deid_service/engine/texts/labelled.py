@@ -74,14 +74,14 @@ LABELLED: Final = Forms(
     + said("from near visiting by at")
     + rf" ({_NAMED}, ?(?:{'|'.join(_ANY_STATE.split())})))(?![^\W_]| ?\d)",
     rf"(?-i:{ALONE}({_NAMED}, ?" + said(_STATE) + r"))(?! ?\d)",
-    # Institutions, in the languages in which what they are stands first.
-    "(?-i:"
+    # Institutions, with what they are where that stands first.
+    "(?-i:("
     + either(
         said("Clínica Clinique Hôpital Hopital Ospedale Policlinico Klinikum Szpital")
         + " (?:(?:da|de|di|do|du|del|della|van|von|la|San|Santa) ){0,2}",
         said("Hospital") + " (?:(?:da|de|di|do|du|del|della|la|San|Santa) ){1,2}",
     )
-    + r"([A-ZÀ-ÖØ-Þ][^\W\d_A-Z]{2,40}(?: [A-ZÀ-ÖØ-Þ][^\W\d_A-Z]{2,40})?))",
+    + r"[A-ZÀ-ÖØ-Þ][^\W\d_A-Z]{2,40}(?: [A-ZÀ-ÖØ-Þ][^\W\d_A-Z]{2,40})?))",
 )
 
 LABELLED_WITH_DIGITS: Final = Forms(

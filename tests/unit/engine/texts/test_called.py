@@ -95,3 +95,14 @@ def test_what_is_not_called_so(text: str) -> None:
     identity.harmless = vocabulary().terms
 
     assert sweep(text, identity) == text
+
+
+def test_what_is_beside_a_name_of_the_file() -> None:
+    """Of somebody who is announced, a name that stands in the file is one of several."""
+    identity = Identity()
+    identity.harmless = vocabulary().terms
+    identity.add_name("Baker^Christopher")
+
+    for text in ("adjuster Head Christopher Long", "attorney Christopher Long"):
+        assert clean(text, vocabulary(), identity) == text.split()[0]
+    assert clean("Christopher Long axis", vocabulary(), identity) == "Long axis"

@@ -84,8 +84,8 @@ def test_no_rooms_and_specimens(text: str) -> None:
         ("from Mobile, CA with knee", "from with knee"), ("Mobile, OH: knee", "knee"),
         # Institutions.
         ("prior RT at Ospedale San Raffaele", "prior RT at"),
-        ("RT at Clínica Lima", "RT at Clínica"),
-        ("at Hospital de la Head, knee", "at de la , knee"),
+        ("RT at Clínica Lima", "RT at"),
+        ("at Hospital de la Head, knee", "at , knee"),
         ("from Autumn Ridge Senior Living", "from"), ("Mobile Community Health MRI", "MRI"),
     ],
 )  # fmt: skip
