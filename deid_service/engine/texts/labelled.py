@@ -10,25 +10,26 @@ from typing import Final
 
 from deid_service.engine.texts.triggers import ALONE, Forms, either, said
 
-# A day without its year, in either order; no fraction of what was taken, no size.
+# A day without its year, in either order; no fraction of what was taken, no size, no grade.
 _MONTH: Final = r"(?:0?[1-9]|1[0-2])"
 _DAY: Final = r"(?:0?[1-9]|[12]\d|3[01])"
 _SHORT_DAY: Final = (
     rf"(?!(?:1/[2-4]|2/3|3/4) [a-z])((?:{_MONTH}/{_DAY}|{_DAY}/{_MONTH}))"
-    r"(?![\d/]|\.\d| ?%| ?[cm]m(?![^\W_]))"
+    r"(?![\d/]|\.\d| ?%| ?(?:[cm]m|strength|power|motor|reflexes|nodes|cores)(?![^\W_]))"
 )
 
 # Rooms of wards, with the bed; and what is no room behind the same words.
 _ROOM: Final = (
     r"([1-9]\d{2,3}-?[a-z]?|[1-9]\d?[nsew]-?\d{2,3}[a-d]?)(?![^\W_]|[.,]\d)"
-    r"(?! ?(?:x|by|matrix|kvp?|ma|mas|ms|mm|cm|ml|gy|days?|hours?|min|minutes|patients|views?)\b)"
+    r"(?! ?(?:x|by|matrix|kvp?|ma|mas|ms|mm|cm|ml|gy|days?|hours?|min|minutes|patients|views?"
+    r"|mmhg|bpm|degrees?)\b| ?%)"
 )
 
 # Words as names are written; and what is no place, nor what makes machines and agents is called.
 _NAMED: Final = r"[A-Z][a-z]{2,20}(?: [A-Z][a-z]{2,20}){0,2}"
 _NO_PLACE: Final = (
-    r"(?!(?:Acute|Bed|Clinic|Department|Emergency|Floor|Home|Hospital|Inpatient|Intensive|Nursing|Other"
-    r"|Outpatient|Outside|Radiology|Recovery|Rehab|Stretcher|Surgery|Table|Unit|Ward)(?![^\W_]))"
+    r"(?!(?:Acute|Angio|Another|Bed|Cath|Clinic|Department|Emergency|Floor|Home|Hospital"
+    r"|Inpatient|Intensive|Interventional|Nursing|Other|Outpatient|Outside|Radiology|Recovery|Rehab|Stretcher|Surgery|Table|Unit|Ward)(?![^\W_]))"
 )
 _NO_MAKER: Final = (
     "(?!Agfa|Bayer|Bracco|Brainlab|Canon|Carestream|Elekta|Esaote|Fujifilm|Guerbet|Healthcare|Hitachi"
@@ -37,10 +38,10 @@ _NO_MAKER: Final = (
 )
 
 # States of the United States, by letters that mean nothing else; and all others.
-_STATE: Final = "AK AZ IL KS KY MN NJ NY OH TN UT WI WV WY"
+_STATE: Final = "AZ KY NY OH WI WV WY"
 _ANY_STATE: Final = (
-    f"{_STATE} AL AR CA CO CT DC DE FL GA HI IA ID IN LA MA MD ME MI MO MS MT NC ND NE NH NM NV "
-    "OK OR PA RI SC SD TX VA VT WA"
+    f"{_STATE} AK AL AR CA CO CT DC DE FL GA HI IA ID IL IN KS LA MA MD ME MI MN MO MS MT NC ND "
+    "NE NH NJ NM NV OK OR PA RI SC SD TN TX UT VA VT WA"
 )
 
 # For whom somebody works, by letters that may mean something else; and what is no employer.
@@ -56,13 +57,14 @@ LABELLED: Final = Forms(
     + rf" (?:for|at|by) {_BY_LETTERS})",
     "(?-i:"
     + said("retired Retired work job driver Driver engineer Engineer clerk employer Employer")
-    + r"[,:] (UPS|IBM|GE|DHL|BMW|KFC|TSA|NASA|USPS))(?![^\W_])",
+    + r"[,:] (UPS|IBM|DHL|BMW|KFC|TSA|NASA|USPS))(?![^\W_])",
     "(?-i:"
     + either(said("law Law") + " [Ff]irm", said("employer Employer"))
     + r":? ((?:[A-Z][a-z]{2,30}(?:-|,? (?:and |& )?)){0,3}[A-Z][a-z]{2,30}))(?![^\W_])",
-    rf"(?-i:{ALONE}{_NO_MAKER}([A-Z][a-z]{{2,30}}(?:[ -]{_NO_MAKER}[A-Z][a-z]{{2,30}})?) "
+    rf"(?-i:{ALONE}(?:at|for|from|by|of|work|[Rr]etired),? "
+    rf"{_NO_MAKER}([A-Z][a-z]{{2,30}}(?:[ -]{_NO_MAKER}[A-Z][a-z]{{2,30}})?) "
     + said("Ltd PLC LLP LLC")
-    + ")",
+    + r")(?= *(?:$|[,;.)]))",
     # Where she comes from or goes to, with the state too.
     said("transfer transferred travel travels traveled travelled immigrant immigrated emigrated")
     + rf" (?-i:from {_NO_PLACE}({_NAMED}))(?![^\W_])",

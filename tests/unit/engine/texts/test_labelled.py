@@ -27,6 +27,7 @@ def test_days_without_a_year(text: str, left: str) -> None:
     [
         # Of fractions, of sizes and of spans; no month, and a value.
         "started 1/2 dose", "surgery 1/3 cm", "surgery 3/4 mm", "onset 3-4 days ago",
+        "injury 4/5 strength", "surgery 2/3 nodes",
         "onset 2.5 weeks", "onset 13/14", "surgery 3/14.5", "began 3/14/7",
     ],
 )  # fmt: skip
@@ -60,7 +61,7 @@ def test_rooms_and_specimens(text: str, left: str) -> None:
         "CXR bedside 1 view", "bedside 120 kV", "patient in 512 matrix", "pt in 512x512",
         "ICU 2 days", "floor 3", "pathology T11-12", "biopsy 12-14 gauge", "pathology 10-15 mm",
         "S10-120", "Ser S1-1000", "tumor bed 50 Gy", "tumour bed 2 cm",
-        "slice s10-1200",
+        "slice s10-1200", "ICU 120 mmHg", "ICU 100 % O2", "patient in 120 degrees",
     ],
 )  # fmt: skip
 def test_no_rooms_and_specimens(text: str) -> None:
@@ -101,7 +102,8 @@ def test_employers_places_and_institutions(text: str, left: str) -> None:
         "Transfer from Emergency Department", "nerve transfer to Biceps", "transfer from Outside",
         "transfer to CT", "Siemens Ltd", "Imaging Systems, Ltd", "works at ER", "retired, HTN",
         "engineer for MRI", "Mobile, AP", "Breast, CA", "mass in Left Lung, CA 125",
-        "Chest, PA view",
+        "Chest, PA view", "Knee Ltd", "Flexion Ltd", "at work, GE junction",
+        "Transfer from Angio Suite",
         "WORKED AT NIGHT", "by Breast, CA 125", "trip and fall", "Lung, IL 6",
     ],
 )  # fmt: skip

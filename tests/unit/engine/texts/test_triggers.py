@@ -172,6 +172,7 @@ EXAMPLES: Final = (
     *("{} for ABC", "{}, UPS", "{} firm Ann", "Ann {}", "{} from Oak", "{} to Oak", "{} of Oak"),
     *("{} Oak, CA", "Oak, {}", "{} de Oak", "\0{}AB", "{} A.B.", "Oak Rehab {}"),
     *("{} of Ann B Bell", "{} by Ann"),
+    "at Oak {}",
     *("103{} fall", "{} 3/14", "{} seen 3/14"),
     *("{} 412", "{} in 412", "412 {} 2", "{} S13-9984", "{}13-9984"),
     *("Ann {}(r)", "Ann's {}", "Ann{} B.", "Ann{}B", "Ann{} Bell"),
