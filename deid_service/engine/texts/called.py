@@ -111,6 +111,12 @@ CALLED: Final = Forms(
     # Whose patient she is, with an initial; and who prescribed, where no more is said.
     "(?-i:" + said("patient Patient pt Pt") + rf" of ({_CALLED} [A-Z]\.? {_CALLED}))(?![^\W_])",
     said("rx prescribed replan replanned") + rf" (?:by|per):? (?-i:{_NO_ROLE}{_WHO})(?=[,;.]? *$)",
+    said("call") + rf": ?(?-i:{_WITH_INITIAL})",
+    said("sincerely regards") + rf", ?(?-i:{_WHO})",
+    said("fax tel phone call")
+    + rf"[.:]?[ \0\1\d()+-]{{1,30}}attn\.?:? (?-i:({_TITLED}))(?![^\W_])",
+    "(?-i:" + said("Pr") + rf"\.? ({_TITLED}(?: {_TITLED})?)(?![^\W_]))",
+    said("discussed spoke") + rf" (?:with|to) (?-i:({_CALLED}))(?= (?:at|from|AT|FROM)(?![^\W_]))",
     # Before who somebody is.
     rf"(?-i:{ALONE}{_WHO} \(" + said(_RELATIVES) + r"\))",
     # Before what somebody is.

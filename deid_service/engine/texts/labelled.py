@@ -50,7 +50,52 @@ _BY_LETTERS: Final = (
     r"[A-Z]{2,6})(?![^\W_])"
 )
 
+# What stands before an institution, and is not what it is called.
+_NO_HOSPITAL: Final = (
+    "(?!(?i:another|any|community|county|from|general|her|his|local|nearby|new|old|other|our|outside|"
+    "previous|prior|referring|regional|same|that|the|this|university|via|with)(?![^\\W_]))"
+)
+
+# What people are who work for somebody, and what is no employer behind that.
+_JOBS: Final = (
+    "accountant analyst assistant attendant bartender carpenter cashier chef cleaner clerk "
+    "consultant cook courier custodian designer developer driver electrician employed "
+    "employee engineer foreman guard intern janitor labourer laborer lawyer loader manager "
+    "mechanic nurse officer operator packer picker pilot plumber professor programmer "
+    "receptionist salesman secretary student supervisor teacher technician trucker waiter "
+    "waitress welder work worked worker working works"
+)
+_NO_EMPLOYER: Final = (
+    r"(?!(?i:airport|bank|bedside|campo|casa|church|college|depo|domicile|domicilio|factory|fabriek"
+    "|fabbrica|fábrica|farm|government|home|homes|hospital|injection|itself|least|life|nacht|night"
+    "|nights|nuit|obra|office|oficina|ospedale|present|rest|restaurant|retirement|risk|school|site"
+    r"|thuis|time|ufficio|university|usine|work|years?)(?![^\W_]))"
+)
+_EMPLOYER: Final = (
+    rf"{_NO_EMPLOYER}([A-ZÀ-ÖØ-Þ][^\W\d_]{{0,3}}[a-zß-öø-ÿ][^\W\d_]{{0,30}}"
+    r"(?:[ -](?:& )?[A-Z][a-z]{2,30}){0,3}"
+    r"|[A-ZÀ-ÖØ-Þ]{5,30}(?: [A-ZÀ-ÖØ-Þ]{3,30}(?= *(?:$|[,.;:/()\r\n-])))?)(?![^\W_])"
+)
+_NO_TRADE: Final = (
+    "(?!Army|Asbestos|Child|Coal|Construction|Dock|Factory|Farm|Foundry|Health|Heavy|Mill|Mine|Navy|Office"
+    "|Oil|Postal|Railway|Shift|Shipyard|Shop|Social|Steel|Textile|Truck|Warehouse|Youth)"
+)
+
 LABELLED: Final = Forms(
+    # For whom she works, in six languages.
+    said(_JOBS) + rf" (?:at|for|with) (?:the )?(?-i:{_EMPLOYER})",
+    said("ex former")
+    + rf"[ -](?-i:{_NO_TRADE}([A-Z][a-z]{{2,30}}(?: [A-Z][a-z]{{2,30}})?))"
+    + " (?:worker|employee|driver|staff)",
+    said("arbeitet arbeitete angestellt beschäftigt tätig")
+    + rf" (?:bei|beim|für) (?-i:{_EMPLOYER})",
+    said("travaille travaillait employé employée salarié salariée")
+    + rf" (?:chez|à|pour) (?-i:{_EMPLOYER})",
+    said("trabaja trabajaba trabajador trabajadora empleado empleada")
+    + rf" (?:en|para|de) (?-i:{_EMPLOYER})",
+    said("lavora lavorava lavoro impiegato impiegata dipendente")
+    + rf" (?:presso|per|alla|al|da) (?-i:{_EMPLOYER})",
+    said("werkt werkte werkzaam") + rf" (?:bij|voor) (?-i:{_EMPLOYER})",
     # For whom she works, and who speaks for her.
     "(?-i:"
     + said("works worked working employed employee engineer driver clerk mechanic manager")
@@ -76,6 +121,15 @@ LABELLED: Final = Forms(
     + said("from near visiting by at")
     + rf" ({_NAMED}, ?(?:{'|'.join(_ANY_STATE.split())})))(?![^\W_]| ?\d)",
     rf"(?-i:{ALONE}({_NAMED}, ?" + said(_STATE) + r"))(?! ?\d)",
+    # Institutions that are called by a word, whatever it means.
+    rf"(?-i:{ALONE}{_NO_HOSPITAL}([A-Z][^\W\d_]{{2,30}}) "
+    + either(
+        said("County Community Regional Memorial General District City Valley")
+        + " (?:Hospital|Medical|Clinic|Health|Infirmary)",
+        said("COUNTY COMMUNITY REGIONAL MEMORIAL GENERAL DISTRICT CITY VALLEY")
+        + " (?:HOSPITAL|MEDICAL|CLINIC|HEALTH|INFIRMARY)",
+    )
+    + ")",
     # Institutions, with what they are where that stands first.
     "(?-i:("
     + either(
@@ -97,6 +151,8 @@ LABELLED_WITH_DIGITS: Final = Forms(
     # Where somebody lies.
     either(said("bedside ward floor icu micu sicu ccu"), said("pt patient") + " (?:is )?in")
     + rf"[:,]? {_ROOM}",
+    said("hab habitación habitacion camera kamer zimmer chambre stanza quarto sala salle")
+    + r"[.:]? ([a-z]-\d{2,4}|\d{2,4}-[a-z])(?![^\W_])",
     r"(?<![^\W_])(?<![-.,/])([1-9]\d{2,3}[a-z]?),? " + said("bed") + r" ([a-z\d])(?![^\W_])",
     # Of a specimen, which a pathologist has: S13-9984.
     said("path pathology cytology histology histopathology histo specimen biopsy")

@@ -7,6 +7,7 @@ form in Latin letters stands beside what is in Greek or Cyrillic ones.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterator
 from functools import lru_cache
@@ -82,6 +83,7 @@ _TO_LATIN: Final = tuple(
 _TOGETHER: Final = (
     ("\u03bf\u03c5", "ou"), ("\u03b1\u03c5", "av"), ("\u03b5\u03c5", "ev"), ("\u03b3\u03b3", "ng"),
 )  # fmt: skip
+_READ_WITH_Y: Final = re.compile("(?:^|(?<=[аеёиоуыэюяіїє]))\u0435")
 _ENDS_AS_READ: Final = (("iy", "y"), ("ii", "y"), ("iy", "i"), ("ii", "i"), ("yy", "y"))
 
 
@@ -125,6 +127,9 @@ def _in_latin(word: str) -> Iterator[str]:
         for letters, latin in _TOGETHER:
             bare = bare.replace(letters, latin)
         words.append(bare)
+    # Where it begins a word, or stands behind a vowel, it is read with another before it: Yelena,
+    # Andreyev; in German with a j.
+    words += {_READ_WITH_Y.sub(read, word.lower()) for read in ("ye", "je")} - {word.lower()}
     for each in words:
         for table in _TO_LATIN:
             # Accented letters that stand in the table, and the others.

@@ -43,6 +43,10 @@ NAMED = [
     ("QA PC Dec 31 2019", "QA"), ("Transcribed by BD 20131024", "Transcribed by 20131024"),
     ("edited 19-06-2018 A.L.", "edited"), ("Physics check PC 1 Dec 2019", "Physics check"),
     ("contoured by EL and MD", "contoured by and MD"),
+    # Who is called, wrote, or was spoken with.
+    ("On call: L. HEAD, knee", "On call: , knee"), ("dense, Sincerely, Head", "dense, Sincerely"),
+    ("fax 467-875-7169 attn Head", "attn"), ("avis du Pr Art Head", "avis du Pr"),
+    ("discussed with HEAD at night", "discussed with at night"),
     # Streets and practices.
     ("Pharmacy on Old Mill Ave has", "Pharmacy on has"), ("at 7729 Old Mill Dr", "at Dr"),
     ("Little Rock Radiology Associates", "Radiology Associates"),

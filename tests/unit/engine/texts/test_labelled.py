@@ -44,6 +44,7 @@ def test_no_days(text: str) -> None:
         ("bedside 4W-55A", "bedside"), ("pt in 412", "pt in"),
         ("patient is in 9W-36B", "patient is in"),
         ("690 bed 2", "bed"), ("knee 467B, bed A", "knee , bed"), ("ward: 412 knee", "ward: knee"),
+        ("hab. 616-A, rodilla", "rodilla"), ("camera C-259: ginocchio", "camera : ginocchio"),
         # Specimens, with or without what says so.
         ("pathology S13-9984", "pathology"), ("path # S13-99841, carcinoma", "path # , carcinoma"),
         ("biopsy 22-S-1234", "biopsy"), ("cytology: C21-123", "cytology"),
@@ -77,6 +78,13 @@ def test_no_rooms_and_specimens(text: str) -> None:
         ("retired, UPS", "retired"), ("injured at work, UPS", "injured at work"),
         ("Employer: Head Motor, knee", "Employer: , knee"),
         ("Law firm Stone, Hall and Head: knee", "knee"), ("exposed at Long Ltd", "exposed at Ltd"),
+        ("cleaner at Amazon", "cleaner at"), ("CLEANER AT AMAZON, KNEE", "CLEANER AT , KNEE"),
+        ("ex Greyhound worker; knee", "ex worker; knee"),
+        ("driver for Greyhound - knee", "driver for - knee"),
+        ("arbeitet bei Target, Knie", "arbeitet bei , Knie"),
+        ("travaille chez Orange; genou", "genou"),
+        ("trabaja en Amazon", "trabaja en"), ("lavora presso Amazon", "lavora presso"),
+        ("knie, werkt bij Amazon", "knie, werkt"),
         # Where she comes from or goes to.
         ("travel to Mobile, fever", "travel to , fever"),
         ("immigrant from Cross", "immigrant from"),
@@ -84,6 +92,7 @@ def test_no_rooms_and_specimens(text: str) -> None:
         ("farmer in Bath", "farmer in"),
         ("from Mobile, CA with knee", "from with knee"), ("Mobile, OH: knee", "knee"),
         # Institutions.
+        ("KNEE, TAMARACK COUNTY HOSPITAL", "KNEE"), ("Orange General Hospital MRI", "MRI"),
         ("prior RT at Ospedale San Raffaele", "prior RT at"),
         ("RT at Clínica Lima", "RT at"),
         ("at Hospital de la Head, knee", "at , knee"),
@@ -104,6 +113,9 @@ def test_employers_places_and_institutions(text: str, left: str) -> None:
         "engineer for MRI", "Mobile, AP", "Breast, CA", "mass in Left Lung, CA 125",
         "Chest, PA view", "Knee Ltd", "Flexion Ltd", "at work, GE junction",
         "Transfer from Angio Suite",
+        "guard at home", "works at home", "former construction worker",
+        "student for MRI", "gamma camera head 2", "Technician for Injection",
+        "performed at outside general clinics", "lavora in fabbrica",
         "WORKED AT NIGHT", "by Breast, CA 125", "trip and fall", "Lung, IL 6",
     ],
 )  # fmt: skip
