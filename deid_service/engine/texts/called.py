@@ -34,7 +34,8 @@ _PARTICLES: Final = (
 _TITLED: Final = rf"{_NO_NAME}{_UPPER}[a-zß-öø-ÿ'\u2019]{{2,30}}"
 _WHO: Final = (
     rf"({_PARTICLES}{{0,2}}(?:[A-Z]\. ?){{0,2}}{_CALLED}"
-    rf"(?:,? {_PARTICLES}{{0,2}}{_CALLED}| [A-Z]\. ?{_CALLED})?)(?![^\W_])"
+    rf"(?:(?: {_TITLED})? {_PARTICLES}{{1,2}}{_CALLED}|,? {_PARTICLES}{{0,2}}{_CALLED}"
+    rf"| [A-Z]\. ?{_CALLED})?)(?![^\W_])"
 )
 _WITH_INITIAL: Final = rf"((?:[A-Z]\. ?){{1,2}}{_CALLED})(?![^\W_])"
 _RELATIVES: Final = (
@@ -84,7 +85,7 @@ CALLED: Final = Forms(
     said("surname alias nickname") + rf"(?: was| is)?:? (?-i:{_WHO})",
     said("name") + rf"(?: was)? (?:changed|corrected|updated) from (?-i:{_WHO})",
     said("patient pt") + rf"(?:['\u2019]s)? name from (?-i:{_WHO})",
-    "goes " + said("by") + rf" (?-i:{_WHO})",
+    "goes " + said("by") + rf" [\"\u201c']?(?-i:{_WHO})",
     # Who is announced, and has an initial.
     "(?-i:"
     + said(
@@ -148,7 +149,7 @@ CALLED: Final = Forms(
     # Of who did what is signed: where no more is said, and before its day or behind it.
     said(_SIGNING) + rf" by:? (?-i:({_SIGNS})(?= *(?:$|[.,;)])| and [A-Z]|[ ,]{{1,2}}{_DAY}))",
     said(_SIGNING) + rf":? (?-i:({_INITIALS})(?=[ ,]{{1,2}}{_DAY}))",
-    said(_SIGNING) + rf":? (?-i:{_DAY}[ ,]{{1,2}}({_INITIALS})(?= *$))",
+    said(_SIGNING) + rf":? (?-i:{_DAY}[ ,]{{1,2}}({_SIGNS})(?= *$))",
     said("check checked") + rf":? (?-i:({_INITIALS})(?=[ ,]{{1,2}}{_DAY}))",
     # Streets and practices that are called by words.
     "(?-i:"

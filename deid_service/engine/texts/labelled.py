@@ -19,8 +19,9 @@ _SHORT_DAY: Final = (
 )
 
 # Rooms of wards, with the bed; and what is no room behind the same words.
+_ON_A_WARD: Final = r"[1-9]\d?[nsew]-?\d{2,3}[a-d]?"
 _ROOM: Final = (
-    r"([1-9]\d{2,3}-?[a-z]?|[1-9]\d?[nsew]-?\d{2,3}[a-d]?)(?![^\W_]|[.,]\d)"
+    rf"([1-9]\d{{2,3}}-?[a-z]?|{_ON_A_WARD})(?![^\W_]|[.,]\d)"
     r"(?! ?(?:x|by|matrix|kvp?|ma|mas|ms|mm|cm|ml|gy|days?|hours?|min|minutes|patients|views?"
     r"|mmhg|bpm|degrees?)\b| ?%)"
 )
@@ -110,7 +111,7 @@ LABELLED: Final = Forms(
     rf"{_NO_MAKER}([A-Z][a-z]{{2,30}}(?:[ -]{_NO_MAKER}[A-Z][a-z]{{2,30}})?) "
     + said("Ltd PLC LLP LLC")
     + r")(?= *(?:$|[,;.)]))",
-    # Where she comes from or goes to, with the state too.
+    # Where she comes from or goes to; the state alone may stay.
     said("transfer transferred travel travels traveled travelled immigrant immigrated emigrated")
     + rf" (?-i:from {_NO_PLACE}({_NAMED}))(?![^\W_])",
     said("travel travels traveled travelled traveling travelling trip")
@@ -119,8 +120,8 @@ LABELLED: Final = Forms(
     # Looked for by what stands before: the letters of a state are those of common words.
     "(?-i:"
     + said("from near visiting by at")
-    + rf" ({_NAMED}, ?(?:{'|'.join(_ANY_STATE.split())})))(?![^\W_]| ?\d)",
-    rf"(?-i:{ALONE}({_NAMED}, ?" + said(_STATE) + r"))(?! ?\d)",
+    + rf" ({_NAMED}), ?(?:{'|'.join(_ANY_STATE.split())}))(?![^\W_]| ?\d)",
+    rf"(?-i:{ALONE}({_NAMED}), ?" + said(_STATE) + r")(?! ?\d)",
     # Institutions that are called by a word, whatever it means.
     rf"(?-i:{ALONE}{_NO_HOSPITAL}([A-Z][^\W\d_]{{2,30}}) "
     + either(
@@ -153,10 +154,12 @@ LABELLED_WITH_DIGITS: Final = Forms(
     + rf"[:,]? {_ROOM}",
     said("hab habitación habitacion camera kamer zimmer chambre stanza quarto sala salle")
     + r"[.:]? ([a-z]-\d{2,4}|\d{2,4}-[a-z])(?![^\W_])",
-    r"(?<![^\W_])(?<![-.,/])([1-9]\d{2,3}[a-z]?),? " + said("bed") + r" ([a-z\d])(?![^\W_])",
+    rf"(?<![^\W_])(?<![-.,/])([1-9]\d{{2,3}}[a-z]?|{_ON_A_WARD}),? "
+    + said("bed")
+    + r" ([a-z\d])(?![^\W_])",
     # Of a specimen, which a pathologist has: S13-9984.
     said("path pathology cytology histology histopathology histo specimen biopsy")
     + r"(?: (?:no|nr|number|report))?[ .:#-]{0,3}"
-    + r"([a-z]{0,3}-?\d\d-[a-z]{0,2}-?\d{3,6}[a-z]?)(?![^\W_]|-\d)",
+    + r"((?:[a-z]{1,3}-?\d{1,2}|\d\d)-[a-z]{0,2}-?\d{3,6}[a-z]?)(?![^\W_]|-\d)",
     "(?-i:" + ALONE + "(" + said("NS SP SS SU S") + r"\d\d-\d{4,6}))(?![^\W_]|-\d)",
 )

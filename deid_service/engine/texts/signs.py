@@ -439,9 +439,9 @@ IN_CLEANED: Final = Forms(
     # Somebody who is called by a word, before what she is: B. Young, MD.
     rf"(?-i:{ALONE}(?:[A-Z]\. ?){{0,2}}[A-Z][^\W\d_]{{2,40}}), " + said("md phd rn np frcr facr"),
     # Institutions that are called by words: Sacred Heart Hospital.
-    rf"(?-i:(?<!{LETTER})(?:[A-Z][a-z'\u2019]{{2,40}} ){{1,3}}"
+    rf"(?-i:(?<!{LETTER})(?:[A-Z][a-z'\u2019]{{2,40}} ){{1,3}}(?:VA )?"
     + either(
-        said("Hospital Clinic Hospice Nursing Manor Klinikum Krankenhaus"),
+        said("Hospital Clinic Hospice Nursing Manor Klinikum Krankenhaus Hastanesi Ziekenhuis"),
         said("Medical") + " Cent(?:er|re)",
         said("Care Cancer Dialysis Rehab Rehabilitation Retirement")
         + " (?:Home|Cent(?:er|re)|Community|Institute)",

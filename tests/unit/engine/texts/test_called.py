@@ -27,6 +27,8 @@ NAMED = [
     ("Long Limb, RT(R) knee", "RT(R) knee"),
     # Parts of a name, before it.
     ("wife Ana da Costa, knee", "wife , knee"), ("nurse da Costa knee", "nurse knee"),
+    ("resident Head Limb da Costa, knee", "resident , knee"), ('goes by "SHORT"', 'goes by " "'),
+    ("edited 20120516 ARM", "edited 20120516"),
     ("knee by de la Costa", "knee by"), ("Dr da Costa: knee", "Dr : knee"),
     ("Mr van der Head, knee", "Mr , knee"), ("son VAN DER LIMB, knee", "son , knee"),
     # Whose patient she is, and who prescribed.

@@ -47,6 +47,7 @@ def test_no_days(text: str) -> None:
         ("hab. 616-A, rodilla", "rodilla"), ("camera C-259: ginocchio", "camera : ginocchio"),
         # Specimens, with or without what says so.
         ("pathology S13-9984", "pathology"), ("path # S13-99841, carcinoma", "path # , carcinoma"),
+        ("5W-49 bed 4", "bed"), ("path # S9-8304, knee", "path # , knee"),
         ("biopsy 22-S-1234", "biopsy"), ("cytology: C21-123", "cytology"),
         ("knee S13-9984", "knee"), ("carcinoma (SP22-12345)", "carcinoma"),
     ],
@@ -90,7 +91,8 @@ def test_no_rooms_and_specimens(text: str) -> None:
         ("immigrant from Cross", "immigrant from"),
         ("Transfer from Mobile for care", "Transfer from for care"),
         ("farmer in Bath", "farmer in"),
-        ("from Mobile, CA with knee", "from with knee"), ("Mobile, OH: knee", "knee"),
+        ("from Mobile, CA with knee", "from , CA with knee"), ("Mobile, OH: knee", "knee"),
+        ("at Mobile VA Medical Center", "at"), ("at Long Hastanesi, knee", "at , knee"),
         # Institutions.
         ("KNEE, TAMARACK COUNTY HOSPITAL", "KNEE"), ("Orange General Hospital MRI", "MRI"),
         ("prior RT at Ospedale San Raffaele", "prior RT at"),
