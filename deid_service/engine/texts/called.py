@@ -59,7 +59,7 @@ _SIGNING: Final = (
     "contoured contours edited segmented annotated drawn traced dictated transcribed typed qa qc"
 )
 _DAY: Final = (
-    r"(?:\x01|\d{1,4}[-./]\d{1,2}[-./]\d{1,4}|\d{8}|\d{1,2}[- ]?[A-Z]?[a-z]{2,8}[- ]?\d{2,4}"
+    r"(?:[\x00\x01]|\d{1,4}[-./]\d{1,2}[-./]\d{1,4}|\d{8}|\d{1,2}[- ]?[A-Z]?[a-z]{2,8}[- ]?\d{2,4}"
     r"|[A-Z][a-z]{2,8}\.? \d{1,2},? \d{4})(?!\d)"
 )
 _SIGNS: Final = (

@@ -112,3 +112,6 @@ def test_what_is_beside_a_name_of_the_file() -> None:
     for text in ("adjuster Head Christopher Long", "attorney Christopher Long"):
         assert clean(text, vocabulary(), identity) == text.split()[0]
     assert clean("Christopher Long axis", vocabulary(), identity) == "Long axis"
+    identity.add_date("20150209")
+    for day in ("09 Feb 2015", "02/09/2015", "20150209"):
+        assert clean(f"contours LR {day}", vocabulary(), identity) == "contours"
