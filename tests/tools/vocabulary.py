@@ -285,7 +285,8 @@ def _is_latin(word: str) -> bool:
 def _spelled(word: str) -> tuple[str, ...]:
     """Returns how a word is written; in other letters as it is compared, and no more."""
     compared = without_accents(word)
-    return (word, *compared) if _is_latin(word) else compared[:1]
+    # In capitals, and in Switzerland, there is no ß.
+    return (word, word.replace("ß", "ss"), *compared) if _is_latin(word) else compared[:1]
 
 
 def _in_british(word: str) -> str:
