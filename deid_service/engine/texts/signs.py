@@ -538,8 +538,9 @@ DAYS: Final = Forms(
     r"(?:,?[ -]{1,3}\d{4}|-\d{2})(?!\d)",
     r"(?<!\d)\d{1,2}" + said("st nd rd th") + rf" (?:of )?{_MONTH}(?!{LETTER})",
     r"(?<!\d)(?:19|20)\d{2}(?:[-./]\d{1,3}|_\d{1,2}_\d{1,2})(?!\d)",
-    # But for a value of a diffusion.
-    r"(?<!\d)(?:\d{1,2}_\d{1,2}_)?(?!(?<=\bb)2000|(?<=\bb[ =_])2000)(?:19|20)\d{2}(?!\d)",
+    # But for a value of a diffusion, and what a compression is called.
+    r"(?<!\d)(?:\d{1,2}_\d{1,2}_)?(?!(?<=\bb)2000|(?<=\bb[ =_])2000|(?<=jpeg[ -])2000)"
+    r"(?:19|20)\d{2}(?!\d)",
     # Without a year: with a zero that no fraction has, as in German, and behind a weekday.
     r"(?<![\d./])"
     + either(

@@ -429,7 +429,8 @@ def test_never_kept(text: str) -> None:
         "Elevated troponin, on Eliquis", "ARIA RadOnc Plans", "PET Amyloid SUVR",
         # Structures of plans: a side at either end, capitals before a word, units.
         "ParotidR", "LtLung", "LVentricle", "PTVboost", "PTV54Gy", "Ring2cm", "FemHeadR",
-        "FOCUS DWI b2000", "b=2000", "Ax DWI 1000b", "TID1500 report", "ProstateT2 coil",
+        "FOCUS DWI b2000", "b=2000", "Lossy JPEG 2000", "JPEG-2000",
+        "Ax DWI 1000b", "TID1500 report", "ProstateT2 coil",
         "Aivot", "OpticNrv_L", "HFS", "CE 90ml @ 3 ml/s", "Brown tumor", "J70f  3",
         "PSA 7.4. Pain", "mean of 3.2.", "E. coli", "A. Long axis. B. Short axis", "90Y therapy",
         "3DWB", "40 pack-years", "Rö-Thorax", "3-pl T2*",
