@@ -34,8 +34,8 @@ _PARTICLES: Final = (
 _TITLED: Final = rf"{_NO_NAME}{_UPPER}[a-zß-öø-ÿ'\u2019]{{2,30}}"
 _WHO: Final = (
     rf"({_PARTICLES}{{0,2}}(?:[A-Z]\. ?){{0,2}}{_CALLED}"
-    rf"(?:(?: {_TITLED})? {_PARTICLES}{{1,2}}{_CALLED}|,? {_PARTICLES}{{0,2}}{_CALLED}"
-    rf"| [A-Z]\. ?{_CALLED})?)(?![^\W_])"
+    rf"(?:(?:(?: {_TITLED})? {_PARTICLES}{{1,2}}|,? {_PARTICLES}{{0,2}}| [A-Z]\. ?){_CALLED})?)"
+    r"(?![^\W_])"
 )
 _WITH_INITIAL: Final = rf"((?:[A-Z]\. ?){{1,2}}{_CALLED})(?![^\W_])"
 _RELATIVES: Final = (
