@@ -113,6 +113,13 @@ CALLED: Final = Forms(
     "(?-i:" + said("patient Patient pt Pt") + rf" of ({_CALLED} [A-Z]\.? {_CALLED}))(?![^\W_])",
     said("rx prescribed replan replanned") + rf" (?:by|per):? (?-i:{_NO_ROLE}{_WHO})(?=[,;.]? *$)",
     said("call") + rf": ?(?-i:{_WITH_INITIAL})",
+    # A consultant is called Mr in Britain.
+    said("consultant") + r"[:,]? (?:mr|mrs|ms|miss)\.? ([a-z'\u2019-]{2,30})(?![^\W_])",
+    said("dr mr mrs ms miss prof") + r"\.? (?-i:([A-Z]{2,30}))['\u2019]s(?![^\W_])",
+    said(f"{_TECHNOLOGISTS} dosimetrist physicist") + rf": ?(?-i:({_CALLED}))(?= *(?:$|[,;.\r\n]))",
+    said("dosimetrist physicist") + rf" (?-i:({_CALLED}))(?= *(?:$|[,;.\r\n]))",
+    said("comentado consultado besprochen abgesprochen discuté discusso discutido")
+    + rf" (?:con|mit|avec|com) (?-i:({_CALLED}))(?![^\W_])",
     said("sincerely regards") + rf", ?(?-i:{_WHO})",
     said("fax tel phone call")
     + rf"[.:]?[ \0\1\d()+-]{{1,30}}attn\.?:? (?-i:({_TITLED}))(?![^\W_])",

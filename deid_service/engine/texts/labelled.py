@@ -152,8 +152,18 @@ LABELLED_WITH_DIGITS: Final = Forms(
     # Where somebody lies.
     either(said("bedside ward floor icu micu sicu ccu"), said("pt patient") + " (?:is )?in")
     + rf"[:,]? {_ROOM}",
-    said("hab habitación habitacion camera kamer zimmer chambre stanza quarto sala salle")
-    + r"[.:]? ([a-z]-\d{2,4}|\d{2,4}-[a-z])(?![^\W_])",
+    either(
+        said(
+            "hab habitación habitacion camera kamer zimmer chambre stanza quarto sala salle rum sal"
+        )
+        + r"[.:]?",
+        said("bay location station leito cama letto letti säng sang lit bett pokój pokoj łóżko ch")
+        + r"[.:]?",
+        said("transport transfer transferred moved") + " to",
+    )
+    + r" ([a-z]-\d{2,4}|\d{2,4}-[a-z])(?![^\W_])",
+    # A letter and three digits, as wards number rooms; no isotope, and no step of a diffusion.
+    r"(?-i:(?<![\w.,/+-])(?!(?:I-1[23]|[BUG]-\d\d)\d)([A-HJ-NP-Z]-\d{3}|[1-9]\d\d-[A-F])(?![\w/+-]|\.\d))",
     rf"(?<![^\W_])(?<![-.,/])([1-9]\d{{2,3}}[a-z]?|{_ON_A_WARD}),? "
     + said("bed")
     + r" ([a-z\d])(?![^\W_])",

@@ -499,7 +499,9 @@ WITH_DIGITS_IN_CLEANED: Final = Forms(
     + sign(":")
     + r":?(?:[0-9a-f]{1,4}:{1,2}){2,6}[0-9a-f]{1,4}(?![^\W_])(?!:)",
     # Postal codes of the United Kingdom and Canada, and behind the sign of a country.
+    # L and S are vertebrae, too, of which some are the 2ND.
     r"(?-i:(?<![^\W_])(?:(?:[A-Z]{2}\d[A-Z\d]?|[BEGMNW]\d{1,2}[A-Z]?) \d[ABD-HJLNP-UW-Z]{2}"
+    r"|[LS]\d{1,2}[A-Z]? \d(?!ST|ND|RD|TH|MM|CM)[ABD-HJLNP-UW-Z]{2}"
     r"|[ABCEGHJ-NPRSTVXY]\d[A-Z] \d[A-Z]\d|(?:A|D|CH|F|I|DK|PL|CZ|SK|FIN)-\d{4,5})(?![^\W_]))",
     said("flat apt apartment whg wohnung appt piso") + r"[ _]?#?\d{1,4}[a-z]?" + _ENDS,
 )
@@ -562,7 +564,7 @@ DAYS: Final = Forms(
 # What is told where these are gone.
 BEHIND_DAYS: Final = Forms(
     # Phone numbers, and addresses of machines, in groups of digits with points.
-    r"(?<![\d.])\d{2,5}" + sign(".") + r"\d{2,5}(?:\.\d{2,5}){1,5}(?![\d.])",
+    r"(?<![\d.])\d{2,5}" + sign(".") + r"\d{2,5}(?:\.\d{2,5}){1,5}(?!\d|\.\d)",
     either(
         # Soft tissue in a plane is no street.
         ALONE

@@ -49,6 +49,10 @@ NAMED = [
     ("On call: L. HEAD, knee", "On call: , knee"), ("dense, Sincerely, Head", "dense, Sincerely"),
     ("fax 467-875-7169 attn Head", "attn"), ("avis du Pr Art Head", "avis du Pr"),
     ("discussed with HEAD at night", "discussed with at night"),
+    ("consultant mr head. CT", "consultant mr . CT"), ("DR HEAD'S LIST", "DR 'S LIST"),
+    ("radiographer: Head, knee", "radiographer: , knee"),
+    ("dosimetrist HEAD. knee", "dosimetrist . knee"),
+    ("comentado con Head; TC", "comentado con ; TC"),
     # Streets and practices.
     ("Pharmacy on Old Mill Ave has", "Pharmacy on has"), ("at 7729 Old Mill Dr", "at Dr"),
     ("Little Rock Radiology Associates", "Radiology Associates"),

@@ -473,7 +473,8 @@ def test_stays(text: str) -> None:
         ("Unit no 374-55, knee", "knee"), ("unit 3, case 2", "unit 3, case 2"),
         ("(sister) 555.014.2238. knee", "(sister) . knee"),
         # Numbers behind what says whose they are, with zeros before them, and of trials.
-        ("knee Subj# 203-118", "knee"), ("room 412-B knee", "knee"), ("Pt no. 7-12 knee", "knee"),
+        ("knee Subj# 203-118", "knee"), ("room 412-B knee", "room knee"),
+        ("Pt no. 7-12 knee", "knee"),
         ("patient n° 12 knee", "knee"), ("knee 0093", "knee"), ("941_S_4292 knee", "knee"),
         ("knee 04-0012", "knee"),
         ("number plate M-KL 4471 knee", "knee"),

@@ -45,6 +45,8 @@ def test_no_days(text: str) -> None:
         ("patient is in 9W-36B", "patient is in"),
         ("690 bed 2", "bed"), ("knee 467B, bed A", "knee , bed"), ("ward: 412 knee", "ward: knee"),
         ("hab. 616-A, rodilla", "rodilla"), ("camera C-259: ginocchio", "camera : ginocchio"),
+        ("bay 326-b, knee", "bay , knee"), ("LOCATION: C-134", "LOCATION"),
+        ("transport to 214-B", "transport to"), ("knee C-481", "knee"), ("818-B knee", "knee"),
         # Specimens, with or without what says so.
         ("pathology S13-9984", "pathology"), ("path # S13-99841, carcinoma", "path # , carcinoma"),
         ("5W-49 bed 4", "bed"), ("path # S9-8304, knee", "path # , knee"),
@@ -60,6 +62,7 @@ def test_rooms_and_specimens(text: str, left: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
+        "I-131 scan, I-123", "DWI B-800", "S1 2ND screw", "CA-125",
         "CXR bedside 1 view", "bedside 120 kV", "patient in 512 matrix", "pt in 512x512",
         "ICU 2 days", "floor 3", "pathology T11-12", "biopsy 12-14 gauge", "pathology 10-15 mm",
         "S10-120", "Ser S1-1000", "tumor bed 50 Gy", "tumour bed 2 cm",
