@@ -247,10 +247,15 @@ def main(arguments: list[str]) -> int:
     written = {
         word for line in _lines("everyday.txt", behind=": ") for word in line.split()
     } - everyday
+    frequent = _frequent(folder) | places(folder)
     _write(
         EVERYDAY,
         (everyday | written) - words - NEVER,
-        {"any-case": everyday & no_nouns, "name": written},
+        {
+            "any-case": everyday & no_nouns,
+            "name": written,
+            "seldom": {word for word in written if folded(word) not in frequent},
+        },
     )
     return 0
 

@@ -84,6 +84,7 @@ class Words:
         self._parts = vocabulary.parts
         self._everyday = vocabulary.everyday
         self._any_case = vocabulary.any_case
+        self._seldom = vocabulary.seldom
         self._never = identity.words
         self._listed = identity.listed.words
 
@@ -119,7 +120,7 @@ class Words:
                 in_capitals
                 and len(token) >= _NO_INITIALS
                 and word in self._everyday
-                and word not in self.names
+                and (word not in self.names or word in self._seldom)
             )
         else:
             return False

@@ -79,6 +79,8 @@ class Vocabulary:
             anybody's name; they stay in small letters.
         any_case: those of them that are no nouns, and so no institution: they stay in capitals,
             too, and where a sentence begins.
+        seldom: those of them that few people and no places are called by: they stay in a text
+            that is all in capitals, too.
     """
 
     terms: frozenset[str] = frozenset()
@@ -87,6 +89,7 @@ class Vocabulary:
     parts: frozenset[str] = frozenset()
     everyday: frozenset[str] = frozenset()
     any_case: frozenset[str] = frozenset()
+    seldom: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -151,6 +151,7 @@ def vocabulary() -> Vocabulary:
         parts=marked("part") | LINKS,
         everyday=everyday,
         any_case=as_written("any-case"),
+        seldom=as_written("seldom"),
     )
 
 
