@@ -46,6 +46,9 @@ _ANNOUNCING: Final = (_DOES - {"under"}) | frozenset(
         "rheumatologist", "rn", "technician", "to", "urologist",
     ]
 )  # fmt: skip
+_IS_TOLD: Final = [
+    [verb, told] for verb in ("was", "is") for told in ("told", "informed", "notified", "paged")
+]
 _DEGREES: Final = frozenset(("do", "md", "np", "phd", "rn"))
 _IN_NAMES: Final = frozenset((" ", ", "))
 _BESIDE: Final = 2
@@ -154,6 +157,8 @@ class Sieve:
                         (before in _ANNOUNCING and len(gap) <= _BESIDE)
                         or (not before and between != " ")
                         or (behind and behind[0].lower() in _DEGREES)
+                        or [word.lower() for word in self._tokens[second + 2 : second + 5 : 2]]
+                        in _IS_TOLD
                     ):
                         yield first if second in gone else second
 

@@ -527,7 +527,8 @@ def test_stays(text: str) -> None:
         ("on 2.5 mm grid", "on 2.5 mm grid"), ("on 2.5 in knee", "in knee"),
         # Of a name of two words the one that means something, too; and those that many are called
         # by, behind who did it; not where the next words are those of the image.
-        ("Tech: Stacey Main", ""), ("Dr Justin Bravo notified", "notified"),
+        ("Tech: Stacey Main", ""), ("Stacey Main was told", "was told"),
+        ("Dr Justin Bravo notified", "notified"),
         ("images sent to Bobby Bravo", "images sent to"),
         ("STACEY LONG MD reviewed", "MD reviewed"),
         ("Swan, Renee - CT chest", "CT chest"), ("Scanned by Young", "Scanned by"),
