@@ -73,7 +73,7 @@ _NO_EMPLOYER: Final = (
     r"|thuis|time|ufficio|university|usine|work|years?)(?![^\W_]))"
 )
 _EMPLOYER: Final = (
-    rf"{_NO_EMPLOYER}([A-ZÀ-ÖØ-Þ][^\W\d_]{{0,3}}[a-zß-öø-ÿ][^\W\d_]{{0,30}}"
+    rf"{_NO_EMPLOYER}((?:[A-Z]{{2,4}} )?[A-ZÀ-ÖØ-Þ][^\W\d_]{{0,3}}[a-zß-öø-ÿ][^\W\d_]{{0,30}}"
     r"(?:[ -](?:& )?[A-Z][a-z]{2,30}){0,3}"
     r"|[A-ZÀ-ÖØ-Þ]{5,30}(?: [A-ZÀ-ÖØ-Þ]{3,30}(?= *(?:$|[,.;:/()\r\n-])))?)(?![^\W_])"
 )
@@ -162,6 +162,7 @@ LABELLED_WITH_DIGITS: Final = Forms(
         said("transport transfer transferred moved") + " to",
     )
     + r" ([a-z]-\d{2,4}|\d{2,4}-[a-z])(?![^\W_])",
+    said("stn") + r"\.? ([a-z]\d{1,2})(?![^\W_])",
     # A letter and three digits, as wards number rooms; no isotope, and no step of a diffusion.
     r"(?-i:(?<![\w.,/+-])(?!(?:I-1[23]|[BUG]-\d\d)\d)([A-HJ-NP-Z]-\d{3}|[1-9]\d\d-[A-F])(?![\w/+-]|\.\d))",
     rf"(?<![^\W_])(?<![-.,/])([1-9]\d{{2,3}}[a-z]?|{_ON_A_WARD}),? "

@@ -175,7 +175,7 @@ EXAMPLES: Final = (
     "at Oak {}",
     *("{} at Oakley", "{} Oakley worker", "{} bei Oakley", "{} chez Oakley", "{} en Oakley"),
     *("{} presso Oakley", "{} bij Oakley", "Oakley {} Hospital", "OAKLEY {} HOSPITAL"),
-    *("{} mr nail", "{} ANN'S", "{}: Ann", "{} con Ann", "{} to 616-A"),
+    *("{}. C3", "{} mr nail", "{} ANN'S", "{}: Ann", "{} con Ann", "{} to 616-A"),
     *("{} 616-A", "{}: A. Ann", "{}, Ann", "{} 555 attn Annika", "{} Annika", "{} with Ann at"),
     *("103{} fall", "{} 3/14", "{} seen 3/14"),
     *("{} 412", "{} in 412", "412 {} 2", "{} S13-9984", "{}13-9984"),
