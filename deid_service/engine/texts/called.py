@@ -95,7 +95,12 @@ CALLED: Final = Forms(
         )
     )
     + rf"[:,]? {_WITH_INITIAL})",
-    "(?-i:" + said("by By per Per with") + r" (?:DR|Dr)\.? (" + _CALLED + r")(?![^\W_]))",
+    said("by per with signed") + r" (?-i:(?:DR|Dr)\.? (" + _CALLED + r")(?![^\W_]))",
+    # A gentleman, and no image of his, is told by what he does.
+    "(?-i:"
+    + said("Mr")
+    + rf"\.? ({_TITLED}))(?= (?:his|is|was|has|had|and|will|wants|refuses|refused|states|reports"
+    r"|aware)(?![^\W_]))",
     "(?-i:" + said("by By per Per") + rf" \0 ({_TITLED})(?![^\W_]))",
     said("adjuster attorney lawyer guarantor guardian interpreter caregiver")
     + rf" (?-i:(?:({_TITLED}) )?\0 ({_TITLED}))(?![^\W_])",
@@ -117,7 +122,15 @@ CALLED: Final = Forms(
     said("consultant") + r"[:,]? (?:mr|mrs|ms|miss)\.? ([a-z'\u2019-]{2,30})(?![^\W_])",
     said("dr mr mrs ms miss prof") + r"\.? (?-i:([A-Z]{2,30}))['\u2019]s(?![^\W_])",
     said(f"{_TECHNOLOGISTS} dosimetrist physicist") + rf": ?(?-i:({_CALLED}))(?= *(?:$|[,;.\r\n]))",
-    said("dosimetrist physicist") + rf" (?-i:({_CALLED}))(?= *(?:$|[,;.\r\n]))",
+    said(
+        "dosimetrist physicist pathologist cardiologist neurologist urologist paediatrician "
+        "pediatrician anaesthetist anesthetist anesthesiologist doctor midwife sister"
+    )
+    + rf":? (?-i:{_NO_ROLE}({_CALLED}))"
+    r"(?= *(?:$|[,;.\r\n]| (?:aware|informed|notified|present)(?![^\W_])))",
+    said("formerly") + rf",? (?-i:{_WHO})",
+    said("escorted accompanied") + rf" by (?-i:{_NO_ROLE}({_CALLED}))(?= *(?:$|[,;.\r\n]))",
+    rf"(?-i:{ALONE}({_CALLED}) (?:&|and) " + said("Co Sons CO SONS") + ")",
     said("comentado consultado besprochen abgesprochen discuté discusso discutido")
     + rf" (?:con|mit|avec|com) (?-i:({_CALLED}))(?![^\W_])",
     said("sincerely regards") + rf", ?(?-i:{_WHO})",

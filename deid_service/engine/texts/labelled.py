@@ -21,7 +21,7 @@ _SHORT_DAY: Final = (
 # Rooms of wards, with the bed; and what is no room behind the same words.
 _ON_A_WARD: Final = r"[1-9]\d?[nsew]-?\d{2,3}[a-d]?"
 _ROOM: Final = (
-    rf"([1-9]\d{{2,3}}-?[a-z]?|{_ON_A_WARD})(?![^\W_]|[.,]\d)"
+    rf"([1-9]\d{{2,3}}-?[a-z]?|[a-z]-\d{{2,4}}|{_ON_A_WARD})(?![^\W_]|[.,]\d)"
     r"(?! ?(?:x|by|matrix|kvp?|ma|mas|ms|mm|cm|ml|gy|days?|hours?|min|minutes|patients|views?"
     r"|mmhg|bpm|degrees?)\b| ?%)"
 )
@@ -97,6 +97,8 @@ LABELLED: Final = Forms(
     said("lavora lavorava lavoro impiegato impiegata dipendente")
     + rf" (?:presso|per|alla|al|da) (?-i:{_EMPLOYER})",
     said("werkt werkte werkzaam") + rf" (?:bij|voor) (?-i:{_EMPLOYER})",
+    said("injured hurt accident") + rf" at work, (?-i:{_EMPLOYER})",
+    said("imaged scanned") + rf" at (?-i:{_BY_LETTERS})",
     # For whom she works, and who speaks for her.
     "(?-i:"
     + said("works worked working employed employee engineer driver clerk mechanic manager")

@@ -53,6 +53,10 @@ NAMED = [
     ("radiographer: Head, knee", "radiographer: , knee"),
     ("dosimetrist HEAD. knee", "dosimetrist . knee"),
     ("comentado con Head; TC", "comentado con ; TC"),
+    ("DISCUSSED WITH DR HEAD IN CT", "DISCUSSED WITH DR IN CT"), ("signed DR HEAD", "signed DR"),
+    ("Mr Head is in pain", "Mr is in pain"), ("SISTER HEAD AWARE", "SISTER AWARE"),
+    ("pathologist HEAD", "pathologist"), ("formerly Art Head. CT", "formerly . CT"),
+    ("escorted by HEAD, knee", "escorted by , knee"), ("Head & Co", "& Co"),
     # Streets and practices.
     ("Pharmacy on Old Mill Ave has", "Pharmacy on has"), ("at 7729 Old Mill Dr", "at Dr"),
     ("Little Rock Radiology Associates", "Radiology Associates"),

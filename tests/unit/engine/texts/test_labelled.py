@@ -45,7 +45,8 @@ def test_no_days(text: str) -> None:
         ("patient is in 9W-36B", "patient is in"),
         ("690 bed 2", "bed"), ("knee 467B, bed A", "knee , bed"), ("ward: 412 knee", "ward: knee"),
         ("hab. 616-A, rodilla", "rodilla"), ("camera C-259: ginocchio", "camera : ginocchio"),
-        ("bed Stn. C3 ICU", "bed Stn. ICU"),
+        ("bed Stn. C3 ICU", "bed Stn. ICU"), ("patient in c-177 CT", "patient in CT"),
+        ("knee, ph53 0js", "knee"),
         ("bay 326-b, knee", "bay , knee"), ("LOCATION: C-134", "LOCATION"),
         ("transport to 214-B", "transport to"), ("knee C-481", "knee"), ("818-B knee", "knee"),
         # Specimens, with or without what says so.
@@ -85,6 +86,7 @@ def test_no_rooms_and_specimens(text: str) -> None:
         ("Law firm Stone, Hall and Head: knee", "knee"), ("exposed at Long Ltd", "exposed at Ltd"),
         ("cleaner at Amazon", "cleaner at"), ("CLEANER AT AMAZON, KNEE", "CLEANER AT , KNEE"),
         ("Employed at US Postal Service.", "Employed at"),
+        ("injured at work, Amazon", "injured at work"), ("imaged at KAS", "imaged at"),
         ("ex Greyhound worker; knee", "ex worker; knee"),
         ("driver for Greyhound - knee", "driver for - knee"),
         ("arbeitet bei Target, Knie", "arbeitet bei , Knie"),
