@@ -40,7 +40,8 @@ _WHO: Final = (
 _WITH_INITIAL: Final = rf"((?:[A-Z]\. ?){{1,2}}{_CALLED})(?![^\W_])"
 _RELATIVES: Final = (
     "wife husband spouse son daughter mother father mom dad brother sister uncle aunt niece nephew "
-    "grandson granddaughter grandmother grandfather girlfriend boyfriend fiance cousin guardian"
+    "grandson granddaughter grandmother grandfather girlfriend boyfriend fiance cousin guardian "
+    "stepfather stepmother stepson stepdaughter twin"
 )
 _STAFF: Final = (
     "nurse interpreter translator caregiver chaperone resident attorney lawyer guarantor"
@@ -124,11 +125,15 @@ CALLED: Final = Forms(
     said(f"{_TECHNOLOGISTS} dosimetrist physicist") + rf": ?(?-i:({_CALLED}))(?= *(?:$|[,;.\r\n]))",
     said(
         "dosimetrist physicist pathologist cardiologist neurologist urologist paediatrician "
-        "pediatrician anaesthetist anesthetist anesthesiologist doctor midwife sister"
+        "pediatrician anaesthetist anesthetist anesthesiologist doctor endoscopist midwife sister "
+        "läkare lekarz"
     )
     + rf":? (?-i:{_NO_ROLE}({_CALLED}))"
     r"(?= *(?:$|[,;.\r\n]| (?:aware|informed|notified|present)(?![^\W_])))",
     said("formerly") + rf",? (?-i:{_WHO})",
+    said("results result report copy")
+    + r" (?:(?:called|faxed|phoned|sent|given) )?to (?-i:(?!PACS|CD|DVD|DISC|Disc|DISK|ED|ER|GP|ICU"
+    rf"|[Ww]ard|WARD|CLINIC|[Cc]linic|PT|FILE){_NO_ROLE}({_CALLED}))(?= *(?:$|[,;.\r\n/]))",
     said("escorted accompanied") + rf" by (?-i:{_NO_ROLE}({_CALLED}))(?= *(?:$|[,;.\r\n]))",
     rf"(?-i:{ALONE}({_CALLED}) (?:&|and) " + said("Co Sons CO SONS") + ")",
     said("comentado consultado besprochen abgesprochen discuté discusso discutido")

@@ -97,6 +97,7 @@ LABELLED: Final = Forms(
     said("lavora lavorava lavoro impiegato impiegata dipendente")
     + rf" (?:presso|per|alla|al|da) (?-i:{_EMPLOYER})",
     said("werkt werkte werkzaam") + rf" (?:bij|voor) (?-i:{_EMPLOYER})",
+    said("employer") + rf":? (?-i:{_EMPLOYER})",
     said("injured hurt accident") + rf" at work, (?-i:{_EMPLOYER})",
     said("imaged scanned") + rf" at (?-i:{_BY_LETTERS})",
     # For whom she works, and who speaks for her.
@@ -170,6 +171,10 @@ LABELLED_WITH_DIGITS: Final = Forms(
     rf"(?<![^\W_])(?<![-.,/])([1-9]\d{{2,3}}[a-z]?|{_ON_A_WARD}),? "
     + said("bed")
     + r" ([a-z\d])(?![^\W_])",
+    # Of a patient, where she is registered.
+    said("registration registry reg unit chart hospital record file patient case")
+    + r" (?:no|nr|num|number)[.:]? ?#?(\d{4,9})(?![^\W_]|[.,-]\d)",
+    said("barcode processo folio") + r":? ?#?(\d{4,9})(?![^\W_]|[.,-]\d)",
     # Of a specimen, which a pathologist has: S13-9984.
     said("path pathology cytology histology histopathology histo specimen biopsy")
     + r"(?: (?:no|nr|number|report))?[ .:#-]{0,3}"

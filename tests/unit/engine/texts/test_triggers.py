@@ -176,6 +176,7 @@ EXAMPLES: Final = (
     *("{} at Oakley", "{} Oakley worker", "{} bei Oakley", "{} chez Oakley", "{} en Oakley"),
     *("{} presso Oakley", "{} bij Oakley", "Oakley {} Hospital", "OAKLEY {} HOSPITAL"),
     *("{} DR Ann", "{} Annika is", "{} Ann aware", "{} by Ann", "Ann & {}", "{} at work, Oakley"),
+    *("{} no 48616", "{} 48616", "{}: Oakley", "{} to Ann"),
     *("{} at KAS", "{}. C3", "{} mr nail", "{} ANN'S", "{}: Ann", "{} con Ann", "{} to 616-A"),
     *("{} 616-A", "{}: A. Ann", "{}, Ann", "{} 555 attn Annika", "{} Annika", "{} with Ann at"),
     *("103{} fall", "{} 3/14", "{} seen 3/14"),
