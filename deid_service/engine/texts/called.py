@@ -19,13 +19,15 @@ _NO_NAME: Final = (
 )
 _NO_ROLE: Final = (
     "(?!(?:[Aa]ttend|[Oo]ncolog|[Pp]harm|[Pp]hysic|[Pp]rotocol|[Rr]adiolog|[Rr]adonc|[Ss]urg|ATTEND"
-    "|ONCOLOG|PHARM|PHYSIC|PROTOCOL|RADIOLOG|RADONC|SURG|RT|MD|PO))"
+    r"|ONCOLOG|PHARM|PHYSIC|PROTOCOL|RADIOLOG|RADONC|SURG|(?:RT|MD|PO)(?![^\W_])))"
 )
 _UPPER: Final = "[A-ZÀ-ÖØ-Þ]"
 _CALLED: Final = (
     rf"{_NO_NAME}{_UPPER}(?:[a-zß-öø-ÿ'\u2019]{{1,30}}(?:[A-Z-][a-zß-öø-ÿ]{{2,30}})?"
     rf"|[A-ZÀ-ÖØ-Þ'\u2019-]{{2,30}})"
 )
+# No more is said of it.
+_AT_END: Final = r"(?= *(?:$|[,;.\r\n]))"
 # Parts of a name that stand before a name.
 _PARTICLES: Final = (
     "(?:(?:[Dd](?:as?|el?|ella|en|er|i|os?|u)|[Ll](?:as?|os|e)|[Vv][ao]n|[Tt]e[rn]|[AaEe]l"
@@ -122,7 +124,7 @@ CALLED: Final = Forms(
     # A consultant is called Mr in Britain.
     said("consultant") + r"[:,]? (?:mr|mrs|ms|miss)\.? ([a-z'\u2019-]{2,30})(?![^\W_])",
     said("dr mr mrs ms miss prof") + r"\.? (?-i:([A-Z]{2,30}))['\u2019]s(?![^\W_])",
-    said(f"{_TECHNOLOGISTS} dosimetrist physicist") + rf": ?(?-i:({_CALLED}))(?= *(?:$|[,;.\r\n]))",
+    said(f"{_TECHNOLOGISTS} dosimetrist physicist") + rf": ?(?-i:({_CALLED})){_AT_END}",
     said(
         "dosimetrist physicist pathologist cardiologist neurologist urologist paediatrician "
         "pediatrician anaesthetist anesthetist anesthesiologist doctor endoscopist midwife sister "
@@ -134,7 +136,7 @@ CALLED: Final = Forms(
     said("results result report copy")
     + r" (?:(?:called|faxed|phoned|sent|given) )?to (?-i:(?!PACS|CD|DVD|DISC|Disc|DISK|ED|ER|GP|ICU"
     rf"|[Ww]ard|WARD|CLINIC|[Cc]linic|PT|FILE){_NO_ROLE}({_CALLED}))(?= *(?:$|[,;.\r\n/]))",
-    said("escorted accompanied") + rf" by (?-i:{_NO_ROLE}({_CALLED}))(?= *(?:$|[,;.\r\n]))",
+    said("escorted accompanied") + rf" by (?-i:{_NO_ROLE}({_CALLED})){_AT_END}",
     rf"(?-i:{ALONE}({_CALLED}) (?:&|and) " + said("Co Sons CO SONS") + ")",
     said("comentado consultado besprochen abgesprochen discuté discusso discutido")
     + rf" (?:con|mit|avec|com) (?-i:({_CALLED}))(?![^\W_])",

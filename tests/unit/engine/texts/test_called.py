@@ -56,7 +56,8 @@ NAMED = [
     ("DISCUSSED WITH DR HEAD IN CT", "DISCUSSED WITH DR IN CT"), ("signed DR HEAD", "signed DR"),
     ("Mr Head is in pain", "Mr is in pain"), ("SISTER HEAD AWARE", "SISTER AWARE"),
     ("RESULTS CALLED TO HEAD", "RESULTS CALLED TO"), ("copy to Head, knee", "copy to , knee"),
-    ("pathologist HEAD", "pathologist"), ("formerly Art Head. CT", "formerly . CT"),
+    ("pathologist HEAD", "pathologist"), ("PATHOLOGIST POWELL", "PATHOLOGIST"),
+    ("formerly Art Head. CT", "formerly . CT"),
     ("escorted by HEAD, knee", "escorted by , knee"), ("Head & Co", "& Co"),
     # Streets and practices.
     ("Pharmacy on Old Mill Ave has", "Pharmacy on has"), ("at 7729 Old Mill Dr", "at Dr"),
