@@ -57,6 +57,7 @@ from pydicom._dicom_dict import DicomDictionary
 from pydicom.sr._concepts_dict import concepts
 
 from deid_service.engine.texts.spelling import without_accents
+from deid_service.engine.texts.words import NO_INITIALS
 from tests.tools.standard import PACKAGE, SOURCES
 
 if TYPE_CHECKING:
@@ -70,9 +71,6 @@ WORD: Final = re.compile(r"[^\W\d_]{2,}")
 
 # Shorter names of drugs and diseases are any words.
 _LONG: Final = 5
-
-# In capitals, shorter words are anybody's initials.
-_NO_INITIALS: Final = 4
 
 # Of what scanners and their users write: words of two collections, by different sites; letters
 # of a word, as shorter ones are abbreviations of institutions, too. Names of people are planted in
@@ -206,7 +204,8 @@ def main(arguments: list[str]) -> int:
         )
     )
     plain = {word for word in WORD.findall(described) if word.islower()}
-    names = people(folder) | places(folder)
+    frequent, towns = _frequent(folder), places(folder)
+    names = people(folder) | towns
     # A word that begins with a capital where no sentence does is that of a person or place.
     names |= words_of(re.findall(r"(?<=[a-z,] )[A-Z][a-z]+", described))
     others = words_of(_of_the_standard())
@@ -233,28 +232,28 @@ def main(arguments: list[str]) -> int:
     words = imaging | (plain - NEVER)
     words = {spelling for word in words | called for spelling in _spelled(word)}
     # One that nobody is called by may be so without its accents.
-    others = _without_names(others, names, folder) - NEVER
+    others = _without_names(others, names, frequent) - NEVER
     words |= {each for word in others for each in (word, *_spelled(word)) if each not in names}
     phrases = {*_lines("phrases.txt"), *_named_after(_in_icd(described), words, names)}
     phrases |= set(_named_after(_diseases(folder), words, names))
     called = {spelling for word in called for spelling in _spelled(word)} - imaging - plain
-    called |= (words - imaging | CALLED) & _frequent(folder) | SAID_OF_PEOPLE
+    called |= (words - imaging | CALLED) & frequent | SAID_OF_PEOPLE
     marked = {"name": called, "stem": stems, "part": _parts() & words}
     _write(VOCABULARY, words | phrases, marked)
     everyday, no_nouns = _in_english(folder)
     everyday |= set(_in_other_languages(folder))
-    everyday = _without_names(everyday, names, folder)
+    everyday = _without_names(everyday, names, frequent)
     written = {
         word for line in _lines("everyday.txt", behind=": ") for word in line.split()
     } - everyday
-    frequent = _frequent(folder) | places(folder)
+    often = frequent | towns
     _write(
         EVERYDAY,
         (everyday | written) - words - NEVER,
         {
             "any-case": everyday & no_nouns,
             "name": written,
-            "seldom": {word for word in written if folded(word) not in frequent},
+            "seldom": {word for word in written if folded(word) not in often},
         },
     )
     return 0
@@ -275,13 +274,12 @@ def words_of(texts: Iterable[str]) -> set[str]:
     return {word.casefold() for text in texts for word in WORD.findall(text)}
 
 
-def _without_names(words: set[str], names: set[str], folder: Path) -> set[str]:
+def _without_names(words: set[str], names: set[str], frequent: set[str]) -> set[str]:
     """Returns those that nobody is called by.
 
     In Latin letters an accent tells a word from a name that has none, unless many are called so:
     lists of America have no accents.
     """
-    frequent = _frequent(folder)
     return {
         word
         for word in words - names
@@ -332,7 +330,7 @@ def _in_english(folder: Path) -> tuple[set[str], set[str]]:
                 words |= found
                 if kind == "noun":
                     nouns |= found
-    return words, {word for word in words - nouns if len(word) >= _NO_INITIALS}
+    return words, {word for word in words - nouns if len(word) >= NO_INITIALS}
 
 
 def _in_other_languages(folder: Path) -> Iterator[str]:

@@ -99,8 +99,8 @@ LABELLED: Final = Forms(
     said("werkt werkte werkzaam") + rf" (?:bij|voor) (?-i:{_EMPLOYER})",
     said("employer") + rf":? (?-i:{_EMPLOYER})",
     said("injured hurt accident") + rf" at work, (?-i:{_EMPLOYER})",
+    # Where she was, and for whom she works, by letters; and who speaks for her.
     said("imaged scanned") + rf" at (?-i:{_BY_LETTERS})",
-    # For whom she works, and who speaks for her.
     "(?-i:"
     + said("works worked working employed employee engineer driver clerk mechanic manager")
     + rf" (?:for|at|by) {_BY_LETTERS})",
@@ -157,10 +157,10 @@ LABELLED_WITH_DIGITS: Final = Forms(
     + rf"[:,]? {_ROOM}",
     either(
         said(
-            "hab habitación habitacion camera kamer zimmer chambre stanza quarto sala salle rum sal"
+            "hab habitación habitacion camera kamer zimmer chambre stanza quarto sala salle rum "
+            "sal bay location station leito cama letto letti säng sang lit bett pokój pokoj łóżko "
+            "ch"
         )
-        + r"[.:]?",
-        said("bay location station leito cama letto letti säng sang lit bett pokój pokoj łóżko ch")
         + r"[.:]?",
         said("transport transfer transferred moved") + " to",
     )

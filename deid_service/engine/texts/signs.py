@@ -499,11 +499,11 @@ WITH_DIGITS_IN_CLEANED: Final = Forms(
     + sign(":")
     + r":?(?:[0-9a-f]{1,4}:{1,2}){2,6}[0-9a-f]{1,4}(?![^\W_])(?!:)",
     # Postal codes of the United Kingdom and Canada, and behind the sign of a country.
-    # L and S are vertebrae, too, of which some are the 2ND.
     r"(?-i:(?<![^\W_])(?:(?:[A-Z]{2}\d[A-Z\d]?|[BEGMNW]\d{1,2}[A-Z]?) \d[ABD-HJLNP-UW-Z]{2}"
     r"|(?:[a-z]{2}\d[a-z\d]?|[begmnw]\d{1,2}[a-z]?) \d[abd-hjlnp-uw-z]{2}"
     # And of Poland, before a town.
     r"|(?<!-)\d\d-\d{3}(?= [A-ZĄĆĘŁŃÓŚŹŻ\0][a-ząćęłńóśźż])"
+    # L and S are vertebrae, too, of which some are the 2ND.
     r"|[LS]\d{1,2}[A-Z]? \d(?!ST|ND|RD|TH|MM|CM)[ABD-HJLNP-UW-Z]{2}"
     r"|[ABCEGHJ-NPRSTVXY]\d[A-Z] \d[A-Z]\d|(?:A|D|CH|F|I|DK|PL|CZ|SK|FIN)-\d{4,5})(?![^\W_]))",
     said("flat apt apartment whg wohnung appt piso") + r"[ _]?#?\d{1,4}[a-z]?" + _ENDS,

@@ -119,7 +119,7 @@ def without_accents(word: str) -> tuple[str, str]:
 
 
 def _in_latin(word: str) -> Iterator[str]:
-    """Yields a word in Latin letters."""
+    """Yields a word, in lower case, in Latin letters."""
     for letters, latin in _TOGETHER:
         word = word.replace(letters, latin) if letters in word else word
     words = [word]
@@ -129,7 +129,7 @@ def _in_latin(word: str) -> Iterator[str]:
         words.append(bare)
     # Where it begins a word, or stands behind a vowel, it is read with another before it: Yelena,
     # Andreyev; in German with a j.
-    words += {_READ_WITH_Y.sub(read, word.lower()) for read in ("ye", "je")} - {word.lower()}
+    words += {_READ_WITH_Y.sub(read, word) for read in ("ye", "je")} - {word}
     for each in words:
         for table in _TO_LATIN:
             # Accented letters that stand in the table, and the others.

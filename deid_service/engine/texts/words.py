@@ -60,7 +60,7 @@ _SIDES: Final = frozenset(("l", "r", "lt", "rt"))
 _WEIGHTED: Final = frozenset(("T1", "T2"))
 
 # In capitals, shorter words are anybody's initials.
-_NO_INITIALS: Final = 4
+NO_INITIALS: Final = 4
 
 # With these begin names of people that are written as one.
 _PARTICLES: Final = frozenset(
@@ -118,7 +118,7 @@ class Words:
         elif token.isupper():
             is_one = word in self._any_case or (
                 in_capitals
-                and len(token) >= _NO_INITIALS
+                and len(token) >= NO_INITIALS
                 and word in self._everyday
                 and (word not in self.names or word in self._seldom)
             )
